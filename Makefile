@@ -1,0 +1,141 @@
+# holdfast.  Needs GNU make and a C compiler; `make check` needs what scripts/deps lists.
+#
+#   make            the library, the launcher and the test programs, in build/
+#   make check      everything that is checked: see scripts/check
+#   make musl       that the library compiles against musl, in build/musl/
+#   make demo, make lint, make layers, make clean
+#
+# CC, CFLAGS, LDFLAGS, BUILD, WERROR=1 and V=1 (show commands) are the caller's.
+
+BUILD  ?= build
+CFLAGS ?= -O2 -g
+WERROR ?= 0
+
+say = $(if $(V),,@echo '  $(1)	$@';)
+
+# No _GNU_SOURCE and no _FILE_OFFSET_BITS here: a file that defines hooks must not have them.
+STD      := -std=gnu11 -fPIC -fvisibility=hidden -pthread -Ishim
+WARN     := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wold-style-definition \
+            -Wpointer-arith -Wwrite-strings -Wvla -Wundef -Wformat=2 -Wcast-align -Wno-unused-parameter \
+            -Werror=implicit-function-declaration
+WARN     += $(if $(filter 1,$(WERROR)),-Werror)
+# A musl program that inherits a fortified library dies of a symbol that musl lacks.
+UNFORTIFY := -U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=0
+SANITIZE := -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
+DEPS     := -MMD -MP
+
+LIB_SRC      := $(wildcard shim/base/*.c shim/http/*.c shim/pool/*.c shim/preload/*.c)
+PURE_SRC     := $(filter-out shim/preload/%,$(LIB_SRC))
+LAUNCHER_SRC := $(wildcard shim/launcher/*.c)
+UNIT_SRC     := $(wildcard tests/unit_*.c)
+ASSUME_SRC   := $(wildcard tests/assume_*.c)
+HELPER_ALL   := $(filter-out tests/unit_% tests/assume_% tests/fuzz_% tests/fault_%,$(wildcard tests/*.c))
+# tests/NAME_*.c are parts of the program tests/NAME.c.
+HELPER_PARTS := $(foreach src,$(HELPER_ALL),$(wildcard $(src:.c=)_*.c))
+HELPER_SRC   := $(filter-out $(HELPER_PARTS),$(HELPER_ALL))
+
+LIB_OBJ      := $(LIB_SRC:%.c=$(BUILD)/obj/%.o)
+BASE_OBJ     := $(filter $(BUILD)/obj/shim/base/%,$(LIB_OBJ))
+LAUNCHER_OBJ := $(LAUNCHER_SRC:%.c=$(BUILD)/obj/%.o)
+ASAN_OBJ     := $(PURE_SRC:%.c=$(BUILD)/asan/obj/%.o)
+HELPERS      := $(HELPER_SRC:tests/%.c=$(BUILD)/tests/%)
+ASSUMES      := $(ASSUME_SRC:tests/%.c=$(BUILD)/tests/%)
+UNITS        := $(UNIT_SRC:tests/%.c=$(BUILD)/asan/tests/%)
+# Executable scripts; not C sources, headers or data that share the name.
+E2E          := $(shell find tests -maxdepth 1 -name 'e2e_*' -type f -perm -u+x 2>/dev/null | sort)
+
+LIBRARY  := $(BUILD)/libholdfast.so
+LAUNCHER := $(BUILD)/holdfast
+
+all: $(LIBRARY) $(if $(LAUNCHER_SRC),$(LAUNCHER)) $(HELPERS)
+
+lib: $(LIBRARY)
+
+$(LIBRARY): $(LIB_OBJ)
+	@mkdir -p $(@D)
+	$(call say,LD)$(CC) -shared -pthread -Wl,-soname,libholdfast.so -Wl,-z,defs -Wl,-z,relro $(CFLAGS) $(LDFLAGS) \
+	    -o $@ $(LIB_OBJ) -ldl
+
+$(LAUNCHER): $(LAUNCHER_OBJ) $(BASE_OBJ)
+	@mkdir -p $(@D)
+	$(call say,LD)$(CC) -pthread $(CFLAGS) $(LDFLAGS) -o $@ $^
+
+$(BUILD)/obj/shim/%.o: shim/%.c Makefile
+	@mkdir -p $(@D)
+	$(call say,CC)$(CC) $(STD) $(WARN) $(DEPS) -ftls-model=initial-exec $(CPPFLAGS) $(CFLAGS) $(UNFORTIFY) -c -o $@ $<
+
+# What is in tests/*.inc and tests/*.h is included by the programs.
+$(BUILD)/obj/tests/%.o: tests/%.c Makefile
+	@mkdir -p $(@D)
+	$(call say,CC)$(CC) $(STD) -Itests $(WARN) $(DEPS) $(CPPFLAGS) $(CFLAGS) -c -o $@ $<
+
+.SECONDEXPANSION:
+$(HELPERS) $(ASSUMES): $(BUILD)/tests/%: $(BUILD)/obj/tests/%.o \
+    $$(addprefix $(BUILD)/obj/,$$(addsuffix .o,$$(basename $$(filter $$(wildcard tests/$$*_*.c),$$(HELPER_PARTS)))))
+	@mkdir -p $(@D)
+	$(call say,LD)$(CC) -pthread $(CFLAGS) $(LDFLAGS) -o $@ $^ -ldl
+
+$(BUILD)/asan/obj/shim/%.o: shim/%.c Makefile
+	@mkdir -p $(@D)
+	$(call say,CC)$(CC) $(STD) $(WARN) $(DEPS) $(CPPFLAGS) $(CFLAGS) $(UNFORTIFY) $(SANITIZE) -c -o $@ $<
+
+$(BUILD)/asan/tests/%: tests/%.c $(ASAN_OBJ) Makefile
+	@mkdir -p $(@D)
+	$(call say,CC)$(CC) $(STD) -Itests $(WARN) $(DEPS) -MF $@.d $(CPPFLAGS) $(CFLAGS) $(UNFORTIFY) $(SANITIZE) $(LDFLAGS) \
+	    -o $@ $< $(ASAN_OBJ) -lcmocka -ldl
+
+units: $(UNITS)
+assumes: $(ASSUMES)
+
+# Each verdict is one line of scripts/check; `make:X` runs `make X`.
+check:
+	scripts/deps
+	+$(MAKE) --no-print-directory all units assumes
+	+MAKE='$(MAKE)' BUILD='$(BUILD)' scripts/check make:layers make:werror $(UNITS) $(ASSUMES) $(E2E) \
+	    make:musl make:lint
+
+layers:
+	scripts/check-layers
+
+werror:
+	+$(MAKE) --no-print-directory BUILD=$(BUILD)/werror WERROR=1 all assumes
+
+# musl-gcc hides /usr/include; the kernel's own headers do no harm.
+MUSL_INCLUDE = $(BUILD)/musl/include
+musl:
+	@mkdir -p $(MUSL_INCLUDE)
+	@multiarch=$$($(CC) -print-multiarch 2>/dev/null); \
+	for dir in linux asm-generic asm; do \
+	    for from in /usr/include/$$multiarch/$$dir /usr/include/$$dir; do \
+	        if [ -d $$from ]; then ln -sfn $$from $(MUSL_INCLUDE)/$$dir; break; fi; \
+	    done; \
+	done
+	+$(MAKE) --no-print-directory BUILD=$(BUILD)/musl CC=musl-gcc CPPFLAGS='-idirafter $(MUSL_INCLUDE)' lib
+
+demo: all
+	scripts/demo
+
+# clang-tidy is slow: a file is looked at again only when it, or what it includes, changed.
+TIDY_SRC := $(LIB_SRC) $(LAUNCHER_SRC)
+TIDY_OK  := $(TIDY_SRC:%.c=$(BUILD)/lint/%.ok)
+
+lint: $(TIDY_OK)
+	cppcheck --quiet --std=c11 --enable=warning,performance,portability --inline-suppr \
+	    --suppress=missingIncludeSystem --error-exitcode=1 -Ishim $(TIDY_SRC)
+
+$(BUILD)/lint/%.ok: %.c .clang-tidy $(wildcard shim/*/*.h shim/*/*.def)
+	@mkdir -p $(@D)
+	$(call say,TIDY)clang-tidy --quiet $< -- $(STD) -Wall -Wextra
+	@touch $@
+
+clean:
+	rm -rf $(BUILD)
+
+.PHONY: all lib units assumes check layers werror musl demo lint clean
+.DELETE_ON_ERROR:
+.SUFFIXES:
+# Keep objects that only a pattern mentions.
+.SECONDARY:
+
+-include $(LIB_OBJ:.o=.d) $(LAUNCHER_OBJ:.o=.d) $(ASAN_OBJ:.o=.d) \
+         $(patsubst %.c,$(BUILD)/obj/%.d,$(HELPER_ALL) $(ASSUME_SRC)) $(UNITS:=.d)

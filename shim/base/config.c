@@ -1,0 +1,121 @@
+#include "base/config.h"
+
+#include "base/slice.h"
+
+#include <stdint.h>
+
+static bool is_one_of(const char *value, const char *const *words)
+{
+    struct slice given = { value, strlen(value) };
+
+    for (; *words; words++)
+        if (slice_equal_nocase(given, (struct slice){ *words, strlen(*words) }))
+            return true;
+    return false;
+}
+
+static bool parse_switch(void *field, const char *value)
+{
+    static const char *const on[] = { "1", "on", "yes", "true", NULL };
+    static const char *const off[] = { "0", "off", "no", "false", NULL };
+    bool yes = is_one_of(value, on);
+
+    if (!yes && !is_one_of(value, off))
+        return false;
+    *(bool *)field = yes;
+    return true;
+}
+
+/* Digits only: what strtoul takes besides (space, sign, 0x) is more likely a slip than meant. */
+static bool parse_number(unsigned *field, const char *value, unsigned least, unsigned most)
+{
+    uint64_t number = 0;
+
+    if (!*value)
+        return false;
+    for (; *value; value++) {
+        if (*value < '0' || *value > '9')
+            return false;
+        number = number * 10 + (uint64_t)(*value - '0');
+        if (number > most)
+            return false;
+    }
+    if (number < least)
+        return false;
+    *field = (unsigned)number;
+    return true;
+}
+
+static bool parse_seconds(void *field, const char *value)
+{
+    return parse_number(field, value, 1, 86400);
+}
+
+static bool parse_count(void *field, const char *value)
+{
+    return parse_number(field, value, 1, 65536);
+}
+
+static bool parse_unsafe(void *field, const char *value)
+{
+    bool reuse = strcmp(value, "reuse") == 0;
+
+    if (!reuse && strcmp(value, "fresh") != 0)
+        return false;
+    *(enum config_unsafe *)field = reuse ? CONFIG_UNSAFE_REUSE : CONFIG_UNSAFE_FRESH;
+    return true;
+}
+
+static bool parse_host(void *field, const char *value)
+{
+    bool never = strcmp(value, "never") == 0;
+
+    if (!never && strcmp(value, "address") != 0)
+        return false;
+    *(enum config_host *)field = never ? CONFIG_HOST_NEVER : CONFIG_HOST_ADDRESS;
+    return true;
+}
+
+static bool parse_path(void *field, const char *value)
+{
+    *(const char **)field = *value ? value : NULL;
+    return true;
+}
+
+const struct config_setting config_settings[] = {
+#define SETTING(name, field, parse, fallback, shape, meaning) { name, fallback, shape, meaning },
+#include "base/settings.def"
+#undef SETTING
+};
+
+static const struct {
+    bool (*parse)(void *field, const char *value);
+    size_t offset;
+} targets[] = {
+#define SETTING(name, field, parse, fallback, shape, meaning) { parse, offsetof(struct config, field) },
+#include "base/settings.def"
+#undef SETTING
+};
+
+const size_t config_settings_count = sizeof(config_settings) / sizeof(config_settings[0]);
+
+int config_load(struct config *config, char *(*lookup)(const char *name),
+                void (*complain)(void *arg, const struct config_setting *setting, const char *value),
+                void *arg)
+{
+    int refused = 0;
+
+    for (size_t i = 0; i < config_settings_count; i++) {
+        const struct config_setting *setting = &config_settings[i];
+        void *field = (char *)config + targets[i].offset;
+        const char *value = lookup(setting->name);
+
+        targets[i].parse(field, setting->fallback);
+        if (!value || !*value || targets[i].parse(field, value))
+            continue;
+        refused++;
+        if (complain)
+            complain(arg, setting, value);
+    }
+    return refused;
+}

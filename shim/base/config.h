@@ -1,0 +1,36 @@
+/* config: the settings, read from the environment.  The launcher refuses what config_load refuses;
+ * the library goes on with the default that is left in place. */
+#ifndef HOLDFAST_BASE_CONFIG_H
+#define HOLDFAST_BASE_CONFIG_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+enum config_unsafe { CONFIG_UNSAFE_FRESH, CONFIG_UNSAFE_REUSE };
+enum config_host { CONFIG_HOST_ADDRESS, CONFIG_HOST_NEVER };
+
+struct config {
+    bool enabled;
+    unsigned idle_seconds;
+    unsigned max_per_endpoint;
+    enum config_unsafe unsafe;
+    enum config_host host;
+    const char *log_path;   /* NULL: none.  Borrowed from the environment. */
+    const char *stats_path; /* likewise */
+};
+
+/* One row of settings.def, for --help and for checking the documents. */
+struct config_setting {
+    const char *name, *fallback, *shape, *meaning;
+};
+extern const struct config_setting config_settings[];
+extern const size_t config_settings_count;
+
+/* Calls `complain(arg, setting, value)`, which may be NULL, for each variable whose value is refused; that field keeps
+ * its default.  `lookup` is getenv, secure_getenv or a test's own.  An empty value is the default.
+ * Returns the number of values refused.  No allocation, no output. */
+int config_load(struct config *config, char *(*lookup)(const char *name),
+                void (*complain)(void *arg, const struct config_setting *setting, const char *value),
+                void *arg);
+
+#endif

@@ -1,0 +1,17 @@
+/* reason: the names of reasons.def as an enum, with their words. */
+#ifndef HOLDFAST_BASE_REASON_H
+#define HOLDFAST_BASE_REASON_H
+
+enum reason {
+    REASON_none,
+#define REASON(name, sentence) REASON_##name,
+#include "base/reasons.def"
+#undef REASON
+    REASON_count
+};
+
+/* Both answer a string constant; for REASON_none and for anything out of range: "none", "". */
+const char *reason_name(enum reason reason);
+const char *reason_sentence(enum reason reason);
+
+#endif

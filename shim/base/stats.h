@@ -1,0 +1,41 @@
+/* stats: what this process did, as counters; written as one JSON line at exit. */
+#ifndef HOLDFAST_BASE_STATS_H
+#define HOLDFAST_BASE_STATS_H
+
+#include "base/reason.h"
+
+#include <stdatomic.h>
+#include <stddef.h>
+
+/* X(name): keys of the JSON line, in its order. */
+#define STATS_COUNTERS(X)                                                       \
+    X(requests)  /* request heads seen on tracked connections */                \
+    X(connects)  /* successful or pending connect calls on tracked sockets */   \
+    X(leased)    /* connects (or first sends) served by an idle connection */   \
+    X(fresh)     /* TCP connections really opened */                            \
+    X(parked)    /* connections put into the pool */                            \
+    X(adapted)   /* exchanges rewritten */                                      \
+    X(opaque)    /* connections left alone after a look */                      \
+    X(replayed)  /* requests sent again on a fresh connection */
+
+struct stats {
+#define X(name) atomic_ulong name;
+    STATS_COUNTERS(X)
+#undef X
+    atomic_ulong reasons[REASON_count];
+};
+
+extern struct stats stats;
+
+#define stats_count(name) atomic_fetch_add_explicit(&stats.name, 1, memory_order_relaxed)
+void stats_reason(enum reason reason);
+
+/* After fork, in the child: what the parent counted is the parent's. */
+void stats_reset(void);
+
+/* Formats {"pid":1,"command":"curl","requests":3,...,"reasons":{"stale":1}}\n into out; reasons that
+ * never occurred are left out; `command` is escaped as JSON.  Returns its length, 0 if cap is too
+ * small. */
+size_t stats_format(char *out, size_t cap, long pid, const char *command);
+
+#endif

@@ -1,0 +1,175 @@
+/* exchange: the client's side, and what is asked about both.  See exchange_states.h for the states. */
+#include "http/exchange.h"
+
+#include "http/exchange_states.h"
+
+_Static_assert(sizeof(struct exchange) <= 256, "copied for every look ahead");
+
+void exchange_init(struct exchange *x)
+{
+    *x = (struct exchange){ .kind = EXCHANGE_UNDECIDED, .keep_timeout = -1, .keep_max = -1 };
+}
+
+void exchange_release(struct exchange *x, enum reason reason)
+{
+    x->kind = EXCHANGE_OPAQUE;
+    x->reason = reason;
+    x->client_state = CLIENT_RAW;
+    x->server_state = SERVER_RAW;
+    x->ask_close = false;
+}
+
+static struct exchange_step pass(size_t take)
+{
+    return (struct exchange_step){ EXCHANGE_PASS, take };
+}
+
+static struct exchange_step release(struct exchange *x, enum reason reason, size_t len)
+{
+    exchange_release(x, reason);
+    return pass(len);
+}
+
+static struct exchange_step follow_line(struct exchange *x, const char *bytes, size_t len)
+{
+    size_t seen = len < EXCHANGE_HEAD_MAX ? len : EXCHANGE_HEAD_MAX;
+    enum reason reason;
+
+    x->client_state = (uint8_t)request_line_follow(x->client_state, bytes, seen, &x->scanned, &reason);
+    if (reason != REASON_none)
+        return release(x, reason, len);
+    if (x->client_state == CLIENT_FIELDS)
+        x->scanned = 0;
+    else if (len >= EXCHANGE_HEAD_MAX)
+        return release(x, REASON_head_too_long, len);
+    return (struct exchange_step){ EXCHANGE_PASS_KEEP, 0 };
+}
+
+/* A whole head: what it says is remembered, so that exchange_adapt need not read it again. */
+static struct exchange_step head_read(struct exchange *x, const struct request_head *head, size_t len)
+{
+    const struct field_body *body = &head->body;
+    enum reason reason = request_refusal(head);
+
+    if (reason != REASON_none)
+        return release(x, reason, len);
+    x->request = head->facts;
+    x->cut.from = head->cut.from;
+    x->cut.to = head->cut.to;
+    x->scanned = 0;
+    framing_start(&x->request_body,
+                  body->has_coding   ? FRAMING_CHUNKED
+                  : body->has_length ? FRAMING_LENGTH
+                                     : FRAMING_NONE,
+                  body->length);
+    return (struct exchange_step){ EXCHANGE_HEAD, head->len };
+}
+
+static struct exchange_step follow_fields(struct exchange *x, const char *bytes, size_t len)
+{
+    size_t seen = len < EXCHANGE_HEAD_MAX ? len : EXCHANGE_HEAD_MAX;
+    enum head_result result = HEAD_DONE;
+    struct request_head head;
+
+    if (x->scanned > 0 && x->scanned <= seen)
+        result = head_recheck(bytes, seen, x->scanned, true);
+    if (result == HEAD_DONE) {
+        result = request_parse(bytes, seen, &head);
+        if (result == HEAD_DONE)
+            return head_read(x, &head, len);
+        x->scanned = head.line_len ? (uint32_t)seen : 0;
+    } else {
+        x->scanned = (uint32_t)seen;
+    }
+    if (result == HEAD_BAD)
+        return release(x, REASON_ambiguous_request, len);
+    if (len >= EXCHANGE_HEAD_MAX)
+        return release(x, REASON_head_too_long, len);
+    return (struct exchange_step){ EXCHANGE_HOLD, 0 };
+}
+
+/* What follows the request: one-shot clients end it with a line feed too many, at most. */
+static struct exchange_step after_request(struct exchange *x, const char *bytes, size_t len)
+{
+    size_t stray = 0;
+
+    while (stray < len && (bytes[stray] == '\r' || bytes[stray] == '\n'))
+        stray++;
+    if (stray > 0)
+        return (struct exchange_step){ EXCHANGE_DROP, stray };
+    x->client_state = CLIENT_EXTRA;
+    exchange_note(x, REASON_bytes_left);
+    return pass(len);
+}
+
+static struct exchange_step follow_body(struct exchange *x, const char *bytes, size_t len)
+{
+    size_t used;
+    enum framing_result result = framing_follow(&x->request_body, bytes, len, &used);
+
+    if (x->request_body.lenient || result == FRAMING_BAD)
+        exchange_note(x, REASON_ambiguous_request);
+    if (result == FRAMING_BAD) {
+        x->client_state = CLIENT_RAW;
+        return pass(len);
+    }
+    if (result == FRAMING_DONE)
+        x->client_state = CLIENT_DONE;
+    return pass(used);
+}
+
+struct exchange_step exchange_client(struct exchange *x, const char *bytes, size_t len)
+{
+    if (x->client_state < CLIENT_FIELDS) {
+        struct exchange_step step = follow_line(x, bytes, len);
+
+        if (x->client_state != CLIENT_FIELDS)
+            return step;
+    }
+    switch (x->client_state) {
+    case CLIENT_FIELDS:
+        return follow_fields(x, bytes, len);
+    case CLIENT_BODY:
+        return follow_body(x, bytes, len);
+    case CLIENT_DONE:
+        return after_request(x, bytes, len);
+    }
+    return pass(len);
+}
+
+size_t exchange_adapt(struct exchange *x, const char *head, size_t take, struct slice authority,
+                      char *out)
+{
+    struct hop_cut cut = { x->cut.from, x->cut.to };
+    bool done = x->request_body.kind == FRAMING_NONE ||
+                (x->request_body.kind == FRAMING_LENGTH && x->request_body.left == 0);
+
+    x->kind = EXCHANGE_ADAPTED;
+    x->client_state = done ? CLIENT_DONE : CLIENT_BODY;
+    if (x->request.connection_auth)
+        exchange_note(x, REASON_connection_auth);
+    return request_rewrite(head, take, &x->request, &cut, authority, out);
+}
+
+bool exchange_answered(const struct exchange *x)
+{
+    return x->answered;
+}
+
+bool exchange_request_done(const struct exchange *x)
+{
+    return x->client_state == CLIENT_DONE || x->client_state == CLIENT_EXTRA;
+}
+
+bool exchange_asks_close(struct exchange *x)
+{
+    if (!x->ask_close || !exchange_request_done(x))
+        return false;
+    x->ask_close = false;
+    return true;
+}
+
+enum reason exchange_verdict(const struct exchange *x)
+{
+    return x->reason;
+}

@@ -1,0 +1,145 @@
+/* exchange: one request and its response as they pass between a client and its server.  A pure state
+ * machine: bytes in, actions out; no I/O, no allocation, no clock.  It is a plain value: copy it to
+ * look ahead (MSG_PEEK) or to be able to go back (a send that was not accepted).
+ *
+ * The caller keeps the bytes.  Client to server: show exchange_client what the client wrote and do as
+ * it says.  Server to client: exchange_server edits what was read in place.  Which socket the request
+ * goes out on is the caller's choice, made when exchange_client answers EXCHANGE_HEAD. */
+#ifndef HOLDFAST_HTTP_EXCHANGE_H
+#define HOLDFAST_HTTP_EXCHANGE_H
+
+#include "base/reason.h"
+#include "base/slice.h"
+#include "http/framing.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/* A longer head, of either side, is left alone. */
+#define EXCHANGE_HEAD_MAX 65536u
+
+/* How much longer than the original an adapted head can get: "Connection: close\r\n" for a response;
+ * for a request "Connection: keep-alive\r\n" and "Host: " + authority + "\r\n", where a given
+ * authority's length is not counted, but one that is taken from an absolute target (9112 3.2) is. */
+#define EXCHANGE_RESPONSE_GROWTH 19u
+#define EXCHANGE_REQUEST_GROWTH 320u
+
+enum exchange_kind {
+    EXCHANGE_UNDECIDED, /* no whole request head yet */
+    EXCHANGE_ADAPTED,   /* rewritten; the client is shown an end of file at the end */
+    EXCHANGE_OPAQUE,    /* never ours (again): pass everything both ways; `reason` says why */
+};
+
+/* What a request head says, as far as sockets are concerned.  Hashes are 64 bits, 0 for "absent". */
+struct request {
+    bool one_shot;        /* the client expects the connection to end with this exchange */
+    bool idempotent;      /* 9110 9.2.2: GET HEAD OPTIONS TRACE PUT DELETE */
+    bool head_method;     /* HEAD: the response has no body */
+    bool absolute;        /* absolute-form: the next hop is a proxy */
+    bool has_host;
+    bool connection_auth; /* Authorization or Proxy-Authorization: NTLM or Negotiate */
+    uint8_t minor;        /* HTTP/1.minor as the client said it: 0 or 1 */
+    uint64_t host;        /* of the Host field, lower case; of the target's authority in absolute-form */
+    uint64_t proxy_auth;  /* of Proxy-Authorization */
+};
+
+enum exchange_action {
+    EXCHANGE_HOLD,      /* keep all of it back, show it again with what comes next */
+    EXCHANGE_PASS_KEEP, /* the beginning of a request line: nothing in it can change, so it may go out;
+                           keep a copy and show it again with what comes next */
+    EXCHANGE_PASS,      /* send the first `take` bytes as they are; they need not be shown again */
+    EXCHANGE_DROP,      /* swallow the first `take` bytes */
+    EXCHANGE_HEAD,      /* the first `take` bytes are a whole head, see `request`: call exchange_adapt
+                           or exchange_release next */
+};
+
+struct exchange_step {
+    enum exchange_action action;
+    size_t take;
+};
+
+enum exchange_flow {
+    EXCHANGE_MORE,   /* a head is not whole: keep bytes [used, len) and show them again with more */
+    EXCHANGE_DATA,   /* all used */
+    EXCHANGE_END,    /* all used, and the response is complete: see exchange_verdict */
+    EXCHANGE_BROKEN, /* all used; after the `out` bytes the client must see ECONNRESET, because what it
+                        was given was decoded and is cut short */
+};
+
+struct exchange_reply {
+    enum exchange_flow flow;
+    size_t used; /* input bytes taken, from the beginning */
+    size_t out;  /* bytes at the beginning of the buffer that are now the client's */
+};
+
+struct exchange {
+    enum exchange_kind kind;
+    enum reason reason;     /* OPAQUE: why.  ADAPTED: the first reason found not to park, or none */
+    struct request request; /* valid from EXCHANGE_HEAD on */
+    int keep_timeout;       /* seconds of the server's Keep-Alive: timeout, -1: none */
+    int keep_max;           /* its max, -1: none */
+    /* Below: for exchange_* only. */
+    uint8_t client_state, server_state;
+    bool answered, ask_close;
+    uint8_t interim;        /* 1xx responses swallowed so far */
+    uint32_t scanned;       /* how far the client's head has been searched for its end */
+    uint32_t server_scanned;
+    struct {
+        uint32_t from, to;
+    } cut; /* lines of the request's head that may have to go */
+    struct framing request_body, response_body;
+};
+
+void exchange_init(struct exchange *x);
+
+/* Client to server.  `bytes` holds `len` (> 0) bytes: everything that was kept by HOLD or PASS_KEEP,
+ * then what is new.  Call again with the rest after PASS and DROP with take < len.  If `kind` is
+ * EXCHANGE_OPAQUE afterwards, the action is PASS of all of it.
+ *
+ * To count only what the socket accepted: look with a copy, send, and show the original what went. */
+struct exchange_step exchange_client(struct exchange *x, const char *bytes, size_t len);
+
+/* After EXCHANGE_HEAD: writes the adapted head of head[0, take) into out, and follows the request's
+ * body from here on.  `authority` is what a missing Host becomes, e.g. "127.0.0.1:8080" or "[::1]".
+ * cap >= take + authority.len + EXCHANGE_REQUEST_GROWTH.  Returns its length.
+ * The bytes of the request line before the last digit of its version are never changed. */
+size_t exchange_adapt(struct exchange *x, const char *head, size_t take, struct slice authority,
+                      char *out);
+
+/* At any time: give up, pass everything from now on. */
+void exchange_release(struct exchange *x, enum reason reason);
+
+/* True while the next bytes from the server belong to a head; exchange_server then needs
+ * EXCHANGE_RESPONSE_GROWTH bytes of room behind its input. */
+bool exchange_in_head(const struct exchange *x);
+
+/* Server to client, in place. */
+struct exchange_reply exchange_server(struct exchange *x, char *bytes, size_t len);
+
+/* In a head: how many of these bytes end with the first head of which the client will see something
+ * (interim responses that are swallowed count in); 0 if that is not whole.  Changes nothing.  Also
+ * answers `len` when no head is to be waited for (not HTTP, too long). */
+size_t exchange_head_end(const struct exchange *x, const char *bytes, size_t len);
+
+/* The server's end of file, or an error of its socket.  False: the client may see it as it is; true:
+ * the client must get ECONNRESET, because a decoded body was cut short (9112 8). */
+bool exchange_cut_short(const struct exchange *x);
+
+/* Body bytes that the server still owes, UINT64_MAX if that is not known in advance. */
+uint64_t exchange_body_left(const struct exchange *x);
+
+/* True once when the response cannot be delimited although the server was asked to persist: end the
+ * sending side (SHUT_WR), so that the server closes.  Only after the request was sent. */
+bool exchange_asks_close(struct exchange *x);
+
+/* Has any byte of a response been seen?  Then a replay is too late. */
+bool exchange_answered(const struct exchange *x);
+
+/* Was the request sent completely? */
+bool exchange_request_done(const struct exchange *x);
+
+/* After EXCHANGE_END: REASON_none if the connection may be parked, else why not. */
+enum reason exchange_verdict(const struct exchange *x);
+
+#endif

@@ -1,0 +1,48 @@
+/* head: the lines of an HTTP/1.x message head as slices of the caller's bytes (9112 2 to 5).  Pure.
+ *
+ * A verdict depends on the bytes only, never on how they arrived: a bad line is BAD once its line feed
+ * is there, and MORE until then.  `end` is the end of the bytes seen so far. */
+#ifndef HOLDFAST_HTTP_HEAD_H
+#define HOLDFAST_HTTP_HEAD_H
+
+#include "base/slice.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+enum head_result { HEAD_DONE, HEAD_MORE, HEAD_BAD };
+
+/* One field; the blank line that ends a head has an empty name.  The value has no blanks around it. */
+struct head_field {
+    struct slice name, value;
+    const char *next; /* the line after this one */
+};
+
+struct head_status {
+    uint16_t code;
+    uint8_t minor; /* HTTP/1.minor, at most 1: a later one is answered as 1.1 is (9110 2.5) */
+    bool foreign;  /* BAD: does not even begin with HTTP/1. */
+    const char *next;
+};
+
+/* BAD: no token right before the colon (blank before it, obs-fold, empty name, no colon), a NUL or a
+ * bare CR.  *lenient is set, never cleared, where a bare LF ends the line. */
+enum head_result head_field(const char *at, const char *end, struct head_field *field, bool *lenient);
+
+/* `HTTP/1.d SP 3DIGIT [SP text]`.  BAD at once, with `foreign`, if the bytes cannot begin with HTTP/1. */
+enum head_result head_status(const char *at, const char *end, struct head_status *line, bool *lenient);
+
+/* For a head that was MORE when its first `seen` bytes were there, its start line complete among them
+ * or not: is it worth parsing again?  DONE: yes; MORE: it would still be MORE.  Linear over all calls.
+ * `strict`: a bare LF is worth it, too. */
+enum head_result head_recheck(const char *bytes, size_t len, size_t seen, bool strict);
+
+/* 9110 5.6.2 */
+bool head_is_token_char(char c);
+bool head_is_token(struct slice s);
+
+/* Without blanks and tabs at both ends. */
+struct slice head_trim(struct slice s);
+
+#endif

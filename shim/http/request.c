@@ -1,0 +1,322 @@
+#include "http/request.h"
+
+/* A Host made from the target of a request that has none: a DNS name, a colon and a port.  Counted in
+ * EXCHANGE_REQUEST_GROWTH. */
+#define AUTHORITY_MAX 260u
+
+static inline bool is_target_char(char c)
+{
+    return (unsigned char)c > ' ' && c != 0x7f;
+}
+
+/* A part of one byte at least, followed by a space. */
+static enum request_line follow_part(enum request_line part, const char *bytes, size_t len,
+                                     size_t *at)
+{
+    size_t i = *at;
+    bool first = i == 0 || bytes[i - 1] == ' ';
+
+    if (part == REQUEST_LINE_METHOD)
+        while (i < len && head_is_token_char(bytes[i]))
+            i++;
+    else
+        while (i < len && is_target_char(bytes[i]))
+            i++;
+    first &= i == *at;
+    *at = i;
+    if (i == len)
+        return part;
+    if (first || bytes[i] != ' ')
+        return REQUEST_LINE_REFUSED;
+    *at = i + 1;
+    return part + 1;
+}
+
+static enum request_line follow_version(const char *bytes, size_t len, size_t at)
+{
+    size_t have = len - at;
+
+    if (memcmp(bytes + at, "HTTP/1.", have < 7 ? have : 7) != 0)
+        return REQUEST_LINE_REFUSED;
+    if (have < 8)
+        return REQUEST_LINE_VERSION;
+    return bytes[at + 7] >= '0' && bytes[at + 7] <= '9' ? REQUEST_LINE_DONE : REQUEST_LINE_REFUSED;
+}
+
+static bool begins(const char *bytes, size_t len, struct slice prefix)
+{
+    return len >= prefix.len && memcmp(bytes, prefix.data, prefix.len) == 0;
+}
+
+static enum reason refused_line(const char *bytes, size_t len)
+{
+    if (begins(bytes, len, SLICE("\x16\x03")))
+        return REASON_tls;
+    if (begins(bytes, len, SLICE("PRI * HTTP/2")))
+        return REASON_http2;
+    return bytes[0] == '\r' || bytes[0] == '\n' ? REASON_ambiguous_request : REASON_not_http;
+}
+
+enum request_line request_line_follow(enum request_line part, const char *bytes, size_t len,
+                                      uint32_t *scanned, enum reason *reason)
+{
+    size_t at = *scanned;
+
+    *reason = REASON_none;
+    if (len == 1 && bytes[0] == 0x16)
+        return REQUEST_LINE_METHOD; /* TLS, if the next byte says so, too */
+    while (part < REQUEST_LINE_VERSION) {
+        enum request_line next = follow_part(part, bytes, len, &at);
+
+        if (next == part)
+            break;
+        part = next;
+    }
+    if (part == REQUEST_LINE_VERSION)
+        part = follow_version(bytes, len, at);
+    *scanned = (uint32_t)at;
+    if (part == REQUEST_LINE_REFUSED)
+        *reason = refused_line(bytes, len);
+    else if (part == REQUEST_LINE_DONE && begins(bytes, len, SLICE("CONNECT "))) {
+        *reason = REASON_connect_method;
+        return REQUEST_LINE_REFUSED;
+    }
+    return part;
+}
+
+static bool is_idempotent(struct slice method)
+{
+    static const char *const names[] = { "GET", "HEAD", "OPTIONS", "TRACE", "PUT", "DELETE" };
+
+    for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
+        if (slice_equal(method, (struct slice){ names[i], strlen(names[i]) }))
+            return true;
+    return false;
+}
+
+/* 9110 4.2: the authority of scheme://[userinfo@]authority[/path]; an empty slice where there is none. */
+static struct slice target_authority(struct slice target)
+{
+    const char *end = target.data + target.len, *p = target.data, *start;
+
+    while (p < end && head_is_token_char(*p))
+        p++;
+    if (p == target.data || end - p < 3 || memcmp(p, "://", 3) != 0)
+        return (struct slice){ p, 0 };
+    start = p += 3;
+    for (; p < end && *p != '/' && *p != '?' && *p != '#'; p++)
+        if (*p == '@')
+            start = p + 1;
+    return (struct slice){ start, (size_t)(p - start) };
+}
+
+/* The three parts of a line that request_line_follow has seen; false: the target is of no known form. */
+static bool read_line(const char *bytes, size_t len, struct request_head *head)
+{
+    struct slice method = { bytes, (size_t)((const char *)memchr(bytes, ' ', len) - bytes) };
+    const char *target = method.data + method.len + 1, *version;
+    struct slice authority;
+
+    version = (const char *)memchr(target, ' ', len - method.len - 1) + 1;
+    head->target = (struct slice){ target, (size_t)(version - 1 - target) };
+    head->line_len = (size_t)(version - bytes) + sizeof("HTTP/1.1") - 1;
+    head->facts.minor = (uint8_t)(version[7] - '0');
+    head->facts.head_method = slice_equal(method, SLICE("HEAD"));
+    head->facts.idempotent = is_idempotent(method);
+    if (target[0] == '/' || slice_equal(head->target, SLICE("*")))
+        return head->facts.minor <= 1;
+    authority = target_authority(head->target);
+    head->facts.absolute = true;
+    head->facts.host = field_hash(authority);
+    return authority.len > 0 && head->facts.minor <= 1;
+}
+
+static void read_credentials(struct request *facts, struct slice value, bool proxy)
+{
+    facts->connection_auth |= field_authenticates_connection(value);
+    if (proxy)
+        facts->proxy_auth = facts->proxy_auth * 31 + field_hash(value);
+}
+
+static void read_field(struct request_head *head, enum field_id id, struct slice value)
+{
+    struct request *facts = &head->facts;
+
+    switch (id) {
+    case FIELD_HOST:
+        head->hosts += head->hosts < 2;
+        facts->has_host = true;
+        if (!facts->absolute)
+            facts->host = field_hash(value);
+        break;
+    case FIELD_CONNECTION:
+        hop_add_options(&head->options, value);
+        break;
+    case FIELD_CONTENT_LENGTH:
+        field_add_length(&head->body, value);
+        break;
+    case FIELD_TRANSFER_ENCODING:
+        field_add_coding(&head->body, value);
+        break;
+    case FIELD_UPGRADE:
+        head->upgrade = true;
+        break;
+    case FIELD_AUTHORIZATION:
+    case FIELD_PROXY_AUTHORIZATION:
+        read_credentials(facts, value, id == FIELD_PROXY_AUTHORIZATION);
+        break;
+    default:
+        break;
+    }
+}
+
+/* An old client of a proxy says Proxy-Connection where it should say Connection. */
+static bool asks_proxy_to_persist(struct slice value)
+{
+    struct slice option;
+
+    while (field_element(&value, &option))
+        if (field_value_is(option, "keep-alive"))
+            return true;
+    return false;
+}
+
+static enum head_result read_fields(const char *bytes, size_t len, struct request_head *head)
+{
+    enum hop_side side = head->facts.minor ? HOP_REQUEST_11 : HOP_REQUEST_10;
+    const char *line = bytes + head->line_len, *end = bytes + len;
+    struct head_field field;
+    bool lenient = false;
+
+    for (;; line = field.next) {
+        enum head_result result = head_field(line, end, &field, &lenient);
+        enum field_id id;
+
+        if (lenient)
+            return HEAD_BAD;
+        if (result != HEAD_DONE)
+            return result;
+        if (field.name.len == 0)
+            break;
+        id = field_identify(field.name);
+        if (id == FIELD_OTHER)
+            continue;
+        read_field(head, id, field.value);
+        if (id == FIELD_PROXY_CONNECTION && head->facts.minor == 0)
+            head->options.keep_alive |= asks_proxy_to_persist(field.value);
+        if (hop_by_hop(id, side))
+            hop_cut_line(&head->cut, bytes, line, field.next);
+    }
+    head->len = (size_t)(field.next - bytes);
+    if (head->options.names > 0)
+        head->cut = (struct hop_cut){ (uint32_t)head->line_len, (uint32_t)(line - bytes) };
+    return HEAD_DONE;
+}
+
+enum head_result request_parse(const char *bytes, size_t len, struct request_head *head)
+{
+    enum head_result result;
+    const char *end;
+    bool known;
+
+    memset(head, 0, sizeof(*head));
+    known = read_line(bytes, len, head);
+    end = bytes + head->line_len;
+    if (!known || memcmp(end, "\r\n", len - head->line_len < 2 ? len - head->line_len : 2) != 0)
+        return HEAD_BAD;
+    if (len - head->line_len < 2) {
+        head->line_len = 0;
+        return HEAD_MORE;
+    }
+    head->line_len += 2;
+    result = read_fields(bytes, len, head);
+    if (head->facts.minor == 1)
+        head->facts.one_shot = head->options.close;
+    else
+        head->facts.one_shot = head->options.close || !head->options.keep_alive;
+    return result;
+}
+
+/* 9112 3.2, 6.1 and 6.3: what a server has to refuse, or might read otherwise than we do. */
+static bool is_ambiguous(const struct request_head *head)
+{
+    const struct field_body *body = &head->body;
+
+    if (head->hosts > 1 || (head->hosts == 0 && head->facts.minor == 1) || head->options.odd)
+        return true;
+    if (head->facts.absolute && head->hosts == 0 && target_authority(head->target).len > AUTHORITY_MAX)
+        return true;
+    if (body->bad_length || body->repeated)
+        return true;
+    return body->has_coding && (body->has_length || !body->plain_chunked || head->facts.minor == 0);
+}
+
+enum reason request_refusal(const struct request_head *head)
+{
+    if (is_ambiguous(head))
+        return REASON_ambiguous_request;
+    if (head->options.names_vital)
+        return REASON_names_vital_field;
+    if (head->upgrade && head->facts.minor == 1)
+        return REASON_upgrade;
+    return REASON_none;
+}
+
+static char *append(char *to, const char *from, size_t len)
+{
+    memcpy(to, from, len);
+    return to + len;
+}
+
+/* The request line as HTTP/1.1, and the Host that this version asks for. */
+static char *write_line(const char *head, size_t line, const struct request *facts,
+                        struct slice authority, char *out)
+{
+    const char *target = (const char *)memchr(head, ' ', line) + 1;
+
+    out = append(out, head, line);
+    out[-3] = '1';
+    if (facts->has_host)
+        return out;
+    if (facts->absolute)
+        authority = target_authority((struct slice){ target, (size_t)(head + line - target) - 11 });
+    out = append(out, "Host: ", 6);
+    out = append(out, authority.data, authority.len);
+    return append(out, "\r\n", 2);
+}
+
+/* The fields of [from, to), without those that go. */
+static char *write_filtered(const struct hop_filter *filter, const char *from, const char *to,
+                            char *out)
+{
+    struct head_field field;
+    bool lenient = false;
+
+    for (; from < to && head_field(from, to, &field, &lenient) == HEAD_DONE; from = field.next)
+        if (!hop_filter_drops(filter, &field, field_identify(field.name)))
+            out = append(out, from, (size_t)(field.next - from));
+    return out;
+}
+
+size_t request_rewrite(const char *head, size_t len, const struct request *facts,
+                       const struct hop_cut *cut, struct slice authority, char *out)
+{
+    const char *start = out, *blank = head + len - 2;
+    size_t line = (size_t)((const char *)memchr(head, '\n', len) + 1 - head);
+    const char *from = head + line;
+
+    out = write_line(head, line, facts, authority, out);
+    if (cut->to > 0) {
+        struct hop_filter filter;
+
+        hop_filter_init(&filter, facts->minor ? HOP_REQUEST_11 : HOP_REQUEST_10,
+                        facts->absolute ? FIELD_PROXY_AUTHORIZATION : FIELD_OTHER, head + cut->from,
+                        head + cut->to);
+        out = append(out, from, head + cut->from - from);
+        out = write_filtered(&filter, head + cut->from, head + cut->to, out);
+        from = head + cut->to;
+    }
+    out = append(out, from, (size_t)(blank - from));
+    out = append(out, "Connection: keep-alive\r\n\r\n", 26);
+    return (size_t)(out - start);
+}

@@ -1,0 +1,51 @@
+/* request: recognises, reads and rewrites the head of a request (9112 3).  Pure. */
+#ifndef HOLDFAST_HTTP_REQUEST_H
+#define HOLDFAST_HTTP_REQUEST_H
+
+#include "base/reason.h"
+#include "base/slice.h"
+#include "http/exchange.h"
+#include "http/field.h"
+#include "http/head.h"
+#include "http/hopbyhop.h"
+
+#include <stddef.h>
+#include <stdint.h>
+
+/* How far a request line has been recognised: the part that its byte `scanned` belongs to. */
+enum request_line {
+    REQUEST_LINE_METHOD,
+    REQUEST_LINE_TARGET,
+    REQUEST_LINE_VERSION,
+    REQUEST_LINE_DONE,    /* ` HTTP/1.` and a digit have been seen */
+    REQUEST_LINE_REFUSED, /* cannot become one; the reason is stored */
+};
+
+/* Goes on from `part` and *scanned (METHOD and 0 at first), through all len bytes from the beginning of
+ * the line. */
+enum request_line request_line_follow(enum request_line part, const char *bytes, size_t len,
+                                      uint32_t *scanned, enum reason *reason);
+
+struct request_head {
+    size_t len;
+    size_t line_len; /* of the request line with its CRLF; 0: not whole */
+    struct slice target;
+    struct request facts;
+    struct hop_options options;
+    struct field_body body;
+    struct hop_cut cut; /* lines that may have to go */
+    bool upgrade;
+    uint8_t hosts;
+};
+
+/* After REQUEST_LINE_DONE.  BAD: ambiguous. */
+enum head_result request_parse(const char *bytes, size_t len, struct request_head *head);
+
+/* Of a parsed head: why it must not be adapted, or REASON_none. */
+enum reason request_refusal(const struct request_head *head);
+
+/* See exchange_adapt. */
+size_t request_rewrite(const char *head, size_t len, const struct request *facts,
+                       const struct hop_cut *cut, struct slice authority, char *out);
+
+#endif

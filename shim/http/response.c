@@ -1,0 +1,200 @@
+#include "http/response.h"
+
+static void read_field(struct response *r, enum field_id id, struct slice value)
+{
+    switch (id) {
+    case FIELD_CONNECTION:
+        hop_add_options(&r->options, value);
+        break;
+    case FIELD_KEEP_ALIVE:
+        field_keep_alive(value, &r->timeout, &r->max);
+        break;
+    case FIELD_CONTENT_LENGTH:
+        field_add_length(&r->body, value);
+        break;
+    case FIELD_TRANSFER_ENCODING:
+        field_add_coding(&r->body, value);
+        break;
+    case FIELD_WWW_AUTHENTICATE:
+    case FIELD_PROXY_AUTHENTICATE:
+        r->challenges |= field_authenticates_connection(value);
+        break;
+    default:
+        break;
+    }
+}
+
+static enum head_result read_fields(const char *bytes, const char *end, struct response *r)
+{
+    const char *line = r->status.next;
+    struct head_field field;
+
+    for (;; line = field.next) {
+        enum head_result result = head_field(line, end, &field, &r->lenient);
+        enum field_id id;
+
+        if (result != HEAD_DONE)
+            return result;
+        if (field.name.len == 0)
+            break;
+        id = field_identify(field.name);
+        if (id == FIELD_OTHER)
+            continue;
+        read_field(r, id, field.value);
+        if (hop_by_hop(id, r->side))
+            hop_cut_line(&r->cut, bytes, line, field.next);
+    }
+    r->len = (size_t)(field.next - bytes);
+    if (r->options.names > 0) /* any line may have to go */
+        r->cut = (struct hop_cut){ (uint32_t)(r->status.next - bytes), (uint32_t)(line - bytes) };
+    return HEAD_DONE;
+}
+
+enum head_result response_parse(const char *bytes, size_t len, enum hop_side side,
+                                struct response *response)
+{
+    enum head_result result;
+
+    *response = (struct response){ .side = side, .timeout = -1, .max = -1 };
+    result = head_status(bytes, bytes + len, &response->status, &response->lenient);
+    if (result != HEAD_DONE)
+        return result;
+    return read_fields(bytes, bytes + len, response);
+}
+
+/* 9112 6.3: no body, whatever the fields say. */
+static bool is_bodyless(const struct response *r, bool head_method)
+{
+    return head_method || r->status.code == 204 || r->status.code == 304 || r->status.code < 200;
+}
+
+/* A length in a 204 is wrong, and somebody might send such a body all the same (9112 6.3 item 1). */
+static struct response_framing frame_bodyless(const struct response *r)
+{
+    const struct field_body *body = &r->body;
+    struct response_framing framing = { .kind = FRAMING_NONE };
+
+    framing.doubtful = body->bad_length || body->repeated || (body->has_coding && body->has_length);
+    if (r->status.code == 204)
+        framing.doubtful |= body->has_coding || body->length > 0;
+    return framing;
+}
+
+/* 9112 6.1 and 6.3: Transfer-Encoding decides, if it can. */
+static struct response_framing frame_coded(const struct response *r)
+{
+    const struct field_body *body = &r->body;
+    struct response_framing framing = { .kind = FRAMING_CHUNKED };
+
+    if (r->status.minor == 0 || !body->ends_chunked)
+        return (struct response_framing){ .kind = FRAMING_CLOSE, .untouched = true, .forced = true };
+    framing.untouched = body->has_length || !body->plain_chunked;
+    return framing;
+}
+
+struct response_framing response_frame(const struct response *r, bool head_method)
+{
+    struct response_framing framing = { .kind = FRAMING_CLOSE };
+
+    if (is_bodyless(r, head_method)) {
+        framing = frame_bodyless(r);
+    } else if (r->body.has_coding) {
+        framing = frame_coded(r);
+    } else if (r->body.has_length) {
+        framing.kind = r->body.bad_length ? FRAMING_CLOSE : FRAMING_LENGTH;
+        framing.untouched = framing.forced = r->body.bad_length;
+        framing.doubtful = r->body.repeated;
+    } else {
+        /* A server that says it persists, and gives no length, would have us wait for ever. */
+        framing.forced = r->options.keep_alive && !r->options.close;
+    }
+    framing.untouched |= r->lenient;
+    framing.doubtful |= framing.untouched || r->options.names_vital || r->options.odd;
+    return framing;
+}
+
+static const char close_line[] = "Connection: close\r\n";
+#define CLOSE_LEN (sizeof(close_line) - 1)
+
+/* The part of a buffer that is being edited: written up to `to`, read up to `from`. */
+struct edit {
+    char *to, *from, *end;
+    size_t growth; /* by how much what is not yet read had to move away */
+    bool placed;
+};
+
+/* In the first Connection field's place; what comes after it may have to make room. */
+static void place_close(struct edit *e)
+{
+    size_t room = (size_t)(e->from - e->to);
+
+    if (room < CLOSE_LEN) {
+        memmove(e->from + CLOSE_LEN - room, e->from, (size_t)(e->end - e->from));
+        e->growth += CLOSE_LEN - room;
+        e->from += CLOSE_LEN - room;
+        e->end += CLOSE_LEN - room;
+    }
+    memcpy(e->to, close_line, CLOSE_LEN);
+    e->to += CLOSE_LEN;
+    e->placed = true;
+}
+
+static void keep_line(struct edit *e, const char *line)
+{
+    size_t len = (size_t)(e->from - line);
+
+    if (e->to != line)
+        memmove(e->to, line, len);
+    e->to += len;
+}
+
+static void edit_lines(struct edit *e, const struct hop_filter *filter, size_t lines)
+{
+    const char *stop = e->from + lines;
+    struct head_field field;
+    bool lenient = false;
+
+    while (e->from < stop + e->growth) {
+        const char *line = e->from;
+        enum field_id id;
+
+        head_field(line, e->end, &field, &lenient);
+        e->from += field.next - line;
+        id = field_identify(field.name);
+        if (id == FIELD_CONNECTION && !e->placed)
+            place_close(e);
+        else if (!hop_filter_drops(filter, &field, id))
+            keep_line(e, line);
+    }
+}
+
+/* As the last field, before the blank line, which is `rest` bytes from here. */
+static void append_close(struct edit *e, size_t rest)
+{
+    char *blank = e->from + rest, *line = e->to + rest;
+
+    memmove(e->to, e->from, rest);
+    memmove(line + CLOSE_LEN, blank, (size_t)(e->end - blank));
+    memcpy(line, close_line, CLOSE_LEN);
+}
+
+size_t response_edit(char *head, size_t tail, const struct response *r)
+{
+    size_t blank = r->len - 2, from = r->cut.to ? r->cut.from : blank;
+    struct edit e = { .to = head + from, .from = head + from, .end = head + r->len + tail };
+    char *old_end = head + r->len;
+
+    if (r->cut.to) {
+        struct hop_filter filter;
+
+        hop_filter_init(&filter, r->side, r->status.code == 407 ? FIELD_PROXY_AUTHENTICATE : FIELD_OTHER,
+                        e.from, r->options.names ? head + r->cut.to : e.from);
+        edit_lines(&e, &filter, r->cut.to - from);
+    }
+    old_end += e.growth;
+    if (e.placed)
+        memmove(e.to, e.from, (size_t)(e.end - e.from));
+    else
+        append_close(&e, (size_t)(old_end - 2 - e.from));
+    return (size_t)(old_end - e.from) + (size_t)(e.to - head) + (e.placed ? 0 : CLOSE_LEN);
+}

@@ -1,0 +1,39 @@
+/* endpoint: where a socket is connected to, and everything else that was fixed when it connected and
+ * that makes two sockets not interchangeable. */
+#ifndef HOLDFAST_POOL_ENDPOINT_H
+#define HOLDFAST_POOL_ENDPOINT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/socket.h>
+
+/* Compared with memcmp and sent between processes: no padding, unused bytes zero. */
+struct endpoint {
+    uint16_t family;  /* of the fd itself: ::ffff:127.0.0.1 on an AF_INET6 fd stays AF_INET6 */
+    uint16_t port;    /* network order */
+    uint32_t scope;   /* sin6_scope_id */
+    uint8_t address[16];
+    uint32_t uid;     /* effective user */
+    uint32_t flow;    /* sin6_flowinfo */
+    uint64_t netns;   /* SO_NETNS_COOKIE, 0 where the kernel has none */
+    uint64_t options; /* hash of the bound address and of the options set before connect */
+};
+
+#define ENDPOINT_TEXT_MAX 64
+
+/* Fills family, port, scope, flow and address; the rest is zero.  -EAFNOSUPPORT for what is neither
+ * AF_INET nor AF_INET6, -EINVAL for a short or wildcard address or port 0. */
+int endpoint_from(struct endpoint *to, const struct sockaddr *address, socklen_t len);
+
+bool endpoint_equal(const struct endpoint *a, const struct endpoint *b);
+uint32_t endpoint_hash(const struct endpoint *e);
+
+/* "127.0.0.1:8080", "[::1]:8080": for the log. */
+size_t endpoint_text(const struct endpoint *e, char out[ENDPOINT_TEXT_MAX]);
+
+/* What a missing Host becomes: the same, but without ":80", without a zone, and an IPv4-mapped
+ * address as IPv4 (3986 3.2.2). */
+size_t endpoint_authority(const struct endpoint *e, char out[ENDPOINT_TEXT_MAX]);
+
+#endif

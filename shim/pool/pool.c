@@ -1,0 +1,310 @@
+/* What to keep, for how long, and what to let go.  The lock covers the table only: whatever makes a
+ * call on a fd is done on connections that were taken out of it first, so nobody else can have them. */
+#include "pool/pool.h"
+
+#include "base/lock.h"
+#include "pool/table.h"
+
+#include <errno.h>
+
+#define LOOKS 2u            /* entries looked at in passing, at the oldest end and at the cursor each */
+#define LOOKS_AT_ONCE 64u   /* entries that a sweep looks at before it lets others at the lock */
+#define CLOSER_IDLE_MS 500u /* a server that closes sooner did not mean to persist */
+#define CLOSER_MS 60000u
+#define CLOSERS_MOST 16384u
+
+/* Taken out under the lock, to be discarded outside of it. */
+struct removals {
+    unsigned count;
+    struct removal {
+        struct idle idle;
+        enum reason why;
+    } list[2 * LOOKS + 1];
+};
+
+static const struct pool_ops *ops;
+static unsigned most_per_endpoint, most_total;
+static struct lock lock;
+static struct table table;
+
+static bool has_room(const struct removals *gone)
+{
+    return gone->count < sizeof(gone->list) / sizeof(gone->list[0]);
+}
+
+static void take_out(struct entry *entry, enum reason why, struct removals *gone)
+{
+    struct removal *removal = &gone->list[gone->count++];
+
+    removal->why = why;
+    table_remove(&table, entry, &removal->idle);
+}
+
+static void discard_all(const struct removals *gone)
+{
+    for (unsigned i = 0; i < gone->count; i++)
+        ops->discard(&gone->list[i].idle, gone->list[i].why);
+}
+
+static uint64_t age_of(const struct idle *idle, uint64_t now)
+{
+    return now > idle->parked_ms ? now - idle->parked_ms : 0;
+}
+
+static bool is_expired(const struct idle *idle, uint64_t now)
+{
+    return age_of(idle, now) >= idle->idle_ms;
+}
+
+static void forget_closers(uint64_t now, unsigned most)
+{
+    for (; most && table.closer_oldest && table.closer_oldest->closer_until <= now; most--)
+        table_forget_closer(&table, table.closer_oldest);
+}
+
+/* Returns how many it looked at. */
+static unsigned look_at_round(uint64_t now, unsigned most, struct removals *gone)
+{
+    unsigned looked = 0;
+
+    while (looked < most && has_room(gone)) {
+        struct entry *entry = table_next(&table);
+
+        if (!entry)
+            break;
+        looked++;
+        if (is_expired(&entry->idle, now))
+            take_out(entry, REASON_expired, gone);
+    }
+    return looked;
+}
+
+/* A few of the oldest, where idle times are alike; and a few of the round, because one with a long
+ * idle time at the old end would hide those behind it for ever. */
+static void look_around(uint64_t now, struct removals *gone)
+{
+    for (unsigned i = 0; i < LOOKS && table.oldest && is_expired(&table.oldest->idle, now); i++)
+        take_out(table.oldest, REASON_expired, gone);
+    look_at_round(now, LOOKS, gone);
+    forget_closers(now, LOOKS);
+}
+
+int pool_init(const struct pool_ops *with, unsigned max_per_endpoint, unsigned max_total)
+{
+    lock_init(&lock);
+    table_reset(&table);
+    ops = with;
+    most_per_endpoint = max_per_endpoint;
+    most_total = max_total;
+    return 0;
+}
+
+/* REASON_none: it will do. */
+static enum reason mismatch(const struct idle *idle, const struct wanted *wanted)
+{
+    if (wanted->any)
+        return REASON_none;
+    if (idle->absolute != wanted->absolute || idle->proxy_auth != wanted->proxy_auth)
+        return REASON_other_form;
+    return idle->host == wanted->host ? REASON_none : REASON_other_host;
+}
+
+/* The newest that will do, or NULL and why there is none. */
+static struct entry *choose(const struct endpoint *to, const struct wanted *wanted, enum reason *why)
+{
+    struct site *site = table_find(&table, to);
+
+    *why = REASON_pool_empty;
+    for (struct entry *entry = site ? site->newest : NULL; entry; entry = entry->older) {
+        enum reason wrong = mismatch(&entry->idle, wanted);
+
+        if (wrong == REASON_none)
+            return entry;
+        if (*why == REASON_pool_empty)
+            *why = wrong;
+    }
+    return NULL;
+}
+
+static bool take(const struct endpoint *to, const struct wanted *wanted, struct idle *out, enum reason *why,
+                 uint64_t now)
+{
+    struct removals gone = { .count = 0 };
+    struct entry *entry;
+
+    *why = REASON_pool_empty;
+    if (!lock_take(&lock))
+        return false;
+    entry = choose(to, wanted, why);
+    if (entry)
+        table_remove(&table, entry, out);
+    look_around(now, &gone);
+    lock_give(&lock);
+    discard_all(&gone);
+    return entry != NULL;
+}
+
+static enum reason examine(const struct idle *idle, uint64_t now)
+{
+    if (is_expired(idle, now))
+        return REASON_expired;
+    switch (ops->probe(idle)) {
+    case POOL_ALIVE:
+        return REASON_none;
+    case POOL_STALE:
+        return REASON_stale;
+    case POOL_POISONED:
+        return REASON_poisoned;
+    case POOL_REPLACED:
+        break;
+    }
+    return REASON_replaced;
+}
+
+int pool_lease(const struct endpoint *to, const struct wanted *wanted, struct idle *out, enum reason *why)
+{
+    uint64_t now = ops->now_ms();
+    enum reason wrong = REASON_none, missing;
+
+    while (take(to, wanted, out, &missing, now)) {
+        wrong = examine(out, now);
+        if (wrong == REASON_none)
+            return 0;
+        if (wrong == REASON_stale)
+            pool_note_closed(to, age_of(out, now));
+        ops->discard(out, wrong);
+    }
+    *why = wrong != REASON_none ? wrong : missing;
+    return -ENOENT;
+}
+
+/* Under the lock.  Evicts what is too much, which is the new one itself when a cap is 0. */
+static enum reason keep(struct site *site, const struct idle *idle, struct removals *gone)
+{
+    struct entry *entry = table_add(&table, site, idle), *victim = NULL;
+
+    if (!entry) {
+        table_release(&table, site);
+        return REASON_no_memory;
+    }
+    if (site->count > most_per_endpoint)
+        victim = site->oldest;
+    else if (table.entries > most_total)
+        victim = table.oldest;
+    if (victim)
+        take_out(victim, REASON_pool_full, gone);
+    return victim == entry ? REASON_pool_full : REASON_none;
+}
+
+static enum reason try_keep(const struct endpoint *to, const struct idle *idle, uint64_t now,
+                            struct removals *gone)
+{
+    struct site *site = table_need(&table, to);
+
+    if (!site)
+        return REASON_no_memory;
+    if (site->closer_until > now)
+        return REASON_closer;
+    return keep(site, idle, gone);
+}
+
+enum reason pool_park(const struct endpoint *to, const struct idle *idle)
+{
+    struct removals gone = { .count = 0 };
+    struct idle parked = *idle;
+    enum reason why = REASON_no_memory;
+
+    parked.parked_ms = ops->now_ms();
+    if (idle->max_left == 0 || idle->idle_ms == 0) {
+        why = REASON_keepalive_spent;
+    } else if (lock_take(&lock)) {
+        why = try_keep(to, &parked, parked.parked_ms, &gone);
+        look_around(parked.parked_ms, &gone);
+        lock_give(&lock);
+    }
+    discard_all(&gone);
+    if (why != REASON_none && why != REASON_pool_full)
+        ops->discard(&parked, why);
+    return why;
+}
+
+void pool_note_closed(const struct endpoint *to, uint64_t idle_ms)
+{
+    uint64_t now = ops->now_ms();
+    struct site *site;
+
+    if (idle_ms > CLOSER_IDLE_MS || !lock_take(&lock))
+        return;
+    site = table_need(&table, to);
+    if (site)
+        table_closer(&table, site, now + CLOSER_MS);
+    if (table.closers > CLOSERS_MOST)
+        table_forget_closer(&table, table.closer_oldest);
+    lock_give(&lock);
+}
+
+void pool_sweep(void)
+{
+    uint64_t now = ops->now_ms();
+    unsigned left = pool_count(), looked;
+
+    do {
+        struct removals gone = { .count = 0 };
+
+        if (!lock_take(&lock))
+            return;
+        looked = look_at_round(now, left < LOOKS_AT_ONCE ? left : LOOKS_AT_ONCE, &gone);
+        forget_closers(now, LOOKS_AT_ONCE);
+        lock_give(&lock);
+        discard_all(&gone);
+        left -= looked;
+    } while (looked && left);
+}
+
+unsigned pool_shed(unsigned n)
+{
+    unsigned shed = 0;
+
+    while (shed < n) {
+        struct removals gone = { .count = 0 };
+
+        if (!lock_take(&lock))
+            break;
+        while (shed + gone.count < n && has_room(&gone) && table.oldest)
+            take_out(table.oldest, REASON_no_private_fd, &gone);
+        lock_give(&lock);
+        if (gone.count == 0)
+            break;
+        discard_all(&gone);
+        shed += gone.count;
+    }
+    return shed;
+}
+
+void pool_abandon(void (*each)(const struct idle *idle))
+{
+    lock_init(&lock);
+    table_each(&table, each);
+    table_reset(&table);
+}
+
+void pool_before_fork(void)
+{
+    lock_take(&lock);
+}
+
+void pool_after_fork(void)
+{
+    lock_give(&lock);
+}
+
+unsigned pool_count(void)
+{
+    unsigned count;
+    bool taken = lock_take(&lock);
+
+    count = table.entries;
+    if (taken)
+        lock_give(&lock);
+    return count;
+}

@@ -1,0 +1,87 @@
+/* pool: the idle connections of this process, by endpoint, most recently parked first.
+ *
+ * It owns the fds that it holds and nothing else; it makes no call on them but through the two
+ * functions it was given, so it is tested without a socket.  One leaf lock; the functions given are
+ * called outside of it.  Works from any thread; after fork the child calls pool_abandon first.
+ * Memory comes from mmap in blocks and is never given back. */
+#ifndef HOLDFAST_POOL_POOL_H
+#define HOLDFAST_POOL_POOL_H
+
+#include "base/reason.h"
+#include "pool/endpoint.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/* What is known of an idle connection.  A plain value, moved in and out. */
+struct idle {
+    int fd;               /* a private fd, close-on-exec */
+    bool nonblocking;     /* O_NONBLOCK of its description */
+    bool absolute;        /* was used with absolute-form targets: it leads to a proxy */
+    uint16_t requests;    /* served on it so far */
+    int32_t max_left;     /* further requests that the server's Keep-Alive allows, -1: no limit */
+    uint32_t idle_ms;     /* may lie idle for so long */
+    uint64_t parked_ms;   /* when it was parked: CLOCK_MONOTONIC (BOOTTIME better), set by pool_park */
+    uint64_t host;        /* hash of the Host it served */
+    uint64_t proxy_auth;  /* hash of the Proxy-Authorization it carried */
+    uint64_t cookie;      /* SO_COOKIE: the fd is still the socket that was parked */
+    struct sockaddr_storage local; /* its own name, for clients that ask when it has ended */
+};
+
+/* What a lease wants: `any` before the request is known. */
+struct wanted {
+    bool any;
+    bool absolute;
+    uint64_t host, proxy_auth;
+};
+
+enum pool_health { POOL_ALIVE, POOL_STALE, POOL_POISONED, POOL_REPLACED };
+
+struct pool_ops {
+    enum pool_health (*probe)(const struct idle *idle); /* just before a lease; must not block */
+    void (*discard)(const struct idle *idle, enum reason why); /* closes the fd, or forgets it if REPLACED */
+    uint64_t (*now_ms)(void);
+};
+
+struct pool;
+
+/* The process's only pool.  max_per_endpoint and max_total: idle connections; beyond, the oldest of
+ * that endpoint, or of all, is discarded (REASON_pool_full). */
+int pool_init(const struct pool_ops *ops, unsigned max_per_endpoint, unsigned max_total);
+
+/* Leases an idle connection to `to`.  Returns 0 and moves it into *out (the caller owns
+ * out->fd), or -ENOENT.  Dead and expired ones met on the way are discarded.  Never blocks.
+ * On -ENOENT *why says why nothing was found: pool_empty, other_host, other_form, or what was wrong
+ * with the last one tried (stale, poisoned, expired, replaced). */
+int pool_lease(const struct endpoint *to, const struct wanted *wanted, struct idle *out,
+               enum reason *why);
+
+/* Parks; the pool owns idle->fd from here on, whatever happens (it discards what it cannot keep).
+ * Returns REASON_none, or why it was discarded at once: keepalive_spent (max_left or idle_ms is 0),
+ * closer, pool_full (a cap is 0), no_memory. */
+enum reason pool_park(const struct endpoint *to, const struct idle *idle);
+
+/* The server of this endpoint closed an idle connection, without having announced it, `idle_ms` after
+ * it was parked.  If that was within 500 ms, nothing is parked there for a minute: silence was no
+ * promise (uwsgi). */
+void pool_note_closed(const struct endpoint *to, uint64_t idle_ms);
+
+/* Discards what has expired; called by park and lease for a few, here for all. */
+void pool_sweep(void);
+
+/* Discards up to n of the oldest, whatever their endpoint (the program met EMFILE), as no_private_fd;
+ * returns how many. */
+unsigned pool_shed(unsigned n);
+
+/* In the child of a fork, before anything else: resets the lock and gives each fd to `each`, which
+ * closes this process's copy; the pool is empty afterwards. */
+void pool_abandon(void (*each)(const struct idle *idle));
+
+/* Around a fork, in the parent: nobody is in the middle of a change while it happens. */
+void pool_before_fork(void);
+void pool_after_fork(void);
+
+unsigned pool_count(void);
+
+#endif

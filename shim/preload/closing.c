@@ -1,0 +1,98 @@
+#define _GNU_SOURCE
+#include "preload/closing.h"
+
+#include "preload/idle.h"
+#include "preload/private.h"
+#include "preload/recv.h"
+#include "preload/send.h"
+#include "preload/spare.h"
+
+#include <errno.h>
+
+/* A socket that was never connected may go back to where it came from. */
+static void close_new(struct conn *c, int fd)
+{
+    registrations_drop(&c->registrations, fd);
+    if (c->private_fd >= 0)
+        spare_give(c->to.family, c->private_fd, c->nonblocking);
+    c->private_fd = -1;
+}
+
+static void close_leased(struct conn *c, int fd)
+{
+    if (hold_len(&c->request)) {
+        send_held(c, fd);
+    } else if (!c->shared && !c->inside) {
+        registrations_drop(&c->registrations, fd);
+        idle_park(c, false);
+    }
+}
+
+static void close_exchange(struct conn *c, int fd)
+{
+    bool pure = !c->shared && !c->inside && c->unparkable == REASON_none;
+
+    if (pure && exchange_request_done(&c->x) && exchange_verdict(&c->x) == REASON_none &&
+        recv_drain(c, fd)) {
+        registrations_drop(&c->registrations, fd);
+        return;
+    }
+    if (c->unparkable != REASON_closed_by_server)
+        conn_note(c, c->unparkable != REASON_none ? c->unparkable : REASON_response_unfinished);
+}
+
+void closing_number(struct conn *c, int fd)
+{
+    int saved = errno;
+
+    if (c->nfds > 1) {
+        conn_drop_fd(c, fd);
+        return;
+    }
+    switch (c->state) {
+    case CONN_NEW:
+        close_new(c, fd);
+        break;
+    case CONN_FRESH:
+        if (hold_len(&c->request))
+            send_held(c, fd);
+        break;
+    case CONN_LEASED:
+        close_leased(c, fd);
+        break;
+    case CONN_EXCHANGE:
+        close_exchange(c, fd);
+        break;
+    case CONN_ENDED: /* the end-of-file socket lives on, and would go on firing */
+        registrations_drop(&c->registrations, fd);
+        break;
+    default:
+        break;
+    }
+    private_close(c->private_fd);
+    c->private_fd = -1;
+    conn_drop_fd(c, fd);
+    errno = saved;
+}
+
+void closing_leave_alone(struct conn *c, int fd, enum reason why)
+{
+    int saved = errno;
+
+    switch (c->state) {
+    case CONN_NEW:
+    case CONN_FRESH:
+    case CONN_LEASED:
+        if (c->state == CONN_NEW || send_held(c, fd) == 0)
+            conn_forget(c, why);
+        else
+            conn_spoil(c, why);
+        break;
+    case CONN_EXCHANGE:
+        conn_spoil(c, why);
+        break;
+    default:
+        break;
+    }
+    errno = saved;
+}

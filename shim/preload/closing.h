@@ -1,0 +1,15 @@
+/* closing: what a close means for a tracked socket, and how one is left to libc. */
+#ifndef HOLDFAST_PRELOAD_CLOSING_H
+#define HOLDFAST_PRELOAD_CLOSING_H
+
+#include "preload/conn.h"
+
+/* The number is about to be closed, or replaced by dup2: parks what can be parked, sends what is held,
+ * and takes the number out of the table.  The caller makes the real call next.  `c` is locked. */
+void closing_number(struct conn *c, int fd);
+
+/* The program does something to the socket that cannot be followed.  Before an exchange: what is held
+ * goes out and libc alone has the socket.  During one: it will not be pooled. */
+void closing_leave_alone(struct conn *c, int fd, enum reason why);
+
+#endif

@@ -1,0 +1,259 @@
+#define _GNU_SOURCE
+#include "preload/conn.h"
+
+#include "base/block.h"
+#include "base/log.h"
+#include "base/stats.h"
+#include "preload/private.h"
+#include "preload/real.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <string.h>
+
+enum { CHUNK = 16 }; /* conns made at a time */
+
+struct chunk {
+    struct chunk *next;
+    struct conn conns[CHUNK];
+};
+
+struct conn *_Atomic conn_table[CONN_TABLE_SIZE];
+struct conn conn_private;
+
+static struct lock arena_lock;
+static bool arena_ready;
+static struct conn *free_list;
+static struct chunk *chunks;
+
+void conn_set_state(struct conn *c, enum conn_state state)
+{
+    static const uint8_t allowed[] = {
+        [CONN_FREE] = 1 << CONN_NEW,
+        [CONN_NEW] = 1 << CONN_FREE | 1 << CONN_FRESH | 1 << CONN_LEASED,
+        [CONN_FRESH] = 1 << CONN_FREE | 1 << CONN_NEW | 1 << CONN_EXCHANGE,
+        [CONN_LEASED] = 1 << CONN_FREE | 1 << CONN_FRESH | 1 << CONN_EXCHANGE,
+        [CONN_EXCHANGE] = 1 << CONN_FREE | 1 << CONN_ENDED,
+        [CONN_ENDED] = 1 << CONN_FREE,
+    };
+    assert(allowed[c->state] & 1 << state);
+    (void)allowed;
+    c->state = state;
+}
+
+static bool grow(void)
+{
+    struct chunk *chunk = block_get(sizeof *chunk, NULL);
+
+    if (!chunk)
+        return false;
+    memset(chunk, 0, sizeof *chunk);
+    chunk->next = chunks;
+    chunks = chunk;
+    for (int i = 0; i < CHUNK; i++) {
+        lock_init(&chunk->conns[i].lock);
+        chunk->conns[i].next_free = free_list;
+        free_list = &chunk->conns[i];
+    }
+    return true;
+}
+
+static struct conn *take_free(void)
+{
+    struct conn *c = NULL;
+
+    if (!arena_ready || !lock_take(&arena_lock))
+        return NULL;
+    if (free_list || grow()) {
+        c = free_list;
+        free_list = c->next_free;
+    }
+    lock_give(&arena_lock);
+    return c;
+}
+
+/* The lock stays as it is: somebody may hold it who came by a stale pointer. */
+static void reset(struct conn *c)
+{
+    unsigned generation = c->generation;
+
+    memset((char *)c + sizeof c->lock, 0, sizeof *c - sizeof c->lock);
+    c->generation = generation + 1;
+    c->private_fd = -1;
+    c->idle.max_left = -1;
+    exchange_init(&c->x);
+}
+
+struct conn *conn_create(int fd, bool cloexec)
+{
+    struct conn *stale = conn_find(fd);
+
+    if ((unsigned)fd >= CONN_TABLE_SIZE)
+        return NULL;
+    /* The kernel gave out the number: whatever we knew under it was closed where we did not see it. */
+    if (stale == &conn_private) {
+        private_forget(fd);
+    } else if (stale && (stale = conn_enter(fd))) {
+        conn_drop_fd(stale, fd);
+        conn_leave(stale);
+    }
+    struct conn *c = take_free();
+    if (!c)
+        return NULL;
+    reset(c);
+    conn_set_state(c, CONN_NEW);
+    c->fds[0] = (struct conn_fd){ .fd = fd, .cloexec = cloexec };
+    c->nfds = 1;
+    atomic_store_explicit(&conn_table[fd], c, memory_order_release);
+    return c;
+}
+
+struct conn *conn_enter(int fd)
+{
+    for (;;) {
+        struct conn *c = conn_find(fd);
+        if (!c || c == &conn_private || !lock_take(&c->lock))
+            return NULL;
+        if (conn_find(fd) == c)
+            return c;
+        lock_give(&c->lock);
+    }
+}
+
+static void recycle(struct conn *c)
+{
+    hold_clear(&c->request);
+    hold_clear(&c->response);
+    if (!lock_take(&arena_lock))
+        return;
+    c->next_free = free_list;
+    free_list = c;
+    lock_give(&arena_lock);
+}
+
+/* A conn goes back when it has no number and no thread is inside a real call for it. */
+void conn_leave(struct conn *c)
+{
+    bool gone = c->state != CONN_FREE && c->nfds == 0 && c->inside == 0;
+
+    if (gone)
+        conn_set_state(c, CONN_FREE);
+    lock_give(&c->lock);
+    if (gone)
+        recycle(c);
+}
+
+bool conn_add_fd(struct conn *c, int fd, bool cloexec)
+{
+    if (c->nfds == CONN_FDS || (unsigned)fd >= CONN_TABLE_SIZE)
+        return false;
+    c->fds[c->nfds++] = (struct conn_fd){ .fd = fd, .cloexec = cloexec };
+    atomic_store_explicit(&conn_table[fd], c, memory_order_release);
+    return true;
+}
+
+void conn_drop_fd(struct conn *c, int fd)
+{
+    for (int i = 0; i < c->nfds; i++)
+        if (c->fds[i].fd == fd) {
+            c->fds[i] = c->fds[--c->nfds];
+            atomic_store_explicit(&conn_table[fd], NULL, memory_order_release);
+            return;
+        }
+}
+
+void conn_forget(struct conn *c, enum reason why)
+{
+    if (why != REASON_none) {
+        stats_count(opaque);
+        conn_note(c, why);
+    }
+    private_close(c->private_fd);
+    c->private_fd = -1;
+    while (c->nfds)
+        conn_drop_fd(c, c->fds[0].fd);
+}
+
+void conn_spoil(struct conn *c, enum reason why)
+{
+    if (c->unparkable == REASON_none)
+        c->unparkable = why;
+}
+
+void conn_note(const struct conn *c, enum reason why)
+{
+    char text[ENDPOINT_TEXT_MAX] = "-";
+
+    stats_reason(why);
+    if (!log_on())
+        return;
+    if (c->to.family)
+        endpoint_text(&c->to, text);
+    log_printf("fd %d %s %s: %s", c->nfds ? c->fds[0].fd : -1, text, reason_name(why),
+               reason_sentence(why));
+}
+
+void conn_each(void (*each)(struct conn *c))
+{
+    for (struct chunk *chunk = chunks; chunk; chunk = chunk->next)
+        for (int i = 0; i < CHUNK; i++)
+            if (chunk->conns[i].state != CONN_FREE)
+                each(&chunk->conns[i]);
+}
+
+void conn_init(void)
+{
+    lock_init(&arena_lock);
+    arena_ready = true;
+}
+
+void conn_before_fork(void)
+{
+    lock_take(&arena_lock);
+}
+
+void conn_after_fork(bool child)
+{
+    if (!child) {
+        lock_give(&arena_lock);
+        return;
+    }
+    lock_init(&arena_lock);
+    for (struct chunk *chunk = chunks; chunk; chunk = chunk->next)
+        for (int i = 0; i < CHUNK; i++)
+            lock_init(&chunk->conns[i].lock);
+}
+
+bool hold_reserve(struct hold *h, size_t len)
+{
+    size_t used = h->end, cap;
+
+    if (h->data && h->cap - used >= len)
+        return true;
+    char *data = block_get(used + len, &cap);
+    if (!data)
+        return false;
+    if (h->data) {
+        memcpy(data, h->data, used);
+        block_put(h->data, h->cap);
+    }
+    h->data = data;
+    h->cap = cap;
+    return true;
+}
+
+bool hold_append(struct hold *h, const char *bytes, size_t len)
+{
+    if (!hold_reserve(h, len))
+        return false;
+    memcpy(h->data + h->end, bytes, len);
+    h->end += len;
+    return true;
+}
+
+void hold_clear(struct hold *h)
+{
+    if (h->data)
+        block_put(h->data, h->cap);
+    memset(h, 0, sizeof *h);
+}

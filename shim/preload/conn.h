@@ -1,0 +1,152 @@
+/* conn: what is known of one tracked TCP socket, and the table that leads from an fd number to it.
+ *
+ * Theory of operation.  A socket(2) of the right kind gets a conn.  The client's fd is always a real
+ * socket; what changes is which socket lies under the number.
+ *
+ *   NEW       not connected.  Options and the bound address are remembered.
+ *   FRESH     connected, or connecting, by a real connect; its first request is not whole yet.
+ *   LEASED    an idle connection lies under the fd; nothing has been sent on it for this client.
+ *   EXCHANGE  an adapted request has been recognised; bytes of both sides pass through `x`.
+ *   ENDED     the response was delivered; the end-of-file socket (or a socket that was shut down)
+ *             lies under the fd.
+ *
+ * | state    | client may send            | client may receive         | socket may be swapped |
+ * | NEW      | libc's answer              | libc's answer              | yes: lease            |
+ * | FRESH    | the request's head         | libc's answer              | no                    |
+ * | LEASED   | the request's head         | nothing; else re-home      | yes: re-home          |
+ * | EXCHANGE | the request's body         | the response               | once: replay, end     |
+ * | ENDED    | once swallowed, then EPIPE | 0                          | no                    |
+ *
+ * Whatever does not fit is forgotten: the number leaves the table and libc alone has it.
+ *
+ * Memory: conns come from blocks that never turn into anything else, so a stale pointer from the
+ * table still points at a conn, and conn_enter finds under its lock whether it is still the one.
+ * Locking: `lock` guards all of it and is never held across a call that can block. */
+#ifndef HOLDFAST_PRELOAD_CONN_H
+#define HOLDFAST_PRELOAD_CONN_H
+
+#include "base/lock.h"
+#include "http/exchange.h"
+#include "pool/endpoint.h"
+#include "pool/pool.h"
+#include "preload/registrations.h"
+#include "preload/options.h"
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/socket.h>
+
+enum {
+    CONN_TABLE_SIZE = 65536, /* fds above are not tracked */
+    CONN_FDS = 8,            /* numbers that may lead to one conn */
+};
+
+enum conn_state { CONN_FREE, CONN_NEW, CONN_FRESH, CONN_LEASED, CONN_EXCHANGE, CONN_ENDED };
+
+struct conn_fd {
+    int fd;
+    bool cloexec;
+};
+
+/* Bytes of ours: block memory, `start` to `end` are still of use. */
+struct hold {
+    char *data;
+    size_t cap, start, end;
+};
+
+struct conn {
+    struct lock lock;
+    enum conn_state state;
+    unsigned generation; /* grows when another socket gets under the fds */
+    struct conn_fd fds[CONN_FDS];
+    int nfds;
+    /* Another reference to the same socket, ours, or -1: the pool's while leased, the spare's while
+     * NEW.  Closed with the conn, or moved on. */
+    int private_fd;
+    bool nonblocking;
+    bool reused;          /* the socket has served requests before this one */
+    bool connect_pending; /* a lease was answered with EINPROGRESS; the next connect answers 0 */
+    bool fastopen;        /* re-homed without waiting: the first send connects */
+    bool shared;          /* copies of the fd exist that we cannot follow: never swap, never pool */
+    bool sent_after_end;  /* one send after the end was swallowed already */
+    bool write_shut;      /* the client has ended its sending side */
+    bool head_owed;       /* the adapted head went out in part; the client still has its last byte */
+    bool tail;            /* the last byte of an edited head still lies in the kernel's queue */
+    bool tail_ends;       /* ... and the response ends with it */
+    bool replayed;
+    int pending_error;    /* to be given to the client after the held bytes, 0: none */
+    enum reason unparkable; /* found outside of the exchange: why not to park, or REASON_none */
+    void *reader;         /* the thread inside a real receive call, or NULL */
+    unsigned inside;      /* threads inside real calls */
+    struct exchange x;
+    struct hold request;  /* FRESH, LEASED: the beginning of a head, `start` bytes of it are sent.
+                             EXCHANGE: the adapted head, sent up to `start`; kept, with a small body,
+                             for as long as a replay is possible */
+    struct hold response; /* raw bytes of a head that is not whole, or edited ones for the client */
+    bool response_raw;    /* which of the two */
+    struct endpoint to;
+    struct sockaddr_storage peer;
+    socklen_t peer_len;
+    struct idle idle;     /* what is known of the connection, as the pool knows it; its fd is not used */
+    struct options options;
+    struct registrations registrations;
+    struct conn *next_free;
+};
+
+extern struct conn *_Atomic conn_table[CONN_TABLE_SIZE];
+extern struct conn conn_private; /* stands in the table for our own fds: to the client they are closed */
+
+/* The conn of an fd, or NULL: one load and one branch for what is not tracked. */
+static inline struct conn *conn_find(int fd)
+{
+    if ((unsigned)fd >= CONN_TABLE_SIZE)
+        return NULL;
+    return atomic_load_explicit(&conn_table[fd], memory_order_relaxed);
+}
+
+/* Locks the conn of an fd that conn_find found; NULL: gone meanwhile, or this thread is inside it
+ * already (a signal handler): make the plain libc call. */
+struct conn *conn_enter(int fd);
+void conn_leave(struct conn *c);
+
+/* A new conn of state NEW for an fd, unlocked; NULL: not tracked.  Replaces whatever the table had. */
+struct conn *conn_create(int fd, bool cloexec);
+
+/* One more number for a locked conn; false: no room. */
+bool conn_add_fd(struct conn *c, int fd, bool cloexec);
+
+/* The number leaves the table.  The conn is freed with its last number; conn_leave still follows. */
+void conn_drop_fd(struct conn *c, int fd);
+
+/* The only way to change the state of a locked conn. */
+void conn_set_state(struct conn *c, enum conn_state state);
+
+/* Leaves all its numbers to libc alone.  Held bytes must have been dealt with. */
+void conn_forget(struct conn *c, enum reason why);
+
+/* Marks what the pool must not have; the first reason counts. */
+void conn_spoil(struct conn *c, enum reason why);
+
+/* Writes a log line and counts a reason for this connection. */
+void conn_note(const struct conn *c, enum reason why);
+
+/* Calls `each` for every conn in use, without locks: for the child of a fork. */
+void conn_each(void (*each)(struct conn *c));
+void conn_init(void);
+void conn_before_fork(void);
+void conn_after_fork(bool child);
+
+/* What the functions that do a call's work for a hook answer besides a count or -errno. */
+enum {
+    CONN_PLAIN = -5000,   /* make the plain libc call: the conn does not matter (any more) */
+    CONN_SIGPIPE = -5001, /* EPIPE, and the signal is ours to raise */
+};
+
+/* hold: room for `len` more bytes behind `end`; false: no memory. */
+bool hold_reserve(struct hold *h, size_t len);
+bool hold_append(struct hold *h, const char *bytes, size_t len);
+void hold_clear(struct hold *h); /* gives the block back */
+static inline size_t hold_len(const struct hold *h) { return h->end - h->start; }
+
+#endif

@@ -1,0 +1,11 @@
+/* eof: the end-of-file socket.  One a process and family, made when first needed: our end of a
+ * loopback TCP connection whose far end did SHUT_WR and stays open.  Reads on it give 0 for ever, poll
+ * says IN|OUT|RDHUP without HUP, as on any connection that its peer has ended. */
+#ifndef HOLDFAST_PRELOAD_EOF_H
+#define HOLDFAST_PRELOAD_EOF_H
+
+/* A private fd to dup from, or -1.  Where there is no loopback, a socket that was never connected and
+ * is shut down stands in: it reads as an end of file, too, but says POLLHUP. */
+int eof_socket(int family);
+
+#endif

@@ -1,0 +1,28 @@
+/* hook: what every file of exported symbols needs.  In those files: our function first, the exported
+ * symbol last; `real.close` is libc's, `close` is ours. */
+#ifndef HOLDFAST_PRELOAD_HOOK_H
+#define HOLDFAST_PRELOAD_HOOK_H
+
+#include "preload/conn.h"
+#include "preload/real.h"
+
+#include <errno.h>
+
+#define likely(x) __builtin_expect(!!(x), 1)
+
+#define SYMBOL(ret, name, params, args, failure) __attribute__((visibility("default"))) ret name params;
+#define VARIADIC(ret, name, params) __attribute__((visibility("default"))) ret name params;
+#include "preload/symbols.def"
+#undef SYMBOL
+#undef VARIADIC
+
+/* -errno as libc gives it. */
+static inline ssize_t hook_result(ssize_t result)
+{
+    if (result >= 0)
+        return result;
+    errno = (int)-result;
+    return -1;
+}
+
+#endif

@@ -1,0 +1,191 @@
+/* socket, connect, bind, listen: where conns begin, and where idle connections are lent. */
+#include "preload/hook.h"
+
+#include "base/stats.h"
+#include "preload/private.h"
+#include "preload/process.h"
+#include "preload/spare.h"
+#include "preload/swap.h"
+
+#include <fcntl.h>
+#include <netinet/in.h>
+#include <string.h>
+
+/* A number for the spare socket, as socket(2) would have given: the lowest that is free. */
+static int socket_from_spare(int domain, int type, int *private_fd)
+{
+    bool nonblocking, wanted = type & SOCK_NONBLOCK;
+
+    *private_fd = spare_take(domain, &nonblocking);
+    if (*private_fd < 0)
+        return -1;
+    int fd = real.fcntl(*private_fd, type & SOCK_CLOEXEC ? F_DUPFD_CLOEXEC : F_DUPFD, 0);
+    if (fd < 0) {
+        spare_give(domain, *private_fd, nonblocking);
+        return -1;
+    }
+    if (nonblocking != wanted)
+        real.fcntl(fd, F_SETFL, (void *)(intptr_t)(O_RDWR | (wanted ? O_NONBLOCK : 0)));
+    return fd;
+}
+
+static int tracked_socket(int domain, int type, int protocol)
+{
+    int saved = errno, private_fd = -1;
+    int fd = socket_from_spare(domain, type, &private_fd);
+
+    if (fd < 0)
+        fd = real.socket(domain, type, protocol);
+    if (fd < 0)
+        return fd;
+    struct conn *c = conn_create(fd, type & SOCK_CLOEXEC);
+    if (c) {
+        c->nonblocking = type & SOCK_NONBLOCK;
+        c->private_fd = private_fd;
+        c->to.family = (uint16_t)domain;
+    } else {
+        private_close(private_fd);
+    }
+    errno = saved;
+    return fd;
+}
+
+int socket(int domain, int type, int protocol)
+{
+    bool tcp = (type & ~(SOCK_NONBLOCK | SOCK_CLOEXEC)) == SOCK_STREAM &&
+               (protocol == 0 || protocol == IPPROTO_TCP);
+
+    if ((domain != AF_INET && domain != AF_INET6) || !tcp || !process_active || !process_is_ours())
+        return real.socket(domain, type, protocol);
+    return tracked_socket(domain, type, protocol);
+}
+
+/* NEW: the answer of a lease, or CONN_PLAIN. */
+static int connect_new(struct conn *c, const struct sockaddr *to, socklen_t len)
+{
+    uint16_t family = c->to.family;
+
+    if (to && len >= sizeof to->sa_family && to->sa_family == AF_UNSPEC)
+        return CONN_PLAIN;
+    if (!to || len > sizeof c->peer || endpoint_from(&c->to, to, len) != 0 ||
+        c->to.family != family || c->shared) {
+        conn_forget(c, c->unparkable);
+        return CONN_PLAIN;
+    }
+    memcpy(&c->peer, to, len);
+    c->peer_len = len;
+    c->to.options = options_hash(&c->options);
+    c->to.netns = process_netns;
+    stats_count(connects);
+    if (swap_lease(c) != 0)
+        return CONN_PLAIN;
+    if (!c->nonblocking)
+        return 0;
+    c->connect_pending = true; /* the answer that a non-blocking connect is used to */
+    return -EINPROGRESS;
+}
+
+/* The real connect, without the lock. */
+static int connect_fresh(struct conn *c, int fd, const struct sockaddr *to, socklen_t len)
+{
+    if (c->nfds == 0) {
+        conn_leave(c);
+        return real.connect(fd, to, len);
+    }
+    bool first = c->state == CONN_NEW && to->sa_family != AF_UNSPEC;
+    private_close(c->private_fd);
+    c->private_fd = -1;
+    if (first) {
+        stats_count(fresh);
+        conn_set_state(c, CONN_FRESH);
+    }
+    c->inside++;
+    lock_give(&c->lock);
+    int result = real.connect(fd, to, len);
+    int error = errno;
+    lock_take(&c->lock);
+    c->inside--;
+    if (first && result < 0 && error != EINPROGRESS && error != EINTR && c->state == CONN_FRESH)
+        conn_set_state(c, CONN_NEW);
+    conn_leave(c);
+    errno = error;
+    return result;
+}
+
+static int tracked_connect(struct conn *c, int fd, const struct sockaddr *to, socklen_t len)
+{
+    int result = CONN_PLAIN;
+
+    if (c->state == CONN_NEW) {
+        result = connect_new(c, to, len);
+    } else if (c->connect_pending) {
+        c->connect_pending = false;
+        result = 0;
+    } else if (c->state == CONN_ENDED) {
+        result = -EISCONN;
+    }
+    if (result == CONN_PLAIN)
+        return connect_fresh(c, fd, to, len);
+    conn_leave(c);
+    return (int)hook_result(result);
+}
+
+int connect(int fd, const struct sockaddr *to, socklen_t len)
+{
+    struct conn *c = conn_find(fd);
+
+    if (likely(!c))
+        return real.connect(fd, to, len);
+    if (c == &conn_private)
+        return (int)hook_result(-EBADF);
+    if (!process_is_ours() || !(c = conn_enter(fd)))
+        return real.connect(fd, to, len);
+    return tracked_connect(c, fd, to, len);
+}
+
+/* Port 0 is only an address of its own; a port that the program chose must not be shared. */
+static void tracked_bind(struct conn *c, const struct sockaddr *to, socklen_t len)
+{
+    uint16_t port = 0;
+
+    private_close(c->private_fd);
+    c->private_fd = -1;
+    if (to->sa_family == AF_INET && len >= sizeof(struct sockaddr_in))
+        port = ((const struct sockaddr_in *)to)->sin_port;
+    else if (to->sa_family == AF_INET6 && len >= sizeof(struct sockaddr_in6))
+        port = ((const struct sockaddr_in6 *)to)->sin6_port;
+    if (c->state != CONN_NEW || port || len > sizeof c->options.bound_to) {
+        conn_forget(c, port ? REASON_bound_port : REASON_odd_descriptor);
+        return;
+    }
+    c->options.bound = true;
+    c->options.bound_len = len;
+    memcpy(&c->options.bound_to, to, len);
+}
+
+int bind(int fd, const struct sockaddr *to, socklen_t len)
+{
+    struct conn *c = conn_find(fd);
+
+    if (c == &conn_private)
+        return (int)hook_result(-EBADF);
+    int result = real.bind(fd, to, len);
+    if (likely(!c) || result < 0 || !process_is_ours() || !(c = conn_enter(fd)))
+        return result;
+    tracked_bind(c, to, len);
+    conn_leave(c);
+    return result;
+}
+
+int listen(int fd, int backlog)
+{
+    struct conn *c = conn_find(fd);
+
+    if (c == &conn_private)
+        return (int)hook_result(-EBADF);
+    if (c && process_is_ours() && (c = conn_enter(fd))) {
+        conn_forget(c, REASON_none);
+        conn_leave(c);
+    }
+    return real.listen(fd, backlog);
+}

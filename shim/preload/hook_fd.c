@@ -1,0 +1,244 @@
+/* Numbers: close, dup and their kind, fcntl, epoll_ctl. */
+#define _GNU_SOURCE
+#include "preload/hook.h"
+
+#include "preload/closing.h"
+#include "preload/private.h"
+#include "preload/process.h"
+
+#include <fcntl.h>
+#include <stdarg.h>
+#include <sys/epoll.h>
+#include <unistd.h>
+
+#ifndef CLOSE_RANGE_UNSHARE
+#define CLOSE_RANGE_UNSHARE 2
+#define CLOSE_RANGE_CLOEXEC 4
+#endif
+
+/* The number is about to mean something else, or nothing. */
+static void number_goes(int fd)
+{
+    struct conn *c = conn_enter(fd);
+
+    if (c) {
+        closing_number(c, fd);
+        conn_leave(c);
+    }
+}
+
+int close(int fd)
+{
+    struct conn *c = conn_find(fd);
+
+    if (likely(!c) || !process_is_ours())
+        return real.close(fd);
+    if (c == &conn_private)
+        return (int)hook_result(-EBADF);
+    number_goes(fd);
+    return real.close(fd);
+}
+
+/* Closes [first, last] but for our own fds in it. */
+static int close_around_ours(unsigned first, unsigned last, int flags)
+{
+    unsigned start = first;
+    unsigned stop = last < CONN_TABLE_SIZE ? last : CONN_TABLE_SIZE - 1;
+
+    for (unsigned fd = first; fd <= stop; fd++) {
+        struct conn *c = conn_find((int)fd);
+        if (c && c != &conn_private && !(flags & CLOSE_RANGE_CLOEXEC))
+            number_goes((int)fd);
+        if (c != &conn_private)
+            continue;
+        if (fd > start && real.close_range(start, fd - 1, flags) != 0)
+            return -1;
+        start = fd + 1;
+    }
+    return start <= last ? real.close_range(start, last, flags) : 0;
+}
+
+static void note_cloexec(unsigned first, unsigned last)
+{
+    for (unsigned fd = first; fd <= last && fd < CONN_TABLE_SIZE; fd++) {
+        struct conn *c = conn_find((int)fd) ? conn_enter((int)fd) : NULL;
+        for (int i = 0; c && i < c->nfds; i++)
+            c->fds[i].cloexec |= c->fds[i].fd == (int)fd;
+        if (c)
+            conn_leave(c);
+    }
+}
+
+int close_range(unsigned first, unsigned last, int flags)
+{
+    if (!process_active || !process_is_ours() || first > last ||
+        flags & ~(CLOSE_RANGE_UNSHARE | CLOSE_RANGE_CLOEXEC))
+        return real.close_range(first, last, flags);
+    int result = close_around_ours(first, last, flags);
+    if (result == 0 && flags & CLOSE_RANGE_CLOEXEC)
+        note_cloexec(first, last);
+    return result;
+}
+
+void closefrom(int first)
+{
+    if (!process_active || !process_is_ours() ||
+        close_around_ours(first < 0 ? 0 : (unsigned)first, ~0u, 0) != 0)
+        real.closefrom(first);
+}
+
+/* A second number for a tracked socket.  Before connect nobody can say what it will be used for. */
+static void follow_copy(int fd, int copy, bool cloexec)
+{
+    struct conn *c = conn_find(fd) ? conn_enter(fd) : NULL;
+
+    if (!c)
+        return;
+    if (c->state == CONN_NEW) {
+        conn_forget(c, REASON_dup_before_connect);
+    } else if (!conn_add_fd(c, copy, cloexec)) {
+        c->shared = true;
+        conn_spoil(c, REASON_duplicated);
+    }
+    conn_leave(c);
+}
+
+/* The real call has given us `copy`; a stale entry under it means nothing any more. */
+static int copied(int fd, int copy, bool cloexec)
+{
+    if (copy < 0)
+        return copy;
+    if (conn_find(copy) == &conn_private)
+        private_forget(copy);
+    else if (conn_find(copy))
+        number_goes(copy);
+    follow_copy(fd, copy, cloexec);
+    return copy;
+}
+
+int dup(int fd)
+{
+    struct conn *c = conn_find(fd);
+
+    if (c == &conn_private)
+        return (int)hook_result(-EBADF);
+    if (likely(!c) || !process_is_ours())
+        return real.dup(fd);
+    return copied(fd, real.dup(fd), false);
+}
+
+/* What lay under the target is closed by the call; one of our own is given up (the pool finds out). */
+static bool prepare_target(int fd, int onto)
+{
+    struct conn *target = conn_find(onto);
+
+    if ((!conn_find(fd) && !target) || fd == onto || !process_is_ours())
+        return false;
+    if (target == &conn_private)
+        private_forget(onto);
+    else if (target && real.fcntl(fd, F_GETFD) >= 0)
+        number_goes(onto);
+    return true;
+}
+
+int dup2(int fd, int onto)
+{
+    if (conn_find(fd) == &conn_private)
+        return (int)hook_result(-EBADF);
+    if (!prepare_target(fd, onto))
+        return real.dup2(fd, onto);
+    return copied(fd, real.dup2(fd, onto), false);
+}
+
+int dup3(int fd, int onto, int flags)
+{
+    if (conn_find(fd) == &conn_private)
+        return (int)hook_result(-EBADF);
+    if (!prepare_target(fd, onto))
+        return real.dup3(fd, onto, flags);
+    return copied(fd, real.dup3(fd, onto, flags), flags & O_CLOEXEC);
+}
+
+static void set_cloexec(struct conn *c, int fd, bool on)
+{
+    for (int i = 0; i < c->nfds; i++)
+        if (c->fds[i].fd == fd)
+            c->fds[i].cloexec = on;
+}
+
+/* CONN_PLAIN or the answer. */
+static int tracked_fcntl(struct conn *c, int fd, int command, long argument)
+{
+    switch (command) {
+    case F_SETFD:
+        set_cloexec(c, fd, argument & FD_CLOEXEC);
+        return CONN_PLAIN;
+    case F_GETFL:
+        return c->state == CONN_ENDED ? O_RDWR | (c->nonblocking ? O_NONBLOCK : 0) : CONN_PLAIN;
+    case F_SETFL:
+        c->nonblocking = argument & O_NONBLOCK;
+        if (argument & O_ASYNC)
+            closing_leave_alone(c, fd, REASON_odd_descriptor);
+        return c->state == CONN_ENDED ? 0 : CONN_PLAIN;
+    case F_SETOWN:
+    case F_SETSIG:
+        closing_leave_alone(c, fd, REASON_odd_descriptor);
+        return CONN_PLAIN;
+    default:
+        return CONN_PLAIN;
+    }
+}
+
+static int any_fcntl(int (*libc)(int, int, ...), int fd, int command, void *argument)
+{
+    struct conn *c = conn_find(fd);
+
+    if (likely(!c))
+        return libc(fd, command, argument);
+    if (c == &conn_private)
+        return (int)hook_result(-EBADF);
+    if (!process_is_ours())
+        return libc(fd, command, argument);
+    if (command == F_DUPFD || command == F_DUPFD_CLOEXEC)
+        return copied(fd, libc(fd, command, argument), command == F_DUPFD_CLOEXEC);
+    int result = CONN_PLAIN;
+    if ((c = conn_enter(fd))) {
+        result = tracked_fcntl(c, fd, command, (long)(intptr_t)argument);
+        conn_leave(c);
+    }
+    return result == CONN_PLAIN ? libc(fd, command, argument) : result;
+}
+
+int fcntl(int fd, int command, ...)
+{
+    va_list ap;
+    va_start(ap, command);
+    void *argument = va_arg(ap, void *);
+    va_end(ap);
+    return any_fcntl(real.fcntl, fd, command, argument);
+}
+
+int fcntl64(int fd, int command, ...)
+{
+    va_list ap;
+    va_start(ap, command);
+    void *argument = va_arg(ap, void *);
+    va_end(ap);
+    return any_fcntl(real.fcntl64, fd, command, argument);
+}
+
+int epoll_ctl(int epfd, int op, int fd, struct epoll_event *event)
+{
+    struct conn *c = conn_find(fd);
+
+    if (c == &conn_private)
+        return (int)hook_result(-EBADF);
+    int result = real.epoll_ctl(epfd, op, fd, event);
+    if (likely(!c) || result != 0 || !process_is_ours() || !(c = conn_enter(fd)))
+        return result;
+    if (!registrations_note(&c->registrations, epfd, op, fd, event ? event->events : 0,
+                            event ? event->data.u64 : 0))
+        closing_leave_alone(c, fd, REASON_odd_descriptor);
+    conn_leave(c);
+    return result;
+}

@@ -1,0 +1,197 @@
+/* shutdown, options, names and ioctl: on an ended fd most of them answer from memory, because the
+ * end-of-file socket is shared and nothing may change it. */
+#include "preload/hook.h"
+
+#include "preload/closing.h"
+#include "preload/options.h"
+#include "preload/private.h"
+#include "preload/process.h"
+#include "preload/recv.h"
+#include "preload/send.h"
+
+#include <netinet/in.h>
+#include <stdarg.h>
+#include <string.h>
+#include <sys/ioctl.h>
+
+/* CONN_PLAIN or the answer. */
+static int tracked_shutdown(struct conn *c, int fd, int how)
+{
+    bool sending = how == SHUT_WR || how == SHUT_RDWR;
+
+    switch (c->state) {
+    case CONN_FRESH:
+    case CONN_LEASED:
+        closing_leave_alone(c, fd, REASON_half_closed);
+        return CONN_PLAIN;
+    case CONN_EXCHANGE:
+        if (how == SHUT_WR && exchange_request_done(&c->x)) {
+            c->write_shut = true; /* a FIN would end the connection */
+            return 0;
+        }
+        conn_spoil(c, sending ? REASON_half_closed : REASON_odd_descriptor);
+        return CONN_PLAIN;
+    case CONN_ENDED:
+        c->write_shut |= sending;
+        return 0;
+    default:
+        return CONN_PLAIN;
+    }
+}
+
+int shutdown(int fd, int how)
+{
+    struct conn *c = conn_find(fd);
+
+    if (likely(!c))
+        return real.shutdown(fd, how);
+    if (c == &conn_private)
+        return (int)hook_result(-EBADF);
+    if (!process_is_ours() || !(c = conn_enter(fd)))
+        return real.shutdown(fd, how);
+    int result = tracked_shutdown(c, fd, how);
+    conn_leave(c);
+    return result == CONN_PLAIN ? real.shutdown(fd, how) : result;
+}
+
+static int set_option(struct conn *c, int fd, int level, int name, const void *value, socklen_t len)
+{
+    enum options_verdict verdict = options_judge(level, name, value, len);
+    bool connected = c->state != CONN_NEW;
+
+    if (c->state == CONN_ENDED)
+        return 0;
+    if (verdict == OPTIONS_FOREIGN) {
+        closing_leave_alone(c, fd, REASON_socket_option);
+        return CONN_PLAIN;
+    }
+    if (connected && verdict == OPTIONS_LASTING)
+        conn_spoil(c, REASON_option_not_undone);
+    if (!connected) {
+        private_close(c->private_fd); /* no spare any more */
+        c->private_fd = -1;
+    }
+    if (!options_note(&c->options, fd, level, name, value, len, connected && verdict == OPTIONS_FINE))
+        closing_leave_alone(c, fd, REASON_socket_option);
+    return CONN_PLAIN;
+}
+
+int setsockopt(int fd, int level, int name, const void *value, socklen_t len)
+{
+    struct conn *c = conn_find(fd);
+
+    if (likely(!c))
+        return real.setsockopt(fd, level, name, value, len);
+    if (c == &conn_private)
+        return (int)hook_result(-EBADF);
+    if (!process_is_ours() || !(c = conn_enter(fd)))
+        return real.setsockopt(fd, level, name, value, len);
+    int result = set_option(c, fd, level, name, value, len);
+    conn_leave(c);
+    return result == CONN_PLAIN ? real.setsockopt(fd, level, name, value, len) : result;
+}
+
+int getsockopt(int fd, int level, int name, void *value, socklen_t *len)
+{
+    if (conn_find(fd) == &conn_private)
+        return (int)hook_result(-EBADF);
+    return real.getsockopt(fd, level, name, value, len);
+}
+
+static socklen_t name_len(const struct sockaddr_storage *name)
+{
+    return name->ss_family == AF_INET ? sizeof(struct sockaddr_in) : sizeof(struct sockaddr_in6);
+}
+
+/* On an ended fd: the name that the connection had. */
+static int tracked_name(int fd, const struct sockaddr *name, socklen_t *len, bool peer)
+{
+    struct conn *c = conn_find(fd);
+
+    if (c == &conn_private)
+        return (int)hook_result(-EBADF);
+    if (!name || !len || !(c = conn_enter(fd)))
+        return CONN_PLAIN;
+    const struct sockaddr_storage *known = peer ? &c->peer : &c->idle.local;
+    int result = CONN_PLAIN;
+    if (c->state == CONN_ENDED && known->ss_family) {
+        socklen_t room = *len, whole = name_len(known);
+        memcpy((void *)(uintptr_t)name, known, room < whole ? room : whole);
+        *len = whole;
+        result = 0;
+    }
+    conn_leave(c);
+    return result;
+}
+
+int getpeername(int fd, struct sockaddr *name, socklen_t *len)
+{
+    if (likely(!conn_find(fd)))
+        return real.getpeername(fd, name, len);
+    int result = tracked_name(fd, name, len, true);
+    return result == CONN_PLAIN ? real.getpeername(fd, name, len) : result;
+}
+
+int getsockname(int fd, struct sockaddr *name, socklen_t *len)
+{
+    if (likely(!conn_find(fd)))
+        return real.getsockname(fd, name, len);
+    int result = tracked_name(fd, name, len, false);
+    return result == CONN_PLAIN ? real.getsockname(fd, name, len) : result;
+}
+
+static void set_cloexec(struct conn *c, int fd, bool on)
+{
+    for (int i = 0; i < c->nfds; i++)
+        if (c->fds[i].fd == fd)
+            c->fds[i].cloexec = on;
+}
+
+/* CONN_PLAIN or the answer. */
+static int tracked_ioctl(struct conn *c, int fd, unsigned long request, void *argument)
+{
+    int result;
+
+    switch (request) {
+    case FIONREAD:
+        if (c->state == CONN_ENDED) {
+            *(int *)argument = (int)recv_held(c);
+            return 0;
+        }
+        result = real.ioctl(fd, (real_ioctl_request)request, argument);
+        if (result == 0)
+            *(int *)argument += (int)recv_held(c);
+        return result < 0 ? -errno : result;
+    case FIONBIO:
+        c->nonblocking = *(int *)argument != 0;
+        return c->state == CONN_ENDED ? 0 : CONN_PLAIN;
+    case FIOCLEX:
+    case FIONCLEX:
+        set_cloexec(c, fd, request == FIOCLEX);
+        return CONN_PLAIN;
+    case FIOASYNC:
+        closing_leave_alone(c, fd, REASON_odd_descriptor);
+        return CONN_PLAIN;
+    default:
+        return CONN_PLAIN;
+    }
+}
+
+int ioctl(int fd, real_ioctl_request request, ...)
+{
+    va_list ap;
+    va_start(ap, request);
+    void *argument = va_arg(ap, void *);
+    va_end(ap);
+    struct conn *c = conn_find(fd);
+
+    if (likely(!c))
+        return real.ioctl(fd, request, argument);
+    if (c == &conn_private)
+        return (int)hook_result(-EBADF);
+    if (!process_is_ours() || !(c = conn_enter(fd)))
+        return real.ioctl(fd, request, argument);
+    int result = tracked_ioctl(c, fd, (unsigned)request, argument);
+    conn_leave(c);
+    return result == CONN_PLAIN ? real.ioctl(fd, request, argument) : (int)hook_result(result);
+}

@@ -1,0 +1,164 @@
+#define _GNU_SOURCE
+#include "preload/idle.h"
+
+#include "base/log.h"
+#include "base/stats.h"
+#include "preload/private.h"
+#include "preload/process.h"
+#include "preload/real.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <time.h>
+
+#ifndef SO_COOKIE
+#define SO_COOKIE 57
+#endif
+
+bool idle_forked;
+
+static uint64_t now_ms(void)
+{
+    struct timespec now;
+
+    clock_gettime(CLOCK_BOOTTIME, &now); /* goes on while the machine sleeps, as servers do */
+    return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
+}
+
+static uint64_t cookie_of(int fd)
+{
+    uint64_t cookie = 0;
+    socklen_t len = sizeof cookie;
+
+    return real.getsockopt(fd, SOL_SOCKET, SO_COOKIE, &cookie, &len) == 0 ? cookie : 0;
+}
+
+static enum pool_health probe(const struct idle *idle)
+{
+    char byte;
+    int saved = errno;
+    enum pool_health health = POOL_STALE;
+
+    if (!private_is(idle->fd) || cookie_of(idle->fd) != idle->cookie) {
+        errno = saved;
+        return POOL_REPLACED;
+    }
+    ssize_t n = real.recv(idle->fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT);
+    if (n > 0)
+        health = POOL_POISONED;
+    else if (n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK))
+        health = POOL_ALIVE;
+    errno = saved;
+    return health;
+}
+
+/* A child of a fork may hold a copy: only shutdown tells the server that we are done with it. */
+static void discard(const struct idle *idle, enum reason why)
+{
+    int saved = errno;
+
+    stats_reason(why);
+    if (log_on())
+        log_printf("idle fd %d %s: %s", idle->fd, reason_name(why), reason_sentence(why));
+    if (why == REASON_replaced) {
+        if (private_is(idle->fd))
+            private_forget(idle->fd);
+    } else {
+        if (idle_forked)
+            real.shutdown(idle->fd, SHUT_RDWR);
+        private_close(idle->fd);
+    }
+    errno = saved;
+}
+
+int idle_start(void)
+{
+    static const struct pool_ops ops = { .probe = probe, .discard = discard, .now_ms = now_ms };
+
+    return pool_init(&ops, process_config.max_per_endpoint, private_limit());
+}
+
+static uint32_t idle_time(const struct conn *c)
+{
+    enum { DAY = 86400 };
+    uint32_t seconds = process_config.idle_seconds;
+
+    if (c->x.keep_timeout > 1) /* the server's word, less a second for what is under way */
+        seconds = c->x.keep_timeout > DAY ? DAY : (uint32_t)c->x.keep_timeout - 1;
+    return seconds * 1000;
+}
+
+/* What the exchange taught about the connection. */
+static void learn(struct conn *c)
+{
+    struct idle *idle = &c->idle;
+
+    idle->absolute = c->x.request.absolute;
+    idle->host = c->x.request.host;
+    idle->proxy_auth = c->x.request.proxy_auth;
+    idle->idle_ms = idle_time(c);
+    idle->requests++;
+    if (c->x.keep_max >= 0)
+        idle->max_left = c->x.keep_max;
+    else if (idle->max_left > 0)
+        idle->max_left--;
+    if (!idle->cookie)
+        idle->cookie = cookie_of(idle->fd);
+}
+
+/* A lease that was not used does not make a connection younger. */
+static void age(struct idle *idle)
+{
+    uint64_t passed = now_ms() - idle->parked_ms;
+
+    idle->idle_ms = passed < idle->idle_ms ? idle->idle_ms - (uint32_t)passed : 0;
+}
+
+void idle_park(struct conn *c, bool served)
+{
+    c->idle.fd = c->private_fd;
+    c->idle.nonblocking = c->nonblocking;
+    c->private_fd = -1;
+    if (served)
+        learn(c);
+    else
+        age(&c->idle);
+    if (!options_undo(&c->options, c->idle.fd)) {
+        discard(&c->idle, REASON_option_not_undone);
+        return;
+    }
+    if (pool_park(&c->to, &c->idle) == REASON_none)
+        stats_count(parked);
+}
+
+void idle_adopt(struct conn *c, const struct idle *idle)
+{
+    c->private_fd = idle->fd;
+    c->idle = *idle;
+    c->reused = true;
+    if (idle->nonblocking != c->nonblocking)
+        real.fcntl(idle->fd, F_SETFL, (void *)(intptr_t)(O_RDWR | (c->nonblocking ? O_NONBLOCK : 0)));
+}
+
+void idle_crossed_fork(struct conn *c)
+{
+    if (c->state == CONN_ENDED)
+        return;
+    c->shared = true;
+    conn_spoil(c, REASON_crossed_fork);
+}
+
+void idle_crossed_fork_child(struct conn *c)
+{
+    idle_crossed_fork(c);
+    c->reader = NULL;
+    c->inside = 0;
+    private_close(c->private_fd);
+    c->private_fd = -1;
+}
+
+void idle_close_copy(const struct idle *idle)
+{
+    private_close(idle->fd);
+}

@@ -1,0 +1,26 @@
+/* idle: what the pool may do with sockets, and moving them between the pool, the conns and forks. */
+#ifndef HOLDFAST_PRELOAD_IDLE_H
+#define HOLDFAST_PRELOAD_IDLE_H
+
+#include "preload/conn.h"
+
+#include <stdbool.h>
+
+/* Has this process forked?  Its children may hold copies, which withhold the FIN of a close. */
+extern bool idle_forked;
+
+int idle_start(void); /* makes the pool; 0 or -errno */
+
+/* Undoes what the client did to the connection and gives it to the pool; its private fd becomes the
+ * pool's.  `served`: an exchange ended on it, and what the exchange learned counts. */
+void idle_park(struct conn *c, bool served);
+
+/* The other way: a leased connection becomes the conn's.  The socket is not under the fds yet. */
+void idle_adopt(struct conn *c, const struct idle *idle);
+
+/* For conn_each, after a fork: a connection that is in use on both sides is nobody's to pool. */
+void idle_crossed_fork(struct conn *c);
+void idle_crossed_fork_child(struct conn *c);
+void idle_close_copy(const struct idle *idle);
+
+#endif

@@ -1,0 +1,50 @@
+/* options: what the client set on a socket.  What it set before connect makes sockets differ (the
+ * endpoint's hash) and is applied to a fresh socket at a re-home; what it set afterwards is undone
+ * before the connection is parked. */
+#ifndef HOLDFAST_PRELOAD_OPTIONS_H
+#define HOLDFAST_PRELOAD_OPTIONS_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/socket.h>
+
+enum { OPTIONS_MAX = 16, OPTION_SIZE = 16 };
+
+struct option {
+    int level, name;
+    uint8_t len, old_len;     /* old_len 0: nothing to undo */
+    char value[OPTION_SIZE];
+    char old[OPTION_SIZE];
+};
+
+struct options {
+    uint8_t count;
+    bool bound;               /* to an address, port 0 */
+    socklen_t bound_len;
+    struct sockaddr_storage bound_to;
+    struct option set[OPTIONS_MAX];
+};
+
+enum options_verdict {
+    OPTIONS_FINE,
+    OPTIONS_FOREIGN,  /* not one that we can follow: leave the socket alone */
+    OPTIONS_LASTING,  /* can be shared before connect, but not undone after it */
+};
+
+/* May this option be set on a socket that we swap and share? */
+enum options_verdict options_judge(int level, int name, const void *value, socklen_t len);
+
+/* Remembers a value that the client set; `fd` is asked for the old one if `undo`.  False: no room. */
+bool options_note(struct options *o, int fd, int level, int name, const void *value, socklen_t len,
+                  bool undo);
+
+/* What the endpoint's `options` has to be: equal sets give equal hashes.  0 for none. */
+uint64_t options_hash(const struct options *o);
+
+/* Sets on a fresh socket what was set on the client's: 0 or -errno. */
+int options_apply(const struct options *o, int fd);
+
+/* Puts back what had been changed after connect; false: the socket is not what it was. */
+bool options_undo(struct options *o, int fd);
+
+#endif

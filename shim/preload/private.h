@@ -1,0 +1,24 @@
+/* private: fds of our own inside somebody else's program.  They are close-on-exec, lie high but below
+ * 1024 where that is possible (a number of a million would make the kernel grow the process's table by
+ * megabytes), are at most an eighth of RLIMIT_NOFILE, and answer EBADF to the program. */
+#ifndef HOLDFAST_PRELOAD_PRIVATE_H
+#define HOLDFAST_PRELOAD_PRIVATE_H
+
+#include <stdbool.h>
+
+/* Another number for the socket (or file) under fd; -1: none left.  The caller owns it. */
+int private_dup(int fd);
+
+/* Moves fd itself: closes the old number.  -1, and fd stays open, if there is none left. */
+int private_move(int fd);
+
+/* Closes one; harmless for -1 and for a number that is not ours any more.  private_forget: somebody else has closed it already. */
+void private_close(int fd);
+void private_forget(int fd);
+
+bool private_is(int fd);
+
+/* How many there may be: an eighth of the limit. */
+unsigned private_limit(void);
+
+#endif

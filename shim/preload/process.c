@@ -1,0 +1,137 @@
+#define _GNU_SOURCE
+#include "preload/process.h"
+
+#include "base/block.h"
+#include "base/log.h"
+#include "base/stats.h"
+#include "preload/conn.h"
+#include "preload/idle.h"
+#include "preload/private.h"
+#include "preload/real.h"
+#include "preload/spare.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <sys/auxv.h>
+#include <unistd.h>
+
+struct config process_config;
+bool process_active;
+uint64_t process_netns;
+
+static pid_t owner;
+static atomic_bool exited;
+static int stats_fd = -1;
+
+bool process_is_ours(void)
+{
+    return getpid() == owner;
+}
+
+static char *lookup(const char *name)
+{
+    return getenv(name);
+}
+
+/* Programs with more rights than their caller take no file names from it. */
+static char *lookup_secure(const char *name)
+{
+    return secure_getenv(name);
+}
+
+static void complain(void *arg, const struct config_setting *setting, const char *value)
+{
+    (void)arg;
+    log_printf("%s=%s: expected %s; using %s", setting->name, value, setting->shape,
+               *setting->fallback ? setting->fallback : "none");
+}
+
+static int open_private(const char *path)
+{
+    int fd = path ? open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NOCTTY, 0666) : -1;
+
+    if (fd < 0)
+        return -1;
+    int moved = private_move(fd);
+    if (moved < 0)
+        real.close(fd);
+    return moved;
+}
+
+static ssize_t write_real(int fd, const void *bytes, size_t len)
+{
+    return private_is(fd) ? real.write(fd, bytes, len) : -1;
+}
+
+/* Others hold these locks for moments only, so that the child finds everything in order. */
+static void before_fork(void)
+{
+    conn_before_fork();
+    pool_before_fork();
+}
+
+static void after_fork_parent(void)
+{
+    pool_after_fork();
+    conn_after_fork(false);
+    conn_each(idle_crossed_fork);
+    idle_forked = true;
+}
+
+static void after_fork_child(void)
+{
+    owner = getpid();
+    block_after_fork();
+    conn_after_fork(true);
+    stats_reset();
+    pool_abandon(idle_close_copy);
+    spare_abandon();
+    conn_each(idle_crossed_fork_child);
+    idle_forked = true;
+}
+
+__attribute__((constructor, used)) static void start(void)
+{
+    int saved = errno;
+    bool secure = getauxval(AT_SECURE);
+
+    real_resolve();
+    owner = getpid();
+    config_load(&process_config, secure ? lookup_secure : lookup, NULL, NULL);
+    if (process_config.enabled) {
+        int fd = open_private(process_config.log_path);
+        if (fd >= 0) {
+            struct config again;
+            log_start(fd, write_real);
+            config_load(&again, secure ? lookup_secure : lookup, complain, NULL);
+        }
+        stats_fd = open_private(process_config.stats_path);
+        conn_init();
+        if (idle_start() == 0) {
+            pthread_atfork(before_fork, after_fork_parent, after_fork_child);
+            process_active = true;
+        }
+    }
+    errno = saved;
+}
+
+void process_exit(void)
+{
+    char line[4096];
+    size_t len;
+
+    if (stats_fd < 0 || !private_is(stats_fd) || !process_is_ours() || atomic_exchange(&exited, true))
+        return;
+    len = stats_format(line, sizeof line, getpid(), program_invocation_short_name);
+    if (len && real.write(stats_fd, line, len) < 0)
+        return;
+}
+
+/* From here on the pool is gone; what is still open goes on as plain sockets would. */
+__attribute__((destructor, used)) static void stop(void)
+{
+    process_exit();
+}

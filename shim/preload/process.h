@@ -1,0 +1,25 @@
+/* process: what belongs to the process as a whole: settings, the pid, start, fork and exit. */
+#ifndef HOLDFAST_PRELOAD_PROCESS_H
+#define HOLDFAST_PRELOAD_PROCESS_H
+
+#include "base/config.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+extern struct config process_config;
+
+/* False until the constructor has run, after the destructor has, and with HOLDFAST=0: nothing new is
+ * tracked then. */
+extern bool process_active;
+
+/* False in a vfork child, which runs in its parent's memory: only real calls there. */
+bool process_is_ours(void);
+
+/* Changes when the process moves to another network namespace: part of an endpoint's key. */
+extern uint64_t process_netns;
+
+/* The process ends now: statistics are written.  Once. */
+void process_exit(void);
+
+#endif

@@ -1,0 +1,42 @@
+/* real: libc as it was before us.  Tests swap entries to inject faults.  The table can be used from
+ * the first instruction on: until it is resolved (by whatever comes first, a call or our constructor)
+ * its entries resolve it; what is called by the resolving itself ends in a raw system call. */
+#ifndef HOLDFAST_PRELOAD_REAL_H
+#define HOLDFAST_PRELOAD_REAL_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <sys/socket.h>
+#include <sys/types.h>
+#include <time.h>
+
+struct iovec;
+struct epoll_event;
+struct mmsghdr;
+
+/* Where the two libcs disagree about a type. */
+#ifdef __GLIBC__
+typedef unsigned long real_ioctl_request;
+typedef int real_mmsg_flags;
+#else
+typedef int real_ioctl_request;
+typedef unsigned real_mmsg_flags;
+#endif
+#undef sendfile64 /* musl's headers make it a macro */
+
+struct real {
+#define SYMBOL(ret, name, params, args, failure) ret(*name) params;
+#define VARIADIC(ret, name, params) ret(*name) params;
+#include "preload/symbols.def"
+#undef SYMBOL
+#undef VARIADIC
+};
+
+extern struct real real;
+
+/* Resolves every entry.  False: called by the resolving itself. */
+bool real_resolve(void);
+
+#endif

@@ -1,0 +1,114 @@
+#define _GNU_SOURCE
+#include "preload/registrations.h"
+
+#include "preload/real.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <unistd.h>
+
+static struct registration *find(struct registrations *r, int epfd, int fd)
+{
+    for (int i = 0; i < r->count; i++)
+        if (r->set[i].epfd == epfd && r->set[i].fd == fd)
+            return &r->set[i];
+    return NULL;
+}
+
+static void erase(struct registrations *r, struct registration *which)
+{
+    *which = r->set[--r->count];
+}
+
+bool registrations_note(struct registrations *r, int epfd, int op, int fd, uint32_t events,
+                        uint64_t data)
+{
+    struct registration *which = find(r, epfd, fd);
+
+    if (op == EPOLL_CTL_DEL) {
+        if (which)
+            erase(r, which);
+        return true;
+    }
+    if (!which) {
+        if (r->count == REGISTRATIONS_MAX)
+            return false;
+        which = &r->set[r->count++];
+    }
+    *which = (struct registration){ .epfd = epfd, .fd = fd, .events = events, .data = data };
+    return true;
+}
+
+/* The mask in force: one that fired under EPOLLONESHOT is empty, and must stay so.
+ * "tfd:       10 events:       19 data: ..." in /proc/self/fdinfo/EPFD, proc(5). */
+static uint32_t armed(const struct registration *which)
+{
+    char path[48], text[4096];
+    size_t len = 0;
+    ssize_t n;
+
+    snprintf(path, sizeof path, "/proc/self/fdinfo/%d", which->epfd);
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    if (fd < 0)
+        return which->events;
+    uint32_t mask = which->events;
+    while ((n = real.read(fd, text + len, sizeof text - 1 - len)) > 0) {
+        len += (size_t)n;
+        text[len] = '\0';
+        char *line = text, *end;
+        for (; (end = strchr(line, '\n')); line = end + 1) {
+            char *events = strstr(line, "events:");
+            if (strncmp(line, "tfd:", 4) == 0 && atoi(line + 4) == which->fd && events)
+                mask = (uint32_t)strtoul(events + 7, NULL, 16);
+        }
+        len -= (size_t)(line - text);
+        memmove(text, line, len);
+    }
+    real.close(fd);
+    return mask;
+}
+
+void registrations_remove(struct registrations *r)
+{
+    int saved = errno;
+
+    for (int i = 0; i < r->count; i++) {
+        struct registration *which = &r->set[i];
+        if (which->events & EPOLLONESHOT)
+            which->events = armed(which);
+        which->out = real.epoll_ctl(which->epfd, EPOLL_CTL_DEL, which->fd, NULL) == 0;
+    }
+    errno = saved;
+}
+
+/* What could not be taken out was not there any more (the set was closed): it does not come back. */
+void registrations_restore(struct registrations *r)
+{
+    int saved = errno;
+
+    for (int i = r->count; i-- > 0;) {
+        struct registration *which = &r->set[i];
+        struct epoll_event event = { .events = which->events, .data.u64 = which->data };
+        if (!which->out || real.epoll_ctl(which->epfd, EPOLL_CTL_ADD, which->fd, &event) != 0)
+            erase(r, which);
+        else
+            which->out = false;
+    }
+    errno = saved;
+}
+
+void registrations_drop(struct registrations *r, int fd)
+{
+    int saved = errno;
+
+    for (int i = r->count; i-- > 0;)
+        if (r->set[i].fd == fd) {
+            real.epoll_ctl(r->set[i].epfd, EPOLL_CTL_DEL, fd, NULL);
+            erase(r, &r->set[i]);
+        }
+    errno = saved;
+}

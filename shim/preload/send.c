@@ -1,0 +1,438 @@
+/* A request's head is recognised, adapted, and sent on the right connection (send_first); then its
+ * body is followed (send_body).  Where the kernel accepts only part of an adapted head from a client
+ * that does not block, the client is told that the last byte of its own head was not accepted; when it
+ * comes again with that byte, the rest goes out first. */
+#define _GNU_SOURCE
+#include "preload/send.h"
+
+#include "base/stats.h"
+#include "preload/process.h"
+#include "preload/real.h"
+#include "preload/swap.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <string.h>
+
+enum { REPLAY_MAX = 65536 };
+
+static size_t total_of(const struct iovec *iov, int n)
+{
+    size_t total = 0;
+
+    for (int i = 0; i < n; i++)
+        total += iov[i].iov_len;
+    return total;
+}
+
+/* One real send.  After a re-home without waiting the first one also connects: it is accepted at once,
+ * and the client's own wait for the answer does the waiting (tcp(7), TCP_FASTOPEN). */
+static ssize_t transmit(struct conn *c, int fd, struct iovec *iov, int n, int flags)
+{
+    struct msghdr msg = { .msg_iov = iov, .msg_iovlen = (size_t)n };
+    bool fastopen = c->fastopen;
+
+    if (fastopen) {
+        msg.msg_name = &c->peer;
+        msg.msg_namelen = c->peer_len;
+        flags |= MSG_FASTOPEN;
+    }
+    ssize_t sent = n == 1 && !fastopen ? real.send(fd, iov->iov_base, iov->iov_len, flags)
+                                       : real.sendmsg(fd, &msg, flags);
+    if (!fastopen)
+        return sent < 0 ? -errno : sent;
+    c->fastopen = false;
+    if (sent < 0 && errno == EOPNOTSUPP) /* sysctl net.ipv4.tcp_fastopen without bit 0 */
+        errno = real.connect(fd, (struct sockaddr *)&c->peer, c->peer_len) == 0 ? EAGAIN : errno;
+    if (sent < 0)
+        return errno == EINPROGRESS ? -EAGAIN : -errno;
+    return sent;
+}
+
+/* Sends all of it, and waits if the socket has no room: only for what the client believes sent. */
+static int transmit_all(struct conn *c, int fd, const char *bytes, size_t len)
+{
+    while (len) {
+        struct iovec piece = { (void *)(uintptr_t)bytes, len };
+        ssize_t sent = transmit(c, fd, &piece, 1, MSG_NOSIGNAL | MSG_DONTWAIT);
+        if (sent == -EAGAIN) {
+            struct pollfd wait = { .fd = fd, .events = POLLOUT };
+            if (poll(&wait, 1, 1000) == 0)
+                return -EAGAIN;
+            continue;
+        }
+        if (sent < 0)
+            return (int)sent;
+        bytes += sent;
+        len -= (size_t)sent;
+    }
+    return 0;
+}
+
+static int flush_held(struct conn *c, int fd)
+{
+    int result = 0;
+
+    if (c->state == CONN_LEASED && !c->shared)
+        result = swap_rehome(c, true);
+    if (result == 0 && hold_len(&c->request))
+        result = transmit_all(c, fd, c->request.data + c->request.start, hold_len(&c->request));
+    if (result == 0)
+        hold_clear(&c->request);
+    return result;
+}
+
+int send_held(struct conn *c, int fd)
+{
+    int result = flush_held(c, fd);
+
+    if (result == 0 && c->fastopen) { /* nothing was there to connect with */
+        c->fastopen = false;
+        if (real.connect(fd, (struct sockaddr *)&c->peer, c->peer_len) != 0 && errno != EINPROGRESS)
+            result = -errno;
+    }
+    return result;
+}
+
+/* Not ours: what was held goes out, then libc alone has the socket. */
+static ssize_t go_opaque(struct conn *c, int fd, const struct iovec *iov, int n, int flags)
+{
+    enum reason why = c->x.reason != REASON_none ? c->x.reason : REASON_not_http;
+    int result = flush_held(c, fd);
+
+    if (result < 0)
+        return result;
+    ssize_t sent = CONN_PLAIN;
+    if (c->fastopen) {
+        struct msghdr msg = { .msg_iov = (struct iovec *)(uintptr_t)iov, .msg_iovlen = (size_t)n };
+        sent = transmit(c, fd, msg.msg_iov, n, flags);
+    }
+    conn_forget(c, why);
+    return sent;
+}
+
+/* The beginning of a request line: nothing in it can change. */
+static ssize_t send_line(struct conn *c, int fd, size_t held, int flags)
+{
+    if (c->state == CONN_LEASED && !c->shared) {
+        int result = swap_rehome(c, true);
+        if (result < 0)
+            return result;
+    }
+    struct iovec unsent = { c->request.data + held, c->request.end - held };
+    ssize_t sent = transmit(c, fd, &unsent, 1, flags);
+    if (sent < 0)
+        return sent;
+    c->request.start = c->request.end = held + (size_t)sent;
+    exchange_client(&c->x, c->request.data, c->request.end);
+    return sent;
+}
+
+/* Why this request cannot be adapted, although it could be read. */
+static enum reason objection(const struct conn *c, const struct request *request)
+{
+    if (!request->one_shot)
+        return REASON_client_persists;
+    if (!request->has_host && process_config.host == CONFIG_HOST_NEVER)
+        return REASON_no_host;
+    if (c->shared)
+        return c->unparkable != REASON_none ? c->unparkable : REASON_duplicated;
+    return REASON_none;
+}
+
+/* The lease was provisional until the request was known. */
+static int choose_connection(struct conn *c, const struct request *request)
+{
+    if (c->state != CONN_LEASED)
+        return 0;
+    if (!request->idempotent && process_config.unsafe == CONFIG_UNSAFE_FRESH) {
+        conn_note(c, REASON_unsafe_method);
+        return swap_rehome(c, true);
+    }
+    if (request->host != c->idle.host || request->absolute != c->idle.absolute ||
+        request->proxy_auth != c->idle.proxy_auth)
+        return swap_exchange_lease(c);
+    return 0;
+}
+
+/* The adapted head, with as much of it marked as sent as went out already. */
+static bool build_head(struct conn *c, const char *head, size_t take, struct hold *out)
+{
+    char authority[ENDPOINT_TEXT_MAX];
+    size_t len = endpoint_authority(&c->to, authority);
+
+    if (!hold_reserve(out, take + len + EXCHANGE_REQUEST_GROWTH))
+        return false;
+    out->start = c->request.start;
+    out->end = exchange_adapt(&c->x, head, take, (struct slice){ authority, len }, out->data);
+    return true;
+}
+
+/* Keeps the sent body bytes behind the head while the request may have to be sent again. */
+static void keep_for_replay(struct conn *c, const char *bytes, size_t len)
+{
+    if (!c->reused || !c->request.data)
+        return;
+    if (c->request.end + len > REPLAY_MAX || !hold_append(&c->request, bytes, len))
+        hold_clear(&c->request);
+    else
+        c->request.start = c->request.end;
+}
+
+/* Sends the head and, in the same call, the first piece of body behind it.  Returns the body bytes
+ * sent, or -EAGAIN with the head sent in part (`request.start` tells) or not at all, or -errno. */
+static ssize_t send_head(struct conn *c, int fd, struct iovec *body, int flags)
+{
+    struct exchange ahead = c->x;
+    struct iovec both[2] = { { c->request.data + c->request.start, hold_len(&c->request) }, { 0 } };
+    size_t head = both[0].iov_len;
+
+    if (body && body->iov_len) {
+        struct exchange_step step = exchange_client(&ahead, body->iov_base, body->iov_len);
+        if (step.action == EXCHANGE_PASS)
+            both[1] = (struct iovec){ body->iov_base, step.take };
+    }
+    flags |= MSG_DONTWAIT | (c->reused ? MSG_NOSIGNAL : 0);
+    ssize_t sent = transmit(c, fd, both, both[1].iov_len ? 2 : 1, flags);
+    if (sent < 0)
+        return sent;
+    if ((size_t)sent < head) {
+        c->request.start += (size_t)sent;
+        return -EAGAIN;
+    }
+    c->request.start = c->request.end;
+    size_t extra = (size_t)sent - head;
+    if (extra) {
+        exchange_client(&c->x, both[1].iov_base, extra);
+        keep_for_replay(c, both[1].iov_base, extra);
+    }
+    return (ssize_t)extra;
+}
+
+/* A client that blocks does not learn of a socket without room. */
+static ssize_t send_head_through(struct conn *c, int fd, struct iovec *body, int flags)
+{
+    ssize_t sent = send_head(c, fd, body, flags);
+    bool may_wait = !c->nonblocking && !(flags & MSG_DONTWAIT);
+
+    if (sent == -EAGAIN && may_wait) {
+        size_t left = hold_len(&c->request);
+        int result = transmit_all(c, fd, c->request.data + c->request.start, left);
+        c->request.start = c->request.end;
+        return result;
+    }
+    if (sent < 0 && sent != -EAGAIN && sent != -EINTR && c->reused && !c->shared) {
+        /* Broken before a byte of it was sent: nothing was asked yet. */
+        conn_note(c, REASON_stale);
+        int result = swap_rehome(c, false);
+        return result < 0 ? result : send_head_through(c, fd, body, flags);
+    }
+    return sent;
+}
+
+static const struct iovec *skip(struct iovec *first, const struct iovec *iov, int *n, size_t bytes)
+{
+    while (*n && bytes >= iov->iov_len) {
+        bytes -= iov->iov_len;
+        iov++;
+        (*n)--;
+    }
+    *first = *n ? (struct iovec){ (char *)iov->iov_base + bytes, iov->iov_len - bytes }
+                : (struct iovec){ 0 };
+    return iov;
+}
+
+/* One contiguous piece of what follows the head.  Returns accepted bytes or -errno. */
+static ssize_t send_body_piece(struct conn *c, int fd, struct iovec piece, int flags)
+{
+    struct exchange ahead = c->x;
+    struct exchange_step step = exchange_client(&ahead, piece.iov_base, piece.iov_len);
+    unsigned generation = c->generation;
+
+    if (step.action == EXCHANGE_DROP) {
+        c->x = ahead;
+        return (ssize_t)step.take;
+    }
+    piece.iov_len = step.take;
+    if (c->reused)
+        flags |= MSG_NOSIGNAL;
+    c->inside++;
+    lock_give(&c->lock);
+    ssize_t sent = real.send(fd, piece.iov_base, piece.iov_len, flags);
+    int error = errno;
+    lock_take(&c->lock);
+    c->inside--;
+    if (sent < 0)
+        return error == EPIPE && c->reused ? CONN_SIGPIPE : -error;
+    if (c->generation == generation) {
+        exchange_client(&c->x, piece.iov_base, (size_t)sent);
+        keep_for_replay(c, piece.iov_base, (size_t)sent);
+    }
+    return sent;
+}
+
+static ssize_t send_body(struct conn *c, int fd, const struct iovec *iov, int n, size_t accepted,
+                         int flags)
+{
+    struct iovec piece;
+    bool may_wait = !c->nonblocking && !(flags & MSG_DONTWAIT);
+
+    for (;;) {
+        int left = n;
+        skip(&piece, iov, &left, accepted);
+        if (left == 0 || piece.iov_len == 0)
+            return (ssize_t)accepted;
+        ssize_t sent = send_body_piece(c, fd, piece, flags);
+        if (sent < 0)
+            return accepted ? (ssize_t)accepted : sent;
+        accepted += (size_t)sent;
+        if (((size_t)sent < piece.iov_len && !may_wait) || c->state != CONN_EXCHANGE)
+            return (ssize_t)accepted;
+    }
+}
+
+/* A whole head: `take` bytes at `head`, of which `held` were accepted in earlier calls. */
+static ssize_t send_adapted(struct conn *c, int fd, struct slice head, size_t held,
+                            const struct iovec *iov, int n, int flags)
+{
+    struct hold kept = c->request, built = { 0 };
+    struct iovec body;
+    int left = n;
+    size_t used = head.len - held;
+
+    int result = choose_connection(c, &c->x.request);
+    if (result < 0)
+        return result;
+    if (!build_head(c, head.data, head.len, &built)) {
+        exchange_release(&c->x, REASON_no_memory);
+        return go_opaque(c, fd, iov, n, flags);
+    }
+    c->request = built;
+    skip(&body, iov, &left, used);
+    ssize_t sent = send_head_through(c, fd, left ? &body : NULL, flags);
+    if (sent < 0 && (sent != -EAGAIN || c->request.start == kept.start)) {
+        hold_clear(&c->request); /* nothing went out: as if the call had not been made */
+        c->request = kept;
+        return sent;
+    }
+    hold_clear(&kept);
+    conn_set_state(c, CONN_EXCHANGE);
+    stats_count(adapted);
+    if (sent < 0) {
+        c->head_owed = true;
+        return used > 1 ? (ssize_t)used - 1 : -EAGAIN;
+    }
+    if (!c->reused)
+        hold_clear(&c->request);
+    return send_body(c, fd, iov, n, used + (size_t)sent, flags);
+}
+
+/* Bytes that belong to a head, perhaps to its beginning only. */
+static ssize_t send_first(struct conn *c, int fd, const struct iovec *iov, int n, int flags)
+{
+    size_t held = c->request.end, limit = EXCHANGE_HEAD_MAX + 1 - held;
+    struct slice view = { iov->iov_base, iov->iov_len };
+    struct exchange before = c->x;
+    ssize_t result;
+
+    bool direct = held == 0 && n == 1;
+    for (int i = 0; !direct && i < n && limit; i++) {
+        size_t len = iov[i].iov_len < limit ? iov[i].iov_len : limit;
+        if (!hold_append(&c->request, iov[i].iov_base, len))
+            break;
+        limit -= len;
+    }
+    if (!direct)
+        view = (struct slice){ c->request.data, c->request.end };
+    struct exchange_step step = exchange_client(&c->x, view.data, view.len);
+    if (direct && (step.action == EXCHANGE_HOLD || step.action == EXCHANGE_PASS_KEEP) &&
+        !hold_append(&c->request, view.data, view.len))
+        exchange_release(&c->x, REASON_no_memory);
+    if (step.action == EXCHANGE_HEAD) {
+        stats_count(requests);
+        enum reason why = objection(c, &c->x.request);
+        if (why != REASON_none)
+            exchange_release(&c->x, why);
+    }
+    if (c->x.kind == EXCHANGE_OPAQUE) {
+        c->request.end = held;
+        result = go_opaque(c, fd, iov, n, flags);
+    } else if (step.action == EXCHANGE_HEAD) {
+        view.len = step.take;
+        if (!direct)
+            c->request.end = held; /* what lies behind it is still the client's */
+        result = send_adapted(c, fd, view, held, iov, n, flags);
+    } else if (step.action == EXCHANGE_PASS_KEEP) {
+        c->x = before;
+        result = send_line(c, fd, held, flags);
+    } else {
+        return (ssize_t)total_of(iov, n);
+    }
+    if (result < 0 && result != CONN_PLAIN && c->state != CONN_EXCHANGE) {
+        c->request.end = c->request.data ? held : 0;
+        c->x = before;
+    }
+    return result;
+}
+
+/* The rest of an adapted head, before anything else. */
+static ssize_t send_owed(struct conn *c, int fd, const struct iovec *iov, int n, int flags)
+{
+    ssize_t sent = send_head_through(c, fd, NULL, flags);
+
+    if (sent < 0)
+        return sent;
+    c->head_owed = false;
+    if (!c->reused)
+        hold_clear(&c->request);
+    return send_body(c, fd, iov, n, 1, flags);
+}
+
+ssize_t send_pieces(struct conn *c, int fd, const struct iovec *iov, int n, int flags)
+{
+    size_t total = total_of(iov, n);
+
+    while (n > 1 && iov->iov_len == 0)
+        iov++, n--;
+    switch (c->state) {
+    case CONN_FRESH:
+    case CONN_LEASED:
+        if (flags & MSG_OOB)
+            exchange_release(&c->x, REASON_odd_descriptor);
+        return total ? send_first(c, fd, iov, n, flags) : CONN_PLAIN;
+    case CONN_EXCHANGE:
+        if (c->write_shut)
+            return CONN_SIGPIPE;
+        if (flags & MSG_OOB)
+            conn_spoil(c, REASON_odd_descriptor);
+        if (!total || flags & MSG_OOB)
+            return CONN_PLAIN;
+        return c->head_owed ? send_owed(c, fd, iov, n, flags)
+                            : send_body(c, fd, iov, n, 0, flags);
+    case CONN_ENDED:
+        if (c->sent_after_end || c->write_shut)
+            return CONN_SIGPIPE;
+        c->sent_after_end = total > 0;
+        return (ssize_t)total;
+    default:
+        return CONN_PLAIN;
+    }
+}
+
+int send_replay(struct conn *c)
+{
+    struct hold again = c->request;
+    int fd = c->fds[0].fd;
+
+    if (!c->reused || c->replayed || c->shared || !c->x.request.idempotent || !again.data ||
+        c->head_owed || exchange_answered(&c->x) || c->nfds == 0)
+        return -ENOTSUP;
+    conn_note(c, REASON_replayed);
+    int result = swap_rehome(c, false);
+    if (result < 0)
+        return result;
+    stats_count(replayed);
+    c->replayed = true;
+    result = transmit_all(c, fd, again.data, again.end);
+    return result;
+}

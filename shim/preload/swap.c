@@ -1,0 +1,242 @@
+#define _GNU_SOURCE
+#include "preload/swap.h"
+
+#include "base/stats.h"
+#include "preload/eof.h"
+#include "preload/idle.h"
+#include "preload/private.h"
+#include "preload/process.h"
+#include "preload/real.h"
+#include "preload/spare.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+
+#ifndef TCP_FASTOPEN_NO_COOKIE
+#define TCP_FASTOPEN_NO_COOKIE 34
+#endif
+
+/* dup3 answers EBUSY while another thread's open is about to take the number (dup(2)). */
+static int put(int source, const struct conn_fd *where)
+{
+    int result;
+
+    do
+        result = real.dup3(source, where->fd, where->cloexec ? O_CLOEXEC : 0);
+    while (result < 0 && (errno == EBUSY || errno == EINTR));
+    return result < 0 ? -errno : 0;
+}
+
+int swap_under(struct conn *c, int source)
+{
+    int saved = errno;
+    int result = 0;
+
+    registrations_remove(&c->registrations);
+    for (int i = 0; i < c->nfds && result == 0; i++)
+        result = put(source, &c->fds[i]);
+    registrations_restore(&c->registrations);
+    c->generation++;
+    errno = saved;
+    return result;
+}
+
+/* The client's own fresh socket is kept for the next socket(2), if nothing was done to it. */
+static void keep_spare(struct conn *c)
+{
+    bool pristine = c->options.count == 0 && !c->options.bound;
+    int fd = c->private_fd;
+
+    c->private_fd = -1;
+    if (!pristine) {
+        private_close(fd);
+        return;
+    }
+    if (fd < 0)
+        fd = private_dup(c->fds[0].fd);
+    if (fd >= 0)
+        spare_give(c->to.family, fd, c->nonblocking);
+}
+
+int swap_lease(struct conn *c)
+{
+    struct idle idle;
+    enum reason why = REASON_none;
+    const struct wanted anything = { .any = true };
+
+    if (pool_lease(&c->to, &anything, &idle, &why) != 0) {
+        conn_note(c, why);
+        return -ENOENT;
+    }
+    keep_spare(c);
+    idle_adopt(c, &idle);
+    int result = swap_under(c, c->private_fd);
+    if (result < 0) {
+        private_close(c->private_fd);
+        c->private_fd = -1;
+        return result;
+    }
+    conn_set_state(c, CONN_LEASED);
+    stats_count(leased);
+    return 0;
+}
+
+/* Gives the idle connection under a LEASED conn back. */
+static void give_back(struct conn *c, bool healthy)
+{
+    if (healthy && !c->shared) {
+        idle_park(c, false);
+    } else {
+        private_close(c->private_fd);
+        c->private_fd = -1;
+    }
+}
+
+int swap_exchange_lease(struct conn *c)
+{
+    struct wanted wanted = {
+        .absolute = c->x.request.absolute,
+        .host = c->x.request.host,
+        .proxy_auth = c->x.request.proxy_auth,
+    };
+    struct idle idle;
+    enum reason why = REASON_none;
+
+    if (pool_lease(&c->to, &wanted, &idle, &why) != 0) {
+        conn_note(c, why);
+        return swap_rehome(c, true);
+    }
+    int result = swap_under(c, idle.fd);
+    if (result < 0) {
+        private_close(idle.fd);
+        return result;
+    }
+    give_back(c, true);
+    idle_adopt(c, &idle);
+    options_apply(&c->options, c->private_fd);
+    return 0;
+}
+
+/* Makes a socket like the client's own would be: connected if the client may wait for that, with fast
+ * open prepared if not. */
+static int connect_fresh(const struct conn *c, int fd, bool nonblocking, bool *fastopen)
+{
+    const struct sockaddr *peer = (const struct sockaddr *)&c->peer;
+    int on = 1;
+    int result = options_apply(&c->options, fd);
+
+    *fastopen = false;
+    if (result < 0)
+        return result;
+    if (nonblocking) {
+        real.fcntl(fd, F_SETFL, (void *)(intptr_t)(O_RDWR | O_NONBLOCK));
+        *fastopen = real.setsockopt(fd, IPPROTO_TCP, TCP_FASTOPEN_NO_COOKIE, &on, sizeof on) == 0;
+        if (*fastopen)
+            return 0;
+    }
+    if (real.connect(fd, peer, c->peer_len) != 0 && errno != EINPROGRESS)
+        return -errno;
+    return 0;
+}
+
+/* The lock is not held while a connect may take its time. */
+static int fresh_socket(struct conn *c, bool *fastopen)
+{
+    unsigned generation = c->generation;
+    int fd = real.socket(c->to.family, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+    *fastopen = false;
+    if (fd < 0)
+        return -errno;
+    c->inside++;
+    lock_give(&c->lock);
+    int result = connect_fresh(c, fd, c->nonblocking, fastopen);
+    lock_take(&c->lock);
+    c->inside--;
+    if (result == 0 && (c->generation != generation || c->nfds == 0))
+        result = -EBADF; /* closed by another thread meanwhile */
+    if (result == 0)
+        return fd;
+    real.close(fd);
+    return result;
+}
+
+int swap_rehome(struct conn *c, bool healthy)
+{
+    int saved = errno;
+    bool fastopen;
+    int fd = fresh_socket(c, &fastopen);
+
+    if (fd < 0)
+        return fd;
+    int result = swap_under(c, fd);
+    real.close(fd);
+    if (result < 0)
+        return result;
+    give_back(c, healthy);
+    c->fastopen = fastopen;
+    c->reused = false;
+    c->idle = (struct idle){ .fd = -1, .max_left = -1 };
+    if (c->state == CONN_LEASED)
+        conn_set_state(c, CONN_FRESH);
+    stats_count(fresh);
+    errno = saved;
+    return 0;
+}
+
+/* Names are asked for once a connection, and go with it through the pool. */
+static void remember_names(struct conn *c)
+{
+    socklen_t len = sizeof c->idle.local;
+
+    if (c->idle.local.ss_family)
+        return;
+    if (real.getsockname(c->fds[0].fd, (struct sockaddr *)&c->idle.local, &len) != 0)
+        c->idle.local.ss_family = 0;
+}
+
+/* Why the connection must not be pooled, or REASON_none. */
+static enum reason obstacle(const struct conn *c)
+{
+    enum reason why = exchange_verdict(&c->x);
+
+    if (why == REASON_none)
+        why = c->unparkable;
+    if (why == REASON_none && c->shared)
+        why = REASON_duplicated;
+    if (why == REASON_none && c->inside)
+        why = REASON_busy_thread;
+    return why;
+}
+
+void swap_end(struct conn *c)
+{
+    int saved = errno;
+    enum reason why = obstacle(c);
+    int end = c->shared ? -1 : eof_socket(c->to.family);
+
+    remember_names(c);
+    if (why == REASON_none && c->private_fd < 0) {
+        c->private_fd = private_dup(c->fds[0].fd);
+        if (c->private_fd < 0)
+            why = REASON_no_private_fd;
+    }
+    conn_set_state(c, CONN_ENDED);
+    if (why != REASON_none)
+        conn_note(c, why);
+    if (c->inside) /* wakes those who wait for bytes that will never come */
+        real.shutdown(c->fds[0].fd, SHUT_RDWR);
+    if (end < 0 || swap_under(c, end) < 0) {
+        /* Copies of the fd share the socket: they all see its end. */
+        real.shutdown(c->fds[0].fd, SHUT_RD);
+        why = why != REASON_none ? why : REASON_duplicated;
+    }
+    if (why == REASON_none)
+        idle_park(c, true);
+    private_close(c->private_fd);
+    c->private_fd = -1;
+    hold_clear(&c->request);
+    errno = saved;
+}

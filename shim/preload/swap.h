@@ -1,0 +1,29 @@
+/* swap: putting another socket under a client's fds.  All of these take a locked conn. */
+#ifndef HOLDFAST_PRELOAD_SWAP_H
+#define HOLDFAST_PRELOAD_SWAP_H
+
+#include "preload/conn.h"
+
+#include <stdbool.h>
+
+/* Puts `source` under every number of c, and moves its epoll registrations; what was there loses these
+ * references.  0 or -errno with nothing changed. */
+int swap_under(struct conn *c, int source);
+
+/* NEW: leases an idle connection to c->to.  0: the state is LEASED; -errno: nothing has changed. */
+int swap_lease(struct conn *c);
+
+/* LEASED: the request wants another connection than the one it has.  Leases one that fits exactly, or
+ * re-homes.  0 or -errno as swap_rehome. */
+int swap_exchange_lease(struct conn *c);
+
+/* LEASED or EXCHANGE: puts a socket of its own under the fds, connected as the client's would have
+ * been; without waiting if the client does not block (then the first send connects: `fastopen`).  The
+ * old connection goes back to the pool if it is `healthy`.  0, or -errno, the error that the client's
+ * own connect would have given, with nothing changed. */
+int swap_rehome(struct conn *c, bool healthy);
+
+/* EXCHANGE: the response is complete.  Parks the connection or closes it, and shows an end of file. */
+void swap_end(struct conn *c);
+
+#endif
