@@ -43,7 +43,8 @@ static const char help[] =
     "  chunk=N ext=1 trailer=1        force=1 (chunks and 1xx even to HTTP/1.0)   interim=N\n"
     "  trickle=head|body|all piece=BYTES delay=US   split=1 (head and body apart)   stall=MS stall-body=MS\n"
     "  close=1 close=silent quiet=1 (closes without saying so)   persist=1 (/early)\n"
-    "  cut=N (end after N bytes of the answer)   rst=1 (end by reset)   extra=TEXT (behind the answer)\n";
+    "  cut=N, cut-body=N (end after N bytes of the answer, of its body)   rst=1 (end by reset)   extra=TEXT "
+    "(behind the answer)\n";
 
 /* Wait for the client to end, so that no reset destroys what it has not read yet. */
 static void linger(int fd)

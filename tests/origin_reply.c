@@ -261,6 +261,7 @@ static void send_all(struct conn *c, const struct request *r, const struct plan 
     if (request_number(r, "split", 0))
         out_flush(o);
     nap(r, o, "stall-body");
+    o->left = request_number(r, "cut-body", o->left);
     o->piece = body ? piece : 0;
     if (has_body(r, p) && p->chunked)
         send_chunks(o, r, p, seed);

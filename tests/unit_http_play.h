@@ -209,7 +209,7 @@ static inline enum play_outcome play_outcome_of(const struct play *p)
 static inline void play_compare(const struct play_row *row, const char *what, const struct play_buffer *got,
                                 struct slice want)
 {
-    if (got->len == want.len && memcmp(got->data, want.data, want.len) == 0)
+    if (got->len == want.len && (want.len == 0 || memcmp(got->data, want.data, want.len) == 0))
         return;
     fail_msg("%s: %s\n--- got\n%.*s\n--- want\n%.*s\n---", row->name, what, (int)got->len, got->data,
              (int)want.len, want.data);

@@ -222,8 +222,8 @@ static void test_signal_handler(void **state)
     start(threads);
     while (signals < 300)
         usleep(1000);
-    finish(threads);
     setitimer(ITIMER_REAL, &never, NULL);
+    finish(threads);
 }
 
 int main(void)

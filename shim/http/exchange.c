@@ -137,8 +137,7 @@ struct exchange_step exchange_client(struct exchange *x, const char *bytes, size
     return pass(len);
 }
 
-size_t exchange_adapt(struct exchange *x, const char *head, size_t take, struct slice authority,
-                      char *out)
+size_t exchange_adapt(struct exchange *x, const char *head, size_t take, struct slice authority, char *out)
 {
     struct hop_cut cut = { x->cut.from, x->cut.to };
     bool done = x->request_body.kind == FRAMING_NONE ||

@@ -134,8 +134,7 @@ static struct exchange_reply follow_body(struct exchange *x, char *bytes, size_t
 }
 
 /* A final head and what came with it.  The body first: the head's end then moves only what is left. */
-static struct exchange_reply final_head(struct exchange *x, char *bytes, size_t len,
-                                        const struct response *r)
+static struct exchange_reply final_head(struct exchange *x, char *bytes, size_t len, const struct response *r)
 {
     bool edit = begin_body(x, r);
     struct exchange_reply reply = { EXCHANGE_DATA, len, len };

@@ -43,10 +43,10 @@ uint64_t field_hash(struct slice value);
 /* How a head delimits its body (9112 6.3), gathered from all its Content-Length and Transfer-Encoding
  * fields.  Zeroed at first. */
 struct field_body {
-    uint64_t length;    /* the first length */
+    uint64_t length; /* the first length */
     bool has_length;
-    bool bad_length;    /* not a number, beyond 9.2e18, or two that differ */
-    bool repeated;      /* more than one, all equal so far */
+    bool bad_length; /* not a number, beyond 9.2e18, or two that differ */
+    bool repeated;   /* more than one, all equal so far */
     bool has_coding;
     bool ends_chunked;  /* the last coding is chunked */
     bool plain_chunked; /* the one and only coding is chunked */

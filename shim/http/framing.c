@@ -140,8 +140,7 @@ static size_t chunk_data(struct framing *f, const char *bytes, size_t len, char 
     return n;
 }
 
-static enum framing_result chunked(struct framing *f, const char *bytes, size_t len, size_t *used,
-                                   char **out)
+static enum framing_result chunked(struct framing *f, const char *bytes, size_t len, size_t *used, char **out)
 {
     size_t i = 0;
 
@@ -176,8 +175,7 @@ enum framing_result framing_follow(struct framing *f, const char *bytes, size_t 
     return FRAMING_DONE;
 }
 
-enum framing_result framing_decode(struct framing *f, char *bytes, size_t len, size_t *used,
-                                   size_t *out)
+enum framing_result framing_decode(struct framing *f, char *bytes, size_t len, size_t *used, size_t *out)
 {
     char *to = bytes;
     enum framing_result result = chunked(f, bytes, len, used, &to);

@@ -6,9 +6,9 @@
 
 /* 9110 5.6.2: tchar */
 static const bool token_chars[256] = {
-    ['!'] = 1, ['#'] = 1, ['$'] = 1, ['%'] = 1, ['&'] = 1, ['\''] = 1, ['*'] = 1, ['+'] = 1,
-    ['-'] = 1, ['.'] = 1, ['^'] = 1, ['_'] = 1, ['`'] = 1, ['|'] = 1, ['~'] = 1,
-    ['0' ... '9'] = 1, ['A' ... 'Z'] = 1, ['a' ... 'z'] = 1,
+    ['!'] = 1, ['#'] = 1, ['$'] = 1, ['%'] = 1,         ['&'] = 1,         ['\''] = 1,
+    ['*'] = 1, ['+'] = 1, ['-'] = 1, ['.'] = 1,         ['^'] = 1,         ['_'] = 1,
+    ['`'] = 1, ['|'] = 1, ['~'] = 1, ['0' ... '9'] = 1, ['A' ... 'Z'] = 1, ['a' ... 'z'] = 1,
 };
 
 bool head_is_token_char(char c)
@@ -86,8 +86,7 @@ static enum head_result bad_line(const char *from, const char *end)
 }
 
 /* p is where text_end stopped. */
-static inline enum head_result line_end(const char *p, const char *end, const char **next,
-                                        bool *lenient)
+static inline enum head_result line_end(const char *p, const char *end, const char **next, bool *lenient)
 {
     if (p == end)
         return HEAD_MORE;
@@ -121,7 +120,7 @@ enum head_result head_field(const char *at, const char *end, struct head_field *
         return bad_line(p, end);
     value = p + 1;
     p = text_end(value, end);
-    field->value = head_trim((struct slice){ value, (size_t)(p - value) });
+    field->value = (struct slice){ value, (size_t)(p - value) };
     return line_end(p, end, &field->next, lenient);
 }
 

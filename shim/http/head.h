@@ -13,7 +13,8 @@
 
 enum head_result { HEAD_DONE, HEAD_MORE, HEAD_BAD };
 
-/* One field; the blank line that ends a head has an empty name.  The value has no blanks around it. */
+/* One field; the blank line that ends a head has an empty name.  The value may have
+ * blanks around it: head_trim. */
 struct head_field {
     struct slice name, value;
     const char *next; /* the line after this one */

@@ -71,8 +71,8 @@ static void collect_names(struct hop_filter *filter, struct slice value)
             filter->names[filter->count++] = field_hash(element);
 }
 
-void hop_filter_init(struct hop_filter *filter, enum hop_side side, enum field_id stays,
-                     const char *lines, const char *end)
+void hop_filter_init(struct hop_filter *filter, enum hop_side side, enum field_id stays, const char *lines,
+                     const char *end)
 {
     struct head_field field;
     bool lenient = false;
@@ -87,8 +87,7 @@ void hop_filter_init(struct hop_filter *filter, enum hop_side side, enum field_i
 
 /* Vital fields never go because Connection names them: a response that does so is not trusted, a
  * request is not adapted at all. */
-bool hop_filter_drops(const struct hop_filter *filter, const struct head_field *field,
-                      enum field_id id)
+bool hop_filter_drops(const struct hop_filter *filter, const struct head_field *field, enum field_id id)
 {
     uint64_t hash;
 

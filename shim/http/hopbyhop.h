@@ -50,9 +50,8 @@ struct hop_filter {
 };
 
 /* `lines` to `end`: whole fields that parsed well, the Connection fields among them. */
-void hop_filter_init(struct hop_filter *filter, enum hop_side side, enum field_id stays,
-                     const char *lines, const char *end);
-bool hop_filter_drops(const struct hop_filter *filter, const struct head_field *field,
-                      enum field_id id);
+void hop_filter_init(struct hop_filter *filter, enum hop_side side, enum field_id stays, const char *lines,
+                     const char *end);
+bool hop_filter_drops(const struct hop_filter *filter, const struct head_field *field, enum field_id id);
 
 #endif

@@ -10,8 +10,7 @@ static inline bool is_target_char(char c)
 }
 
 /* A part of one byte at least, followed by a space. */
-static enum request_line follow_part(enum request_line part, const char *bytes, size_t len,
-                                     size_t *at)
+static enum request_line follow_part(enum request_line part, const char *bytes, size_t len, size_t *at)
 {
     size_t i = *at;
     bool first = i == 0 || bytes[i - 1] == ' ';
@@ -201,7 +200,7 @@ static enum head_result read_fields(const char *bytes, size_t len, struct reques
         id = field_identify(field.name);
         if (id == FIELD_OTHER)
             continue;
-        read_field(head, id, field.value);
+        read_field(head, id, head_trim(field.value));
         if (id == FIELD_PROXY_CONNECTION && head->facts.minor == 0)
             head->options.keep_alive |= asks_proxy_to_persist(field.value);
         if (hop_by_hop(id, side))
@@ -269,8 +268,8 @@ static char *append(char *to, const char *from, size_t len)
 }
 
 /* The request line as HTTP/1.1, and the Host that this version asks for. */
-static char *write_line(const char *head, size_t line, const struct request *facts,
-                        struct slice authority, char *out)
+static char *write_line(const char *head, size_t line, const struct request *facts, struct slice authority,
+                        char *out)
 {
     const char *target = (const char *)memchr(head, ' ', line) + 1;
 
@@ -286,8 +285,7 @@ static char *write_line(const char *head, size_t line, const struct request *fac
 }
 
 /* The fields of [from, to), without those that go. */
-static char *write_filtered(const struct hop_filter *filter, const char *from, const char *to,
-                            char *out)
+static char *write_filtered(const struct hop_filter *filter, const char *from, const char *to, char *out)
 {
     struct head_field field;
     bool lenient = false;
@@ -298,8 +296,8 @@ static char *write_filtered(const struct hop_filter *filter, const char *from, c
     return out;
 }
 
-size_t request_rewrite(const char *head, size_t len, const struct request *facts,
-                       const struct hop_cut *cut, struct slice authority, char *out)
+size_t request_rewrite(const char *head, size_t len, const struct request *facts, const struct hop_cut *cut,
+                       struct slice authority, char *out)
 {
     const char *start = out, *blank = head + len - 2;
     size_t line = (size_t)((const char *)memchr(head, '\n', len) + 1 - head);

@@ -40,7 +40,7 @@ static enum head_result read_fields(const char *bytes, const char *end, struct r
         id = field_identify(field.name);
         if (id == FIELD_OTHER)
             continue;
-        read_field(r, id, field.value);
+        read_field(r, id, head_trim(field.value));
         if (hop_by_hop(id, r->side))
             hop_cut_line(&r->cut, bytes, line, field.next);
     }
@@ -50,8 +50,7 @@ static enum head_result read_fields(const char *bytes, const char *end, struct r
     return HEAD_DONE;
 }
 
-enum head_result response_parse(const char *bytes, size_t len, enum hop_side side,
-                                struct response *response)
+enum head_result response_parse(const char *bytes, size_t len, enum hop_side side, struct response *response)
 {
     enum head_result result;
 

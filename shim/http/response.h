@@ -24,8 +24,7 @@ struct response {
 };
 
 /* BAD: see status.foreign for the difference between "not HTTP/1.x" and "malformed". */
-enum head_result response_parse(const char *bytes, size_t len, enum hop_side side,
-                                struct response *response);
+enum head_result response_parse(const char *bytes, size_t len, enum hop_side side, struct response *response);
 
 /* How a final response's body ends. */
 struct response_framing {

@@ -50,28 +50,31 @@ static _Noreturn void show_help(void)
     finish_output();
 }
 
+static _Noreturn void refuse_usage(const char *problem, const char *word)
+{
+    fprintf(stderr, "holdfast: %s%s\n%s", problem, word, usage_line);
+    exit(EXIT_OURS);
+}
+
 /* Returns the index of COMMAND. */
 static int parse_options(int argc, char **argv)
 {
-    const char *option = argc > 1 ? argv[1] : NULL;
+    int command = 1;
 
-    if (option && option[0] == '-') {
-        if (strcmp(option, "--help") == 0)
+    if (argc > 1 && argv[1][0] == '-') {
+        if (strcmp(argv[1], "--help") == 0)
             show_help();
-        if (strcmp(option, "--version") == 0) {
+        if (strcmp(argv[1], "--version") == 0) {
             printf("holdfast %s\n", HOLDFAST_VERSION);
             finish_output();
         }
-        if (strcmp(option, "--") != 0) {
-            fprintf(stderr, "holdfast: unknown option %s\n%s", option, usage_line);
-            exit(EXIT_OURS);
-        }
+        if (strcmp(argv[1], "--") != 0)
+            refuse_usage("unknown option ", argv[1]);
+        command = 2;
     }
-    if (argc < 2 || (option[0] == '-' && argc < 3)) {
-        fprintf(stderr, "holdfast: no command given\n%s", usage_line);
-        exit(EXIT_OURS);
-    }
-    return option[0] == '-' ? 2 : 1;
+    if (argc <= command)
+        refuse_usage("no command given", "");
+    return command;
 }
 
 static void complain(void *arg, const struct config_setting *setting, const char *value)

@@ -154,14 +154,11 @@ static int tracked_ioctl(struct conn *c, int fd, unsigned long request, void *ar
 
     switch (request) {
     case FIONREAD:
-        if (c->state == CONN_ENDED) {
-            *(int *)argument = (int)recv_held(c);
-            return 0;
-        }
-        result = real.ioctl(fd, (real_ioctl_request)request, argument);
-        if (result == 0)
-            *(int *)argument += (int)recv_held(c);
-        return result < 0 ? -errno : result;
+        result = (int)recv_available(c, fd);
+        if (result < 0)
+            return result;
+        *(int *)argument = result;
+        return 0;
     case FIONBIO:
         c->nonblocking = *(int *)argument != 0;
         return c->state == CONN_ENDED ? 0 : CONN_PLAIN;

@@ -22,14 +22,8 @@ struct config process_config;
 bool process_active;
 uint64_t process_netns;
 
-static pid_t owner;
 static atomic_bool exited;
 static int stats_fd = -1;
-
-bool process_is_ours(void)
-{
-    return getpid() == owner;
-}
 
 static char *lookup(const char *name)
 {
@@ -66,7 +60,7 @@ static ssize_t write_real(int fd, const void *bytes, size_t len)
     return private_is(fd) ? real.write(fd, bytes, len) : -1;
 }
 
-/* Others hold these locks for moments only, so that the child finds everything in order. */
+/* Before a fork: others hold these locks for moments only, so that the child finds everything in order. */
 static void before_fork(void)
 {
     conn_before_fork();
@@ -81,9 +75,9 @@ static void after_fork_parent(void)
     idle_forked = true;
 }
 
-static void after_fork_child(void)
+void process_mend(void)
 {
-    owner = getpid();
+    vfork_own();
     block_after_fork();
     conn_after_fork(true);
     stats_reset();
@@ -99,7 +93,7 @@ __attribute__((constructor, used)) static void start(void)
     bool secure = getauxval(AT_SECURE);
 
     real_resolve();
-    owner = getpid();
+    vfork_init();
     config_load(&process_config, secure ? lookup_secure : lookup, NULL, NULL);
     if (process_config.enabled) {
         int fd = open_private(process_config.log_path);
@@ -111,7 +105,7 @@ __attribute__((constructor, used)) static void start(void)
         stats_fd = open_private(process_config.stats_path);
         conn_init();
         if (idle_start() == 0) {
-            pthread_atfork(before_fork, after_fork_parent, after_fork_child);
+            pthread_atfork(before_fork, after_fork_parent, process_mend);
             process_active = true;
         }
     }

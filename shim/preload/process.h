@@ -3,6 +3,7 @@
 #define HOLDFAST_PRELOAD_PROCESS_H
 
 #include "base/config.h"
+#include "preload/vfork.h"
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -13,8 +14,14 @@ extern struct config process_config;
  * tracked then. */
 extern bool process_active;
 
+/* In the child of a fork: its copies of what belongs to the parent are given up. */
+void process_mend(void);
+
 /* False in a vfork child, which runs in its parent's memory: only real calls there. */
-bool process_is_ours(void);
+static inline bool process_is_ours(void)
+{
+    return vfork_is_owner(process_mend);
+}
 
 /* Changes when the process moves to another network namespace: part of an endpoint's key. */
 extern uint64_t process_netns;

@@ -14,6 +14,7 @@
 
 #include <errno.h>
 #include <string.h>
+#include <sys/ioctl.h>
 
 enum {
     ROOMY = 1024,        /* a client's buffer that most heads fit */
@@ -31,9 +32,44 @@ struct call {
     bool full;  /* the last real receive filled its buffer: the kernel may have more */
 };
 
-size_t recv_held(const struct conn *c)
+/* Edited bytes that are the client's. */
+static size_t edited(const struct conn *c)
 {
     return c->response_raw ? 0 : hold_len(&c->response);
+}
+
+/* What queued bytes would become, by looking ahead. */
+static size_t foreseen(const struct conn *c, int fd)
+{
+    struct exchange ahead = c->x;
+    size_t raw = c->response_raw ? hold_len(&c->response) : 0, out = 0;
+    char *scratch = block_get(HEAD_ROOM, NULL);
+
+    if (!scratch)
+        return 0;
+    if (raw)
+        memcpy(scratch, c->response.data, raw);
+    ssize_t n = real.recv(fd, scratch + raw, EXCHANGE_HEAD_MAX - raw, MSG_PEEK | MSG_DONTWAIT);
+    size_t tail = c->tail && n > 0 ? 1 : 0;
+    if (n > 0)
+        out = tail + exchange_server(&ahead, scratch + tail, raw + (size_t)n - tail).out;
+    block_put(scratch, HEAD_ROOM);
+    return out;
+}
+
+ssize_t recv_available(struct conn *c, int fd)
+{
+    int queued = 0;
+
+    if (c->state != CONN_ENDED && real.ioctl(fd, FIONREAD, &queued) != 0)
+        return -errno;
+    bool as_it_is = !exchange_in_head(&c->x) && exchange_body_left(&c->x) != UINT64_MAX;
+    if (c->state == CONN_EXCHANGE && queued && !as_it_is) {
+        queued = (int)foreseen(c, fd);
+        if (queued == 0) /* half a head: "readable, and nothing to read" would mean the end */
+            queued = 1;
+    }
+    return (ssize_t)edited(c) + queued;
 }
 
 /* A real receive, without the lock.  -errno; -ESTALE: the world changed meanwhile, look again. */
@@ -266,7 +302,7 @@ static ssize_t recv_exchange(struct conn *c, struct call *call, char *buf, size_
     while (got < len) {
         call->wait = may_wait && (got == 0 || waitall);
         call->full = false;
-        size_t held = recv_held(c);
+        size_t held = edited(c);
         ssize_t n = step(c, call, buf + got, len - got, call->peek ? got : 0);
         if (n == -ESTALE && c->nfds)
             continue;

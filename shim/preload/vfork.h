@@ -1,0 +1,29 @@
+/* vfork: knowing, without a system call, that this code does not run in a vfork child, which borrows
+ * its parent's memory and must not change our state; nor in a child of a fork that passed no handler
+ * (_Fork, raw clone). */
+#ifndef HOLDFAST_PRELOAD_VFORK_H
+#define HOLDFAST_PRELOAD_VFORK_H
+
+#include <stdbool.h>
+#include <sys/types.h>
+
+/* Set between a vfork of this thread and the first look afterwards. */
+extern __thread bool vfork_pending;
+
+/* 1; the kernel makes it 0 in the child of every fork (MADV_WIPEONFORK). */
+extern volatile unsigned *vfork_stamp;
+
+void vfork_init(void);
+
+/* Stamps this process as the owner of our state: at start, and in a child whose state was mended. */
+void vfork_own(void);
+
+/* The long way of vfork_is_owner.  `mend` is called in a forked child that nobody has mended yet. */
+bool vfork_check(void (*mend)(void));
+
+static inline bool vfork_is_owner(void (*mend)(void))
+{
+    return __builtin_expect(!vfork_pending && *vfork_stamp, 1) ? true : vfork_check(mend);
+}
+
+#endif
