@@ -16,7 +16,7 @@ say = $(if $(V),,@echo '  $(1)	$@';)
 # No _GNU_SOURCE and no _FILE_OFFSET_BITS here: a file that defines hooks must not have them.
 STD      := -std=gnu11 -fPIC -fvisibility=hidden -pthread -Ishim
 WARN     := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wold-style-definition \
-            -Wpointer-arith -Wwrite-strings -Wvla -Wundef -Wformat=2 -Wcast-align -Wno-unused-parameter \
+            -Wpointer-arith -Wwrite-strings -Wvla -Wundef -Wformat=2 -Wno-unused-parameter \
             -Werror=implicit-function-declaration
 WARN     += $(if $(filter 1,$(WERROR)),-Werror)
 # A musl program that inherits a fortified library dies of a symbol that musl lacks.

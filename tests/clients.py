@@ -2,12 +2,14 @@
 
 A row says what to run, how many requests that makes, over how many connections without holdfast and
 over how many with it.  e2e_clients runs every row both ways and compares all that the client shows.
+What a row's program says is in clients_scripts.py, the servers are in servers.py.
 
 In argv, URLS stands for as many arguments as there are requests, each a URL with a query of its own;
 {url}, {base}, {base6}, {host}, {port}, {path}, {n} and {script} (a file with the row's `script`)
 stand for themselves.
 """
 
+import difflib
 import os
 import re
 import signal
@@ -32,6 +34,7 @@ class Client:
     status: int = 200                           # of every response; None: not the same of all
     direct: object = EACH                       # connections without holdfast
     connections: object = 1                     # connections with it: a number, EACH or a range
+    server: tuple = ()                          # settings of servers.Nginx, (name, value) each
     settings: dict = field(default_factory=dict)    # HOLDFAST_* of the run with it
     reasons: tuple = ()     # each a reason that the log must give, or a tuple of which it gives one
     needs: tuple = ()       # programs besides argv[0]
@@ -96,6 +99,19 @@ def read_tree(directory):
             with open(path, "rb") as file:
                 files[os.path.relpath(path, directory)] = file.read()
     return files
+
+
+def difference(a, b):
+    """The first lines in which two outcomes differ, for people."""
+    if isinstance(a, dict):
+        odd = [name for name in sorted(a.keys() | b.keys()) if a.get(name) != b.get(name)]
+        return f"{len(odd)} files, first {odd[0]}:\n{difference(a.get(odd[0], b''), b.get(odd[0], b''))}"
+    if isinstance(a, bytes):
+        a, b = (x.decode("latin-1").splitlines() for x in (a, b))
+    if not isinstance(a, list):
+        return f"  without: {a}\n  with:    {b}"
+    lines = list(difflib.unified_diff(a[:2000], b[:2000], "without", "with", lineterm="", n=0))
+    return "\n".join("  " + line[:200] for line in lines[:20])
 
 
 def replace(rules, data):
@@ -185,6 +201,12 @@ CLIENTS = (
     Client("no-host", BY_HAND, 5, script=scripts.PYTHON_NO_HOST),
     Client("no-host-never", BY_HAND, 5, script=scripts.PYTHON_NO_HOST, connections=EACH,
            settings={"HOLDFAST_HOST": "never"}, reasons=("no_host",)),
+
+    # Servers that end connections: announced at every tenth request, and silently after a second.
+    Client("ten-requests", ("python3", "{script}", "{url}", "{n}"), script=scripts.PYTHON_URLLIB,
+           server=(("keepalive_requests", 10),), connections=10, reasons=("server_closes",)),
+    Client("idle-server", BY_HAND, 3, script=scripts.PYTHON_IDLE, connections=2,
+           server=(("keepalive_timeout", 1),), reasons=("stale",)),
 
     # Untouched: what persists by itself.
     Client("curl-persistent", (*CURL, "URLS"), 5, direct=1, connections=1,

@@ -18,8 +18,7 @@ static inline char *guard_end(void)
 
     if (!end) {
         size_t page = (size_t)sysconf(_SC_PAGESIZE);
-        char *map = mmap(NULL, GUARD_ROOM + page, PROT_READ | PROT_WRITE,
-                         MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+        char *map = mmap(NULL, GUARD_ROOM + page, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 
         assert(map != MAP_FAILED);
         end = map + GUARD_ROOM;

@@ -81,7 +81,11 @@ static void response_row(struct play *p, const char *field, unsigned minor, char
         struct play_row row = { .name = field, .outcome = PLAY_END };
 
         compose(server, "HTTP/1.1 304 x\r\n", in, field, place);
-        compose(client, "HTTP/1.1 304 x\r\n", out, first ? "Connection: close\r\n" : fate == '+' ? field : "", place);
+        compose(client, "HTTP/1.1 304 x\r\n", out,
+                first         ? "Connection: close\r\n"
+                : fate == '+' ? field
+                              : "",
+                place);
         strcat(server, "\r\n");
         strcat(client, "\r\n");
         row.client = minor ? SLICE("GET / HTTP/1.1\r\nConnection: close\r\nHost: a\r\n\r\n")

@@ -194,8 +194,14 @@ struct play_row {
     enum reason verdict;
 };
 
-#define S(literal) { (literal), sizeof(literal) - 1 }
-#define SAME { NULL, 0 }
+#define S(literal)                                                                                           \
+    {                                                                                                        \
+        (literal), sizeof(literal) - 1                                                                       \
+    }
+#define SAME                                                                                                 \
+    {                                                                                                        \
+        NULL, 0                                                                                              \
+    }
 
 static inline enum play_outcome play_outcome_of(const struct play *p)
 {

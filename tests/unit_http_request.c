@@ -4,9 +4,18 @@
 #define KA "Connection: keep-alive\r\n"
 #define HOST "Host: " PLAY_AUTHORITY "\r\n"
 
-#define ADAPTS(name, in, out) { name, S(in), S(""), S(out), SAME, PLAY_OPEN, REASON_none }
-#define ADAPTS_BUT(name, in, out, why) { name, S(in), S(""), S(out), SAME, PLAY_OPEN, REASON_##why }
-#define LEAVES(name, in, why) { name, S(in), S("any answer"), SAME, SAME, PLAY_OPEN, REASON_##why }
+#define ADAPTS(name, in, out)                                                                                \
+    {                                                                                                        \
+        name, S(in), S(""), S(out), SAME, PLAY_OPEN, REASON_none                                             \
+    }
+#define ADAPTS_BUT(name, in, out, why)                                                                       \
+    {                                                                                                        \
+        name, S(in), S(""), S(out), SAME, PLAY_OPEN, REASON_##why                                            \
+    }
+#define LEAVES(name, in, why)                                                                                \
+    {                                                                                                        \
+        name, S(in), S("any answer"), SAME, SAME, PLAY_OPEN, REASON_##why                                    \
+    }
 
 static const struct play_row version_rows[] = {
     ADAPTS("1.0 without Host", "GET / HTTP/1.0\r\n\r\n", "GET / HTTP/1.1\r\n" HOST KA "\r\n"),
@@ -19,9 +28,11 @@ static const struct play_row version_rows[] = {
            "GET / HTTP/1.1\r\nHost: a\r\n" KA "\r\n"),
     ADAPTS("close in any case", "GET / HTTP/1.1\r\nHOST: a\r\ncOnnection: \t CLOSE \t\r\n\r\n",
            "GET / HTTP/1.1\r\nHOST: a\r\n" KA "\r\n"),
-    ADAPTS("close in a list", "GET / HTTP/1.1\r\nHost: a\r\nConnection: , te,,close ,\r\nTE: trailers\r\n\r\n",
+    ADAPTS("close in a list",
+           "GET / HTTP/1.1\r\nHost: a\r\nConnection: , te,,close ,\r\nTE: trailers\r\n\r\n",
            "GET / HTTP/1.1\r\nHost: a\r\n" KA "\r\n"),
-    ADAPTS("close in a second field", "GET / HTTP/1.1\r\nConnection: te\r\nHost: a\r\nConnection: close\r\n\r\n",
+    ADAPTS("close in a second field",
+           "GET / HTTP/1.1\r\nConnection: te\r\nHost: a\r\nConnection: close\r\n\r\n",
            "GET / HTTP/1.1\r\nHost: a\r\n" KA "\r\n"),
     ADAPTS("close beats keep-alive", "GET / HTTP/1.0\r\nHost: a\r\nConnection: keep-alive, close\r\n\r\n",
            "GET / HTTP/1.1\r\nHost: a\r\n" KA "\r\n"),
@@ -29,7 +40,8 @@ static const struct play_row version_rows[] = {
            "GET / HTTP/1.0\r\nHost: a\r\nProxy-Connection: keep-alive\r\nConnection: close\r\n\r\n",
            "GET / HTTP/1.1\r\nHost: a\r\n" KA "\r\n"),
     ADAPTS("other fields keep order, case and blanks",
-           "GET /a?b#c HTTP/1.0\r\nx-B:  1 \r\nX-a:\t2\r\nConnection: close\r\nHost: a\r\nX-a: \xe4\xff\r\nX:\r\n\r\n",
+           "GET /a?b#c HTTP/1.0\r\nx-B:  1 \r\nX-a:\t2\r\nConnection: close\r\nHost: a\r\nX-a: "
+           "\xe4\xff\r\nX:\r\n\r\n",
            "GET /a?b#c HTTP/1.1\r\nx-B:  1 \r\nX-a:\t2\r\nHost: a\r\nX-a: \xe4\xff\r\nX:\r\n" KA "\r\n"),
     ADAPTS("asterisk form", "OPTIONS * HTTP/1.0\r\nHost: a\r\n\r\n",
            "OPTIONS * HTTP/1.1\r\nHost: a\r\n" KA "\r\n"),
@@ -39,7 +51,8 @@ static const struct play_row version_rows[] = {
            "GET http://me:pw@o:1/x HTTP/1.1\r\nHost: o:1\r\n" KA "\r\n"),
     ADAPTS("absolute form without Host or path", "GET http://o?q HTTP/1.0\r\nA: b\r\n\r\n",
            "GET http://o?q HTTP/1.1\r\nHost: o\r\nA: b\r\n" KA "\r\n"),
-    ADAPTS("an unknown method", "FROB /x HTTP/1.0\r\nHost: a\r\n\r\n", "FROB /x HTTP/1.1\r\nHost: a\r\n" KA "\r\n"),
+    ADAPTS("an unknown method", "FROB /x HTTP/1.0\r\nHost: a\r\n\r\n",
+           "FROB /x HTTP/1.1\r\nHost: a\r\n" KA "\r\n"),
     LEAVES("1.1 that persists", "GET / HTTP/1.1\r\nHost: a\r\n\r\n", client_persists),
     LEAVES("1.1 that says keep-alive", "GET / HTTP/1.1\r\nHost: a\r\nConnection: keep-alive\r\n\r\n",
            client_persists),
@@ -52,9 +65,11 @@ static const struct play_row version_rows[] = {
 };
 
 static const struct play_row field_rows[] = {
-    ADAPTS("named fields go", "GET / HTTP/1.0\r\nFoo: 1\r\nHost: a\r\nConnection: foo, Bar\r\nbar: 2\r\nBaz: 3\r\n\r\n",
+    ADAPTS("named fields go",
+           "GET / HTTP/1.0\r\nFoo: 1\r\nHost: a\r\nConnection: foo, Bar\r\nbar: 2\r\nBaz: 3\r\n\r\n",
            "GET / HTTP/1.1\r\nHost: a\r\nBaz: 3\r\n" KA "\r\n"),
-    ADAPTS("fields named twice", "GET / HTTP/1.0\r\nConnection: foo\r\nHost: a\r\nFoo: 1\r\nConnection: bar\r\nBar: 2\r\n\r\n",
+    ADAPTS("fields named twice",
+           "GET / HTTP/1.0\r\nConnection: foo\r\nHost: a\r\nFoo: 1\r\nConnection: bar\r\nBar: 2\r\n\r\n",
            "GET / HTTP/1.1\r\nHost: a\r\n" KA "\r\n"),
     ADAPTS("Keep-Alive goes", "GET / HTTP/1.0\r\nHost: a\r\nKeep-Alive: 300\r\n\r\n",
            "GET / HTTP/1.1\r\nHost: a\r\n" KA "\r\n"),
@@ -64,7 +79,8 @@ static const struct play_row field_rows[] = {
            "POST / HTTP/1.0\r\nHost: a\r\nExpect: 100-continue\r\nContent-Length: 2\r\n\r\nab",
            "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n" KA "\r\nab"),
     ADAPTS("Expect of 1.1 stays",
-           "POST / HTTP/1.1\r\nHost: a\r\nConnection: close\r\nExpect: 100-continue\r\nContent-Length: 2\r\n\r\nab",
+           "POST / HTTP/1.1\r\nHost: a\r\nConnection: close\r\nExpect: 100-continue\r\nContent-Length: "
+           "2\r\n\r\nab",
            "POST / HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\nContent-Length: 2\r\n" KA "\r\nab"),
     ADAPTS("TE goes, named or not", "GET / HTTP/1.1\r\nHost: a\r\nTE: trailers\r\nConnection: close\r\n\r\n",
            "GET / HTTP/1.1\r\nHost: a\r\n" KA "\r\n"),
@@ -75,9 +91,11 @@ static const struct play_row field_rows[] = {
            "OPTIONS * HTTP/1.0\r\nHost: a\r\nProxy-Authorization: Basic eA==\r\n\r\n",
            "OPTIONS * HTTP/1.1\r\nHost: a\r\n" KA "\r\n"),
     ADAPTS("Proxy-Authorization stays in absolute form",
-           "GET HTTP://o/ HTTP/1.0\r\nHost: o\r\nProxy-Authorization: Basic eA==\r\nProxy-Connection: close\r\n\r\n",
+           "GET HTTP://o/ HTTP/1.0\r\nHost: o\r\nProxy-Authorization: Basic eA==\r\nProxy-Connection: "
+           "close\r\n\r\n",
            "GET HTTP://o/ HTTP/1.1\r\nHost: o\r\nProxy-Authorization: Basic eA==\r\n" KA "\r\n"),
-    ADAPTS("Authorization stays", "GET / HTTP/1.0\r\nHost: a\r\nAuthorization: Basic eA==\r\nCookie: a\r\n\r\n",
+    ADAPTS("Authorization stays",
+           "GET / HTTP/1.0\r\nHost: a\r\nAuthorization: Basic eA==\r\nCookie: a\r\n\r\n",
            "GET / HTTP/1.1\r\nHost: a\r\nAuthorization: Basic eA==\r\nCookie: a\r\n" KA "\r\n"),
     ADAPTS_BUT("NTLM", "GET / HTTP/1.0\r\nHost: a\r\nAuthorization: nTLM eA==\r\n\r\n",
                "GET / HTTP/1.1\r\nHost: a\r\nAuthorization: nTLM eA==\r\n" KA "\r\n", connection_auth),
@@ -87,14 +105,14 @@ static const struct play_row field_rows[] = {
     LEAVES("names Host", "GET / HTTP/1.0\r\nHost: a\r\nConnection: host\r\n\r\n", names_vital_field),
     LEAVES("names Content-Length", "GET / HTTP/1.0\r\nHost: a\r\nConnection: Content-Length\r\n\r\n",
            names_vital_field),
-    LEAVES("names Transfer-Encoding", "GET / HTTP/1.1\r\nHost: a\r\nConnection: close, transfer-encoding\r\n\r\n",
-           names_vital_field),
+    LEAVES("names Transfer-Encoding",
+           "GET / HTTP/1.1\r\nHost: a\r\nConnection: close, transfer-encoding\r\n\r\n", names_vital_field),
     LEAVES("names Authorization", "GET / HTTP/1.0\r\nHost: a\r\nConnection: Authorization\r\n\r\n",
            names_vital_field),
     LEAVES("names Cookie", "GET / HTTP/1.0\r\nConnection: close\r\nConnection: Cookie\r\n\r\n",
            names_vital_field),
-    LEAVES("Upgrade of 1.1", "GET / HTTP/1.1\r\nHost: a\r\nConnection: close, Upgrade\r\nUpgrade: websocket\r\n\r\n",
-           upgrade),
+    LEAVES("Upgrade of 1.1",
+           "GET / HTTP/1.1\r\nHost: a\r\nConnection: close, Upgrade\r\nUpgrade: websocket\r\n\r\n", upgrade),
     LEAVES("Connection with no token", "GET / HTTP/1.0\r\nHost: a\r\nConnection: close b\r\n\r\n",
            ambiguous_request),
     LEAVES("Connection with too many names",
@@ -141,9 +159,11 @@ static const struct play_row body_rows[] = {
     LEAVES("gzip, chunked",
            "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: gzip, chunked\r\nConnection: close\r\n\r\n",
            ambiguous_request),
-    LEAVES("xchunked", "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: xchunked\r\nConnection: close\r\n\r\n",
+    LEAVES("xchunked",
+           "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: xchunked\r\nConnection: close\r\n\r\n",
            ambiguous_request),
-    LEAVES("identity", "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: identity\r\nConnection: close\r\n\r\n",
+    LEAVES("identity",
+           "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: identity\r\nConnection: close\r\n\r\n",
            ambiguous_request),
     LEAVES("chunked twice", CHUNKED "Transfer-Encoding: chunked\r\nConnection: close\r\n\r\n",
            ambiguous_request),
@@ -243,7 +263,8 @@ static struct request facts_of(const char *head)
 static void tells_requests_apart(void **state)
 {
     struct request a = facts_of("GET / HTTP/1.0\r\nHost: Example.COM \r\n\r\n");
-    struct request b = facts_of("HEAD http://example.com/ HTTP/1.1\r\nHost: other\r\nConnection: close\r\n\r\n");
+    struct request b =
+        facts_of("HEAD http://example.com/ HTTP/1.1\r\nHost: other\r\nConnection: close\r\n\r\n");
     struct request c = facts_of("POST / HTTP/1.0\r\n\r\n");
     struct request d = facts_of("GET http://a/ HTTP/1.0\r\nProxy-Authorization: Basic x\r\n\r\n");
     struct request e = facts_of("GET http://a/ HTTP/1.0\r\nProxy-Authorization: Basic y\r\n\r\n");

@@ -7,11 +7,26 @@
 #define HEAD_OLD S("HEAD / HTTP/1.0\r\nHost: a\r\n\r\n")
 #define HEAD_OUT S("HEAD / HTTP/1.1\r\nHost: a\r\nConnection: keep-alive\r\n\r\n")
 
-#define TO_OLD(name, in, out, outcome, why) { name, OLD, S(in), OLD_OUT, S(out), PLAY_##outcome, REASON_##why }
-#define TO_NEW(name, in, out, outcome, why) { name, NEW, S(in), OLD_OUT, S(out), PLAY_##outcome, REASON_##why }
-#define TO_HEAD(name, in, out, why) { name, HEAD_OLD, S(in), HEAD_OUT, S(out), PLAY_END, REASON_##why }
-#define UNTOUCHED(name, in, outcome, why) { name, OLD, S(in), OLD_OUT, SAME, PLAY_##outcome, REASON_##why }
-#define UNTOUCHED_NEW(name, in, outcome, why) { name, NEW, S(in), OLD_OUT, SAME, PLAY_##outcome, REASON_##why }
+#define TO_OLD(name, in, out, outcome, why)                                                                  \
+    {                                                                                                        \
+        name, OLD, S(in), OLD_OUT, S(out), PLAY_##outcome, REASON_##why                                      \
+    }
+#define TO_NEW(name, in, out, outcome, why)                                                                  \
+    {                                                                                                        \
+        name, NEW, S(in), OLD_OUT, S(out), PLAY_##outcome, REASON_##why                                      \
+    }
+#define TO_HEAD(name, in, out, why)                                                                          \
+    {                                                                                                        \
+        name, HEAD_OLD, S(in), HEAD_OUT, S(out), PLAY_END, REASON_##why                                      \
+    }
+#define UNTOUCHED(name, in, outcome, why)                                                                    \
+    {                                                                                                        \
+        name, OLD, S(in), OLD_OUT, SAME, PLAY_##outcome, REASON_##why                                        \
+    }
+#define UNTOUCHED_NEW(name, in, outcome, why)                                                                \
+    {                                                                                                        \
+        name, NEW, S(in), OLD_OUT, SAME, PLAY_##outcome, REASON_##why                                        \
+    }
 
 #define OK "HTTP/1.1 200 OK\r\n"
 #define OK10 "HTTP/1.0 200 OK\r\n"
@@ -43,14 +58,16 @@ static const struct play_row head_rows[] = {
            OK CL2 CLOSE "A: b\r\n\r\nab", END, none),
     TO_OLD("named fields go", OK "Foo: 1\r\nConnection: foo, bar\r\n" CL2 "BAR: 2\r\nbaz: 3\r\n\r\nab",
            OK CLOSE CL2 "baz: 3\r\n\r\nab", END, none),
-    TO_OLD("named after it was overwritten", OK "Connection: a, bcdefg\r\nA: 1\r\nBcdefg: 2\r\nA: 3\r\n" CL2 "\r\nab",
-           OK CLOSE CL2 "\r\nab", END, none),
+    TO_OLD("named after it was overwritten",
+           OK "Connection: a, bcdefg\r\nA: 1\r\nBcdefg: 2\r\nA: 3\r\n" CL2 "\r\nab", OK CLOSE CL2 "\r\nab",
+           END, none),
     TO_OLD("Upgrade goes", OK "Upgrade: h2,h2c\r\nConnection: Upgrade\r\n" CL2 "\r\nab",
            OK CLOSE CL2 "\r\nab", END, none),
     TO_OLD("no other field", OK CL2 "\r\nab", OK CL2 CLOSE "\r\nab", END, none),
     TO_OLD("no field, no body", "HTTP/1.1 204 No Content\r\n\r\n", "HTTP/1.1 204 No Content\r\n" CLOSE "\r\n",
            END, none),
-    TO_OLD("no reason phrase", "HTTP/1.1 200\r\n" CL2 "\r\nab", "HTTP/1.1 200\r\n" CL2 CLOSE "\r\nab", END, none),
+    TO_OLD("no reason phrase", "HTTP/1.1 200\r\n" CL2 "\r\nab", "HTTP/1.1 200\r\n" CL2 CLOSE "\r\nab", END,
+           none),
     TO_OLD("an empty reason phrase", "HTTP/1.1 200 \r\n" CL2 "\r\nab", "HTTP/1.1 200 \r\n" CL2 CLOSE "\r\nab",
            END, none),
     TO_OLD("a later minor version", "HTTP/1.2 200 \r\n" CL2 "\r\nab", "HTTP/1.2 200 \r\n" CL2 CLOSE "\r\nab",
@@ -63,8 +80,8 @@ static const struct play_row head_rows[] = {
            OK CL2 CLOSE "\r\nab", END, none),
     TO_OLD("Connection names a vital field", OK "Connection: content-length\r\n" CL2 "\r\nab",
            OK CLOSE CL2 "\r\nab", END, ambiguous_response),
-    TO_OLD("Connection with no token", OK "Connection: keep alive\r\n" CL2 "\r\nab", OK CLOSE CL2 "\r\nab", END,
-           ambiguous_response),
+    TO_OLD("Connection with no token", OK "Connection: keep alive\r\n" CL2 "\r\nab", OK CLOSE CL2 "\r\nab",
+           END, ambiguous_response),
 };
 
 #define ALIVE(text) OK CL2 "Keep-Alive: " text "\r\n\r\nab"
@@ -72,10 +89,11 @@ static const struct play_row head_rows[] = {
 
 static const struct play_row persistence_rows[] = {
     TO_OLD("1.0 without keep-alive", OK10 CL2 "\r\nab", OK10 CL2 CLOSE "\r\nab", END, server_http10),
-    TO_OLD("1.0 with keep-alive", OK10 CL2 "Connection: Keep-Alive\r\n\r\nab", OK10 CL2 CLOSE "\r\nab", END, none),
-    TO_OLD("1.0 with keep-alive, no length", OK10 KA "\r\nab", OK10 CLOSE "\r\nab", ASKS_CLOSE, no_length),
-    TO_OLD("1.0 with keep-alive, no body", "HTTP/1.0 304 \r\n" KA "\r\n", "HTTP/1.0 304 \r\n" CLOSE "\r\n", END,
+    TO_OLD("1.0 with keep-alive", OK10 CL2 "Connection: Keep-Alive\r\n\r\nab", OK10 CL2 CLOSE "\r\nab", END,
            none),
+    TO_OLD("1.0 with keep-alive, no length", OK10 KA "\r\nab", OK10 CLOSE "\r\nab", ASKS_CLOSE, no_length),
+    TO_OLD("1.0 with keep-alive, no body", "HTTP/1.0 304 \r\n" KA "\r\n", "HTTP/1.0 304 \r\n" CLOSE "\r\n",
+           END, none),
     TO_OLD("1.0 without length", OK10 "\r\nab", OK10 CLOSE "\r\nab", OPEN, server_http10),
     TO_OLD("1.1 without length", OK "\r\nab", OK CLOSE "\r\nab", OPEN, no_length),
     TO_OLD("1.1 without length, closes", OK CLOSE "\r\nab", OK CLOSE "\r\nab", OPEN, server_closes),
@@ -86,7 +104,8 @@ static const struct play_row persistence_rows[] = {
     TO_OLD("no number", ALIVE("timeout=x, max="), ALIVE_OUT, END, none),
     TO_OLD("NTLM", "HTTP/1.1 401 x\r\nWWW-Authenticate: NTLM\r\n" CL2 "\r\nab",
            "HTTP/1.1 401 x\r\nWWW-Authenticate: NTLM\r\n" CL2 CLOSE "\r\nab", END, connection_auth),
-    TO_OLD("Negotiate in a list", "HTTP/1.1 401 x\r\nWWW-Authenticate: Basic realm=\"a\", negotiate\r\n" CL2 "\r\nab",
+    TO_OLD("Negotiate in a list",
+           "HTTP/1.1 401 x\r\nWWW-Authenticate: Basic realm=\"a\", negotiate\r\n" CL2 "\r\nab",
            "HTTP/1.1 401 x\r\nWWW-Authenticate: Basic realm=\"a\", negotiate\r\n" CL2 CLOSE "\r\nab", END,
            connection_auth),
     TO_OLD("NTLM of a proxy", "HTTP/1.1 407 x\r\nProxy-Authenticate: NTLM abc\r\n" CL2 "\r\nab",
@@ -96,20 +115,23 @@ static const struct play_row persistence_rows[] = {
 };
 
 static const struct play_row length_rows[] = {
-    TO_OLD("a length of 0", OK "Content-Length: 0\r\n\r\n", OK "Content-Length: 0\r\n" CLOSE "\r\n", END, none),
-    TO_OLD("205 is framed normally", "HTTP/1.1 205 x\r\n" CL2 "\r\nab", "HTTP/1.1 205 x\r\n" CL2 CLOSE "\r\nab",
-           END, none),
+    TO_OLD("a length of 0", OK "Content-Length: 0\r\n\r\n", OK "Content-Length: 0\r\n" CLOSE "\r\n", END,
+           none),
+    TO_OLD("205 is framed normally", "HTTP/1.1 205 x\r\n" CL2 "\r\nab",
+           "HTTP/1.1 205 x\r\n" CL2 CLOSE "\r\nab", END, none),
     TO_OLD("204 with a length", "HTTP/1.1 204 x\r\n" CL2 "\r\n", "HTTP/1.1 204 x\r\n" CL2 CLOSE "\r\n", END,
            ambiguous_response),
     TO_OLD("204 with a length of 0", "HTTP/1.1 204 x\r\nContent-Length: 0\r\n\r\n",
            "HTTP/1.1 204 x\r\nContent-Length: 0\r\n" CLOSE "\r\n", END, none),
-    TO_OLD("304 with a length", "HTTP/1.1 304 x\r\n" CL2 "\r\n", "HTTP/1.1 304 x\r\n" CL2 CLOSE "\r\n", END, none),
+    TO_OLD("304 with a length", "HTTP/1.1 304 x\r\n" CL2 "\r\n", "HTTP/1.1 304 x\r\n" CL2 CLOSE "\r\n", END,
+           none),
     TO_HEAD("HEAD with a length", OK CL2 "\r\n", OK CL2 CLOSE "\r\n", none),
     TO_HEAD("HEAD with chunks", OK CHUNKED "\r\n", OK CLOSE "\r\n", none),
     TO_HEAD("HEAD with nothing", OK "\r\n", OK CLOSE "\r\n", none),
     TO_HEAD("HEAD with a body", OK CL2 "\r\nab", OK CL2 CLOSE "\r\nab", bytes_left),
     TO_OLD("bytes left", OK CL2 "\r\nabcd", OK CL2 CLOSE "\r\nabcd", END, bytes_left),
-    TO_OLD("cut short", OK "Content-Length: 3\r\n\r\nab", OK "Content-Length: 3\r\n" CLOSE "\r\nab", OPEN, none),
+    TO_OLD("cut short", OK "Content-Length: 3\r\n\r\nab", OK "Content-Length: 3\r\n" CLOSE "\r\nab", OPEN,
+           none),
     TO_OLD("equal lengths", OK CL2 CL2 "\r\nab", OK CL2 CL2 CLOSE "\r\nab", END, ambiguous_response),
     TO_OLD("equal lengths in a list", OK "Content-Length: 2 , 02\r\n\r\nab",
            OK "Content-Length: 2 , 02\r\n" CLOSE "\r\nab", END, ambiguous_response),
@@ -129,13 +151,16 @@ static const struct play_row length_rows[] = {
 };
 
 static const struct play_row chunk_rows[] = {
-    TO_OLD("decoded for 1.0", OK CHUNKED "\r\n3\r\nabc\r\n2;x=y\r\nde\r\n0\r\n\r\n", OK CLOSE "\r\nabcde", END, none),
-    TO_OLD("with trailers", OK "Trailer: X\r\n" CHUNKED KA "\r\n00A\r\n0123456789\r\n000\r\nX: y\r\nZ:\r\n\r\n",
+    TO_OLD("decoded for 1.0", OK CHUNKED "\r\n3\r\nabc\r\n2;x=y\r\nde\r\n0\r\n\r\n", OK CLOSE "\r\nabcde",
+           END, none),
+    TO_OLD("with trailers",
+           OK "Trailer: X\r\n" CHUNKED KA "\r\n00A\r\n0123456789\r\n000\r\nX: y\r\nZ:\r\n\r\n",
            OK CLOSE "\r\n0123456789", END, none),
     TO_OLD("empty", OK CHUNKED "\r\n0\r\n\r\n", OK CLOSE "\r\n", END, none),
-    TO_OLD("in any case", OK "transfer-ENCODING:CHUNKED\r\n\r\n1\r\na\r\n0\r\n\r\n", OK CLOSE "\r\na", END, none),
-    TO_OLD("bytes left are dropped", OK CHUNKED "\r\n1\r\na\r\n0\r\n\r\nHTTP/1.1 200 OK", OK CLOSE "\r\na", END,
-           bytes_left),
+    TO_OLD("in any case", OK "transfer-ENCODING:CHUNKED\r\n\r\n1\r\na\r\n0\r\n\r\n", OK CLOSE "\r\na", END,
+           none),
+    TO_OLD("bytes left are dropped", OK CHUNKED "\r\n1\r\na\r\n0\r\n\r\nHTTP/1.1 200 OK", OK CLOSE "\r\na",
+           END, bytes_left),
     TO_OLD("and the server closes", OK CHUNKED CLOSE "\r\n1\r\na\r\n0\r\n\r\n", OK CLOSE "\r\na", END,
            server_closes),
     TO_OLD("bare LF", OK CHUNKED "\r\n1\na\n0\n\n", OK CLOSE "\r\na", END, ambiguous_response),
@@ -153,8 +178,8 @@ static const struct play_row chunk_rows[] = {
     TO_NEW("bytes left pass to 1.1", OK CHUNKED "\r\n0\r\n\r\nxyz", OK CHUNKED CLOSE "\r\n0\r\n\r\nxyz", END,
            bytes_left),
     TO_NEW("bare LF for 1.1", OK CHUNKED "\r\n0\n\n", OK CHUNKED CLOSE "\r\n0\n\n", END, ambiguous_response),
-    TO_NEW("broken for 1.1", OK CHUNKED "\r\n1\r\nabc\r\n0\r\n\r\n", OK CHUNKED CLOSE "\r\n1\r\nabc\r\n0\r\n\r\n",
-           ASKS_CLOSE, ambiguous_response),
+    TO_NEW("broken for 1.1", OK CHUNKED "\r\n1\r\nabc\r\n0\r\n\r\n",
+           OK CHUNKED CLOSE "\r\n1\r\nabc\r\n0\r\n\r\n", ASKS_CLOSE, ambiguous_response),
     UNTOUCHED("with a length", OK CHUNKED CL2 "\r\n1\r\na\r\n0\r\n\r\n", END, ambiguous_response),
     UNTOUCHED("with a length first", OK CL2 CHUNKED "\r\n1\r\na\r\n0\r\n\r\n", END, ambiguous_response),
     UNTOUCHED("broken where untouched", OK CHUNKED CL2 "\r\nx\r\n", ASKS_CLOSE, ambiguous_response),
@@ -176,16 +201,18 @@ static const struct play_row chunk_rows[] = {
 
 static const struct play_row interim_rows[] = {
     TO_OLD("swallowed for 1.0", CONTINUE HINTS OK CL2 "\r\nab", OK CL2 CLOSE "\r\nab", END, none),
-    TO_OLD("swallowed before chunks", HINTS OK CHUNKED "\r\n1\r\na\r\n0\r\n\r\n", OK CLOSE "\r\na", END, none),
+    TO_OLD("swallowed before chunks", HINTS OK CHUNKED "\r\n1\r\na\r\n0\r\n\r\n", OK CLOSE "\r\na", END,
+           none),
     TO_OLD("swallowed, and nothing else", CONTINUE, "", OPEN, none),
-    TO_NEW("passed to 1.1", CONTINUE HINTS OK CL2 KA "\r\nab", CONTINUE HINTS OK CL2 CLOSE "\r\nab", END, none),
-    TO_NEW("passed before growth", CONTINUE "HTTP/1.1 204 x\r\n\r\n", CONTINUE "HTTP/1.1 204 x\r\n" CLOSE "\r\n",
-           END, none),
+    TO_NEW("passed to 1.1", CONTINUE HINTS OK CL2 KA "\r\nab", CONTINUE HINTS OK CL2 CLOSE "\r\nab", END,
+           none),
+    TO_NEW("passed before growth", CONTINUE "HTTP/1.1 204 x\r\n\r\n",
+           CONTINUE "HTTP/1.1 204 x\r\n" CLOSE "\r\n", END, none),
     TO_OLD("swallowed before an odd answer", CONTINUE "oops\r\n\r\n", "oops\r\n\r\n", OPEN, bad_response),
-    TO_OLD("swallowed with a bare LF", "HTTP/1.1 100 \n\nHTTP/1.1 204 x\r\n\r\n", "HTTP/1.1 204 x\r\n" CLOSE "\r\n",
-           END, ambiguous_response),
-    UNTOUCHED("101 that nobody asked for", "HTTP/1.1 101 x\r\nUpgrade: h2c\r\nConnection: Upgrade\r\n\r\nanything",
-              OPEN, switching),
+    TO_OLD("swallowed with a bare LF", "HTTP/1.1 100 \n\nHTTP/1.1 204 x\r\n\r\n",
+           "HTTP/1.1 204 x\r\n" CLOSE "\r\n", END, ambiguous_response),
+    UNTOUCHED("101 that nobody asked for",
+              "HTTP/1.1 101 x\r\nUpgrade: h2c\r\nConnection: Upgrade\r\n\r\nanything", OPEN, switching),
     UNTOUCHED_NEW("101 for 1.1", "HTTP/1.1 101 x\r\nConnection: Upgrade\r\n\r\n", OPEN, switching),
 };
 

@@ -55,10 +55,20 @@ static void add_count(struct text *text, const char *before, const char *name, u
     add(text, number);
 }
 
-/* Length of the UTF-8 sequence of two or more bytes at `at` (3629 4), 0 if it is none. */
+/* Length of a UTF-8 sequence of two or more bytes by its first one, 0 if none begins so. */
+static size_t utf8_expected(unsigned char first)
+{
+    if (first >= 0xf0)
+        return first <= 0xf4 ? 4 : 0;
+    if (first >= 0xe0)
+        return 3;
+    return first >= 0xc2 ? 2 : 0;
+}
+
+/* Length of the valid UTF-8 sequence of two or more bytes at `at` (3629 4), 0 if it is none. */
 static size_t utf8_length(const unsigned char *at)
 {
-    size_t len = *at >= 0xc2 && *at <= 0xdf ? 2 : (*at & 0xf0) == 0xe0 ? 3 : *at >= 0xf0 && *at <= 0xf4 ? 4 : 0;
+    size_t len = utf8_expected(at[0]);
 
     for (size_t i = 1; i < len; i++)
         if ((at[i] & 0xc0) != 0x80)

@@ -68,12 +68,10 @@ static struct exchange_step head_read(struct exchange *x, const struct request_h
 static struct exchange_step follow_fields(struct exchange *x, const char *bytes, size_t len)
 {
     size_t seen = len < EXCHANGE_HEAD_MAX ? len : EXCHANGE_HEAD_MAX;
-    enum head_result result = HEAD_DONE;
+    enum head_result result = HEAD_MORE;
     struct request_head head;
 
-    if (x->scanned > 0 && x->scanned <= seen)
-        result = head_recheck(bytes, seen, x->scanned, true);
-    if (result == HEAD_DONE) {
+    if (x->scanned == 0 || x->scanned > seen || head_recheck(bytes, seen, x->scanned, true)) {
         result = request_parse(bytes, seen, &head);
         if (result == HEAD_DONE)
             return head_read(x, &head, len);
@@ -147,7 +145,7 @@ size_t exchange_adapt(struct exchange *x, const char *head, size_t take, struct 
     x->client_state = done ? CLIENT_DONE : CLIENT_BODY;
     if (x->request.connection_auth)
         exchange_note(x, REASON_connection_auth);
-    return request_rewrite(head, take, &x->request, &cut, authority, out);
+    return request_rewrite((struct slice){ head, take }, &x->request, &cut, authority, out);
 }
 
 bool exchange_answered(const struct exchange *x)

@@ -33,10 +33,10 @@ enum exchange_kind {
 
 /* What a request head says, as far as sockets are concerned.  Hashes are 64 bits, 0 for "absent". */
 struct request {
-    bool one_shot;    /* the client expects the connection to end with this exchange */
-    bool idempotent;  /* 9110 9.2.2: GET HEAD OPTIONS TRACE PUT DELETE */
-    bool head_method; /* HEAD: the response has no body */
-    bool absolute;    /* absolute-form: the next hop is a proxy */
+    bool one_shot;        /* the client expects the connection to end with this exchange */
+    bool idempotent;      /* 9110 9.2.2: GET HEAD OPTIONS TRACE PUT DELETE */
+    bool head_method;     /* HEAD: the response has no body */
+    bool absolute;        /* absolute-form: the next hop is a proxy */
     bool has_host;
     bool connection_auth; /* Authorization or Proxy-Authorization: NTLM or Negotiate */
     uint8_t minor;        /* HTTP/1.minor as the client said it: 0 or 1 */
@@ -82,8 +82,8 @@ struct exchange {
     /* Below: for exchange_* only. */
     uint8_t client_state, server_state;
     bool answered, ask_close;
-    uint8_t interim;  /* 1xx responses swallowed so far */
-    uint32_t scanned; /* how far the client's head has been searched for its end */
+    uint8_t interim;        /* 1xx responses swallowed so far */
+    uint32_t scanned;       /* how far the client's head has been searched for its end */
     uint32_t server_scanned;
     struct {
         uint32_t from, to;
@@ -104,7 +104,8 @@ struct exchange_step exchange_client(struct exchange *x, const char *bytes, size
  * body from here on.  `authority` is what a missing Host becomes, e.g. "127.0.0.1:8080" or "[::1]".
  * cap >= take + authority.len + EXCHANGE_REQUEST_GROWTH.  Returns its length.
  * The bytes of the request line before the last digit of its version are never changed. */
-size_t exchange_adapt(struct exchange *x, const char *head, size_t take, struct slice authority, char *out);
+size_t exchange_adapt(struct exchange *x, const char *head, size_t take, struct slice authority,
+                      char *out);
 
 /* At any time: give up, pass everything from now on. */
 void exchange_release(struct exchange *x, enum reason reason);

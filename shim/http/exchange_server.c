@@ -37,14 +37,11 @@ static enum head_result read_head(uint32_t *scanned, enum hop_side side, const c
                                   struct response *r)
 {
     size_t seen = len < EXCHANGE_HEAD_MAX ? len : EXCHANGE_HEAD_MAX;
-    enum head_result result = HEAD_DONE;
+    enum head_result result = HEAD_MORE;
 
-    if (*scanned >= STATUS_PREFIX && *scanned <= seen)
-        result = head_recheck(bytes, seen, *scanned, false);
-    if (result == HEAD_DONE)
+    r->status.foreign = false;
+    if (*scanned < STATUS_PREFIX || *scanned > seen || head_recheck(bytes, seen, *scanned, false))
         result = response_parse(bytes, seen, side, r);
-    else
-        r->status.foreign = false;
     *scanned = result == HEAD_MORE ? (uint32_t)seen : 0;
     return result == HEAD_MORE && len >= EXCHANGE_HEAD_MAX ? HEAD_BAD : result;
 }

@@ -16,12 +16,12 @@ enum framing_kind {
 enum framing_result { FRAMING_MORE, FRAMING_DONE, FRAMING_BAD };
 
 struct framing {
-    uint8_t kind;   /* enum framing_kind */
-    uint8_t state;  /* inside a chunked body; for framing.c only */
-    uint8_t digits; /* of the chunk size in progress */
-    bool lenient;   /* a bare LF was accepted on the way: deliver, don't pool */
-    uint32_t line;  /* bytes of the chunk-size or trailer lines in progress: bounded */
-    uint64_t left;  /* body bytes (LENGTH) or bytes of this chunk (CHUNKED) still to come */
+    uint8_t kind;     /* enum framing_kind */
+    uint8_t state;    /* inside a chunked body; for framing.c only */
+    uint8_t digits;   /* of the chunk size in progress */
+    bool lenient;     /* a bare LF was accepted on the way: deliver, don't pool */
+    uint32_t line;    /* bytes of the chunk-size or trailer lines in progress: bounded */
+    uint64_t left;    /* body bytes (LENGTH) or bytes of this chunk (CHUNKED) still to come */
 };
 
 void framing_start(struct framing *f, enum framing_kind kind, uint64_t length);
@@ -32,6 +32,7 @@ enum framing_result framing_follow(struct framing *f, const char *bytes, size_t 
 
 /* The same for a chunked body, and moves the data to the front, without chunk lines and trailers:
  * *out bytes of it. */
-enum framing_result framing_decode(struct framing *f, char *bytes, size_t len, size_t *used, size_t *out);
+enum framing_result framing_decode(struct framing *f, char *bytes, size_t len, size_t *used,
+                                   size_t *out);
 
 #endif

@@ -160,25 +160,24 @@ enum head_result head_status(const char *at, const char *end, struct head_status
     return result;
 }
 
-enum head_result head_recheck(const char *bytes, size_t len, size_t seen, bool strict)
+bool head_recheck(const char *bytes, size_t len, size_t seen, bool strict)
 {
     const char *end = bytes + len, *at = bytes + seen;
     struct head_field field;
     bool lenient = false;
 
     if (!memchr(at, '\n', len - seen))
-        return HEAD_MORE;
+        return false;
     while (at > bytes && at[-1] != '\n')
         at--;
     if (at == bytes)
-        return HEAD_DONE; /* the start line is new */
-    for (;;) {
+        return true; /* the start line is new */
+    for (;; at = field.next) {
         enum head_result result = head_field(at, end, &field, &lenient);
 
         if (result == HEAD_MORE)
-            return HEAD_MORE;
+            return false;
         if (result == HEAD_BAD || field.name.len == 0 || (strict && lenient))
-            return HEAD_DONE;
-        at = field.next;
+            return true;
     }
 }

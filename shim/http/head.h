@@ -34,10 +34,9 @@ enum head_result head_field(const char *at, const char *end, struct head_field *
 /* `HTTP/1.d SP 3DIGIT [SP text]`.  BAD at once, with `foreign`, if the bytes cannot begin with HTTP/1. */
 enum head_result head_status(const char *at, const char *end, struct head_status *line, bool *lenient);
 
-/* For a head that was MORE when its first `seen` bytes were there, its start line complete among them
- * or not: is it worth parsing again?  DONE: yes; MORE: it would still be MORE.  Linear over all calls.
- * `strict`: a bare LF is worth it, too. */
-enum head_result head_recheck(const char *bytes, size_t len, size_t seen, bool strict);
+/* For a head that was MORE when its first `seen` bytes were there: is it worth parsing again, or would
+ * it still be MORE?  `strict`: a bare LF is worth it, too.  Linear over all calls. */
+bool head_recheck(const char *bytes, size_t len, size_t seen, bool strict);
 
 /* 9110 5.6.2 */
 bool head_is_token_char(char c);

@@ -296,23 +296,22 @@ static char *write_filtered(const struct hop_filter *filter, const char *from, c
     return out;
 }
 
-size_t request_rewrite(const char *head, size_t len, const struct request *facts, const struct hop_cut *cut,
+size_t request_rewrite(struct slice head, const struct request *facts, const struct hop_cut *cut,
                        struct slice authority, char *out)
 {
-    const char *start = out, *blank = head + len - 2;
-    size_t line = (size_t)((const char *)memchr(head, '\n', len) + 1 - head);
-    const char *from = head + line;
+    const char *start = out, *bytes = head.data, *blank = bytes + head.len - 2;
+    const char *from = (const char *)memchr(bytes, '\n', head.len) + 1;
 
-    out = write_line(head, line, facts, authority, out);
+    out = write_line(bytes, (size_t)(from - bytes), facts, authority, out);
     if (cut->to > 0) {
         struct hop_filter filter;
 
         hop_filter_init(&filter, facts->minor ? HOP_REQUEST_11 : HOP_REQUEST_10,
-                        facts->absolute ? FIELD_PROXY_AUTHORIZATION : FIELD_OTHER, head + cut->from,
-                        head + cut->to);
-        out = append(out, from, head + cut->from - from);
-        out = write_filtered(&filter, head + cut->from, head + cut->to, out);
-        from = head + cut->to;
+                        facts->absolute ? FIELD_PROXY_AUTHORIZATION : FIELD_OTHER, bytes + cut->from,
+                        bytes + cut->to);
+        out = append(out, from, (size_t)(bytes + cut->from - from));
+        out = write_filtered(&filter, bytes + cut->from, bytes + cut->to, out);
+        from = bytes + cut->to;
     }
     out = append(out, from, (size_t)(blank - from));
     out = append(out, "Connection: keep-alive\r\n\r\n", 26);

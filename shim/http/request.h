@@ -45,7 +45,7 @@ enum head_result request_parse(const char *bytes, size_t len, struct request_hea
 enum reason request_refusal(const struct request_head *head);
 
 /* See exchange_adapt. */
-size_t request_rewrite(const char *head, size_t len, const struct request *facts, const struct hop_cut *cut,
+size_t request_rewrite(struct slice head, const struct request *facts, const struct hop_cut *cut,
                        struct slice authority, char *out);
 
 #endif

@@ -145,7 +145,8 @@ static char *find_library(void)
     if (!S_ISREG(status.st_mode))
         fail(path, "not a file");
     if (strpbrk(path, SEPARATORS))
-        fail(path, "cannot be preloaded, because LD_PRELOAD is split at colons and spaces: move it elsewhere");
+        fail(path,
+             "cannot be preloaded, because LD_PRELOAD is split at colons and spaces: move it elsewhere");
     return path;
 }
 

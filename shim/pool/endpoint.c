@@ -90,7 +90,8 @@ uint32_t endpoint_hash(const struct endpoint *e)
 }
 
 /* Room is always enough: 39 characters of address, 11 of zone, 6 of port, two brackets. */
-static size_t print_address(const struct endpoint *e, char out[ENDPOINT_TEXT_MAX], const uint8_t *v4, bool zone)
+static size_t print_address(const struct endpoint *e, char out[ENDPOINT_TEXT_MAX], const uint8_t *v4,
+                            bool zone)
 {
     char address[INET6_ADDRSTRLEN] = "?";
     int len;

@@ -75,6 +75,7 @@ struct conn {
     bool tail;            /* the last byte of an edited head still lies in the kernel's queue */
     bool tail_ends;       /* ... and the response ends with it */
     bool replayed;
+    bool peeked;          /* the client has peeked at the body */
     int pending_error;    /* to be given to the client after the held bytes, 0: none */
     enum reason unparkable; /* found outside of the exchange: why not to park, or REASON_none */
     void *reader;         /* the thread inside a real receive call, or NULL */

@@ -7,7 +7,6 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <poll.h>
-#include <sys/sendfile.h>
 #include <unistd.h>
 
 int sendmmsg(int fd, struct mmsghdr *msgs, unsigned n, real_mmsg_flags flags)

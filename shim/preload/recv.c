@@ -209,19 +209,45 @@ static ssize_t recv_head_aside(struct conn *c, struct call *call)
     return -ESTALE;
 }
 
+/* A peek behind the head, decoded with a copy of the exchange: of more than the client has room for,
+ * since framing falls out. */
+static ssize_t peek_body(struct conn *c, struct call *call, char *buf, size_t len)
+{
+    char *scratch = block_get(HEAD_ROOM, NULL);
+    struct exchange ahead = c->x;
+    size_t tail = c->tail, out = 0;
+
+    if (!scratch)
+        return -ENOMEM;
+    c->peeked = true;
+    ssize_t n = receive(c, call, scratch, c->tail && c->tail_ends ? 1 : HEAD_ROOM, true);
+    if (n > 0) {
+        struct exchange_reply reply = { .out = 0 };
+        if ((size_t)n > tail)
+            reply = exchange_server(&ahead, scratch + tail, (size_t)n - tail);
+        out = tail + reply.out < len ? tail + reply.out : len;
+        if (out)
+            memcpy(buf, scratch, out);
+        /* Nothing but framing: it has to go, or the peek would give 0. */
+        if (!out && reply.flow != EXCHANGE_BROKEN &&
+            real.recv(call->fd, scratch, (size_t)n, MSG_DONTWAIT) == n)
+            follow(c, exchange_server(&c->x, scratch, (size_t)n));
+    }
+    block_put(scratch, HEAD_ROOM);
+    if (n == 0 || (n < 0 && n != -EAGAIN && n != -EINTR && n != -ESTALE))
+        return at_end(c, (int)-n);
+    return n < 0 ? n : out ? (ssize_t)out : c->state == CONN_EXCHANGE ? -ESTALE : 0;
+}
+
 /* The byte that was left in the kernel, and what follows it. */
 static ssize_t recv_tail(struct conn *c, struct call *call, char *buf, size_t len)
 {
-    ssize_t n = receive(c, call, buf, c->tail_ends ? 1 : len, call->peek);
+    ssize_t n = receive(c, call, buf, c->tail_ends ? 1 : len, false);
 
     if (n == 0)
         return at_end(c, 0);
-    if (n < 0 || call->peek) {
-        if (n <= 1)
-            return n;
-        struct exchange ahead = c->x;
-        return 1 + (ssize_t)exchange_server(&ahead, buf + 1, (size_t)n - 1).out;
-    }
+    if (n < 0)
+        return n;
     c->tail = false;
     if (c->tail_ends) {
         swap_end(c);
@@ -234,21 +260,12 @@ static ssize_t recv_tail(struct conn *c, struct call *call, char *buf, size_t le
 
 static ssize_t recv_body(struct conn *c, struct call *call, char *buf, size_t len)
 {
-    ssize_t n = receive(c, call, buf, len, call->peek);
+    ssize_t n = receive(c, call, buf, len, false);
 
     if (n == 0 || (n < 0 && n != -EAGAIN && n != -EINTR && n != -ESTALE))
         return at_end(c, (int)-n);
     if (n < 0)
         return n;
-    if (call->peek) {
-        struct exchange ahead = c->x;
-        struct exchange_reply reply = exchange_server(&ahead, buf, (size_t)n);
-        if (reply.out || reply.flow == EXCHANGE_BROKEN)
-            return (ssize_t)reply.out;
-        /* Nothing but framing: it has to go, or the peek would give 0. */
-        if (real.recv(call->fd, buf, (size_t)n, MSG_DONTWAIT) != n)
-            return -EAGAIN;
-    }
     ssize_t out = follow(c, exchange_server(&c->x, buf, (size_t)n));
     return out ? out : c->state == CONN_EXCHANGE ? -ESTALE : 0;
 }
@@ -282,6 +299,8 @@ static ssize_t step(struct conn *c, struct call *call, char *buf, size_t len, si
             c->pending_error = 0;
         return -error;
     }
+    if (call->peek && (c->tail || !exchange_in_head(&c->x)))
+        return peek_body(c, call, buf, len);
     if (c->tail)
         return recv_tail(c, call, buf, len);
     if (!exchange_in_head(&c->x))
@@ -290,6 +309,19 @@ static ssize_t step(struct conn *c, struct call *call, char *buf, size_t len, si
     if (call->peek || len < ROOMY || len < raw + EXCHANGE_RESPONSE_GROWTH + ROOMY / 2)
         return recv_head_aside(c, call);
     return recv_head_in_place(c, call, buf, len);
+}
+
+/* A client that was told by a short peek how much there is takes just that, and waits for an edge: the
+ * framing behind it, which has arrived already, would never give one. */
+static void take_framing(struct conn *c, struct call *call)
+{
+    char byte;
+
+    call->wait = false;
+    call->peek = true;
+    while (c->state == CONN_EXCHANGE && !c->tail && !exchange_in_head(&c->x) &&
+           exchange_body_left(&c->x) == UINT64_MAX && peek_body(c, call, &byte, 1) == -ESTALE)
+        ;
 }
 
 /* Never shorter than the kernel would have been: goes on, without waiting, until the buffer is full,
@@ -322,6 +354,8 @@ static ssize_t recv_exchange(struct conn *c, struct call *call, char *buf, size_
         if (!waitall && !call->full)
             break;
     }
+    if (c->peeked && !call->peek && got == len)
+        take_framing(c, call);
     return (ssize_t)got;
 }
 
