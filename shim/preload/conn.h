@@ -89,6 +89,7 @@ struct conn {
     struct endpoint to;
     struct sockaddr_storage peer;
     socklen_t peer_len;
+    struct sockaddr_storage told; /* the own name that the client was given: it stays that, re-homed or not */
     struct idle idle;     /* what is known of the connection, as the pool knows it; its fd is not used */
     struct options options;
     struct registrations registrations;

@@ -103,7 +103,22 @@ static socklen_t name_len(const struct sockaddr_storage *name)
     return name->ss_family == AF_INET ? sizeof(struct sockaddr_in) : sizeof(struct sockaddr_in6);
 }
 
-/* On an ended fd: the name that the connection had. */
+/* The names that the connection has, or had when it ended. */
+static const struct sockaddr_storage *known_name(struct conn *c, int fd, bool peer)
+{
+    bool remember = c->state == CONN_LEASED || c->state == CONN_EXCHANGE;
+    socklen_t len = sizeof c->told;
+
+    if (peer)
+        return c->state == CONN_ENDED ? &c->peer : NULL;
+    if (!c->told.ss_family && c->state == CONN_ENDED)
+        c->told = c->idle.local;
+    else if (!c->told.ss_family && remember &&
+             real.getsockname(fd, (struct sockaddr *)&c->told, &len) != 0)
+        c->told.ss_family = 0;
+    return c->told.ss_family ? &c->told : NULL;
+}
+
 static int tracked_name(int fd, const struct sockaddr *name, socklen_t *len, bool peer)
 {
     struct conn *c = conn_find(fd);
@@ -112,16 +127,14 @@ static int tracked_name(int fd, const struct sockaddr *name, socklen_t *len, boo
         return (int)hook_result(-EBADF);
     if (!name || !len || !(c = conn_enter(fd)))
         return CONN_PLAIN;
-    const struct sockaddr_storage *known = peer ? &c->peer : &c->idle.local;
-    int result = CONN_PLAIN;
-    if (c->state == CONN_ENDED && known->ss_family) {
+    const struct sockaddr_storage *known = known_name(c, fd, peer);
+    if (known) {
         socklen_t room = *len, whole = name_len(known);
         memcpy((void *)(uintptr_t)name, known, room < whole ? room : whole);
         *len = whole;
-        result = 0;
     }
     conn_leave(c);
-    return result;
+    return known ? 0 : CONN_PLAIN;
 }
 
 int getpeername(int fd, struct sockaddr *name, socklen_t *len)
