@@ -16,6 +16,10 @@
 #undef SYMBOL
 #undef VARIADIC
 
+/* Replaced as well, but made out of others of the list. */
+__attribute__((visibility("default"))) int dprintf(int fd, const char *format, ...);
+__attribute__((visibility("default"))) int __dprintf_chk(int fd, int flag, const char *format, ...);
+
 /* -errno as libc gives it. */
 static inline ssize_t hook_result(ssize_t result)
 {

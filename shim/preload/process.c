@@ -93,9 +93,9 @@ __attribute__((constructor, used)) static void start(void)
     bool secure = getauxval(AT_SECURE);
 
     real_resolve();
-    vfork_init();
     config_load(&process_config, secure ? lookup_secure : lookup, NULL, NULL);
     if (process_config.enabled) {
+        vfork_init();
         int fd = open_private(process_config.log_path);
         if (fd >= 0) {
             struct config again;
@@ -112,6 +112,22 @@ __attribute__((constructor, used)) static void start(void)
     errno = saved;
 }
 
+static void never_swap(struct conn *c)
+{
+    if (c->state == CONN_ENDED)
+        return;
+    c->shared = true;
+    conn_spoil(c, REASON_odd_descriptor);
+}
+
+void process_retire(void)
+{
+    process_active = false;
+    spare_abandon();
+    pool_shed(private_limit());
+    conn_each(never_swap);
+}
+
 void process_exit(void)
 {
     char line[4096];
@@ -124,8 +140,9 @@ void process_exit(void)
         return;
 }
 
-/* From here on the pool is gone; what is still open goes on as plain sockets would. */
+/* What is still open goes on; nothing new is tracked. */
 __attribute__((destructor, used)) static void stop(void)
 {
     process_exit();
+    process_active = false;
 }

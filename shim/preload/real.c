@@ -131,6 +131,20 @@ static int first_ioctl(int fd, real_ioctl_request request, ...)
     return (int)raw_return(raw_syscall(SYS_ioctl, fd, (long)request, (long)argument, 0, 0, 0));
 }
 
+static int first_prctl(int option, ...)
+{
+    va_list ap;
+    unsigned long a[4];
+    va_start(ap, option);
+    for (int i = 0; i < 4; i++)
+        a[i] = va_arg(ap, unsigned long);
+    va_end(ap);
+    if (real_resolve())
+        return real.prctl(option, a[0], a[1], a[2], a[3]);
+    return (int)raw_return(raw_syscall(SYS_prctl, option, (long)a[0], (long)a[1], (long)a[2],
+                                       (long)a[3], 0));
+}
+
 static long first_syscall(long number, ...)
 {
     va_list ap;

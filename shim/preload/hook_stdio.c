@@ -1,0 +1,164 @@
+/* stdio on a socket.  Inside libc it passes no hook, so a stream on a tracked socket is made to read and
+ * write through us (fopencookie(3)), and the number that it was made of is remembered, since libc says
+ * that such a stream has none. */
+#define _GNU_SOURCE
+#include "preload/hook.h"
+
+#include "base/block.h"
+#include "preload/closing.h"
+#include "preload/process.h"
+
+#include <stdarg.h>
+#include <stdatomic.h>
+#include <unistd.h>
+
+enum { STREAMS_MAX = 64 };
+
+static struct {
+    FILE *_Atomic stream;
+    atomic_int fd;
+} streams[STREAMS_MAX];
+static atomic_int streams_used;
+
+static ssize_t stream_read(void *cookie, char *buf, size_t len)
+{
+    return read((int)(intptr_t)cookie, buf, len);
+}
+
+static ssize_t stream_write(void *cookie, const char *buf, size_t len)
+{
+    ssize_t written = write((int)(intptr_t)cookie, buf, len);
+
+    return written < 0 ? 0 : written; /* fopencookie(3): 0 is an error */
+}
+
+static int stream_close(void *cookie)
+{
+    int fd = (int)(intptr_t)cookie;
+
+    for (int i = 0; i < STREAMS_MAX; i++)
+        if (streams[i].fd == fd && streams[i].stream) {
+            streams[i].stream = NULL;
+            streams_used--;
+        }
+    return close(fd);
+}
+
+static FILE *stream_open(int fd, const char *mode)
+{
+    static const cookie_io_functions_t io = {
+        .read = stream_read, .write = stream_write, .close = stream_close
+    };
+    int slot = 0;
+
+    while (slot < STREAMS_MAX && streams[slot].stream)
+        slot++;
+    if (slot == STREAMS_MAX)
+        return NULL;
+    FILE *stream = fopencookie((void *)(intptr_t)fd, mode, io);
+    if (stream) {
+        streams[slot].fd = fd;
+        streams[slot].stream = stream;
+        streams_used++;
+    }
+    return stream;
+}
+
+FILE *fdopen(int fd, const char *mode)
+{
+    struct conn *c = conn_find(fd);
+
+    if (c == &conn_private) {
+        errno = EBADF;
+        return NULL;
+    }
+    FILE *stream = c && process_is_ours() ? stream_open(fd, mode) : NULL;
+    if (stream)
+        return stream;
+    if (c && process_is_ours() && (c = conn_enter(fd))) {
+        closing_leave_alone(c, fd, REASON_odd_descriptor);
+        conn_leave(c);
+    }
+    return real.fdopen(fd, mode);
+}
+
+static int stream_fd(FILE *stream)
+{
+    for (int i = 0; streams_used && i < STREAMS_MAX; i++)
+        if (streams[i].stream == stream)
+            return streams[i].fd;
+    return -1;
+}
+
+int fileno(FILE *stream)
+{
+    int fd = stream_fd(stream);
+
+    return fd >= 0 ? fd : real.fileno(stream);
+}
+
+int fileno_unlocked(FILE *stream)
+{
+    int fd = stream_fd(stream);
+
+    return fd >= 0 ? fd : real.fileno_unlocked(stream);
+}
+
+static bool write_all(int fd, const char *bytes, size_t len)
+{
+    while (len) {
+        ssize_t sent = write(fd, bytes, len);
+        if (sent < 0)
+            return false;
+        bytes += sent;
+        len -= (size_t)sent;
+    }
+    return true;
+}
+
+/* dprintf on a tracked socket: formatted here, sent by our own write. */
+static int print(int fd, const char *format, va_list ap)
+{
+    va_list again;
+    va_copy(again, ap);
+    int len = vsnprintf(NULL, 0, format, again);
+    va_end(again);
+    char *text = len < 0 || len >= (int)BLOCK_MAX ? NULL : block_get((size_t)len + 1, NULL);
+
+    if (!text)
+        return real.vdprintf(fd, format, ap);
+    vsnprintf(text, (size_t)len + 1, format, ap);
+    int result = write_all(fd, text, (size_t)len) ? len : -1;
+    block_put(text, (size_t)len + 1);
+    return result;
+}
+
+int vdprintf(int fd, const char *format, va_list ap)
+{
+    return likely(!conn_find(fd)) ? real.vdprintf(fd, format, ap) : print(fd, format, ap);
+}
+
+int dprintf(int fd, const char *format, ...)
+{
+    va_list ap;
+    va_start(ap, format);
+    int result = vdprintf(fd, format, ap);
+    va_end(ap);
+    return result;
+}
+
+/* The fortified ones (glibc). */
+int __vdprintf_chk(int fd, int flag, const char *format, va_list ap)
+{
+    return likely(!conn_find(fd)) ? real.__vdprintf_chk(fd, flag, format, ap)
+                                  : print(fd, format, ap);
+}
+
+int __dprintf_chk(int fd, int flag, const char *format, ...)
+{
+    va_list ap;
+    va_start(ap, format);
+    int result = __vdprintf_chk(fd, flag, format, ap);
+    va_end(ap);
+    return result;
+}
