@@ -30,6 +30,11 @@ static struct exchange_step release(struct exchange *x, enum reason reason, size
     return pass(len);
 }
 
+static struct exchange_step pass_keep(void)
+{
+    return (struct exchange_step){ EXCHANGE_PASS_KEEP, 0 };
+}
+
 static struct exchange_step follow_line(struct exchange *x, const char *bytes, size_t len)
 {
     size_t seen = len < EXCHANGE_HEAD_MAX ? len : EXCHANGE_HEAD_MAX;
@@ -42,7 +47,7 @@ static struct exchange_step follow_line(struct exchange *x, const char *bytes, s
         x->scanned = 0;
     else if (len >= EXCHANGE_HEAD_MAX)
         return release(x, REASON_head_too_long, len);
-    return (struct exchange_step){ EXCHANGE_PASS_KEEP, 0 };
+    return pass_keep();
 }
 
 /* A whole head: what it says is remembered, so that exchange_adapt need not read it again. */
@@ -86,15 +91,51 @@ static struct exchange_step follow_fields(struct exchange *x, const char *bytes,
     return (struct exchange_step){ EXCHANGE_HOLD, 0 };
 }
 
-/* What follows the request: one-shot clients end it with a line feed too many, at most. */
+static struct exchange_step follow_head(struct exchange *x, const char *bytes, size_t len)
+{
+    if (x->client_state < CLIENT_FIELDS) {
+        struct exchange_step step = follow_line(x, bytes, len);
+
+        if (x->client_state != CLIENT_FIELDS)
+            return step;
+    }
+    return follow_fields(x, bytes, len);
+}
+
+/* A head that is not the first of an observed client: nothing is held back, nobody has to decide. */
+static struct exchange_step next_head(struct exchange *x, const char *bytes, size_t len)
+{
+    struct exchange_step step = follow_head(x, bytes, len);
+
+    if (step.action == EXCHANGE_HOLD)
+        return pass_keep();
+    if (step.action != EXCHANGE_HEAD)
+        return step;
+    if (!exchange_observed_request(x))
+        return release(x, REASON_client_persists, len);
+    return pass(step.take);
+}
+
+/* What follows the request: one-shot clients end it with a line feed too many, at most; others go on
+ * with the next one, and servers skip an empty line before it (9112 2.2). */
 static struct exchange_step after_request(struct exchange *x, const char *bytes, size_t len)
 {
+    bool observed = x->kind == EXCHANGE_OBSERVED;
     size_t stray = 0;
 
     while (stray < len && (bytes[stray] == '\r' || bytes[stray] == '\n'))
         stray++;
-    if (stray > 0)
+    if (stray > 0 && !observed)
         return (struct exchange_step){ EXCHANGE_DROP, stray };
+    if (stray > 0) {
+        x->client_state = CLIENT_STRAY;
+        return pass(stray);
+    }
+    if (observed) {
+        x->client_state = CLIENT_METHOD;
+        x->scanned = 0;
+        return next_head(x, bytes, len);
+    }
     x->client_state = CLIENT_EXTRA;
     exchange_note(x, REASON_bytes_left);
     return pass(len);
@@ -104,8 +145,11 @@ static struct exchange_step follow_body(struct exchange *x, const char *bytes, s
 {
     size_t used;
     enum framing_result result = framing_follow(&x->request_body, bytes, len, &used);
+    bool doubtful = x->request_body.lenient || result == FRAMING_BAD;
 
-    if (x->request_body.lenient || result == FRAMING_BAD)
+    if (doubtful && x->kind == EXCHANGE_OBSERVED) /* where does the next head begin? */
+        return release(x, REASON_ambiguous_request, len);
+    if (doubtful)
         exchange_note(x, REASON_ambiguous_request);
     if (result == FRAMING_BAD) {
         x->client_state = CLIENT_RAW;
@@ -118,18 +162,16 @@ static struct exchange_step follow_body(struct exchange *x, const char *bytes, s
 
 struct exchange_step exchange_client(struct exchange *x, const char *bytes, size_t len)
 {
-    if (x->client_state < CLIENT_FIELDS) {
-        struct exchange_step step = follow_line(x, bytes, len);
-
-        if (x->client_state != CLIENT_FIELDS)
-            return step;
-    }
     switch (x->client_state) {
+    case CLIENT_METHOD:
+    case CLIENT_TARGET:
+    case CLIENT_VERSION:
     case CLIENT_FIELDS:
-        return follow_fields(x, bytes, len);
+        return x->kind == EXCHANGE_OBSERVED ? next_head(x, bytes, len) : follow_head(x, bytes, len);
     case CLIENT_BODY:
         return follow_body(x, bytes, len);
     case CLIENT_DONE:
+    case CLIENT_STRAY:
         return after_request(x, bytes, len);
     }
     return pass(len);
@@ -138,11 +180,9 @@ struct exchange_step exchange_client(struct exchange *x, const char *bytes, size
 size_t exchange_adapt(struct exchange *x, const char *head, size_t take, struct slice authority, char *out)
 {
     struct hop_cut cut = { x->cut.from, x->cut.to };
-    bool done = x->request_body.kind == FRAMING_NONE ||
-                (x->request_body.kind == FRAMING_LENGTH && x->request_body.left == 0);
 
     x->kind = EXCHANGE_ADAPTED;
-    x->client_state = done ? CLIENT_DONE : CLIENT_BODY;
+    x->client_state = (uint8_t)exchange_after_head(x);
     if (x->request.connection_auth)
         exchange_note(x, REASON_connection_auth);
     return request_rewrite((struct slice){ head, take }, &x->request, &cut, authority, out);
@@ -155,7 +195,8 @@ bool exchange_answered(const struct exchange *x)
 
 bool exchange_request_done(const struct exchange *x)
 {
-    return x->client_state == CLIENT_DONE || x->client_state == CLIENT_EXTRA;
+    return x->client_state == CLIENT_DONE || x->client_state == CLIENT_STRAY ||
+           x->client_state == CLIENT_EXTRA;
 }
 
 bool exchange_asks_close(struct exchange *x)

@@ -1,10 +1,12 @@
-/* exchange: one request and its response as they pass between a client and its server.  A pure state
- * machine: bytes in, actions out; no I/O, no allocation, no clock.  It is a plain value: copy it to
- * look ahead (MSG_PEEK) or to be able to go back (a send that was not accepted).
+/* exchange: requests and responses as they pass between a client and its server: one of each where it
+ * is adapted, all that the connection carries where it is observed.  A pure state machine: bytes in,
+ * actions out; no I/O, no allocation, no clock.  It is a plain value: copy it to look ahead (MSG_PEEK)
+ * or to be able to go back (a send that was not accepted).
  *
  * The caller keeps the bytes.  Client to server: show exchange_client what the client wrote and do as
- * it says.  Server to client: exchange_server edits what was read in place.  Which socket the request
- * goes out on is the caller's choice, made when exchange_client answers EXCHANGE_HEAD. */
+ * it says.  Server to client: exchange_server edits what was read of an adapted response in place,
+ * exchange_follow only looks at what an observed client is given.  Which socket the request goes out on
+ * is the caller's choice, made when exchange_client answers EXCHANGE_HEAD. */
 #ifndef HOLDFAST_HTTP_EXCHANGE_H
 #define HOLDFAST_HTTP_EXCHANGE_H
 
@@ -25,9 +27,13 @@
 #define EXCHANGE_RESPONSE_GROWTH 19u
 #define EXCHANGE_REQUEST_GROWTH 320u
 
+/* An observed client that has more requests outstanding is followed no further. */
+#define EXCHANGE_PIPELINE_MAX 32u
+
 enum exchange_kind {
     EXCHANGE_UNDECIDED, /* no whole request head yet */
     EXCHANGE_ADAPTED,   /* rewritten; the client is shown an end of file at the end */
+    EXCHANGE_OBSERVED,  /* not a byte changes; followed, so that a close between exchanges can be a park */
     EXCHANGE_OPAQUE,    /* never ours (again): pass everything both ways; `reason` says why */
 };
 
@@ -47,11 +53,12 @@ struct request {
 enum exchange_action {
     EXCHANGE_HOLD,      /* keep all of it back, show it again with what comes next */
     EXCHANGE_PASS_KEEP, /* the beginning of a request line: nothing in it can change, so it may go out;
-                           keep a copy and show it again with what comes next */
+                           keep a copy and show it again with what comes next.  OBSERVED: any part of
+                           a head that is not the first */
     EXCHANGE_PASS,      /* send the first `take` bytes as they are; they need not be shown again */
     EXCHANGE_DROP,      /* swallow the first `take` bytes */
-    EXCHANGE_HEAD,      /* the first `take` bytes are a whole head, see `request`: call exchange_adapt
-                           or exchange_release next */
+    EXCHANGE_HEAD,      /* the first `take` bytes are a whole head, see `request`: call exchange_adapt,
+                           exchange_observe or exchange_release next */
 };
 
 struct exchange_step {
@@ -75,9 +82,9 @@ struct exchange_reply {
 
 struct exchange {
     enum exchange_kind kind;
-    enum reason reason;     /* OPAQUE: why.  ADAPTED: the first reason found not to park, or none */
-    struct request request; /* valid from EXCHANGE_HEAD on */
-    int keep_timeout;       /* seconds of the server's Keep-Alive: timeout, -1: none */
+    enum reason reason;     /* OPAQUE: why.  Else the first reason found not to park, or none */
+    struct request request; /* valid from EXCHANGE_HEAD on; OBSERVED: the newest whole head's */
+    int keep_timeout;       /* seconds of the newest response's Keep-Alive: timeout, -1: none */
     int keep_max;           /* its max, -1: none */
     /* Below: for exchange_* only. */
     uint8_t client_state, server_state;
@@ -89,6 +96,10 @@ struct exchange {
         uint32_t from, to;
     } cut; /* lines of the request's head that may have to go */
     struct framing request_body, response_body;
+    struct {
+        uint8_t first, count;
+        uint8_t flags[EXCHANGE_PIPELINE_MAX]; /* a ring */
+    } asked; /* OBSERVED: what is to be known of each request until its response is complete */
 };
 
 void exchange_init(struct exchange *x);
@@ -96,6 +107,11 @@ void exchange_init(struct exchange *x);
 /* Client to server.  `bytes` holds `len` (> 0) bytes: everything that was kept by HOLD or PASS_KEEP,
  * then what is new.  Call again with the rest after PASS and DROP with take < len.  If `kind` is
  * EXCHANGE_OPAQUE afterwards, the action is PASS of all of it.
+ *
+ * Of an observed x the answer is PASS or PASS_KEEP: all of it may go out at once.  `take` of a later
+ * head's PASS includes what PASS_KEEP has sent of it, and `request` is that head's from then on.  A head
+ * that request_refusal (request.h) would not have passed, a body whose end is in doubt, or more than
+ * EXCHANGE_PIPELINE_MAX requests outstanding make x opaque.
  *
  * To count only what the socket accepted: look with a copy, send, and show the original what went. */
 struct exchange_step exchange_client(struct exchange *x, const char *bytes, size_t len);
@@ -107,15 +123,40 @@ struct exchange_step exchange_client(struct exchange *x, const char *bytes, size
 size_t exchange_adapt(struct exchange *x, const char *head, size_t take, struct slice authority,
                       char *out);
 
+/* After EXCHANGE_HEAD, whatever `request` says: the head of `take` bytes goes out as it is, and the
+ * conversation is followed from here on: exchange_client for all that the client sends after that head,
+ * exchange_follow for all that the server sends. */
+void exchange_observe(struct exchange *x);
+
 /* At any time: give up, pass everything from now on. */
 void exchange_release(struct exchange *x, enum reason reason);
 
-/* True while the next bytes from the server belong to a head; exchange_server then needs
- * EXCHANGE_RESPONSE_GROWTH bytes of room behind its input. */
+/* True while the next bytes from the server belong to a head that is to be edited; exchange_server then
+ * needs EXCHANGE_RESPONSE_GROWTH bytes of room behind its input.  Never of an observed x. */
 bool exchange_in_head(const struct exchange *x);
 
-/* Server to client, in place. */
+/* Server to client, in place; not of an observed x. */
 struct exchange_reply exchange_server(struct exchange *x, char *bytes, size_t len);
+
+/* Server to client of an observed x (nothing happens to any other).  The bytes are the client's as they
+ * are.  Returns how many were taken: bytes [used, len) begin a head and must be shown again, before what
+ * comes next, although the client has got them; fewer than EXCHANGE_HEAD_MAX.
+ *
+ * Responses belong to requests in their order, 1xx to none (9110 15.2).  What makes the connection
+ * unfit for others is noted for exchange_verdict; once the end of a message is lost (no length, 101,
+ * malformed, nothing was asked) all is taken and nothing looked at any more.
+ *
+ * Show exchange_client what was sent before showing the answer to it here. */
+size_t exchange_follow(struct exchange *x, const char *bytes, size_t len);
+
+/* Between two exchanges of an observed x: at least one is complete, nothing is outstanding, and nothing
+ * of another message has been seen in either direction.  A close may then become a park, if
+ * exchange_verdict has no objection. */
+bool exchange_idle(const struct exchange *x);
+
+/* Requests of an observed x whose final response is not complete; 0 of any other.  A request counts
+ * from the end of its head on. */
+unsigned exchange_outstanding(const struct exchange *x);
 
 /* In a head: how many of these bytes end with the first head of which the client will see something
  * (interim responses that are swallowed count in); 0 if that is not whole.  Changes nothing.  Also
@@ -126,20 +167,21 @@ size_t exchange_head_end(const struct exchange *x, const char *bytes, size_t len
  * the client must get ECONNRESET, because a decoded body was cut short (9112 8). */
 bool exchange_cut_short(const struct exchange *x);
 
-/* Body bytes that the server still owes, UINT64_MAX if that is not known in advance. */
+/* Body bytes that the server still owes, UINT64_MAX if that is not known in advance.  OBSERVED: of the
+ * response in progress; 0 when nothing is outstanding. */
 uint64_t exchange_body_left(const struct exchange *x);
 
 /* True once when the response cannot be delimited although the server was asked to persist: end the
  * sending side (SHUT_WR), so that the server closes.  Only after the request was sent. */
 bool exchange_asks_close(struct exchange *x);
 
-/* Has any byte of a response been seen?  Then a replay is too late. */
+/* Has any byte of a response been seen, since exchange_init?  Then a replay is too late. */
 bool exchange_answered(const struct exchange *x);
 
-/* Was the request sent completely? */
+/* Was the request (OBSERVED: everything that the client began) sent completely? */
 bool exchange_request_done(const struct exchange *x);
 
-/* After EXCHANGE_END: REASON_none if the connection may be parked, else why not. */
+/* After EXCHANGE_END, or when exchange_idle: REASON_none if the connection may be parked, else why not. */
 enum reason exchange_verdict(const struct exchange *x);
 
 #endif

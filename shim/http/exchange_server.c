@@ -20,11 +20,6 @@ static enum hop_side side_of(const struct exchange *x)
     return x->request.minor ? HOP_RESPONSE_11 : HOP_RESPONSE_10;
 }
 
-static bool is_interim(const struct response *r)
-{
-    return r->status.code < 200 && r->status.code != 101;
-}
-
 static void go_raw(struct exchange *x, enum reason reason, bool ask_close)
 {
     exchange_note(x, reason);
@@ -32,9 +27,8 @@ static void go_raw(struct exchange *x, enum reason reason, bool ask_close)
     x->ask_close |= ask_close;
 }
 
-/* BAD also for a head that is too long; MORE is remembered in *scanned. */
-static enum head_result read_head(uint32_t *scanned, enum hop_side side, const char *bytes, size_t len,
-                                  struct response *r)
+enum head_result exchange_server_head(uint32_t *scanned, enum hop_side side, const char *bytes, size_t len,
+                                      struct response *r)
 {
     size_t seen = len < EXCHANGE_HEAD_MAX ? len : EXCHANGE_HEAD_MAX;
     enum head_result result = HEAD_MORE;
@@ -46,8 +40,8 @@ static enum head_result read_head(uint32_t *scanned, enum hop_side side, const c
     return result == HEAD_MORE && len >= EXCHANGE_HEAD_MAX ? HEAD_BAD : result;
 }
 
-/* 9112 9.3, from the server's side; the order is that in which people want to hear of it. */
-static void note_persistence(struct exchange *x, const struct response *r, enum framing_kind kind)
+/* The order is that in which people want to hear of it. */
+void exchange_server_persistence(struct exchange *x, const struct response *r, enum framing_kind kind)
 {
     x->keep_timeout = r->timeout;
     x->keep_max = r->max;
@@ -75,7 +69,7 @@ static bool begin_body(struct exchange *x, const struct response *r)
     framing = response_frame(r, x->request.head_method);
     if (framing.doubtful)
         exchange_note(x, REASON_ambiguous_response);
-    note_persistence(x, r, framing.kind);
+    exchange_server_persistence(x, r, framing.kind);
     x->ask_close |= framing.forced;
     framing_start(&x->response_body, framing.kind, r->body.length);
     x->server_state = SERVER_BODY;
@@ -172,14 +166,14 @@ static struct exchange_reply follow_head(struct exchange *x, char *bytes, size_t
 
         if (in == len)
             return (struct exchange_reply){ EXCHANGE_DATA, len, out };
-        result = read_head(&x->server_scanned, side_of(x), bytes + in, len - in, &r);
+        result = exchange_server_head(&x->server_scanned, side_of(x), bytes + in, len - in, &r);
         if (result == HEAD_MORE)
             return (struct exchange_reply){ EXCHANGE_MORE, in, out };
-        if (result == HEAD_BAD || (is_interim(&r) && !skip_interim(x, &r))) {
+        if (result == HEAD_BAD || (exchange_server_interim(&r) && !skip_interim(x, &r))) {
             reply = raw_head(x, &r, len - in);
             break;
         }
-        if (!is_interim(&r)) {
+        if (!exchange_server_interim(&r)) {
             reply = final_head(x, bytes + in, len - in, &r);
             break;
         }
@@ -231,14 +225,14 @@ size_t exchange_head_end(const struct exchange *x, const char *bytes, size_t len
     while (exchange_in_head(x) && at < len) {
         uint32_t scanned = 0;
         struct response r;
-        enum head_result result = read_head(&scanned, side_of(x), bytes + at, len - at, &r);
+        enum head_result result = exchange_server_head(&scanned, side_of(x), bytes + at, len - at, &r);
 
         if (result == HEAD_MORE)
             return 0;
         if (result == HEAD_BAD)
             break;
         at += r.len;
-        if (!is_interim(&r) || !decodes(x) || interim++ >= INTERIM_MAX)
+        if (!exchange_server_interim(&r) || !decodes(x) || interim++ >= INTERIM_MAX)
             return at;
     }
     return at == len && exchange_in_head(x) ? 0 : len;
@@ -252,6 +246,8 @@ bool exchange_cut_short(const struct exchange *x)
 uint64_t exchange_body_left(const struct exchange *x)
 {
     if (x->server_state == SERVER_DONE || x->server_state == SERVER_DONE_DECODED)
+        return 0;
+    if (x->kind == EXCHANGE_OBSERVED && x->server_state == SERVER_HEAD && exchange_outstanding(x) == 0)
         return 0;
     if (x->server_state == SERVER_BODY && x->response_body.kind == FRAMING_LENGTH)
         return x->response_body.left;

@@ -143,6 +143,18 @@ void conn_leave(struct conn *c)
         recycle(c);
 }
 
+void conn_outside_begin(struct conn *c)
+{
+    c->inside++;
+    lock_give(&c->lock);
+}
+
+void conn_outside_end(struct conn *c)
+{
+    lock_take(&c->lock);
+    c->inside--;
+}
+
 bool conn_add_fd(struct conn *c, int fd, bool cloexec)
 {
     if (c->nfds == CONN_FDS || (unsigned)fd >= CONN_TABLE_SIZE)

@@ -67,7 +67,8 @@ struct conn {
     bool nonblocking;
     bool reused;          /* the socket has served requests before this one */
     bool connect_pending; /* a lease was answered with EINPROGRESS; the next connect answers 0 */
-    bool fastopen;        /* re-homed without waiting: the first send connects */
+    bool fastopen;        /* the first send connects: re-homed without waiting, or the client's own way */
+    bool client_fastopen; /* the latter: it knows what EINPROGRESS means */
     bool shared;          /* copies of the fd exist that we cannot follow: never swap, never pool */
     bool sent_after_end;  /* one send after the end was swallowed already */
     bool write_shut;      /* the client has ended its sending side */
@@ -111,6 +112,11 @@ static inline struct conn *conn_find(int fd)
  * already (a signal handler): make the plain libc call. */
 struct conn *conn_enter(int fd);
 void conn_leave(struct conn *c);
+
+/* Around a real call that may block: the lock is not held, and `inside` tells the others.  What was true before need not be true after: look at `generation`, `nfds` and `state`.  A
+ * thread cancelled in between leaves `inside` too high: the connection is then never pooled. */
+void conn_outside_begin(struct conn *c);
+void conn_outside_end(struct conn *c);
 
 /* A new conn of state NEW for an fd, unlocked; NULL: not tracked.  Replaces whatever the table had. */
 struct conn *conn_create(int fd, bool cloexec);

@@ -20,6 +20,13 @@
 __attribute__((visibility("default"))) int dprintf(int fd, const char *format, ...);
 __attribute__((visibility("default"))) int __dprintf_chk(int fd, int flag, const char *format, ...);
 
+#define EXPORTED __attribute__((visibility("default")))
+EXPORTED int execv(const char *path, char *const argv[]);
+EXPORTED int execvp(const char *file, char *const argv[]);
+EXPORTED int execl(const char *path, const char *arg, ...);
+EXPORTED int execlp(const char *file, const char *arg, ...);
+EXPORTED int execle(const char *path, const char *arg, ...);
+
 /* -errno as libc gives it. */
 static inline ssize_t hook_result(ssize_t result)
 {

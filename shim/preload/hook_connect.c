@@ -1,7 +1,7 @@
 /* socket, connect, bind, listen: where conns begin, and where idle connections are lent. */
 #include "preload/hook.h"
 
-#include "base/stats.h"
+#include "preload/connecting.h"
 #include "preload/private.h"
 #include "preload/process.h"
 #include "preload/spare.h"
@@ -60,51 +60,20 @@ int socket(int domain, int type, int protocol)
     return tracked_socket(domain, type, protocol);
 }
 
-/* NEW: the answer of a lease, or CONN_PLAIN. */
-static int connect_new(struct conn *c, const struct sockaddr *to, socklen_t len)
-{
-    uint16_t family = c->to.family;
-
-    if (to && len >= sizeof to->sa_family && to->sa_family == AF_UNSPEC)
-        return CONN_PLAIN;
-    if (!to || len > sizeof c->peer || endpoint_from(&c->to, to, len) != 0 ||
-        c->to.family != family || c->shared) {
-        conn_forget(c, c->unparkable);
-        return CONN_PLAIN;
-    }
-    memcpy(&c->peer, to, len);
-    c->peer_len = len;
-    c->to.options = options_hash(&c->options);
-    c->to.netns = process_netns;
-    stats_count(connects);
-    if (swap_lease(c) != 0)
-        return CONN_PLAIN;
-    if (!c->nonblocking)
-        return 0;
-    c->connect_pending = true; /* the answer that a non-blocking connect is used to */
-    return -EINPROGRESS;
-}
-
 /* The real connect, without the lock. */
-static int connect_fresh(struct conn *c, int fd, const struct sockaddr *to, socklen_t len)
+static int connect_really(struct conn *c, int fd, const struct sockaddr *to, socklen_t len)
 {
     if (c->nfds == 0) {
         conn_leave(c);
         return real.connect(fd, to, len);
     }
     bool first = c->state == CONN_NEW && to->sa_family != AF_UNSPEC;
-    private_close(c->private_fd);
-    c->private_fd = -1;
-    if (first) {
-        stats_count(fresh);
-        conn_set_state(c, CONN_FRESH);
-    }
-    c->inside++;
-    lock_give(&c->lock);
+    if (first)
+        connecting_fresh(c);
+    conn_outside_begin(c);
     int result = real.connect(fd, to, len);
     int error = errno;
-    lock_take(&c->lock);
-    c->inside--;
+    conn_outside_end(c);
     if (first && result < 0 && error != EINPROGRESS && error != EINTR && c->state == CONN_FRESH)
         conn_set_state(c, CONN_NEW);
     conn_leave(c);
@@ -117,7 +86,11 @@ static int tracked_connect(struct conn *c, int fd, const struct sockaddr *to, so
     int result = CONN_PLAIN;
 
     if (c->state == CONN_NEW) {
-        result = connect_new(c, to, len);
+        result = connecting_lease(c, to, len);
+        if (result == 0 && c->nonblocking) {
+            c->connect_pending = true; /* the answer that a non-blocking connect is used to */
+            result = -EINPROGRESS;
+        }
     } else if (c->connect_pending) {
         c->connect_pending = false;
         result = 0;
@@ -125,7 +98,7 @@ static int tracked_connect(struct conn *c, int fd, const struct sockaddr *to, so
         result = -EISCONN;
     }
     if (result == CONN_PLAIN)
-        return connect_fresh(c, fd, to, len);
+        return connect_really(c, fd, to, len);
     conn_leave(c);
     return (int)hook_result(result);
 }

@@ -1,9 +1,12 @@
 /* The sending calls that take a sockaddr or plain buffers; sendmmsg and its kind are in hook_file.c. */
 #include "preload/hook.h"
 
+#include "preload/closing.h"
+#include "preload/connecting.h"
 #include "preload/send.h"
 
 #include <signal.h>
+#include <string.h>
 #include <unistd.h>
 
 /* As the kernel: the signal comes first, to this thread. */
@@ -59,16 +62,18 @@ ssize_t send(int fd, const void *buf, size_t len, int flags)
     return result == CONN_PLAIN ? real.send(fd, buf, len, flags) : result;
 }
 
-/* Sending to an address connects under our feet (MSG_FASTOPEN): left alone for now. */
-static void leave_to_libc(int fd)
+/* A send to an address connects a socket that is not connected (MSG_FASTOPEN, tcp(7)); a connected one
+ * takes no notice of it.  Returns the flags for our own send; the call is libc's if it was not ours. */
+static int send_to(int fd, int flags, const struct sockaddr *to, socklen_t len)
 {
-    struct conn *c = conn_enter(fd);
+    struct conn *c = flags & MSG_FASTOPEN && to ? conn_enter(fd) : NULL;
 
     if (!c)
-        return;
-    if (c->state == CONN_NEW)
-        conn_forget(c, REASON_odd_descriptor);
+        return flags;
+    if (c->state == CONN_NEW && connecting_by_send(c, to, len))
+        flags &= ~MSG_FASTOPEN;
     conn_leave(c);
+    return flags;
 }
 
 ssize_t sendto(int fd, const void *buf, size_t len, int flags, const struct sockaddr *to,
@@ -76,21 +81,40 @@ ssize_t sendto(int fd, const void *buf, size_t len, int flags, const struct sock
 {
     if (likely(!conn_find(fd)))
         return real.sendto(fd, buf, len, flags, to, tolen);
-    if (to)
-        leave_to_libc(fd);
     struct iovec piece = { (void *)(uintptr_t)buf, len };
-    ssize_t result = tracked_send(fd, &piece, 1, flags);
+    ssize_t result = tracked_send(fd, &piece, 1, send_to(fd, flags, to, tolen));
     return result == CONN_PLAIN ? real.sendto(fd, buf, len, flags, to, tolen) : result;
+}
+
+/* A tracked fd that goes to another process (SCM_RIGHTS, unix(7)) has a copy that nobody can follow. */
+static void leave_what_is_passed(const struct msghdr *msg)
+{
+    struct msghdr *m = (struct msghdr *)(uintptr_t)msg;
+
+    for (struct cmsghdr *part = CMSG_FIRSTHDR(m); part; part = CMSG_NXTHDR(m, part)) {
+        if (part->cmsg_level != SOL_SOCKET || part->cmsg_type != SCM_RIGHTS)
+            continue;
+        size_t n = (part->cmsg_len - CMSG_LEN(0)) / sizeof(int);
+        for (size_t i = 0; i < n; i++) {
+            int fd;
+            memcpy(&fd, CMSG_DATA(part) + i * sizeof fd, sizeof fd);
+            struct conn *c = conn_find(fd) ? conn_enter(fd) : NULL;
+            if (!c)
+                continue;
+            closing_leave_alone(c, fd, REASON_duplicated);
+            c->shared = true;
+            conn_leave(c);
+        }
+    }
 }
 
 ssize_t sendmsg(int fd, const struct msghdr *msg, int flags)
 {
-    if (likely(!conn_find(fd)) || !msg)
+    if (msg && msg->msg_controllen)
+        leave_what_is_passed(msg);
+    if (likely(!conn_find(fd)) || !msg || msg->msg_iovlen == 0)
         return real.sendmsg(fd, msg, flags);
-    if (msg->msg_name)
-        leave_to_libc(fd);
-    if (msg->msg_iovlen == 0)
-        return real.sendmsg(fd, msg, flags);
-    ssize_t result = tracked_send(fd, msg->msg_iov, (int)msg->msg_iovlen, flags);
+    int ours = send_to(fd, flags, msg->msg_name, msg->msg_namelen);
+    ssize_t result = tracked_send(fd, msg->msg_iov, (int)msg->msg_iovlen, ours);
     return result == CONN_PLAIN ? real.sendmsg(fd, msg, flags) : result;
 }

@@ -3,6 +3,7 @@
 #include "preload/hook.h"
 
 #include "preload/closing.h"
+#include "preload/idle.h"
 #include "preload/options.h"
 #include "preload/private.h"
 #include "preload/process.h"
@@ -10,6 +11,7 @@
 #include "preload/send.h"
 
 #include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <stdarg.h>
 #include <string.h>
 #include <sys/ioctl.h>
@@ -91,11 +93,34 @@ int setsockopt(int fd, int level, int name, const void *value, socklen_t len)
     return result == CONN_PLAIN ? real.setsockopt(fd, level, name, value, len) : result;
 }
 
+/* On an ended fd TCP_INFO is that of the connection, if it still lies in the pool, as it would be after
+ * the peer's end: in CLOSE_WAIT (the first byte of struct tcp_info, tcp(7)). */
+static int ended_info(struct conn *c, void *value, socklen_t *len)
+{
+    enum { CLOSE_WAIT = 8 };
+
+    if (c->state != CONN_ENDED || !idle_is_there(&c->idle) ||
+        real.getsockopt(c->idle.fd, IPPROTO_TCP, TCP_INFO, value, len) != 0)
+        return CONN_PLAIN;
+    if (*len)
+        *(unsigned char *)value = CLOSE_WAIT;
+    return 0;
+}
+
 int getsockopt(int fd, int level, int name, void *value, socklen_t *len)
 {
-    if (conn_find(fd) == &conn_private)
+    struct conn *c = conn_find(fd);
+    int result = CONN_PLAIN;
+
+    if (likely(!c))
+        return real.getsockopt(fd, level, name, value, len);
+    if (c == &conn_private)
         return (int)hook_result(-EBADF);
-    return real.getsockopt(fd, level, name, value, len);
+    if (level == IPPROTO_TCP && name == TCP_INFO && process_is_ours() && (c = conn_enter(fd))) {
+        result = ended_info(c, value, len);
+        conn_leave(c);
+    }
+    return result == CONN_PLAIN ? real.getsockopt(fd, level, name, value, len) : result;
 }
 
 static socklen_t name_len(const struct sockaddr_storage *name)

@@ -34,13 +34,18 @@ static uint64_t cookie_of(int fd)
     return real.getsockopt(fd, SOL_SOCKET, SO_COOKIE, &cookie, &len) == 0 ? cookie : 0;
 }
 
+bool idle_is_there(const struct idle *idle)
+{
+    return private_is(idle->fd) && cookie_of(idle->fd) == idle->cookie;
+}
+
 static enum pool_health probe(const struct idle *idle)
 {
     char byte;
     int saved = errno;
     enum pool_health health = POOL_STALE;
 
-    if (!private_is(idle->fd) || cookie_of(idle->fd) != idle->cookie) {
+    if (!idle_is_there(idle)) {
         errno = saved;
         return POOL_REPLACED;
     }

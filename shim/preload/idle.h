@@ -18,6 +18,9 @@ void idle_park(struct conn *c, bool served);
 /* The other way: a leased connection becomes the conn's.  The socket is not under the fds yet. */
 void idle_adopt(struct conn *c, const struct idle *idle);
 
+/* Is its fd still ours, and still the same socket? */
+bool idle_is_there(const struct idle *idle);
+
 /* For conn_each, after a fork: a connection that is in use on both sides is nobody's to pool. */
 void idle_crossed_fork(struct conn *c);
 void idle_crossed_fork_child(struct conn *c);

@@ -5,6 +5,7 @@
 #include "base/log.h"
 #include "base/stats.h"
 #include "preload/conn.h"
+#include "preload/handover.h"
 #include "preload/idle.h"
 #include "preload/private.h"
 #include "preload/real.h"
@@ -107,6 +108,8 @@ __attribute__((constructor, used)) static void start(void)
         if (idle_start() == 0) {
             pthread_atfork(before_fork, after_fork_parent, process_mend);
             process_active = true;
+            if (!secure)
+                handover_unpack();
         }
     }
     errno = saved;

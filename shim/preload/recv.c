@@ -19,6 +19,7 @@
 enum {
     ROOMY = 1024,        /* a client's buffer that most heads fit */
     DRAIN_MAX = 65536,
+    TURNS_MAX = 100000,
     HEAD_ROOM = EXCHANGE_HEAD_MAX + EXCHANGE_RESPONSE_GROWTH + 1,
 };
 
@@ -29,6 +30,7 @@ struct call {
     int flags;  /* for real calls: PEEK, WAITALL and DONTWAIT taken out */
     bool peek;
     bool wait;  /* may block now */
+    unsigned turns; /* for which another thread was seen reading */
     bool full;  /* the last real receive filled its buffer: the kernel may have more */
 };
 
@@ -72,30 +74,43 @@ ssize_t recv_available(struct conn *c, int fd)
     return (ssize_t)edited(c) + queued;
 }
 
+static ssize_t read_alone(struct conn *c, int fd, char *buf, size_t len, int flags)
+{
+    c->reader = &self;
+    conn_outside_begin(c);
+    ssize_t n = real.recv(fd, buf, len, flags);
+    conn_outside_end(c);
+    c->reader = NULL;
+    return n;
+}
+
+/* Another thread is about to take what arrives: this one only waits for it. */
+static ssize_t wait_beside(struct conn *c, int fd, int flags)
+{
+    char byte;
+
+    conn_outside_begin(c);
+    ssize_t n = real.recv(fd, &byte, 1, flags | MSG_PEEK);
+    conn_outside_end(c);
+    return n;
+}
+
 /* A real receive, without the lock.  -errno; -ESTALE: the world changed meanwhile, look again. */
 static ssize_t receive(struct conn *c, struct call *call, char *buf, size_t len, bool peek)
 {
     unsigned generation = c->generation;
     int flags = call->flags | (call->wait ? 0 : MSG_DONTWAIT) | (peek ? MSG_PEEK : 0);
     bool alone = !c->reader || c->reader == &self;
-    char byte;
 
     if (!call->wait && alone) {
         ssize_t n = real.recv(call->fd, buf, len, flags);
         call->full = n == (ssize_t)len;
         return n < 0 ? -errno : n;
     }
-    if (alone)
-        c->reader = &self;
-    c->inside++;
-    lock_give(&c->lock);
-    ssize_t n = alone ? real.recv(call->fd, buf, len, flags)
-                      : real.recv(call->fd, &byte, 1, flags | MSG_PEEK);
+    if (!alone && ++call->turns > TURNS_MAX)
+        c->reader = NULL; /* it does not come back: its thread was cancelled inside the call */
+    ssize_t n = alone ? read_alone(c, call->fd, buf, len, flags) : wait_beside(c, call->fd, flags);
     int error = errno;
-    lock_take(&c->lock);
-    c->inside--;
-    if (alone)
-        c->reader = NULL;
     if (c->generation != generation || c->state != CONN_EXCHANGE || (!alone && n >= 0))
         return -ESTALE;
     call->full = n == (ssize_t)len;
@@ -366,18 +381,13 @@ static ssize_t recv_before_request(struct conn *c, int fd, int flags)
 {
     bool wait = !c->nonblocking && !(flags & MSG_DONTWAIT);
     unsigned generation = c->generation;
-    char byte;
 
     if (c->state != CONN_LEASED && c->state != CONN_FRESH)
         return CONN_PLAIN;
     if (c->state == CONN_FRESH && !wait)
         return CONN_PLAIN;
-    c->inside++;
-    lock_give(&c->lock);
-    ssize_t n = real.recv(fd, &byte, 1, MSG_PEEK | (wait ? 0 : MSG_DONTWAIT));
+    ssize_t n = wait_beside(c, fd, wait ? 0 : MSG_DONTWAIT);
     int error = n < 0 ? errno : 0;
-    lock_take(&c->lock);
-    c->inside--;
     if (c->generation != generation || c->state == CONN_EXCHANGE)
         return c->nfds ? -ESTALE : CONN_PLAIN;
     if (c->state != CONN_LEASED || c->shared)

@@ -45,7 +45,7 @@ static ssize_t transmit(struct conn *c, int fd, struct iovec *iov, int n, int fl
     if (sent < 0 && errno == EOPNOTSUPP) /* sysctl net.ipv4.tcp_fastopen without bit 0 */
         errno = real.connect(fd, (struct sockaddr *)&c->peer, c->peer_len) == 0 ? EAGAIN : errno;
     if (sent < 0)
-        return errno == EINPROGRESS ? -EAGAIN : -errno;
+        return errno == EINPROGRESS && !c->client_fastopen ? -EAGAIN : -errno;
     return sent;
 }
 
@@ -256,12 +256,10 @@ static ssize_t send_body_piece(struct conn *c, int fd, struct iovec piece, int f
     piece.iov_len = step.take;
     if (c->reused)
         flags |= MSG_NOSIGNAL;
-    c->inside++;
-    lock_give(&c->lock);
+    conn_outside_begin(c);
     ssize_t sent = real.send(fd, piece.iov_base, piece.iov_len, flags);
     int error = errno;
-    lock_take(&c->lock);
-    c->inside--;
+    conn_outside_end(c);
     if (sent < 0)
         return error == EPIPE && c->reused ? CONN_SIGPIPE : -error;
     if (c->generation == generation) {

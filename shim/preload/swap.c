@@ -150,11 +150,9 @@ static int fresh_socket(struct conn *c, bool *fastopen)
     *fastopen = false;
     if (fd < 0)
         return -errno;
-    c->inside++;
-    lock_give(&c->lock);
+    conn_outside_begin(c);
     int result = connect_fresh(c, fd, c->nonblocking, fastopen);
-    lock_take(&c->lock);
-    c->inside--;
+    conn_outside_end(c);
     if (result == 0 && (c->generation != generation || c->nfds == 0))
         result = -EBADF; /* closed by another thread meanwhile */
     if (result == 0)
@@ -214,7 +212,8 @@ static enum reason obstacle(const struct conn *c)
 void swap_end(struct conn *c)
 {
     int saved = errno;
-    enum reason why = obstacle(c);
+    bool ours = process_is_ours(); /* or it is marked as shared by this look */
+    enum reason why = ours ? obstacle(c) : REASON_crossed_fork;
     int end = c->shared ? -1 : eof_socket(c->to.family);
 
     remember_names(c);

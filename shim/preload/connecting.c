@@ -1,0 +1,46 @@
+#include "preload/connecting.h"
+
+#include "base/stats.h"
+#include "preload/private.h"
+#include "preload/process.h"
+#include "preload/swap.h"
+
+#include <string.h>
+
+int connecting_lease(struct conn *c, const struct sockaddr *to, socklen_t len)
+{
+    uint16_t family = c->to.family;
+
+    if (to && len >= sizeof to->sa_family && to->sa_family == AF_UNSPEC)
+        return CONN_PLAIN;
+    if (!to || len > sizeof c->peer || endpoint_from(&c->to, to, len) != 0 ||
+        c->to.family != family || c->shared) {
+        conn_forget(c, c->unparkable);
+        return CONN_PLAIN;
+    }
+    memcpy(&c->peer, to, len);
+    c->peer_len = len;
+    c->to.options = options_hash(&c->options);
+    c->to.netns = process_netns;
+    stats_count(connects);
+    return swap_lease(c) == 0 ? 0 : CONN_PLAIN;
+}
+
+void connecting_fresh(struct conn *c)
+{
+    private_close(c->private_fd); /* a spare that is used is none */
+    c->private_fd = -1;
+    stats_count(fresh);
+    conn_set_state(c, CONN_FRESH);
+}
+
+bool connecting_by_send(struct conn *c, const struct sockaddr *to, socklen_t len)
+{
+    if (connecting_lease(c, to, len) == 0)
+        return true;
+    if (c->nfds == 0)
+        return false;
+    connecting_fresh(c);
+    c->fastopen = c->client_fastopen = true;
+    return true;
+}
