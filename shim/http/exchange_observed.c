@@ -135,12 +135,13 @@ size_t exchange_follow(struct exchange *x, const char *bytes, size_t len)
     if (x->kind != EXCHANGE_OBSERVED)
         return len;
     x->answered |= len > 0;
-    while (used < len && x->server_state == SERVER_HEAD) {
-        size_t head = follow_head(x, bytes + used, len - used);
+    while (used < len && x->server_state != SERVER_RAW) {
+        size_t taken = x->server_state == SERVER_HEAD ? follow_head(x, bytes + used, len - used)
+                                                      : follow_body(x, bytes + used, len - used);
 
-        if (head == 0)
+        if (taken == 0)
             return used;
-        used += head;
+        used += taken;
     }
     return len;
 }

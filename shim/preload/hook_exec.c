@@ -58,9 +58,9 @@ int fexecve(int fd, char *const argv[], char *const env[])
 /* The arguments of the variadic ones as an array; `env` behind them where the call has one. */
 #define WITH_ARGUMENTS(first, argv, call)                   \
     va_list ap;                                             \
-    size_t n = first != NULL;                               \
+    size_t n = 1;                                           \
     va_start(ap, first);                                    \
-    while (first && va_arg(ap, char *))                     \
+    while (va_arg(ap, char *))                              \
         n++;                                                \
     va_end(ap);                                             \
     char *argv[n + 1]; /* as libc does */                   \

@@ -4,10 +4,10 @@
 
 #include "preload/closing.h"
 #include "preload/idle.h"
+#include "preload/lookahead.h"
 #include "preload/options.h"
 #include "preload/private.h"
 #include "preload/process.h"
-#include "preload/recv.h"
 #include "preload/send.h"
 
 #include <netinet/in.h>
@@ -192,7 +192,7 @@ static int tracked_ioctl(struct conn *c, int fd, unsigned long request, void *ar
 
     switch (request) {
     case FIONREAD:
-        result = (int)recv_available(c, fd);
+        result = (int)lookahead_available(c, fd);
         if (result < 0)
             return result;
         *(int *)argument = result;

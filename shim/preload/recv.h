@@ -11,10 +11,6 @@
  * Of several pieces, those behind the first are filled with what is there without waiting. */
 ssize_t recv_pieces(struct conn *c, int fd, const struct iovec *iov, int n, int flags);
 
-/* What a receive would give without waiting: FIONREAD's answer, or -errno.  Of a body that has to be
- * decoded, at most what lies in the first 64 KiB. */
-ssize_t recv_available(struct conn *c, int fd);
-
 /* The client closes in the middle of a response: takes what has already arrived, and only a little of
  * it.  True if that completed the response (the state is ENDED then). */
 bool recv_drain(struct conn *c, int fd);

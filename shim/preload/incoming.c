@@ -1,0 +1,247 @@
+/* The kernel must go on telling the truth about readiness, so the shim holds bytes only where more is
+ * certain to come: an incomplete head is taken whole; of a complete one that does not fit the client's
+ * buffer, the last byte (`tail`) stays in the kernel until the client has got the rest.
+ *
+ * One thread at a time is inside a real receive call whose bytes will be followed; a second one waits
+ * by peeking. */
+#define _GNU_SOURCE
+#include "preload/incoming.h"
+
+#include "base/block.h"
+#include "preload/lookahead.h"
+#include "preload/real.h"
+#include "preload/send.h"
+#include "preload/swap.h"
+
+#include <errno.h>
+#include <string.h>
+
+enum {
+    ROOMY = 1024, /* a client's buffer that most heads fit */
+    TURNS_MAX = 100000,
+};
+
+static __thread char self; /* its address names this thread */
+
+size_t incoming_edited(const struct conn *c)
+{
+    return c->response_raw ? 0 : hold_len(&c->response);
+}
+
+static ssize_t read_alone(struct conn *c, int fd, char *buf, size_t len, int flags)
+{
+    c->reader = &self;
+    conn_outside_begin(c);
+    ssize_t n = real.recv(fd, buf, len, flags);
+    conn_outside_end(c);
+    c->reader = NULL;
+    return n;
+}
+
+ssize_t incoming_wait(struct conn *c, int fd, int flags)
+{
+    char byte;
+
+    conn_outside_begin(c);
+    ssize_t n = real.recv(fd, &byte, 1, flags | MSG_PEEK);
+    conn_outside_end(c);
+    return n;
+}
+
+ssize_t incoming_receive(struct conn *c, struct incoming *call, char *buf, size_t len, bool peek)
+{
+    unsigned generation = c->generation;
+    int flags = call->flags | (call->wait ? 0 : MSG_DONTWAIT) | (peek ? MSG_PEEK : 0);
+    bool alone = !c->reader || c->reader == &self;
+
+    if (!call->wait && alone) {
+        ssize_t n = real.recv(call->fd, buf, len, flags);
+        call->full = n == (ssize_t)len;
+        return n < 0 ? -errno : n;
+    }
+    if (!alone && ++call->turns > TURNS_MAX)
+        c->reader = NULL; /* it does not come back: its thread was cancelled inside the call */
+    ssize_t n = alone ? read_alone(c, call->fd, buf, len, flags) : incoming_wait(c, call->fd, flags);
+    int error = errno;
+    if (c->generation != generation || c->state != CONN_EXCHANGE || (!alone && n >= 0))
+        return -ESTALE;
+    call->full = n == (ssize_t)len;
+    return n < 0 ? -error : n;
+}
+
+ssize_t incoming_at_end(struct conn *c, int error)
+{
+    if (!exchange_answered(&c->x) && !c->response.data && send_replay(c) == 0)
+        return -ESTALE;
+    if (c->response_raw && hold_len(&c->response)) {
+        /* Half a head, and no more will come: the client gets it as it is, then the end. */
+        c->response_raw = false;
+        c->pending_error = error;
+        exchange_release(&c->x, REASON_closed_by_server);
+        conn_note(c, REASON_closed_by_server);
+        return -ESTALE;
+    }
+    if (c->unparkable == REASON_none) {
+        enum reason why = exchange_verdict(&c->x);
+        conn_note(c, why != REASON_none ? why : REASON_closed_by_server);
+        conn_spoil(c, REASON_closed_by_server);
+    }
+    if (exchange_cut_short(&c->x)) {
+        exchange_release(&c->x, REASON_closed_by_server); /* reported once, as the kernel does */
+        return -ECONNRESET;
+    }
+    return -error;
+}
+
+ssize_t incoming_follow(struct conn *c, struct exchange_reply reply)
+{
+    if (exchange_request_done(&c->x) && exchange_asks_close(&c->x) && !c->shared)
+        real.shutdown(c->fds[0].fd, SHUT_WR);
+    if (reply.flow == EXCHANGE_BROKEN)
+        c->pending_error = ECONNRESET;
+    if (reply.flow == EXCHANGE_END)
+        swap_end(c);
+    return (ssize_t)reply.out;
+}
+
+/* Head, and the client's buffer has room for it: read there and edit there. */
+static ssize_t recv_head_in_place(struct conn *c, struct incoming *call, char *buf, size_t len)
+{
+    size_t raw = hold_len(&c->response);
+    ssize_t n = incoming_receive(c, call, buf + raw, len - raw - EXCHANGE_RESPONSE_GROWTH, false);
+
+    if (n == 0 || (n < 0 && n != -EAGAIN && n != -EINTR && n != -ESTALE))
+        return incoming_at_end(c, (int)-n);
+    if (n < 0)
+        return n;
+    if (raw)
+        memcpy(buf, c->response.data, raw);
+    struct exchange_reply reply = exchange_server(&c->x, buf, raw + (size_t)n);
+    c->response.start = c->response.end = 0;
+    if (reply.flow != EXCHANGE_MORE) {
+        hold_clear(&c->response);
+        c->response_raw = false;
+    } else if (hold_append(&c->response, buf + reply.used, raw + (size_t)n - reply.used)) {
+        c->response_raw = true;
+    } else {
+        exchange_release(&c->x, REASON_no_memory);
+        reply.out = raw + (size_t)n;
+    }
+    ssize_t out = incoming_follow(c, reply);
+    return out ? out : c->state == CONN_EXCHANGE ? -ESTALE : 0;
+}
+
+/* Peeks at what has arrived behind the raw bytes that are held already. */
+static ssize_t peek_head(struct conn *c, struct incoming *call)
+{
+    struct hold *h = &c->response;
+
+    if (!hold_reserve(h, INCOMING_ROOM - h->end))
+        return -ENOMEM;
+    c->response_raw = true;
+    return incoming_receive(c, call, h->data + h->end, INCOMING_ROOM - EXCHANGE_RESPONSE_GROWTH - h->end, true);
+}
+
+/* Head, and the client peeks or has little room.  Makes response.data ready; -ESTALE: look again. */
+static ssize_t recv_head_aside(struct conn *c, struct incoming *call)
+{
+    struct hold *h = &c->response;
+    ssize_t n = peek_head(c, call);
+
+    if (n == 0 || (n < 0 && n != -EAGAIN && n != -EINTR && n != -ESTALE)) {
+        if (hold_len(h) == 0)
+            hold_clear(h);
+        return incoming_at_end(c, (int)-n);
+    }
+    if (n < 0)
+        return n;
+    size_t whole = exchange_head_end(&c->x, h->data, h->end + (size_t)n);
+    bool tail = whole > h->end;
+    size_t take = tail ? whole - 1 - h->end : whole ? 0 : (size_t)n;
+    if (take && real.recv(call->fd, h->data + h->end, take, MSG_DONTWAIT) != (ssize_t)take)
+        return -EAGAIN;
+    h->end += take;
+    if (!whole)
+        return -ESTALE;
+    struct exchange_reply reply = exchange_server(&c->x, h->data, whole);
+    h->end = reply.out - (tail && reply.out);
+    c->response_raw = false;
+    c->tail = tail && reply.out;
+    c->tail_ends = reply.flow == EXCHANGE_END;
+    if (c->tail_ends && c->tail)
+        reply.flow = EXCHANGE_DATA; /* it ends with the byte that is left */
+    incoming_follow(c, reply);
+    return -ESTALE;
+}
+
+/* The byte that was left in the kernel, and what follows it. */
+static ssize_t recv_tail(struct conn *c, struct incoming *call, char *buf, size_t len)
+{
+    ssize_t n = incoming_receive(c, call, buf, c->tail_ends ? 1 : len, false);
+
+    if (n == 0)
+        return incoming_at_end(c, 0);
+    if (n < 0)
+        return n;
+    c->tail = false;
+    if (c->tail_ends) {
+        swap_end(c);
+        return 1;
+    }
+    if (n == 1)
+        return 1;
+    return 1 + incoming_follow(c, exchange_server(&c->x, buf + 1, (size_t)n - 1));
+}
+
+static ssize_t recv_body(struct conn *c, struct incoming *call, char *buf, size_t len)
+{
+    ssize_t n = incoming_receive(c, call, buf, len, false);
+
+    if (n == 0 || (n < 0 && n != -EAGAIN && n != -EINTR && n != -ESTALE))
+        return incoming_at_end(c, (int)-n);
+    if (n < 0)
+        return n;
+    ssize_t out = incoming_follow(c, exchange_server(&c->x, buf, (size_t)n));
+    return out ? out : c->state == CONN_EXCHANGE ? -ESTALE : 0;
+}
+
+static size_t serve_held(struct conn *c, char *buf, size_t len, size_t offset, bool peek)
+{
+    struct hold *h = &c->response;
+    size_t n = hold_len(h) - offset;
+
+    if (n > len)
+        n = len;
+    memcpy(buf, h->data + h->start + offset, n);
+    if (!peek) {
+        h->start += n;
+        if (h->start == h->end)
+            hold_clear(h);
+    }
+    return n;
+}
+
+ssize_t incoming_step(struct conn *c, struct incoming *call, char *buf, size_t len, size_t peeked)
+{
+    if (!c->response_raw && hold_len(&c->response) > peeked) {
+        call->full = true; /* the kernel may have more behind what was held */
+        return (ssize_t)serve_held(c, buf, len, peeked, call->peek);
+    }
+    if (c->state != CONN_EXCHANGE || c->pending_error) {
+        int error = c->pending_error;
+        if (!call->peek)
+            c->pending_error = 0;
+        return -error;
+    }
+    if (call->peek && (c->tail || !exchange_in_head(&c->x)))
+        return lookahead_peek(c, call, buf, len);
+    if (c->tail)
+        return recv_tail(c, call, buf, len);
+    if (!exchange_in_head(&c->x))
+        return recv_body(c, call, buf, len);
+    size_t raw = hold_len(&c->response);
+    if (call->peek || len < ROOMY || len < raw + EXCHANGE_RESPONSE_GROWTH + ROOMY / 2)
+        return recv_head_aside(c, call);
+    return recv_head_in_place(c, call, buf, len);
+}
+

@@ -1,0 +1,82 @@
+#define _GNU_SOURCE
+#include "preload/lookahead.h"
+
+#include "base/block.h"
+#include "preload/real.h"
+
+#include <errno.h>
+#include <string.h>
+#include <sys/ioctl.h>
+
+/* What queued bytes would become, by looking ahead. */
+static size_t foreseen(const struct conn *c, int fd)
+{
+    struct exchange ahead = c->x;
+    size_t raw = c->response_raw ? hold_len(&c->response) : 0, out = 0;
+    char *scratch = block_get(INCOMING_ROOM, NULL);
+
+    if (!scratch)
+        return 0;
+    if (raw)
+        memcpy(scratch, c->response.data, raw);
+    ssize_t n = real.recv(fd, scratch + raw, EXCHANGE_HEAD_MAX - raw, MSG_PEEK | MSG_DONTWAIT);
+    size_t tail = c->tail && n > 0 ? 1 : 0;
+    if (n > 0)
+        out = tail + exchange_server(&ahead, scratch + tail, raw + (size_t)n - tail).out;
+    block_put(scratch, INCOMING_ROOM);
+    return out;
+}
+
+ssize_t lookahead_available(struct conn *c, int fd)
+{
+    int queued = 0;
+
+    if (c->state != CONN_ENDED && real.ioctl(fd, FIONREAD, &queued) != 0)
+        return -errno;
+    bool as_it_is = !exchange_in_head(&c->x) && exchange_body_left(&c->x) != UINT64_MAX;
+    if (c->state == CONN_EXCHANGE && queued && !as_it_is) {
+        queued = (int)foreseen(c, fd);
+        if (queued == 0) /* half a head: "readable, and nothing to read" would mean the end */
+            queued = 1;
+    }
+    return (ssize_t)incoming_edited(c) + queued;
+}
+
+ssize_t lookahead_peek(struct conn *c, struct incoming *call, char *buf, size_t len)
+{
+    char *scratch = block_get(INCOMING_ROOM, NULL);
+    struct exchange ahead = c->x;
+    size_t tail = c->tail, out = 0;
+
+    if (!scratch)
+        return -ENOMEM;
+    c->peeked = true;
+    ssize_t n = incoming_receive(c, call, scratch, c->tail && c->tail_ends ? 1 : INCOMING_ROOM, true);
+    if (n > 0) {
+        struct exchange_reply reply = { .out = 0 };
+        if ((size_t)n > tail)
+            reply = exchange_server(&ahead, scratch + tail, (size_t)n - tail);
+        out = tail + reply.out < len ? tail + reply.out : len;
+        if (out)
+            memcpy(buf, scratch, out);
+        /* Nothing but framing: it has to go, or the peek would give 0. */
+        if (!out && reply.flow != EXCHANGE_BROKEN &&
+            real.recv(call->fd, scratch, (size_t)n, MSG_DONTWAIT) == n)
+            incoming_follow(c, exchange_server(&c->x, scratch, (size_t)n));
+    }
+    block_put(scratch, INCOMING_ROOM);
+    if (n == 0 || (n < 0 && n != -EAGAIN && n != -EINTR && n != -ESTALE))
+        return incoming_at_end(c, (int)-n);
+    return n < 0 ? n : out ? (ssize_t)out : c->state == CONN_EXCHANGE ? -ESTALE : 0;
+}
+
+void lookahead_take_framing(struct conn *c, struct incoming *call)
+{
+    char byte;
+
+    call->wait = false;
+    call->peek = true;
+    while (c->state == CONN_EXCHANGE && !c->tail && !exchange_in_head(&c->x) &&
+           exchange_body_left(&c->x) == UINT64_MAX && lookahead_peek(c, call, &byte, 1) == -ESTALE)
+        ;
+}

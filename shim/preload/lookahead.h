@@ -1,0 +1,20 @@
+/* lookahead: what the bytes that lie in the kernel will be for the client, found by peeking and a copy
+ * of the exchange. */
+#ifndef HOLDFAST_PRELOAD_LOOKAHEAD_H
+#define HOLDFAST_PRELOAD_LOOKAHEAD_H
+
+#include "preload/incoming.h"
+
+/* MSG_PEEK behind the head, as incoming_step: looks at more than the client has room for, since framing
+ * falls out. */
+ssize_t lookahead_peek(struct conn *c, struct incoming *call, char *buf, size_t len);
+
+/* A client that was told by a short peek how much there is takes just that, and waits for an edge: the
+ * framing behind it, which has arrived already, would never give one.  So it is taken, too. */
+void lookahead_take_framing(struct conn *c, struct incoming *call);
+
+/* What a receive would give without waiting: FIONREAD's answer, or -errno.  Of a body that has to be
+ * decoded, at most what lies in the first 64 KiB. */
+ssize_t lookahead_available(struct conn *c, int fd);
+
+#endif
