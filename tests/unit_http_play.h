@@ -33,6 +33,8 @@ struct play {
     size_t server_fed; /* bytes from the server so far */
     size_t ended_at;   /* server_fed when END first came, 0: never */
     bool broken, asked_close;
+    bool observes; /* set before play_start: every head that is answered goes to exchange_observe */
+    size_t given;  /* of server_kept: the client of an observed exchange has them already */
 };
 
 static inline void play_append(struct play_buffer *b, const char *bytes, size_t len)
@@ -53,7 +55,7 @@ static inline void play_start(struct play *p)
 {
     exchange_init(&p->x);
     p->to_server.len = p->to_client.len = p->client_kept.len = p->server_kept.len = 0;
-    p->sent = p->server_fed = p->ended_at = 0;
+    p->sent = p->given = p->server_fed = p->ended_at = 0;
     p->broken = p->asked_close = false;
 }
 
@@ -63,6 +65,13 @@ static inline void play_head(struct play *p, const char *head, size_t take)
     struct slice authority = SLICE(PLAY_AUTHORITY);
     size_t len;
 
+    if (p->observes) {
+        exchange_observe(&p->x);
+        play_append(&p->to_server, head + p->sent, take - p->sent);
+        play_consume(&p->client_kept, take);
+        p->sent = 0;
+        return;
+    }
     if (!p->x.request.one_shot) {
         exchange_release(&p->x, REASON_client_persists);
         return;
@@ -79,7 +88,11 @@ static inline void play_head(struct play *p, const char *head, size_t take)
 static inline bool play_client_step(struct play *p)
 {
     const char *input = guard_put(p->client_kept.data, p->client_kept.len, 0);
+    bool observed = p->x.kind == EXCHANGE_OBSERVED;
     struct exchange_step step = exchange_client(&p->x, input, p->client_kept.len);
+
+    if (observed)
+        assert_true(step.action == EXCHANGE_PASS || step.action == EXCHANGE_PASS_KEEP);
 
     if (p->x.kind == EXCHANGE_OPAQUE) {
         assert_int_equal(step.action, EXCHANGE_PASS);
@@ -117,7 +130,20 @@ static inline void play_client(struct play *p, const char *bytes, size_t len)
             ;
 }
 
-static inline void play_server(struct play *p, const char *bytes, size_t len)
+static inline void play_follow(struct play *p, const char *bytes, size_t len)
+{
+    size_t used;
+
+    play_append(&p->to_client, bytes, len);
+    play_append(&p->server_kept, bytes, len);
+    used = exchange_follow(&p->x, guard_put(p->server_kept.data, p->server_kept.len, 0), p->server_kept.len);
+    assert_true(used <= p->server_kept.len);
+    play_consume(&p->server_kept, used);
+    assert_true(p->server_kept.len < EXCHANGE_HEAD_MAX);
+    p->given = p->server_kept.len;
+}
+
+static inline void play_edit(struct play *p, const char *bytes, size_t len)
 {
     bool in_head = exchange_in_head(&p->x);
     size_t room = in_head ? EXCHANGE_RESPONSE_GROWTH : 0, head_end;
@@ -146,12 +172,23 @@ static inline void play_server(struct play *p, const char *bytes, size_t len)
     play_consume(&p->server_kept, reply.used);
 }
 
+static inline void play_server(struct play *p, const char *bytes, size_t len)
+{
+    if (p->x.kind == EXCHANGE_OBSERVED) {
+        play_follow(p, bytes, len);
+        return;
+    }
+    play_consume(&p->server_kept, p->given);
+    p->given = 0;
+    play_edit(p, bytes, len);
+}
+
 /* Both ends have nothing more: what is still held goes out as it is. */
 static inline void play_finish(struct play *p)
 {
     play_append(&p->to_server, p->client_kept.data + p->sent, p->client_kept.len - p->sent);
-    play_append(&p->to_client, p->server_kept.data, p->server_kept.len);
-    p->client_kept.len = p->server_kept.len = p->sent = 0;
+    play_append(&p->to_client, p->server_kept.data + p->given, p->server_kept.len - p->given);
+    p->client_kept.len = p->server_kept.len = p->sent = p->given = 0;
 }
 
 /* Cuts an input in pieces: `first` bytes, then `each` at a time; 0: all that is left. */

@@ -2,6 +2,7 @@
 #include "preload/closing.h"
 
 #include "preload/idle.h"
+#include "preload/observed.h"
 #include "preload/private.h"
 #include "preload/recv.h"
 #include "preload/send.h"
@@ -41,6 +42,25 @@ static void close_exchange(struct conn *c, int fd)
         conn_note(c, c->unparkable != REASON_none ? c->unparkable : REASON_response_unfinished);
 }
 
+/* Between two exchanges a client's close is a park. */
+static void close_observed(struct conn *c, int fd)
+{
+    enum reason why = c->inside ? REASON_busy_thread : observed_verdict(c);
+
+    if (why == REASON_none) {
+        idle_remember_name(c);
+        if (c->private_fd < 0)
+            c->private_fd = private_dup(fd);
+        why = c->private_fd < 0 ? REASON_no_private_fd : REASON_none;
+    }
+    if (why != REASON_none) {
+        conn_note(c, why);
+        return;
+    }
+    registrations_drop(&c->registrations, fd);
+    idle_park(c, true);
+}
+
 void closing_number(struct conn *c, int fd)
 {
     int saved = errno;
@@ -62,6 +82,9 @@ void closing_number(struct conn *c, int fd)
         break;
     case CONN_EXCHANGE:
         close_exchange(c, fd);
+        break;
+    case CONN_OBSERVED:
+        close_observed(c, fd);
         break;
     case CONN_ENDED: /* the end-of-file socket lives on, and would go on firing */
         registrations_drop(&c->registrations, fd);
@@ -90,6 +113,9 @@ void closing_leave_alone(struct conn *c, int fd, enum reason why)
         break;
     case CONN_EXCHANGE:
         conn_spoil(c, why);
+        break;
+    case CONN_OBSERVED:
+        conn_forget(c, why);
         break;
     default:
         break;

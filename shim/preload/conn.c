@@ -31,8 +31,10 @@ void conn_set_state(struct conn *c, enum conn_state state)
     static const uint8_t allowed[] = {
         [CONN_FREE] = 1 << CONN_NEW,
         [CONN_NEW] = 1 << CONN_FREE | 1 << CONN_FRESH | 1 << CONN_LEASED,
-        [CONN_FRESH] = 1 << CONN_FREE | 1 << CONN_NEW | 1 << CONN_EXCHANGE,
-        [CONN_LEASED] = 1 << CONN_FREE | 1 << CONN_FRESH | 1 << CONN_EXCHANGE,
+        [CONN_FRESH] = 1 << CONN_FREE | 1 << CONN_NEW | 1 << CONN_EXCHANGE |
+                       1 << CONN_OBSERVED,
+        [CONN_LEASED] = 1 << CONN_FREE | 1 << CONN_FRESH | 1 << CONN_EXCHANGE | 1 << CONN_OBSERVED,
+        [CONN_OBSERVED] = 1 << CONN_FREE | 1 << CONN_ENDED,
         [CONN_EXCHANGE] = 1 << CONN_FREE | 1 << CONN_ENDED,
         [CONN_ENDED] = 1 << CONN_FREE,
     };
@@ -124,6 +126,7 @@ static void recycle(struct conn *c)
 {
     hold_clear(&c->request);
     hold_clear(&c->response);
+    hold_clear(&c->partial);
     if (!lock_take(&arena_lock))
         return;
     c->next_free = free_list;

@@ -7,6 +7,7 @@
  *   FRESH     connected, or connecting, by a real connect; its first request is not whole yet.
  *   LEASED    an idle connection lies under the fd; nothing has been sent on it for this client.
  *   EXCHANGE  an adapted request has been recognised; bytes of both sides pass through `x`.
+ *   OBSERVED  the client manages persistence itself; not a byte changes, `x` only follows.
  *   ENDED     the response was delivered; the end-of-file socket (or a socket that was shut down)
  *             lies under the fd.
  *
@@ -15,6 +16,7 @@
  * | FRESH    | the request's head         | libc's answer              | no                    |
  * | LEASED   | the request's head         | nothing; else re-home      | yes: re-home          |
  * | EXCHANGE | the request's body         | the response               | once: replay, end     |
+ * | OBSERVED | libc's answer              | libc's answer              | once: replay, end     |
  * | ENDED    | once swallowed, then EPIPE | 0                          | no                    |
  *
  * Whatever does not fit is forgotten: the number leaves the table and libc alone has it.
@@ -42,7 +44,15 @@ enum {
     CONN_FDS = 8,            /* numbers that may lead to one conn */
 };
 
-enum conn_state { CONN_FREE, CONN_NEW, CONN_FRESH, CONN_LEASED, CONN_EXCHANGE, CONN_ENDED };
+enum conn_state {
+    CONN_FREE,
+    CONN_NEW,
+    CONN_FRESH,
+    CONN_LEASED,
+    CONN_EXCHANGE,
+    CONN_OBSERVED,
+    CONN_ENDED,
+};
 
 struct conn_fd {
     int fd;
@@ -87,6 +97,8 @@ struct conn {
                              for as long as a replay is possible */
     struct hold response; /* raw bytes of a head that is not whole, or edited ones for the client */
     bool response_raw;    /* which of the two */
+    struct hold partial;  /* OBSERVED: the beginning of the client's next head.  It was sent.  (The
+                             server's lies in `response`: the client has it.) */
     struct endpoint to;
     struct sockaddr_storage peer;
     socklen_t peer_len;

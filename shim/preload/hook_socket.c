@@ -5,10 +5,12 @@
 #include "preload/closing.h"
 #include "preload/idle.h"
 #include "preload/lookahead.h"
+#include "preload/observed.h"
 #include "preload/options.h"
 #include "preload/private.h"
 #include "preload/process.h"
 #include "preload/send.h"
+#include "preload/swap.h"
 
 #include <netinet/in.h>
 #include <netinet/tcp.h>
@@ -32,6 +34,14 @@ static int tracked_shutdown(struct conn *c, int fd, int how)
             return 0;
         }
         conn_spoil(c, sending ? REASON_half_closed : REASON_odd_descriptor);
+        return CONN_PLAIN;
+    case CONN_OBSERVED:
+        if (sending && !c->inside && observed_verdict(c) == REASON_none) {
+            c->write_shut = true; /* the client is done with it: its server would end it now */
+            swap_end(c);
+            return 0;
+        }
+        conn_spoil(c, REASON_half_closed);
         return CONN_PLAIN;
     case CONN_ENDED:
         c->write_shut |= sending;
@@ -131,7 +141,8 @@ static socklen_t name_len(const struct sockaddr_storage *name)
 /* The names that the connection has, or had when it ended. */
 static const struct sockaddr_storage *known_name(struct conn *c, int fd, bool peer)
 {
-    bool remember = c->state == CONN_LEASED || c->state == CONN_EXCHANGE;
+    bool remember = c->state == CONN_LEASED || c->state == CONN_EXCHANGE ||
+                    c->state == CONN_OBSERVED;
     socklen_t len = sizeof c->told;
 
     if (peer)
@@ -192,6 +203,8 @@ static int tracked_ioctl(struct conn *c, int fd, unsigned long request, void *ar
 
     switch (request) {
     case FIONREAD:
+        if (c->state != CONN_EXCHANGE && c->state != CONN_ENDED)
+            return CONN_PLAIN;
         result = (int)lookahead_available(c, fd);
         if (result < 0)
             return result;

@@ -94,6 +94,16 @@ static uint32_t idle_time(const struct conn *c)
     return seconds * 1000;
 }
 
+void idle_remember_name(struct conn *c)
+{
+    socklen_t len = sizeof c->idle.local;
+
+    if (c->idle.local.ss_family)
+        return;
+    if (real.getsockname(c->fds[0].fd, (struct sockaddr *)&c->idle.local, &len) != 0)
+        c->idle.local.ss_family = 0;
+}
+
 /* What the exchange taught about the connection. */
 static void learn(struct conn *c)
 {

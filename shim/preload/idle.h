@@ -15,6 +15,9 @@ int idle_start(void); /* makes the pool; 0 or -errno */
  * pool's.  `served`: an exchange ended on it, and what the exchange learned counts. */
 void idle_park(struct conn *c, bool served);
 
+/* The connection's own name is asked for once, before it is first parked, and goes with it. */
+void idle_remember_name(struct conn *c);
+
 /* The other way: a leased connection becomes the conn's.  The socket is not under the fds yet. */
 void idle_adopt(struct conn *c, const struct idle *idle);
 

@@ -10,7 +10,7 @@
 #include "base/block.h"
 #include "preload/lookahead.h"
 #include "preload/real.h"
-#include "preload/send.h"
+#include "preload/outgoing.h"
 #include "preload/swap.h"
 
 #include <errno.h>
@@ -51,6 +51,7 @@ ssize_t incoming_wait(struct conn *c, int fd, int flags)
 ssize_t incoming_receive(struct conn *c, struct incoming *call, char *buf, size_t len, bool peek)
 {
     unsigned generation = c->generation;
+    enum conn_state state = c->state;
     int flags = call->flags | (call->wait ? 0 : MSG_DONTWAIT) | (peek ? MSG_PEEK : 0);
     bool alone = !c->reader || c->reader == &self;
 
@@ -63,7 +64,7 @@ ssize_t incoming_receive(struct conn *c, struct incoming *call, char *buf, size_
         c->reader = NULL; /* it does not come back: its thread was cancelled inside the call */
     ssize_t n = alone ? read_alone(c, call->fd, buf, len, flags) : incoming_wait(c, call->fd, flags);
     int error = errno;
-    if (c->generation != generation || c->state != CONN_EXCHANGE || (!alone && n >= 0))
+    if (c->generation != generation || c->state != state || (!alone && n >= 0))
         return -ESTALE;
     call->full = n == (ssize_t)len;
     return n < 0 ? -error : n;
@@ -71,7 +72,7 @@ ssize_t incoming_receive(struct conn *c, struct incoming *call, char *buf, size_
 
 ssize_t incoming_at_end(struct conn *c, int error)
 {
-    if (!exchange_answered(&c->x) && !c->response.data && send_replay(c) == 0)
+    if (!exchange_answered(&c->x) && !c->response.data && outgoing_replay(c) == 0)
         return -ESTALE;
     if (c->response_raw && hold_len(&c->response)) {
         /* Half a head, and no more will come: the client gets it as it is, then the end. */

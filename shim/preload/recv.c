@@ -4,6 +4,7 @@
 #include "base/block.h"
 #include "preload/incoming.h"
 #include "preload/lookahead.h"
+#include "preload/observed.h"
 #include "preload/send.h"
 #include "preload/swap.h"
 
@@ -60,8 +61,8 @@ static ssize_t recv_before_request(struct conn *c, int fd, int flags)
         return CONN_PLAIN;
     ssize_t n = incoming_wait(c, fd, wait ? 0 : MSG_DONTWAIT);
     int error = n < 0 ? errno : 0;
-    if (c->generation != generation || c->state == CONN_EXCHANGE)
-        return c->nfds ? -ESTALE : CONN_PLAIN;
+    if (c->generation != generation || c->state == CONN_EXCHANGE || c->state == CONN_OBSERVED)
+        return -ESTALE;
     if (c->state != CONN_LEASED || c->shared)
         return error ? -error : CONN_PLAIN;
     if (error == EAGAIN || error == EINTR)
@@ -108,9 +109,12 @@ ssize_t recv_pieces(struct conn *c, int fd, const struct iovec *iov, int n, int 
     while (n && iov->iov_len == 0)
         iov++, n--;
     while (n && c->state != CONN_EXCHANGE && c->state != CONN_ENDED) {
-        got = recv_before_request(c, fd, flags);
+        got = c->state == CONN_OBSERVED ? observed_recv(c, fd, iov, n, flags)
+                                        : recv_before_request(c, fd, flags);
         if (got != -ESTALE)
             return got;
+        if (c->nfds == 0)
+            return CONN_PLAIN;
     }
     got = 0;
     if (flags & (MSG_OOB | MSG_ERRQUEUE)) {

@@ -6,15 +6,14 @@
 #include "preload/send.h"
 
 #include "base/stats.h"
+#include "preload/observed.h"
+#include "preload/outgoing.h"
 #include "preload/process.h"
 #include "preload/real.h"
 #include "preload/swap.h"
 
 #include <errno.h>
-#include <poll.h>
 #include <string.h>
-
-enum { REPLAY_MAX = 65536 };
 
 static size_t total_of(const struct iovec *iov, int n)
 {
@@ -25,50 +24,6 @@ static size_t total_of(const struct iovec *iov, int n)
     return total;
 }
 
-/* One real send.  After a re-home without waiting the first one also connects: it is accepted at once,
- * and the client's own wait for the answer does the waiting (tcp(7), TCP_FASTOPEN). */
-static ssize_t transmit(struct conn *c, int fd, struct iovec *iov, int n, int flags)
-{
-    struct msghdr msg = { .msg_iov = iov, .msg_iovlen = (size_t)n };
-    bool fastopen = c->fastopen;
-
-    if (fastopen) {
-        msg.msg_name = &c->peer;
-        msg.msg_namelen = c->peer_len;
-        flags |= MSG_FASTOPEN;
-    }
-    ssize_t sent = n == 1 && !fastopen ? real.send(fd, iov->iov_base, iov->iov_len, flags)
-                                       : real.sendmsg(fd, &msg, flags);
-    if (!fastopen)
-        return sent < 0 ? -errno : sent;
-    c->fastopen = false;
-    if (sent < 0 && errno == EOPNOTSUPP) /* sysctl net.ipv4.tcp_fastopen without bit 0 */
-        errno = real.connect(fd, (struct sockaddr *)&c->peer, c->peer_len) == 0 ? EAGAIN : errno;
-    if (sent < 0)
-        return errno == EINPROGRESS && !c->client_fastopen ? -EAGAIN : -errno;
-    return sent;
-}
-
-/* Sends all of it, and waits if the socket has no room: only for what the client believes sent. */
-static int transmit_all(struct conn *c, int fd, const char *bytes, size_t len)
-{
-    while (len) {
-        struct iovec piece = { (void *)(uintptr_t)bytes, len };
-        ssize_t sent = transmit(c, fd, &piece, 1, MSG_NOSIGNAL | MSG_DONTWAIT);
-        if (sent == -EAGAIN) {
-            struct pollfd wait = { .fd = fd, .events = POLLOUT };
-            if (poll(&wait, 1, 1000) == 0)
-                return -EAGAIN;
-            continue;
-        }
-        if (sent < 0)
-            return (int)sent;
-        bytes += sent;
-        len -= (size_t)sent;
-    }
-    return 0;
-}
-
 static int flush_held(struct conn *c, int fd)
 {
     int result = 0;
@@ -76,7 +31,7 @@ static int flush_held(struct conn *c, int fd)
     if (c->state == CONN_LEASED && !c->shared)
         result = swap_rehome(c, true);
     if (result == 0 && hold_len(&c->request))
-        result = transmit_all(c, fd, c->request.data + c->request.start, hold_len(&c->request));
+        result = outgoing_all(c, fd, c->request.data + c->request.start, hold_len(&c->request));
     if (result == 0)
         hold_clear(&c->request);
     return result;
@@ -105,7 +60,7 @@ static ssize_t go_opaque(struct conn *c, int fd, const struct iovec *iov, int n,
     ssize_t sent = CONN_PLAIN;
     if (c->fastopen) {
         struct msghdr msg = { .msg_iov = (struct iovec *)(uintptr_t)iov, .msg_iovlen = (size_t)n };
-        sent = transmit(c, fd, msg.msg_iov, n, flags);
+        sent = outgoing_transmit(c, fd, msg.msg_iov, n, flags);
     }
     conn_forget(c, why);
     return sent;
@@ -120,7 +75,7 @@ static ssize_t send_line(struct conn *c, int fd, size_t held, int flags)
             return result;
     }
     struct iovec unsent = { c->request.data + held, c->request.end - held };
-    ssize_t sent = transmit(c, fd, &unsent, 1, flags);
+    ssize_t sent = outgoing_transmit(c, fd, &unsent, 1, flags);
     if (sent < 0)
         return sent;
     c->request.start = c->request.end = held + (size_t)sent;
@@ -131,9 +86,7 @@ static ssize_t send_line(struct conn *c, int fd, size_t held, int flags)
 /* Why this request cannot be adapted, although it could be read. */
 static enum reason objection(const struct conn *c, const struct request *request)
 {
-    if (!request->one_shot)
-        return REASON_client_persists;
-    if (!request->has_host && process_config.host == CONFIG_HOST_NEVER)
+    if (request->one_shot && !request->has_host && process_config.host == CONFIG_HOST_NEVER)
         return REASON_no_host;
     if (c->shared)
         return c->unparkable != REASON_none ? c->unparkable : REASON_duplicated;
@@ -155,79 +108,22 @@ static int choose_connection(struct conn *c, const struct request *request)
     return 0;
 }
 
-/* The adapted head, with as much of it marked as sent as went out already. */
+/* The head as it will go out, with as much of it marked as sent as went out already. */
 static bool build_head(struct conn *c, const char *head, size_t take, struct hold *out)
 {
     char authority[ENDPOINT_TEXT_MAX];
     size_t len = endpoint_authority(&c->to, authority);
 
+    if (!c->x.request.one_shot) {
+        exchange_observe(&c->x);
+        out->start = c->request.start;
+        return hold_append(out, head, take);
+    }
     if (!hold_reserve(out, take + len + EXCHANGE_REQUEST_GROWTH))
         return false;
     out->start = c->request.start;
     out->end = exchange_adapt(&c->x, head, take, (struct slice){ authority, len }, out->data);
     return true;
-}
-
-/* Keeps the sent body bytes behind the head while the request may have to be sent again. */
-static void keep_for_replay(struct conn *c, const char *bytes, size_t len)
-{
-    if (!c->reused || !c->request.data)
-        return;
-    if (c->request.end + len > REPLAY_MAX || !hold_append(&c->request, bytes, len))
-        hold_clear(&c->request);
-    else
-        c->request.start = c->request.end;
-}
-
-/* Sends the head and, in the same call, the first piece of body behind it.  Returns the body bytes
- * sent, or -EAGAIN with the head sent in part (`request.start` tells) or not at all, or -errno. */
-static ssize_t send_head(struct conn *c, int fd, struct iovec *body, int flags)
-{
-    struct exchange ahead = c->x;
-    struct iovec both[2] = { { c->request.data + c->request.start, hold_len(&c->request) }, { 0 } };
-    size_t head = both[0].iov_len;
-
-    if (body && body->iov_len) {
-        struct exchange_step step = exchange_client(&ahead, body->iov_base, body->iov_len);
-        if (step.action == EXCHANGE_PASS)
-            both[1] = (struct iovec){ body->iov_base, step.take };
-    }
-    flags |= MSG_DONTWAIT | (c->reused ? MSG_NOSIGNAL : 0);
-    ssize_t sent = transmit(c, fd, both, both[1].iov_len ? 2 : 1, flags);
-    if (sent < 0)
-        return sent;
-    if ((size_t)sent < head) {
-        c->request.start += (size_t)sent;
-        return -EAGAIN;
-    }
-    c->request.start = c->request.end;
-    size_t extra = (size_t)sent - head;
-    if (extra) {
-        exchange_client(&c->x, both[1].iov_base, extra);
-        keep_for_replay(c, both[1].iov_base, extra);
-    }
-    return (ssize_t)extra;
-}
-
-/* A client that blocks does not learn of a socket without room. */
-static ssize_t send_head_through(struct conn *c, int fd, struct iovec *body, int flags)
-{
-    ssize_t sent = send_head(c, fd, body, flags);
-    bool may_wait = !c->nonblocking && !(flags & MSG_DONTWAIT);
-
-    if (sent == -EAGAIN && may_wait) {
-        size_t left = hold_len(&c->request);
-        int result = transmit_all(c, fd, c->request.data + c->request.start, left);
-        c->request.start = c->request.end;
-        return result;
-    }
-    if (sent < 0 && sent != -EAGAIN && sent != -EINTR && c->reused && !c->shared) {
-        /* Broken before a byte of it was sent: nothing was asked yet. */
-        conn_note(c, REASON_stale);
-        int result = swap_rehome(c, false);
-        return result < 0 ? result : send_head_through(c, fd, body, flags);
-    }
-    return sent;
 }
 
 static const struct iovec *skip(struct iovec *first, const struct iovec *iov, int *n, size_t bytes)
@@ -264,7 +160,7 @@ static ssize_t send_body_piece(struct conn *c, int fd, struct iovec piece, int f
         return error == EPIPE && c->reused ? CONN_SIGPIPE : -error;
     if (c->generation == generation) {
         exchange_client(&c->x, piece.iov_base, (size_t)sent);
-        keep_for_replay(c, piece.iov_base, (size_t)sent);
+        outgoing_keep(c, piece.iov_base, (size_t)sent);
     }
     return sent;
 }
@@ -291,6 +187,26 @@ static ssize_t send_body(struct conn *c, int fd, const struct iovec *iov, int n,
     }
 }
 
+/* What follows an observed head, in one call.  What it does not accept was not accepted. */
+static ssize_t send_rest(struct conn *c, int fd, const struct iovec *iov, int n, size_t accepted,
+                         int flags)
+{
+    struct iovec piece;
+
+    for (;;) {
+        int left = n;
+        skip(&piece, iov, &left, accepted);
+        if (left == 0 || piece.iov_len == 0)
+            return (ssize_t)accepted;
+        ssize_t sent = observed_send(c, fd, &piece, 1, flags);
+        if (sent < 0)
+            return accepted ? (ssize_t)accepted : sent;
+        accepted += (size_t)sent;
+        if ((size_t)sent < piece.iov_len)
+            return (ssize_t)accepted;
+    }
+}
+
 /* A whole head: `take` bytes at `head`, of which `held` were accepted in earlier calls. */
 static ssize_t send_adapted(struct conn *c, int fd, struct slice head, size_t held,
                             const struct iovec *iov, int n, int flags)
@@ -309,22 +225,27 @@ static ssize_t send_adapted(struct conn *c, int fd, struct slice head, size_t he
     }
     c->request = built;
     skip(&body, iov, &left, used);
-    ssize_t sent = send_head_through(c, fd, left ? &body : NULL, flags);
+    ssize_t sent = outgoing_head(c, fd, left ? &body : NULL, flags);
     if (sent < 0 && (sent != -EAGAIN || c->request.start == kept.start)) {
         hold_clear(&c->request); /* nothing went out: as if the call had not been made */
         c->request = kept;
         return sent;
     }
     hold_clear(&kept);
-    conn_set_state(c, CONN_EXCHANGE);
-    stats_count(adapted);
+    bool observed = c->x.kind == EXCHANGE_OBSERVED;
+    conn_set_state(c, observed ? CONN_OBSERVED : CONN_EXCHANGE);
+    if (!observed)
+        stats_count(adapted);
     if (sent < 0) {
         c->head_owed = true;
         return used > 1 ? (ssize_t)used - 1 : -EAGAIN;
     }
     if (!c->reused)
         hold_clear(&c->request);
-    return send_body(c, fd, iov, n, used + (size_t)sent, flags);
+    used += (size_t)sent;
+    if (!observed)
+        return send_body(c, fd, iov, n, used, flags);
+    return send_rest(c, fd, iov, n, used, flags);
 }
 
 /* Bytes that belong to a head, perhaps to its beginning only. */
@@ -368,7 +289,7 @@ static ssize_t send_first(struct conn *c, int fd, const struct iovec *iov, int n
     } else {
         return (ssize_t)total_of(iov, n);
     }
-    if (result < 0 && result != CONN_PLAIN && c->state != CONN_EXCHANGE) {
+    if (result < 0 && result != CONN_PLAIN && c->state != CONN_EXCHANGE && c->state != CONN_OBSERVED) {
         c->request.end = c->request.data ? held : 0;
         c->x = before;
     }
@@ -378,14 +299,15 @@ static ssize_t send_first(struct conn *c, int fd, const struct iovec *iov, int n
 /* The rest of an adapted head, before anything else. */
 static ssize_t send_owed(struct conn *c, int fd, const struct iovec *iov, int n, int flags)
 {
-    ssize_t sent = send_head_through(c, fd, NULL, flags);
+    ssize_t sent = outgoing_head(c, fd, NULL, flags);
 
     if (sent < 0)
         return sent;
     c->head_owed = false;
     if (!c->reused)
         hold_clear(&c->request);
-    return send_body(c, fd, iov, n, 1, flags);
+    return c->state == CONN_OBSERVED ? send_rest(c, fd, iov, n, 1, flags)
+                                     : send_body(c, fd, iov, n, 1, flags);
 }
 
 ssize_t send_pieces(struct conn *c, int fd, const struct iovec *iov, int n, int flags)
@@ -409,6 +331,10 @@ ssize_t send_pieces(struct conn *c, int fd, const struct iovec *iov, int n, int 
             return CONN_PLAIN;
         return c->head_owed ? send_owed(c, fd, iov, n, flags)
                             : send_body(c, fd, iov, n, 0, flags);
+    case CONN_OBSERVED:
+        if (!total)
+            return CONN_PLAIN;
+        return c->head_owed ? send_owed(c, fd, iov, n, flags) : observed_send(c, fd, iov, n, flags);
     case CONN_ENDED:
         if (c->sent_after_end || c->write_shut)
             return CONN_SIGPIPE;
@@ -417,22 +343,4 @@ ssize_t send_pieces(struct conn *c, int fd, const struct iovec *iov, int n, int 
     default:
         return CONN_PLAIN;
     }
-}
-
-int send_replay(struct conn *c)
-{
-    struct hold again = c->request;
-    int fd = c->fds[0].fd;
-
-    if (!c->reused || c->replayed || c->shared || !c->x.request.idempotent || !again.data ||
-        c->head_owed || exchange_answered(&c->x) || c->nfds == 0)
-        return -ENOTSUP;
-    conn_note(c, REASON_replayed);
-    int result = swap_rehome(c, false);
-    if (result < 0)
-        return result;
-    stats_count(replayed);
-    c->replayed = true;
-    result = transmit_all(c, fd, again.data, again.end);
-    return result;
 }

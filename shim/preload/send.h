@@ -15,9 +15,4 @@ ssize_t send_pieces(struct conn *c, int fd, const struct iovec *iov, int n, int 
  * fdopen.  A LEASED conn is re-homed first.  0 or -errno. */
 int send_held(struct conn *c, int fd);
 
-/* EXCHANGE on a reused connection that broke before its response began: sends the request again on a
- * fresh one.  0 when it is under way; -errno when it cannot be done (not idempotent, not held whole,
- * second time): the client must see what happened. */
-int send_replay(struct conn *c);
-
 #endif

@@ -184,17 +184,6 @@ int swap_rehome(struct conn *c, bool healthy)
     return 0;
 }
 
-/* Names are asked for once a connection, and go with it through the pool. */
-static void remember_names(struct conn *c)
-{
-    socklen_t len = sizeof c->idle.local;
-
-    if (c->idle.local.ss_family)
-        return;
-    if (real.getsockname(c->fds[0].fd, (struct sockaddr *)&c->idle.local, &len) != 0)
-        c->idle.local.ss_family = 0;
-}
-
 /* Why the connection must not be pooled, or REASON_none. */
 static enum reason obstacle(const struct conn *c)
 {
@@ -216,7 +205,7 @@ void swap_end(struct conn *c)
     enum reason why = ours ? obstacle(c) : REASON_crossed_fork;
     int end = c->shared ? -1 : eof_socket(c->to.family);
 
-    remember_names(c);
+    idle_remember_name(c);
     if (why == REASON_none && c->private_fd < 0) {
         c->private_fd = private_dup(c->fds[0].fd);
         if (c->private_fd < 0)

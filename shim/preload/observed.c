@@ -1,0 +1,158 @@
+#define _GNU_SOURCE
+#include "preload/observed.h"
+
+#include "base/stats.h"
+#include "preload/incoming.h"
+#include "preload/outgoing.h"
+#include "preload/real.h"
+
+#include <errno.h>
+
+/* Follows what was sent.  The beginning of a head is kept to be shown again. */
+static void follow_client(struct conn *c, const char *bytes, size_t len)
+{
+    struct hold *partial = &c->partial;
+
+    outgoing_keep(c, bytes, len);
+    if (hold_len(partial)) {
+        if (!hold_append(partial, bytes, len)) {
+            exchange_release(&c->x, REASON_no_memory);
+            return;
+        }
+        bytes = partial->data + partial->start;
+        len = hold_len(partial);
+    }
+    while (len && c->x.kind == EXCHANGE_OBSERVED) {
+        struct exchange_step step = exchange_client(&c->x, bytes, len);
+        if (step.action == EXCHANGE_PASS_KEEP)
+            break;
+        bytes += step.take;
+        len -= step.take;
+    }
+    if (hold_len(partial))
+        partial->start = partial->end - len;
+    else if (len && !hold_append(partial, bytes, len))
+        exchange_release(&c->x, REASON_no_memory);
+    if (len == 0)
+        hold_clear(partial);
+}
+
+static void follow_server(struct conn *c, const char *bytes, size_t len)
+{
+    struct hold *partial = &c->response;
+
+    hold_clear(&c->request); /* the time for a replay is over */
+    if (hold_len(partial)) {
+        if (!hold_append(partial, bytes, len)) {
+            exchange_release(&c->x, REASON_no_memory);
+            return;
+        }
+        partial->start += exchange_follow(&c->x, partial->data + partial->start, hold_len(partial));
+        if (hold_len(partial) == 0)
+            hold_clear(partial);
+        return;
+    }
+    size_t used = exchange_follow(&c->x, bytes, len);
+    if (used < len && !hold_append(partial, bytes + used, len - used))
+        exchange_release(&c->x, REASON_no_memory);
+}
+
+static void leave_if_lost(struct conn *c)
+{
+    if (c->x.kind == EXCHANGE_OPAQUE && c->nfds)
+        conn_forget(c, c->x.reason);
+}
+
+/* Shows `len` bytes of the pieces. */
+static void show(struct conn *c, const struct iovec *iov, int n, size_t len,
+                 void (*follow)(struct conn *c, const char *bytes, size_t len))
+{
+    for (int i = 0; i < n && len && c->x.kind == EXCHANGE_OBSERVED; i++) {
+        size_t part = iov[i].iov_len < len ? iov[i].iov_len : len;
+        if (part)
+            follow(c, iov[i].iov_base, part);
+        len -= part;
+    }
+    leave_if_lost(c);
+}
+
+/* A request that is not idempotent, sent behind others before any was answered, cannot be replayed. */
+static void forbid_replay(struct conn *c)
+{
+    if (!c->x.request.idempotent)
+        hold_clear(&c->request);
+}
+
+ssize_t observed_send(struct conn *c, int fd, const struct iovec *iov, int n, int flags)
+{
+    struct msghdr msg = { .msg_iov = (struct iovec *)(uintptr_t)iov, .msg_iovlen = (size_t)n };
+    unsigned generation = c->generation;
+
+    if (flags & MSG_OOB) {
+        conn_forget(c, REASON_odd_descriptor);
+        return CONN_PLAIN;
+    }
+    conn_outside_begin(c);
+    ssize_t sent = n == 1 ? real.send(fd, iov->iov_base, iov->iov_len, flags)
+                          : real.sendmsg(fd, &msg, flags);
+    int error = errno;
+    conn_outside_end(c);
+    if (sent < 0)
+        return -error;
+    if (c->generation == generation && c->nfds) {
+        show(c, iov, n, (size_t)sent, follow_client);
+        forbid_replay(c);
+    }
+    return sent;
+}
+
+static ssize_t receive(struct conn *c, int fd, const struct iovec *iov, int n, int flags)
+{
+    struct msghdr msg = { .msg_iov = (struct iovec *)(uintptr_t)iov, .msg_iovlen = (size_t)n };
+    struct incoming call = {
+        .fd = fd,
+        .flags = flags & ~(MSG_PEEK | MSG_DONTWAIT),
+        .wait = !c->nonblocking && !(flags & MSG_DONTWAIT),
+    };
+
+    if (n == 1)
+        return incoming_receive(c, &call, iov->iov_base, iov->iov_len, flags & MSG_PEEK);
+    /* Waits by a peek, so that the pieces are filled at once. */
+    ssize_t there = 1;
+    if (call.wait)
+        there = incoming_wait(c, fd, call.flags & ~MSG_WAITALL);
+    if (there <= 0)
+        return there < 0 ? -errno : 0;
+    there = real.recvmsg(fd, &msg, flags | MSG_DONTWAIT);
+    return there < 0 ? -errno : there;
+}
+
+ssize_t observed_recv(struct conn *c, int fd, const struct iovec *iov, int n, int flags)
+{
+    if (flags & (MSG_TRUNC | MSG_OOB | MSG_ERRQUEUE)) {
+        conn_forget(c, REASON_odd_descriptor);
+        return CONN_PLAIN;
+    }
+    ssize_t got = receive(c, fd, iov, n, flags);
+
+    if (got == -ESTALE || got == -EAGAIN || got == -EINTR)
+        return got;
+    if (got <= 0) {
+        if (!exchange_answered(&c->x) && outgoing_replay(c) == 0)
+            return -ESTALE;
+        conn_spoil(c, REASON_closed_by_server);
+        return got;
+    }
+    if (!(flags & MSG_PEEK))
+        show(c, iov, n, (size_t)got, follow_server);
+    return got;
+}
+
+enum reason observed_verdict(const struct conn *c)
+{
+    if (c->unparkable != REASON_none)
+        return c->unparkable;
+    if (exchange_verdict(&c->x) != REASON_none)
+        return exchange_verdict(&c->x);
+    return exchange_idle(&c->x) ? REASON_none : REASON_response_unfinished;
+}

@@ -1,0 +1,133 @@
+/* Where the kernel accepts only part of a head from a client that does not block, the rest stays in
+ * `request`; send.c tells the client that the last byte of its own head was not accepted. */
+#define _GNU_SOURCE
+#include "preload/outgoing.h"
+
+#include "base/stats.h"
+#include "preload/real.h"
+#include "preload/swap.h"
+
+#include <errno.h>
+#include <poll.h>
+
+enum { REPLAY_MAX = 65536 };
+
+ssize_t outgoing_transmit(struct conn *c, int fd, struct iovec *iov, int n, int flags)
+{
+    struct msghdr msg = { .msg_iov = iov, .msg_iovlen = (size_t)n };
+    bool fastopen = c->fastopen;
+
+    if (fastopen) {
+        msg.msg_name = &c->peer;
+        msg.msg_namelen = c->peer_len;
+        flags |= MSG_FASTOPEN;
+    }
+    ssize_t sent = n == 1 && !fastopen ? real.send(fd, iov->iov_base, iov->iov_len, flags)
+                                       : real.sendmsg(fd, &msg, flags);
+    if (!fastopen)
+        return sent < 0 ? -errno : sent;
+    c->fastopen = false;
+    if (sent < 0 && errno == EOPNOTSUPP) /* sysctl net.ipv4.tcp_fastopen without bit 0 */
+        errno = real.connect(fd, (struct sockaddr *)&c->peer, c->peer_len) == 0 ? EAGAIN : errno;
+    if (sent < 0)
+        return errno == EINPROGRESS && !c->client_fastopen ? -EAGAIN : -errno;
+    return sent;
+}
+
+int outgoing_all(struct conn *c, int fd, const char *bytes, size_t len)
+{
+    while (len) {
+        struct iovec piece = { (void *)(uintptr_t)bytes, len };
+        ssize_t sent = outgoing_transmit(c, fd, &piece, 1, MSG_NOSIGNAL | MSG_DONTWAIT);
+        if (sent == -EAGAIN) {
+            struct pollfd wait = { .fd = fd, .events = POLLOUT };
+            if (poll(&wait, 1, 1000) == 0)
+                return -EAGAIN;
+            continue;
+        }
+        if (sent < 0)
+            return (int)sent;
+        bytes += sent;
+        len -= (size_t)sent;
+    }
+    return 0;
+}
+
+void outgoing_keep(struct conn *c, const char *bytes, size_t len)
+{
+    if (!c->reused || !c->request.data)
+        return;
+    if (c->request.end + len > REPLAY_MAX || !hold_append(&c->request, bytes, len))
+        hold_clear(&c->request);
+    else
+        c->request.start = c->request.end;
+}
+
+/* Sends the head and, in the same call, the first piece of body behind it.  Returns the body bytes
+ * sent, or -EAGAIN with the head sent in part (`request.start` tells) or not at all, or -errno. */
+static ssize_t send_head(struct conn *c, int fd, struct iovec *body, int flags)
+{
+    struct exchange ahead = c->x;
+    struct iovec both[2] = { { c->request.data + c->request.start, hold_len(&c->request) }, { 0 } };
+    size_t head = both[0].iov_len;
+
+    if (body && body->iov_len) {
+        struct exchange_step step = exchange_client(&ahead, body->iov_base, body->iov_len);
+        if (step.action == EXCHANGE_PASS)
+            both[1] = (struct iovec){ body->iov_base, step.take };
+    }
+    flags |= MSG_DONTWAIT | (c->reused ? MSG_NOSIGNAL : 0);
+    ssize_t sent = outgoing_transmit(c, fd, both, both[1].iov_len ? 2 : 1, flags);
+    if (sent < 0)
+        return sent;
+    if ((size_t)sent < head) {
+        c->request.start += (size_t)sent;
+        return -EAGAIN;
+    }
+    c->request.start = c->request.end;
+    size_t extra = (size_t)sent - head;
+    if (extra) {
+        exchange_client(&c->x, both[1].iov_base, extra);
+        outgoing_keep(c, both[1].iov_base, extra);
+    }
+    return (ssize_t)extra;
+}
+
+/* A client that blocks does not learn of a socket without room. */
+ssize_t outgoing_head(struct conn *c, int fd, struct iovec *body, int flags)
+{
+    ssize_t sent = send_head(c, fd, body, flags);
+    bool may_wait = !c->nonblocking && !(flags & MSG_DONTWAIT);
+
+    if (sent == -EAGAIN && may_wait) {
+        size_t left = hold_len(&c->request);
+        int result = outgoing_all(c, fd, c->request.data + c->request.start, left);
+        c->request.start = c->request.end;
+        return result;
+    }
+    if (sent < 0 && sent != -EAGAIN && sent != -EINTR && c->reused && !c->shared) {
+        /* Broken before a byte of it was sent: nothing was asked yet. */
+        conn_note(c, REASON_stale);
+        int result = swap_rehome(c, false);
+        return result < 0 ? result : outgoing_head(c, fd, body, flags);
+    }
+    return sent;
+}
+
+int outgoing_replay(struct conn *c)
+{
+    struct hold again = c->request;
+    int fd = c->fds[0].fd;
+
+    if (!c->reused || c->replayed || c->shared || !c->x.request.idempotent || !again.data ||
+        c->head_owed || exchange_answered(&c->x) || c->nfds == 0)
+        return -ENOTSUP;
+    conn_note(c, REASON_replayed);
+    int result = swap_rehome(c, false);
+    if (result < 0)
+        return result;
+    stats_count(replayed);
+    c->replayed = true;
+    result = outgoing_all(c, fd, again.data, again.end);
+    return result;
+}

@@ -1,0 +1,32 @@
+/* outgoing: bringing a request onto the wire: the head that lies in `request`, what follows it, and all
+ * of it again if the connection was dead.  Of a locked conn. */
+#ifndef HOLDFAST_PRELOAD_OUTGOING_H
+#define HOLDFAST_PRELOAD_OUTGOING_H
+
+#include "preload/conn.h"
+
+#include <sys/types.h>
+#include <sys/uio.h>
+
+/* One real send.  After a re-home without waiting the first one also connects: it is accepted at once,
+ * and the client's own wait for the answer does the waiting (tcp(7), TCP_FASTOPEN).  Bytes or -errno. */
+ssize_t outgoing_transmit(struct conn *c, int fd, struct iovec *iov, int n, int flags);
+
+/* Sends all of it, and waits if the socket has no room: only for what the client believes sent.  0 or
+ * -errno. */
+int outgoing_all(struct conn *c, int fd, const char *bytes, size_t len);
+
+/* Sends the head in `request` and, in the same call, the first piece of body behind it, if any.  Returns
+ * the body bytes sent; -EAGAIN with the head sent in part (`request.start` tells) or not at all; or
+ * -errno.  A reused connection that turns out to be dead is replaced: nothing was asked on it yet. */
+ssize_t outgoing_head(struct conn *c, int fd, struct iovec *body, int flags);
+
+/* Keeps sent bytes behind the head while the request may have to be sent again. */
+void outgoing_keep(struct conn *c, const char *bytes, size_t len);
+
+/* A reused connection broke before its response began: sends the request again on a fresh one.  0 when
+ * it is under way; -errno when it cannot be done (not idempotent, not held whole, second time): the
+ * client must see what happened. */
+int outgoing_replay(struct conn *c);
+
+#endif
