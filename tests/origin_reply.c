@@ -303,11 +303,13 @@ int reply(struct conn *c, struct request *r)
     plan_close(c, r, &p);
     if (strncmp(r->path, "/stats", 6) != 0)
         book_request(c, r);
+    if (strncmp(r->path, "/stats", 6) != 0 && !early) /* before the client can have its answer */
+        book_record(c, r);
     send_all(c, r, &p, o);
     after = finish(r, &p, o);
     if (early && after == AFTER_PERSIST && request_read_body(c, r) < 0)
         after = AFTER_CLOSE;
-    if (strncmp(r->path, "/stats", 6) != 0)
+    if (strncmp(r->path, "/stats", 6) != 0 && early)
         book_record(c, r);
     free(owned);
     free(o);

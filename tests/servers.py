@@ -67,8 +67,8 @@ DOCUMENTS = {
     "part1": text("part1", 1),
     "part2": text("part2", 3000),
     "part3": text("part3", 6217),
-    "chunked": b'<!--# include file="part1" -->first\n<!--# include file="part2" -->second\n'
-               b'<!--# include file="part3" -->last\n',
+    "chunked": b'<!--#include file="part1" -->first\n<!--#include file="part2" -->second\n'
+               b'<!--#include file="part3" -->last\n',
 }
 
 NGINX_CONF = """
@@ -87,6 +87,7 @@ http {{
     uwsgi_temp_path {dir}/uwsgi;
     scgi_temp_path {dir}/scgi;
     default_type text/plain;
+    absolute_redirect off;
     keepalive_requests {keepalive_requests};
     keepalive_timeout {keepalive_timeout};
     # Server-side includes lose the length of what they put together: nginx sends chunks then.

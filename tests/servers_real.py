@@ -201,7 +201,8 @@ class Apache(Server):
         modules = "\n".join(f"LoadModule {module}_module {where}/mod_{module}.so"
                             for module in conf.APACHE_MODULES)
         user = somebody("www-data", "apache")
-        path = self.fill(conf.APACHE, modules=modules, user=f"User {user}" if AS_ROOT else "")
+        group = pwd.getpwnam(user).pw_gid
+        path = self.fill(conf.APACHE, modules=modules, user=f"User {user}\nGroup #{group}" if AS_ROOT else "")
         return "apache2", "-DFOREGROUND", "-f", path
 
 

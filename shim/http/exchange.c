@@ -193,6 +193,11 @@ bool exchange_answered(const struct exchange *x)
     return x->answered;
 }
 
+bool exchange_idempotent(const struct exchange *x)
+{
+    return x->request.idempotent && !x->unsafe;
+}
+
 bool exchange_request_done(const struct exchange *x)
 {
     return x->client_state == CLIENT_DONE || x->client_state == CLIENT_STRAY ||

@@ -89,6 +89,7 @@ struct exchange {
     /* Below: for exchange_* only. */
     uint8_t client_state, server_state;
     bool answered, ask_close;
+    bool unsafe;            /* OBSERVED: a request was not idempotent */
     uint8_t interim;        /* 1xx responses swallowed so far */
     uint32_t scanned;       /* how far the client's head has been searched for its end */
     uint32_t server_scanned;
@@ -177,6 +178,9 @@ bool exchange_asks_close(struct exchange *x);
 
 /* Has any byte of a response been seen, since exchange_init?  Then a replay is too late. */
 bool exchange_answered(const struct exchange *x);
+
+/* Is every request since exchange_init idempotent?  If not, what was sent cannot be sent again. */
+bool exchange_idempotent(const struct exchange *x);
 
 /* Was the request (OBSERVED: everything that the client began) sent completely? */
 bool exchange_request_done(const struct exchange *x);
