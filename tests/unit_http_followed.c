@@ -65,6 +65,18 @@ static void remembers_the_newest_request(void **state)
     assert_true(p.x.request.host != first.host);
 }
 
+/* A replay would send all of them again. */
+static void one_unsafe_request_is_enough(void **state)
+{
+    (void)state;
+    start();
+    FEED(play_client, GET HEAD);
+    assert_true(exchange_idempotent(&p.x));
+    FEED(play_client, "POST / HTTP/1.1\r\nHost: a\r\n\r\n" GET);
+    assert_true(p.x.request.idempotent);
+    assert_false(exchange_idempotent(&p.x));
+}
+
 static void only_so_many_outstanding(void **state)
 {
     (void)state;
@@ -211,10 +223,15 @@ static void released_at_any_time(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(knows_how_far_it_is),      cmocka_unit_test(remembers_the_newest_request),
-        cmocka_unit_test(only_so_many_outstanding), cmocka_unit_test(many_in_a_row),
-        cmocka_unit_test(heads_too_long),           cmocka_unit_test(long_heads_byte_by_byte),
-        cmocka_unit_test(counts_what_was_accepted), cmocka_unit_test(released_at_any_time),
+        cmocka_unit_test(knows_how_far_it_is),
+        cmocka_unit_test(remembers_the_newest_request),
+        cmocka_unit_test(one_unsafe_request_is_enough),
+        cmocka_unit_test(only_so_many_outstanding),
+        cmocka_unit_test(many_in_a_row),
+        cmocka_unit_test(heads_too_long),
+        cmocka_unit_test(long_heads_byte_by_byte),
+        cmocka_unit_test(counts_what_was_accepted),
+        cmocka_unit_test(released_at_any_time),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

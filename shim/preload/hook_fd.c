@@ -27,16 +27,19 @@ static void number_goes(int fd)
     }
 }
 
-int close(int fd)
+static OUT_OF_LINE int tracked_close(int fd)
 {
-    struct conn *c = conn_find(fd);
-
-    if (likely(!c) || !process_is_ours())
+    if (!process_is_ours())
         return real.close(fd);
-    if (c == &conn_private)
+    if (conn_find(fd) == &conn_private)
         return (int)hook_result(-EBADF);
     number_goes(fd);
     return real.close(fd);
+}
+
+int close(int fd)
+{
+    return likely(!conn_find(fd)) ? real.close(fd) : tracked_close(fd);
 }
 
 /* Closes [first, last] but for our own fds in it. */

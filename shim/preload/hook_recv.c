@@ -6,7 +6,7 @@
 #include <unistd.h>
 
 /* CONN_PLAIN, or the answer with errno set. */
-static ssize_t tracked_recv(int fd, const struct iovec *iov, int n, int flags)
+static ssize_t follow(int fd, const struct iovec *iov, int n, int flags)
 {
     struct conn *c = conn_find(fd);
     int saved = errno;
@@ -21,30 +21,40 @@ static ssize_t tracked_recv(int fd, const struct iovec *iov, int n, int flags)
     return result == CONN_PLAIN ? result : hook_result(result);
 }
 
+static OUT_OF_LINE ssize_t tracked_read(int fd, void *buf, size_t len)
+{
+    struct iovec piece = { buf, len };
+    ssize_t result = follow(fd, &piece, 1, 0);
+    return result == CONN_PLAIN ? real.read(fd, buf, len) : result;
+}
+
 ssize_t read(int fd, void *buf, size_t len)
 {
     if (likely(!conn_find(fd)))
         return real.read(fd, buf, len);
-    struct iovec piece = { buf, len };
-    ssize_t result = tracked_recv(fd, &piece, 1, 0);
-    return result == CONN_PLAIN ? real.read(fd, buf, len) : result;
+    return tracked_read(fd, buf, len);
 }
 
 ssize_t readv(int fd, const struct iovec *iov, int n)
 {
     if (likely(!conn_find(fd)) || n <= 0)
         return real.readv(fd, iov, n);
-    ssize_t result = tracked_recv(fd, iov, n, 0);
+    ssize_t result = follow(fd, iov, n, 0);
     return result == CONN_PLAIN ? real.readv(fd, iov, n) : result;
+}
+
+static OUT_OF_LINE ssize_t tracked_recv(int fd, void *buf, size_t len, int flags)
+{
+    struct iovec piece = { buf, len };
+    ssize_t result = follow(fd, &piece, 1, flags);
+    return result == CONN_PLAIN ? real.recv(fd, buf, len, flags) : result;
 }
 
 ssize_t recv(int fd, void *buf, size_t len, int flags)
 {
     if (likely(!conn_find(fd)))
         return real.recv(fd, buf, len, flags);
-    struct iovec piece = { buf, len };
-    ssize_t result = tracked_recv(fd, &piece, 1, flags);
-    return result == CONN_PLAIN ? real.recv(fd, buf, len, flags) : result;
+    return tracked_recv(fd, buf, len, flags);
 }
 
 /* A stream socket leaves the address alone and says that it has no length (recvfrom(2)). */
@@ -53,7 +63,7 @@ ssize_t recvfrom(int fd, void *buf, size_t len, int flags, struct sockaddr *from
     if (likely(!conn_find(fd)))
         return real.recvfrom(fd, buf, len, flags, from, fromlen);
     struct iovec piece = { buf, len };
-    ssize_t result = tracked_recv(fd, &piece, 1, flags);
+    ssize_t result = follow(fd, &piece, 1, flags);
     if (result == CONN_PLAIN)
         return real.recvfrom(fd, buf, len, flags, from, fromlen);
     if (result >= 0 && from && fromlen)
@@ -65,7 +75,7 @@ ssize_t recvmsg(int fd, struct msghdr *msg, int flags)
 {
     if (likely(!conn_find(fd)) || !msg)
         return real.recvmsg(fd, msg, flags);
-    ssize_t result = tracked_recv(fd, msg->msg_iov, (int)msg->msg_iovlen, flags);
+    ssize_t result = follow(fd, msg->msg_iov, (int)msg->msg_iovlen, flags);
     if (result == CONN_PLAIN)
         return real.recvmsg(fd, msg, flags);
     if (result >= 0) {

@@ -21,7 +21,7 @@ static ssize_t answer(ssize_t result, int flags)
 }
 
 /* CONN_PLAIN, or the answer with errno set. */
-static ssize_t tracked_send(int fd, const struct iovec *iov, int n, int flags)
+static ssize_t follow(int fd, const struct iovec *iov, int n, int flags)
 {
     struct conn *c = conn_find(fd);
     int saved = errno;
@@ -36,30 +36,40 @@ static ssize_t tracked_send(int fd, const struct iovec *iov, int n, int flags)
     return result == CONN_PLAIN ? result : answer(result, flags);
 }
 
+static OUT_OF_LINE ssize_t tracked_write(int fd, const void *buf, size_t len)
+{
+    struct iovec piece = { (void *)(uintptr_t)buf, len };
+    ssize_t result = follow(fd, &piece, 1, 0);
+    return result == CONN_PLAIN ? real.write(fd, buf, len) : result;
+}
+
 ssize_t write(int fd, const void *buf, size_t len)
 {
     if (likely(!conn_find(fd)))
         return real.write(fd, buf, len);
-    struct iovec piece = { (void *)(uintptr_t)buf, len };
-    ssize_t result = tracked_send(fd, &piece, 1, 0);
-    return result == CONN_PLAIN ? real.write(fd, buf, len) : result;
+    return tracked_write(fd, buf, len);
 }
 
 ssize_t writev(int fd, const struct iovec *iov, int n)
 {
     if (likely(!conn_find(fd)) || n <= 0)
         return real.writev(fd, iov, n);
-    ssize_t result = tracked_send(fd, iov, n, 0);
+    ssize_t result = follow(fd, iov, n, 0);
     return result == CONN_PLAIN ? real.writev(fd, iov, n) : result;
+}
+
+static OUT_OF_LINE ssize_t tracked_send(int fd, const void *buf, size_t len, int flags)
+{
+    struct iovec piece = { (void *)(uintptr_t)buf, len };
+    ssize_t result = follow(fd, &piece, 1, flags);
+    return result == CONN_PLAIN ? real.send(fd, buf, len, flags) : result;
 }
 
 ssize_t send(int fd, const void *buf, size_t len, int flags)
 {
     if (likely(!conn_find(fd)))
         return real.send(fd, buf, len, flags);
-    struct iovec piece = { (void *)(uintptr_t)buf, len };
-    ssize_t result = tracked_send(fd, &piece, 1, flags);
-    return result == CONN_PLAIN ? real.send(fd, buf, len, flags) : result;
+    return tracked_send(fd, buf, len, flags);
 }
 
 /* A send to an address connects a socket that is not connected (MSG_FASTOPEN, tcp(7)); a connected one
@@ -82,7 +92,7 @@ ssize_t sendto(int fd, const void *buf, size_t len, int flags, const struct sock
     if (likely(!conn_find(fd)))
         return real.sendto(fd, buf, len, flags, to, tolen);
     struct iovec piece = { (void *)(uintptr_t)buf, len };
-    ssize_t result = tracked_send(fd, &piece, 1, send_to(fd, flags, to, tolen));
+    ssize_t result = follow(fd, &piece, 1, send_to(fd, flags, to, tolen));
     return result == CONN_PLAIN ? real.sendto(fd, buf, len, flags, to, tolen) : result;
 }
 
@@ -115,6 +125,6 @@ ssize_t sendmsg(int fd, const struct msghdr *msg, int flags)
     if (likely(!conn_find(fd)) || !msg || msg->msg_iovlen == 0)
         return real.sendmsg(fd, msg, flags);
     int ours = send_to(fd, flags, msg->msg_name, msg->msg_namelen);
-    ssize_t result = tracked_send(fd, msg->msg_iov, (int)msg->msg_iovlen, ours);
+    ssize_t result = follow(fd, msg->msg_iov, (int)msg->msg_iovlen, ours);
     return result == CONN_PLAIN ? real.sendmsg(fd, msg, flags) : result;
 }
