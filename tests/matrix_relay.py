@@ -10,6 +10,7 @@ Ends and resets pass as they come.  After the client has ended, take() waits unt
 too; one that stays open is a leak, and `open` in what take() returns says so.
 """
 
+import select
 import socket
 import struct
 import threading
@@ -58,29 +59,25 @@ class Relay:
     def take(self, seconds=3):
         """The connections since the last call, once they have ended or `seconds` have passed."""
         deadline = time.monotonic() + seconds
-        # A connection that its client has closed may still wait in the queue.
-        probe = socket.create_connection(("127.0.0.1", self.port), 5)
-        mine = probe.getsockname()
         while True:
             with self.lock:
-                taken = [c for c in self.connections if c.client != mine]
-                arrived = len(taken) < len(self.connections)
-                if arrived and not any(c.open for c in taken) or time.monotonic() > deadline:
-                    self.connections = []
-                    probe.close()
+                waiting, _, _ = select.select([self.listener], [], [], 0)
+                busy = waiting or any(connection.open for connection in self.connections)
+                if not busy or time.monotonic() > deadline:
+                    taken, self.connections = self.connections, []
                     return taken
             time.sleep(0.002)
 
     def _accept(self):
         while True:
             try:
-                client, address = self.listener.accept()
-            except OSError:
+                select.select([self.listener], [], [])
+                with self.lock:
+                    client, _ = self.listener.accept()
+                    connection = Connection()
+                    self.connections.append(connection)
+            except (OSError, ValueError):       # it was closed
                 return
-            connection = Connection()
-            connection.client = address
-            with self.lock:
-                self.connections.append(connection)
             threading.Thread(target=self._serve, args=(client, connection), daemon=True).start()
 
     def _serve(self, client, connection):

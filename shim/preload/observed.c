@@ -79,7 +79,7 @@ static void show(struct conn *c, const struct iovec *iov, int n, size_t len,
 /* A request that is not idempotent, sent behind others before any was answered, cannot be replayed. */
 static void forbid_replay(struct conn *c)
 {
-    if (!c->x.request.idempotent)
+    if (!exchange_idempotent(&c->x))
         hold_clear(&c->request);
 }
 

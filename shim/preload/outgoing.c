@@ -71,7 +71,7 @@ static ssize_t send_head(struct conn *c, int fd, struct iovec *body, int flags)
     struct iovec both[2] = { { c->request.data + c->request.start, hold_len(&c->request) }, { 0 } };
     size_t head = both[0].iov_len;
 
-    if (body && body->iov_len) {
+    if (body && body->iov_len && !exchange_request_done(&c->x)) {
         struct exchange_step step = exchange_client(&ahead, body->iov_base, body->iov_len);
         if (step.action == EXCHANGE_PASS)
             both[1] = (struct iovec){ body->iov_base, step.take };
@@ -119,7 +119,7 @@ int outgoing_replay(struct conn *c)
     struct hold again = c->request;
     int fd = c->fds[0].fd;
 
-    if (!c->reused || c->replayed || c->shared || !c->x.request.idempotent || !again.data ||
+    if (!c->reused || c->replayed || c->shared || !exchange_idempotent(&c->x) || !again.data ||
         c->head_owed || exchange_answered(&c->x) || c->nfds == 0)
         return -ENOTSUP;
     conn_note(c, REASON_replayed);

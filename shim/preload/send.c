@@ -161,6 +161,8 @@ static ssize_t send_body_piece(struct conn *c, int fd, struct iovec piece, int f
     if (c->generation == generation) {
         exchange_client(&c->x, piece.iov_base, (size_t)sent);
         outgoing_keep(c, piece.iov_base, (size_t)sent);
+        if (exchange_verdict(&c->x) == REASON_bytes_left) /* who knows what that asks for */
+            hold_clear(&c->request);
     }
     return sent;
 }
