@@ -354,14 +354,14 @@ Config-Item: APT::Sandbox::User=root
 
 600 URI Acquire
 URI: {base}{static}?1
-Filename: {files}/got1
+Filename: got1
 
 600 URI Acquire
 URI: {base}{chunked}?2
-Filename: {files}/got2
+Filename: got2
 
 600 URI Acquire
 URI: {base}{small}?3
-Filename: {files}/got3
+Filename: got3
 
 """

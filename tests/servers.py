@@ -63,6 +63,8 @@ DOCUMENTS = {
     "small": text("small", 100),
     "empty": b"",
     "private": text("private", 100),
+    "index.html": b'<html><a href="file10k">1</a> <a href="small">2</a> <a href="chunked">3</a></html>\n',
+    "doc.xml": b"<?xml version='1.0'?>\n<doc><a>1</a></doc>\n",
     "put/file": b"old\n",
     "part1": text("part1", 1),
     "part2": text("part2", 3000),

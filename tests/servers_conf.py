@@ -11,7 +11,6 @@ ErrorLog {dir}/error.log
 {user}
 {modules}
 StartServers 1
-ScriptSock {dir}/cgi.sock
 DavLockDB {dir}/dav.lock
 DocumentRoot {www}
 TypesConfig /dev/null
@@ -33,7 +32,7 @@ RewriteEngine on
 RewriteRule ^/204 - [R=204,L]
 RewriteRule ^/redirect /small [R=302,L]
 RewriteRule ^/until-close {www}/chunked [L]
-ScriptAlias /post {www}/cgi-bin/post
+RewriteRule ^/post /small [L]
 <Location /put>
     Dav on
 </Location>
@@ -46,7 +45,7 @@ ScriptAlias /post {www}/cgi-bin/post
 """
 
 APACHE_MODULES = ("mpm_event", "authn_core", "authn_file", "authz_core", "authz_user", "auth_basic",
-                  "alias", "cgid", "dav", "dav_fs", "include", "mime", "rewrite", "setenvif")
+                  "dav", "dav_fs", "include", "mime", "rewrite", "setenvif")
 
 LIGHTTPD = """
 server.document-root = "{www}"

@@ -60,6 +60,7 @@ class Server:
     name = program = ""
     lacks = ()          # kinds that it cannot answer
     paths = {}          # kinds that are elsewhere
+    ends = ()           # kinds after which it ends the connection all the same
     persists = True     # keeps a connection for a client that asks for it
     behind = False      # is in front of an nginx
     module = ""         # a Python module that it needs
@@ -160,7 +161,7 @@ class Server:
 class NginxServer(Nginx):
     """servers.Nginx with the methods of the others."""
 
-    name, lacks, persists, behind = "nginx", (), True, False
+    name, lacks, ends, persists, behind = "nginx", (), (), True, False
 
     def __init__(self, backend=None):
         super().__init__()
@@ -287,6 +288,7 @@ class HttpServer11(HttpServer10):
     name = "http.server-1.1"
     protocol = "HTTP/1.1"
     persists = True
+    ends = ("404",)
 
 
 class Gunicorn(Server):
