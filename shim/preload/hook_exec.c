@@ -1,4 +1,5 @@
-/* The exec family.  The kernel closes what is ours; an exchange under way is handed over. */
+/* The exec and spawn families.  The kernel closes what is ours; an exchange under way is handed over, and
+ * a connection that another program has got, too, is not pooled. */
 #define _GNU_SOURCE
 #include "preload/hook.h"
 
@@ -7,6 +8,7 @@
 
 #include <limits.h>
 #include <stdarg.h>
+#include <stdlib.h>
 #include <unistd.h>
 
 extern char **environ;
@@ -53,6 +55,45 @@ int fexecve(int fd, char *const argv[], char *const env[])
 
     real.fexecve(fd, argv, packed);
     return failed(packed, env);
+}
+
+/* The new program inherits as from exec, unless the file actions say otherwise, which nobody can read. */
+static int spawn(int (*libc)(pid_t *, const char *, const posix_spawn_file_actions_t *,
+                             const posix_spawnattr_t *, char *const[], char *const[]),
+                 pid_t *pid, const char *path, const posix_spawn_file_actions_t *actions,
+                 const posix_spawnattr_t *attributes, char *const argv[], char *const env[])
+{
+    char *const *packed = handover_pack(env);
+    int result = libc(pid, path, actions, attributes, argv, packed);
+
+    handover_cancel(packed, env);
+    if (result == 0)
+        process_spawned();
+    return result;
+}
+
+int posix_spawn(pid_t *pid, const char *path, const posix_spawn_file_actions_t *actions,
+                const posix_spawnattr_t *attributes, char *const argv[], char *const env[])
+{
+    return spawn(real.posix_spawn, pid, path, actions, attributes, argv, env);
+}
+
+int posix_spawnp(pid_t *pid, const char *file, const posix_spawn_file_actions_t *actions,
+                 const posix_spawnattr_t *attributes, char *const argv[], char *const env[])
+{
+    return spawn(real.posix_spawnp, pid, file, actions, attributes, argv, env);
+}
+
+int system(const char *command)
+{
+    process_spawned();
+    return real.system(command);
+}
+
+FILE *popen(const char *command, const char *mode)
+{
+    process_spawned();
+    return real.popen(command, mode);
 }
 
 /* The arguments of the variadic ones as an array; `env` behind them where the call has one. */

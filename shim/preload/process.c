@@ -96,7 +96,7 @@ __attribute__((constructor, used)) static void start(void)
     real_resolve();
     config_load(&process_config, secure ? lookup_secure : lookup, NULL, NULL);
     if (process_config.enabled) {
-        vfork_init();
+        vfork_init(process_spawned);
         int fd = open_private(process_config.log_path);
         if (fd >= 0) {
             struct config again;
@@ -113,6 +113,23 @@ __attribute__((constructor, used)) static void start(void)
         }
     }
     errno = saved;
+}
+
+static void inherited(struct conn *c)
+{
+    for (int i = 0; i < c->nfds; i++)
+        if (!c->fds[i].cloexec) {
+            idle_crossed_fork(c);
+            return;
+        }
+}
+
+void process_spawned(void)
+{
+    if (!process_active || !process_is_ours())
+        return;
+    idle_forked = true;
+    conn_each(inherited);
 }
 
 static void never_swap(struct conn *c)

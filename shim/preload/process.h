@@ -26,6 +26,10 @@ static inline bool process_is_ours(void)
 /* Changes when the process moves to another network namespace: part of an endpoint's key. */
 extern uint64_t process_netns;
 
+/* Another program gets what is not close-on-exec, without a fork that we would see: the connections
+ * under such fds are shared with it from now on. */
+void process_spawned(void);
+
 /* No more pooling from here on: a filter of system calls is being installed.  Idle connections are
  * closed now; exchanges in progress end without a swap. */
 void process_retire(void);

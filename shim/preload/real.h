@@ -4,6 +4,7 @@
 #ifndef HOLDFAST_PRELOAD_REAL_H
 #define HOLDFAST_PRELOAD_REAL_H
 
+#include <spawn.h>
 #include <stdarg.h>
 #include <stdbool.h>
 #include <stddef.h>

@@ -16,9 +16,10 @@ __thread bool vfork_pending;
 static volatile unsigned unstamped; /* 0: always look, until vfork_init has made a page */
 volatile unsigned *vfork_stamp = &unstamped;
 static pid_t owner;
+static void (*before_vfork)(void);
 static bool always; /* no page, or no vfork of our own on this machine */
 
-void vfork_init(void)
+void vfork_init(void (*before)(void))
 {
     long size = sysconf(_SC_PAGESIZE);
     void *page = mmap(NULL, (size_t)size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
@@ -30,6 +31,7 @@ void vfork_init(void)
         always = true;
     else
         vfork_stamp = page;
+    before_vfork = before;
     vfork_own();
 }
 
@@ -61,6 +63,8 @@ __attribute__((used)) void *vfork_prepare(void)
 
     if (!libc)
         libc = dlsym(RTLD_NEXT, "vfork");
+    if (before_vfork)
+        before_vfork();
     vfork_pending = true;
     return libc;
 }

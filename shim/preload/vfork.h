@@ -13,7 +13,8 @@ extern __thread bool vfork_pending;
 /* 1; the kernel makes it 0 in the child of every fork (MADV_WIPEONFORK). */
 extern volatile unsigned *vfork_stamp;
 
-void vfork_init(void);
+/* `before` is called before each vfork. */
+void vfork_init(void (*before)(void));
 
 /* Stamps this process as the owner of our state: at start, and in a child whose state was mended. */
 void vfork_own(void);

@@ -1,0 +1,149 @@
+#include "launcher/image.h"
+
+#include "launcher/image_part.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+static bool starts(const char *text, const char *with)
+{
+    return strncmp(text, with, strlen(with)) == 0;
+}
+
+static const char *base_name(const char *path)
+{
+    const char *slash = strrchr(path, '/');
+
+    return slash ? slash + 1 : path;
+}
+
+/* By a loader's name: ld-musl-x86_64.so.1; ld-linux-x86-64.so.2, ld64.so.2, ld.so.1. */
+static enum image_libc libc_of_loader(const char *path)
+{
+    const char *name = base_name(path);
+
+    if (starts(name, "ld-musl-") || starts(name, "libc.musl-") || strcmp(name, "libc.so") == 0)
+        return IMAGE_MUSL;
+    if (starts(name, "ld-linux") || starts(name, "ld64.so") || starts(name, "ld.so"))
+        return IMAGE_GLIBC;
+    return IMAGE_OTHER_LIBC;
+}
+
+/* The string of the first entry with this tag that is taken by `wanted`, which may be NULL; "" if none. */
+static void find_dynamic(int fd, ElfW(Sxword) tag, bool (*wanted)(const char *), char found[PATH_MAX])
+{
+    struct image_part table, strings;
+    ElfW(Dyn) entry;
+
+    found[0] = '\0';
+    if (!image_part_find(fd, SHT_DYNAMIC, &table, &strings))
+        return;
+    for (size_t at = 0; at + sizeof(entry) <= table.len && !*found; at += sizeof(entry)) {
+        memcpy(&entry, table.bytes + at, sizeof(entry));
+        if (entry.d_tag == DT_NULL)
+            break;
+        const char *text = image_string(&strings, entry.d_un.d_val);
+        if (entry.d_tag == tag && (!wanted || wanted(text)) && strlen(text) < PATH_MAX)
+            memcpy(found, text, strlen(text) + 1);
+    }
+    free(table.bytes);
+    free(strings.bytes);
+}
+
+static bool is_libc(const char *needed)
+{
+    return starts(needed, "libc.");
+}
+
+int image_library_libc(int fd, enum image_libc *libc)
+{
+    char needed[PATH_MAX];
+
+    find_dynamic(fd, DT_NEEDED, is_libc, needed);
+    if (!*needed)
+        return -ENOEXEC;
+    *libc = starts(needed, "libc.so.") ? IMAGE_GLIBC : IMAGE_MUSL;
+    return 0;
+}
+
+static bool has_go_sections(int fd, const ElfW(Ehdr) *elf)
+{
+    ElfW(Shdr) section;
+    struct image_part names;
+    bool go = false;
+
+    if (!image_read_section(fd, elf, elf->e_shstrndx, &section))
+        return false;
+    names = image_part_load(fd, &section);
+    if (!names.bytes)
+        return false;
+    for (unsigned i = 0; !go && image_read_section(fd, elf, i, &section); i++) {
+        const char *name = image_string(&names, section.sh_name);
+        go = strcmp(name, ".note.go.buildid") == 0 || strcmp(name, ".go.buildinfo") == 0;
+    }
+    free(names.bytes);
+    return go;
+}
+
+static bool read_interpreter(int fd, const ElfW(Phdr) *segment, struct image *image)
+{
+    size_t len = segment->p_filesz;
+
+    if (len == 0 || len > sizeof(image->interpreter) ||
+        !image_read(fd, image->interpreter, len, segment->p_offset) || image->interpreter[len - 1] != '\0') {
+        image->interpreter[0] = '\0';
+        return false;
+    }
+    return true;
+}
+
+/* Without an interpreter it is a program that relocates itself (static-pie), or it is a dynamic loader,
+ * and that has a name by which programs ask for it. */
+static void look_at_lone(int fd, struct image *image)
+{
+    char name[PATH_MAX];
+
+    find_dynamic(fd, DT_SONAME, NULL, name);
+    image->dynamic = *name != '\0';
+    image->libc = libc_of_loader(name);
+}
+
+static void look_at_segments(int fd, const ElfW(Ehdr) *elf, struct image *image)
+{
+    ElfW(Phdr) segment;
+    bool relocates = false;
+
+    if (elf->e_phentsize != sizeof(segment))
+        return;
+    for (unsigned i = 0; i < elf->e_phnum; i++) {
+        if (!image_read(fd, &segment, sizeof(segment), elf->e_phoff + (uint64_t)i * sizeof(segment)))
+            return;
+        relocates = relocates || segment.p_type == PT_DYNAMIC;
+        if (segment.p_type == PT_INTERP && read_interpreter(fd, &segment, image)) {
+            image->dynamic = true;
+            image->libc = libc_of_loader(image->interpreter);
+            return;
+        }
+    }
+    if (relocates)
+        look_at_lone(fd, image);
+}
+
+void image_look(int fd, struct image *image)
+{
+    ElfW(Ehdr) elf;
+    const unsigned char ours = sizeof(void *) == 8 ? ELFCLASS64 : ELFCLASS32;
+
+    memset(image, 0, sizeof(*image));
+    /* Both classes agree up to e_machine, and the header of the smaller is 52 bytes. */
+    memset(&elf, 0, sizeof(elf));
+    if (!image_read(fd, &elf, sizeof(Elf32_Ehdr), 0) || memcmp(elf.e_ident, ELFMAG, SELFMAG) != 0)
+        return;
+    image->class = elf.e_ident[EI_CLASS];
+    image->machine = elf.e_machine;
+    if (image->class != ours || !image_read(fd, &elf, sizeof(elf), 0))
+        return;
+    look_at_segments(fd, &elf, image);
+    image->go = has_go_sections(fd, &elf);
+}

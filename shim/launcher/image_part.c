@@ -1,0 +1,71 @@
+#include "launcher/image_part.h"
+
+#include <stdlib.h>
+#include <unistd.h>
+
+enum { SECTION_MAX = 64 << 20 };
+
+bool image_read(int fd, void *buf, size_t len, uint64_t offset)
+{
+    return offset <= INT64_MAX && pread(fd, buf, len, (off_t)offset) == (ssize_t)len;
+}
+
+bool image_read_section(int fd, const ElfW(Ehdr) *elf, unsigned index, ElfW(Shdr) *section)
+{
+    if (index >= elf->e_shnum || elf->e_shentsize != sizeof(*section))
+        return false;
+    return image_read(fd, section, sizeof(*section), elf->e_shoff + (uint64_t)index * sizeof(*section));
+}
+
+struct image_part image_part_load(int fd, const ElfW(Shdr) *header)
+{
+    struct image_part part = { .header = *header };
+
+    if (header->sh_type == SHT_NOBITS || header->sh_size > SECTION_MAX)
+        return part;
+    part.len = header->sh_size;
+    part.bytes = malloc(part.len + 1);
+    if (!part.bytes)
+        return part;
+    if (!image_read(fd, part.bytes, part.len, header->sh_offset)) {
+        free(part.bytes);
+        part.bytes = NULL;
+        return part;
+    }
+    part.bytes[part.len] = '\0';
+    return part;
+}
+
+static bool load_both(int fd, const ElfW(Ehdr) *elf, const ElfW(Shdr) *section, struct image_part *table,
+                      struct image_part *strings)
+{
+    ElfW(Shdr) linked;
+
+    if (!image_read_section(fd, elf, section->sh_link, &linked))
+        return false;
+    *table = image_part_load(fd, section);
+    *strings = image_part_load(fd, &linked);
+    if (table->bytes && strings->bytes)
+        return true;
+    free(table->bytes);
+    free(strings->bytes);
+    return false;
+}
+
+bool image_part_find(int fd, unsigned type, struct image_part *table, struct image_part *strings)
+{
+    ElfW(Ehdr) elf;
+    ElfW(Shdr) section;
+
+    if (!image_read(fd, &elf, sizeof(elf), 0))
+        return false;
+    for (unsigned i = 0; image_read_section(fd, &elf, i, &section); i++)
+        if (section.sh_type == type)
+            return load_both(fd, &elf, &section, table, strings);
+    return false;
+}
+
+const char *image_string(const struct image_part *strings, uint64_t offset)
+{
+    return offset < strings->len ? strings->bytes + offset : "";
+}
