@@ -31,10 +31,10 @@ static enum image_libc libc_of_loader(const char *path)
 }
 
 /* The string of the first entry with this tag that is taken by `wanted`, which may be NULL; "" if none. */
-static void find_dynamic(int fd, ElfW(Sxword) tag, bool (*wanted)(const char *), char found[PATH_MAX])
+static void find_dynamic(int fd, int64_t tag, bool (*wanted)(const char *), char found[PATH_MAX])
 {
     struct image_part table, strings;
-    ElfW(Dyn) entry;
+    image_entry entry;
 
     found[0] = '\0';
     if (!image_part_find(fd, SHT_DYNAMIC, &table, &strings))
@@ -67,9 +67,9 @@ int image_library_libc(int fd, enum image_libc *libc)
     return 0;
 }
 
-static bool has_go_sections(int fd, const ElfW(Ehdr) *elf)
+static bool has_go_sections(int fd, const image_header *elf)
 {
-    ElfW(Shdr) section;
+    image_section section;
     struct image_part names;
     bool go = false;
 
@@ -86,7 +86,7 @@ static bool has_go_sections(int fd, const ElfW(Ehdr) *elf)
     return go;
 }
 
-static bool read_interpreter(int fd, const ElfW(Phdr) *segment, struct image *image)
+static bool read_interpreter(int fd, const image_segment *segment, struct image *image)
 {
     size_t len = segment->p_filesz;
 
@@ -109,9 +109,9 @@ static void look_at_lone(int fd, struct image *image)
     image->libc = libc_of_loader(name);
 }
 
-static void look_at_segments(int fd, const ElfW(Ehdr) *elf, struct image *image)
+static void look_at_segments(int fd, const image_header *elf, struct image *image)
 {
-    ElfW(Phdr) segment;
+    image_segment segment;
     bool relocates = false;
 
     if (elf->e_phentsize != sizeof(segment))
@@ -132,8 +132,7 @@ static void look_at_segments(int fd, const ElfW(Ehdr) *elf, struct image *image)
 
 void image_look(int fd, struct image *image)
 {
-    ElfW(Ehdr) elf;
-    const unsigned char ours = sizeof(void *) == 8 ? ELFCLASS64 : ELFCLASS32;
+    image_header elf;
 
     memset(image, 0, sizeof(*image));
     /* Both classes agree up to e_machine, and the header of the smaller is 52 bytes. */
@@ -142,7 +141,7 @@ void image_look(int fd, struct image *image)
         return;
     image->class = elf.e_ident[EI_CLASS];
     image->machine = elf.e_machine;
-    if (image->class != ours || !image_read(fd, &elf, sizeof(elf), 0))
+    if (image->class != IMAGE_CLASS || !image_read(fd, &elf, sizeof(elf), 0))
         return;
     look_at_segments(fd, &elf, image);
     image->go = has_go_sections(fd, &elf);

@@ -10,14 +10,14 @@ bool image_read(int fd, void *buf, size_t len, uint64_t offset)
     return offset <= INT64_MAX && pread(fd, buf, len, (off_t)offset) == (ssize_t)len;
 }
 
-bool image_read_section(int fd, const ElfW(Ehdr) *elf, unsigned index, ElfW(Shdr) *section)
+bool image_read_section(int fd, const image_header *elf, unsigned index, image_section *section)
 {
     if (index >= elf->e_shnum || elf->e_shentsize != sizeof(*section))
         return false;
     return image_read(fd, section, sizeof(*section), elf->e_shoff + (uint64_t)index * sizeof(*section));
 }
 
-struct image_part image_part_load(int fd, const ElfW(Shdr) *header)
+struct image_part image_part_load(int fd, const image_section *header)
 {
     struct image_part part = { .header = *header };
 
@@ -36,10 +36,10 @@ struct image_part image_part_load(int fd, const ElfW(Shdr) *header)
     return part;
 }
 
-static bool load_both(int fd, const ElfW(Ehdr) *elf, const ElfW(Shdr) *section, struct image_part *table,
+static bool load_both(int fd, const image_header *elf, const image_section *section, struct image_part *table,
                       struct image_part *strings)
 {
-    ElfW(Shdr) linked;
+    image_section linked;
 
     if (!image_read_section(fd, elf, section->sh_link, &linked))
         return false;
@@ -54,8 +54,8 @@ static bool load_both(int fd, const ElfW(Ehdr) *elf, const ElfW(Shdr) *section, 
 
 bool image_part_find(int fd, unsigned type, struct image_part *table, struct image_part *strings)
 {
-    ElfW(Ehdr) elf;
-    ElfW(Shdr) section;
+    image_header elf;
+    image_section section;
 
     if (!image_read(fd, &elf, sizeof(elf), 0))
         return false;

@@ -2,24 +2,41 @@
 #ifndef HOLDFAST_LAUNCHER_IMAGE_PART_H
 #define HOLDFAST_LAUNCHER_IMAGE_PART_H
 
-#include <link.h>
+#include <elf.h>
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
+
+#if __SIZEOF_POINTER__ == 8
+enum { IMAGE_CLASS = ELFCLASS64 };
+typedef Elf64_Ehdr image_header;
+typedef Elf64_Phdr image_segment;
+typedef Elf64_Shdr image_section;
+typedef Elf64_Dyn image_entry;
+typedef Elf64_Sym image_symbol;
+#else
+enum { IMAGE_CLASS = ELFCLASS32 };
+typedef Elf32_Ehdr image_header;
+typedef Elf32_Phdr image_segment;
+typedef Elf32_Shdr image_section;
+typedef Elf32_Dyn image_entry;
+typedef Elf32_Sym image_symbol;
+#endif
 
 /* A section's bytes with a NUL behind them; free() the bytes.  bytes is NULL if there is none. */
 struct image_part {
     char *bytes;
     size_t len;
-    ElfW(Shdr) header;
+    image_section header;
 };
 
 /* True if all of `len` bytes at `offset` were read. */
 bool image_read(int fd, void *buf, size_t len, uint64_t offset);
 
-bool image_read_section(int fd, const ElfW(Ehdr) *elf, unsigned index, ElfW(Shdr) *section);
+bool image_read_section(int fd, const image_header *elf, unsigned index, image_section *section);
 
 /* The section whose header this is, if it is of a size that one can believe. */
-struct image_part image_part_load(int fd, const ElfW(Shdr) *header);
+struct image_part image_part_load(int fd, const image_section *header);
 
 /* The first section of this type (SHT_DYNAMIC, SHT_DYNSYM), and the string table that it is linked to. */
 bool image_part_find(int fd, unsigned type, struct image_part *table, struct image_part *strings);

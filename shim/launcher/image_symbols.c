@@ -22,12 +22,12 @@ static void unload(struct symbols *symbols)
 }
 
 /* Binding and type are packed alike in both classes. */
-static unsigned binding(const ElfW(Sym) *symbol)
+static unsigned binding(const image_symbol *symbol)
 {
     return ELF64_ST_BIND(symbol->st_info);
 }
 
-static bool next(const struct symbols *symbols, size_t *at, ElfW(Sym) *symbol)
+static bool next(const struct symbols *symbols, size_t *at, image_symbol *symbol)
 {
     if (*at + sizeof(*symbol) > symbols->table.len)
         return false;
@@ -38,7 +38,7 @@ static bool next(const struct symbols *symbols, size_t *at, ElfW(Sym) *symbol)
 
 static bool defines(const struct symbols *symbols, const char *name)
 {
-    ElfW(Sym) symbol;
+    image_symbol symbol;
 
     for (size_t at = 0; next(symbols, &at, &symbol);)
         if (symbol.st_shndx != SHN_UNDEF && binding(&symbol) != STB_LOCAL &&
@@ -50,7 +50,7 @@ static bool defines(const struct symbols *symbols, const char *name)
 bool image_provides(int provider, int library)
 {
     struct symbols ours, theirs;
-    ElfW(Sym) symbol;
+    image_symbol symbol;
     bool all = true;
 
     if (!load(library, &ours))

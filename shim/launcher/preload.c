@@ -45,9 +45,7 @@ char *preload_find_library(void)
 
     find_self(self);
     slash = strrchr(self, '/');
-    if (!slash)
-        fail(self, "not a path");
-    path = fail_or_format("%.*s%s", (int)(slash + 1 - self), self, LIBRARY);
+    path = fail_or_format("%.*s%s", slash ? (int)(slash + 1 - self) : 0, self, LIBRARY);
     if (stat(path, &status) != 0 || access(path, R_OK) != 0)
         fail(path, strerror(errno));
     if (!S_ISREG(status.st_mode))

@@ -67,14 +67,12 @@ static char *command_of_env(char *argument)
 bool script_interpreter(const char *head, size_t len, char interpreter[PATH_MAX])
 {
     char line[SCRIPT_HEAD + 1], *rest = line + 2, *program, *command;
-    size_t end;
+    size_t end = len < SCRIPT_HEAD ? len : SCRIPT_HEAD;
 
-    if (len > SCRIPT_HEAD)
-        len = SCRIPT_HEAD;
     if (len < 2 || head[0] != '#' || head[1] != '!')
         return copy(interpreter, "/bin/sh");
-    memcpy(line, head, len);
-    line[len] = '\0';
+    memcpy(line, head, end);
+    line[end] = '\0';
     line[strcspn(line, "\n")] = '\0';
     for (end = strlen(line); end > 2 && strchr(BLANKS, line[end - 1]); end--)
         line[end - 1] = '\0';

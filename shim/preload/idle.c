@@ -18,7 +18,7 @@
 
 bool idle_forked;
 
-static uint64_t now_ms(void)
+uint64_t idle_now_ms(void)
 {
     struct timespec now;
 
@@ -79,7 +79,7 @@ static void discard(const struct idle *idle, enum reason why)
 
 int idle_start(void)
 {
-    static const struct pool_ops ops = { .probe = probe, .discard = discard, .now_ms = now_ms };
+    static const struct pool_ops ops = { .probe = probe, .discard = discard, .now_ms = idle_now_ms };
 
     return pool_init(&ops, process_config.max_per_endpoint, private_limit());
 }
@@ -125,7 +125,7 @@ static void learn(struct conn *c)
 /* A lease that was not used does not make a connection younger. */
 static void age(struct idle *idle)
 {
-    uint64_t passed = now_ms() - idle->parked_ms;
+    uint64_t passed = idle_now_ms() - idle->parked_ms;
 
     idle->idle_ms = passed < idle->idle_ms ? idle->idle_ms - (uint32_t)passed : 0;
 }

@@ -9,6 +9,7 @@
 /* Has this process forked?  Its children may hold copies, which withhold the FIN of a close. */
 extern bool idle_forked;
 
+uint64_t idle_now_ms(void); /* the pool's clock */
 int idle_start(void); /* makes the pool; 0 or -errno */
 
 /* Undoes what the client did to the connection and gives it to the pool; its private fd becomes the

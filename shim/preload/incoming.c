@@ -58,6 +58,7 @@ ssize_t incoming_receive(struct conn *c, struct incoming *call, char *buf, size_
     if (!call->wait && alone) {
         ssize_t n = real.recv(call->fd, buf, len, flags);
         call->full = n == (ssize_t)len;
+        call->took |= n > 0 && !peek;
         return n < 0 ? -errno : n;
     }
     if (!alone && ++call->turns > TURNS_MAX)
@@ -67,6 +68,7 @@ ssize_t incoming_receive(struct conn *c, struct incoming *call, char *buf, size_
     if (c->generation != generation || c->state != state || (!alone && n >= 0))
         return -ESTALE;
     call->full = n == (ssize_t)len;
+    call->took |= n > 0 && !peek;
     return n < 0 ? -error : n;
 }
 
@@ -101,8 +103,21 @@ ssize_t incoming_follow(struct conn *c, struct exchange_reply reply)
     if (reply.flow == EXCHANGE_BROKEN)
         c->pending_error = ECONNRESET;
     if (reply.flow == EXCHANGE_END)
-        swap_end(c);
+        incoming_end(c);
     return (ssize_t)reply.out;
+}
+
+/* A server that said it closes shows the end itself, and what it may send before: libc's business. */
+void incoming_end(struct conn *c)
+{
+    enum reason why = exchange_verdict(&c->x);
+
+    if (why != REASON_server_closes && why != REASON_server_http10) {
+        swap_end(c);
+        return;
+    }
+    conn_note(c, why);
+    conn_forget(c, REASON_none);
 }
 
 /* Head, and the client's buffer has room for it: read there and edit there. */
@@ -161,6 +176,7 @@ static ssize_t recv_head_aside(struct conn *c, struct incoming *call)
     size_t take = tail ? whole - 1 - h->end : whole ? 0 : (size_t)n;
     if (take && real.recv(call->fd, h->data + h->end, take, MSG_DONTWAIT) != (ssize_t)take)
         return -EAGAIN;
+    call->took |= take > 0;
     h->end += take;
     if (!whole)
         return -ESTALE;
@@ -176,7 +192,7 @@ static ssize_t recv_head_aside(struct conn *c, struct incoming *call)
 }
 
 /* The byte that was left in the kernel, and what follows it. */
-static ssize_t recv_tail(struct conn *c, struct incoming *call, char *buf, size_t len)
+static ssize_t receive_tail(struct conn *c, struct incoming *call, char *buf, size_t len)
 {
     ssize_t n = incoming_receive(c, call, buf, c->tail_ends ? 1 : len, false);
 
@@ -186,7 +202,7 @@ static ssize_t recv_tail(struct conn *c, struct incoming *call, char *buf, size_
         return n;
     c->tail = false;
     if (c->tail_ends) {
-        swap_end(c);
+        incoming_end(c);
         return 1;
     }
     if (n == 1)
@@ -237,7 +253,7 @@ ssize_t incoming_step(struct conn *c, struct incoming *call, char *buf, size_t l
     if (call->peek && (c->tail || !exchange_in_head(&c->x)))
         return lookahead_peek(c, call, buf, len);
     if (c->tail)
-        return recv_tail(c, call, buf, len);
+        return receive_tail(c, call, buf, len);
     if (!exchange_in_head(&c->x))
         return recv_body(c, call, buf, len);
     size_t raw = hold_len(&c->response);

@@ -16,6 +16,7 @@ struct incoming {
     bool peek;
     bool wait;      /* may block now */
     bool full;      /* the last real receive filled its buffer: the kernel may have more */
+    bool took;      /* bytes have been taken out of the kernel */
     unsigned turns; /* for which another thread was seen reading */
 };
 
@@ -34,6 +35,9 @@ ssize_t incoming_at_end(struct conn *c, int error);
 
 /* Does what exchange_server has said; returns the bytes that are the client's. */
 ssize_t incoming_follow(struct conn *c, struct exchange_reply reply);
+
+/* The response is complete. */
+void incoming_end(struct conn *c);
 
 /* Edited bytes that are held for the client. */
 size_t incoming_edited(const struct conn *c);

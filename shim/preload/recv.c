@@ -2,6 +2,7 @@
 #include "preload/recv.h"
 
 #include "base/block.h"
+#include "preload/idle.h"
 #include "preload/incoming.h"
 #include "preload/lookahead.h"
 #include "preload/observed.h"
@@ -9,17 +10,42 @@
 #include "preload/swap.h"
 
 #include <errno.h>
+#include <poll.h>
 
-enum { DRAIN_MAX = 65536 };
+enum {
+    DRAIN_MAX = 65536,
+    PATIENCE_MS = 10000,
+};
+
+/* A blocking client that polls and then receives with MSG_DONTWAIT takes EAGAIN for a failure (PHP).
+ * Where bytes were taken that make nothing yet, half a head, it is made to wait for more.  False: no such
+ * case, or too long. */
+static bool wait_for_more(struct conn *c, const struct incoming *call, uint64_t *deadline)
+{
+    struct pollfd wait = { .fd = call->fd, .events = POLLIN };
+
+    if (c->nonblocking || call->peek || !call->took)
+        return false;
+    uint64_t now = idle_now_ms();
+    if (!*deadline)
+        *deadline = now + PATIENCE_MS;
+    if (now >= *deadline)
+        return false;
+    conn_outside_begin(c);
+    int ready = poll(&wait, 1, (int)(*deadline - now));
+    conn_outside_end(c);
+    return ready > 0;
+}
 
 /* Never shorter than the kernel would have been: goes on, without waiting, until the buffer is full,
  * the kernel has no more, or the message ends. */
 static ssize_t recv_exchange(struct conn *c, struct incoming *call, char *buf, size_t len, bool waitall)
 {
     bool may_wait = call->wait;
+    uint64_t deadline = 0;
     size_t got = 0;
 
-    while (got < len) {
+    while (got < len && c->nfds) {
         call->wait = may_wait && (got == 0 || waitall);
         call->full = false;
         size_t held = incoming_edited(c);
@@ -28,6 +54,8 @@ static ssize_t recv_exchange(struct conn *c, struct incoming *call, char *buf, s
             continue;
         if (n == -ESTALE)
             return got ? (ssize_t)got : CONN_PLAIN; /* closed, or left to libc, by another thread */
+        if (n == -EAGAIN && got == 0 && !may_wait && wait_for_more(c, call, &deadline))
+            continue;
         if (n == 0 || (n < 0 && got && (n == -EAGAIN || n == -EINTR)))
             break;
         if (n < 0 && got) {
@@ -42,7 +70,7 @@ static ssize_t recv_exchange(struct conn *c, struct incoming *call, char *buf, s
         if (!waitall && !call->full)
             break;
     }
-    if (c->peeked && !call->peek && got == len)
+    if (c->peeked && !call->peek && got == len && c->nfds)
         lookahead_take_framing(c, call);
     return (ssize_t)got;
 }
@@ -142,7 +170,7 @@ bool recv_drain(struct conn *c, int fd)
     size_t drained = 0;
     char *scratch = block_get(DRAIN_MAX, NULL);
 
-    while (scratch && c->state == CONN_EXCHANGE && drained < DRAIN_MAX) {
+    while (scratch && c->state == CONN_EXCHANGE && c->nfds && drained < DRAIN_MAX) {
         ssize_t n = incoming_step(c, &call, scratch, DRAIN_MAX, 0);
         if (n <= 0 && n != -ESTALE)
             break;
