@@ -46,8 +46,11 @@ E2E          := $(shell find tests -maxdepth 1 -name 'e2e_*' -type f -perm -u+x 
 
 LIBRARY  := $(BUILD)/libholdfast.so
 LAUNCHER := $(BUILD)/holdfast
+# What loaders find under the names that they know their machine by: see shim/launcher/preload.c.
+X86_64   := $(filter x86_64-%,$(shell $(CC) -dumpmachine 2>/dev/null))
+PRELOADS := $(if $(X86_64),$(BUILD)/preload/i386)
 
-all: $(LIBRARY) $(if $(LAUNCHER_SRC),$(LAUNCHER)) $(HELPERS)
+all: $(LIBRARY) $(if $(LAUNCHER_SRC),$(LAUNCHER)) $(PRELOADS) $(HELPERS)
 
 lib: $(LIBRARY)
 
@@ -59,6 +62,16 @@ $(LIBRARY): $(LIB_OBJ)
 $(LAUNCHER): $(LAUNCHER_OBJ) $(BASE_OBJ)
 	@mkdir -p $(@D)
 	$(call say,LD)$(CC) -pthread $(CFLAGS) $(LDFLAGS) -o $@ $^
+
+# An empty library for 32-bit programs.  binutils can; where they cannot, there is none.
+$(BUILD)/preload/i386: Makefile
+	@rm -rf $(@D) && mkdir -p $@
+	$(call say,LD)if $(AS) --32 --noexecstack -o $(@D)/empty.o /dev/null && \
+	    $(LD) -m elf_i386 -shared -soname libholdfast.so -o $@/libholdfast.so $(@D)/empty.o; then \
+	    for name in i486 i586 i686; do ln -s i386 $(@D)/$$name; done; \
+	    for name in x86_64 haswell xeon_phi '$$PLATFORM'; do \
+	        mkdir $(@D)/$$name && ln -s ../../libholdfast.so $(@D)/$$name/libholdfast.so; done; \
+	fi; rm -f $(@D)/empty.o
 
 $(BUILD)/obj/shim/%.o: shim/%.c Makefile
 	@mkdir -p $(@D)

@@ -90,7 +90,8 @@ def commands(kind):
 
 
 def row(client, kind, argv, script):
-    shared = {"post": EACH, "until-close": SOME}.get(kind, ONE)
+    # A body that nobody wants may not have come yet when its connection is closed.
+    shared = {"post": EACH, "until-close": SOME, "redirect": SOME, "404": SOME, "basic": SOME}.get(kind, ONE)
     return Row(f"{client}/{kind}", argv, shared, script=script, answers=(kind,) * 3, status=None,
                change=CLOCK, body=BODY,
                probe=("perl", "-MLWP::UserAgent", "-e", "0") if argv[0] == "perl" else ())

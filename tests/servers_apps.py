@@ -9,7 +9,7 @@ case ${0##*/} in
 chunked | until-close)
     printf "$text\r\n"; head -c 3000 $www/file10k; sleep 0.02; tail -c +3001 $www/file10k ;;
 204) printf 'Status: 204 No Content\r\n\r\n' ;;
-redirect) printf "Status: 302 Found\r\nLocation: /small\r\n$text\r\nmoved\n" ;;
+redirect) printf "Status: 302 Found\r\nLocation: /small\r\nContent-Length: 6\r\n$text\r\nmoved\n" ;;
 *)
     sum=$(head -c "${CONTENT_LENGTH:-0}" | cksum)
     printf "$text"'Content-Length: %d\r\n\r\n%s\n' $((${#sum} + 1)) "$sum" ;;

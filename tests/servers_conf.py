@@ -74,6 +74,15 @@ listen main
     server nginx 127.0.0.1:{backend}
 """
 
+# As it streams by default, it is a race whether an answer has chunks or a length.
+VARNISH = """
+vcl 4.1;
+backend default {{ .host = "127.0.0.1"; .port = "{backend}"; }}
+sub vcl_backend_response {{
+    set beresp.do_stream = false;
+}}
+"""
+
 SQUID = """
 http_port 127.0.0.1:{port} accel defaultsite=127.0.0.1:{port}
 cache_peer 127.0.0.1 parent {backend} 0 no-query originserver login=PASSTHRU name=nginx

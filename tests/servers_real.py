@@ -61,6 +61,9 @@ class Server:
     lacks = ()          # kinds that it cannot answer
     paths = {}          # kinds that are elsewhere
     ends = ()           # kinds after which it ends the connection all the same
+    drops = False       # an answer whose client has ended its side
+    silent = False      # ends connections of HTTP/1.0 without having said so: curl asks again
+    by_version = ()     # fields that it gives to HTTP/1.1 only
     persists = True     # keeps a connection for a client that asks for it
     behind = False      # is in front of an nginx
     module = ""         # a Python module that it needs
@@ -161,7 +164,8 @@ class Server:
 class NginxServer(Nginx):
     """servers.Nginx with the methods of the others."""
 
-    name, lacks, ends, persists, behind = "nginx", (), (), True, False
+    name, lacks, ends, by_version = "nginx", (), (), ()
+    persists, behind, drops, silent = True, False, False, False
 
     def __init__(self, backend=None):
         super().__init__()
@@ -209,6 +213,7 @@ class Apache(Server):
 
 class Lighttpd(Server):
     name = program = "lighttpd"
+    by_version = ("Accept-Ranges",)
     paths = BY_CGI
 
     def command(self):
@@ -231,11 +236,12 @@ class Varnish(Server):
 
     def command(self):
         return ("varnishd", "-F", "-j", "none", "-n", self.dir, "-a", f"127.0.0.1:{self.port}",
-                "-b", f"127.0.0.1:{self.backend}", "-s", "malloc,16m", "-p", "default_ttl=3600")
+                "-f", self.fill(conf.VARNISH), "-s", "malloc,16m")
 
 
 class Squid(Server):
     name = program = "squid"
+    drops = True
     behind = True
 
     def command(self):
@@ -245,6 +251,7 @@ class Squid(Server):
 
 class Caddy(Server):
     name = program = "caddy"
+    drops = True
     behind = True
 
     def command(self):
@@ -257,7 +264,9 @@ class BusyBox(Server):
     name = "busybox"
     program = "busybox"
     paths = BY_CGI
+    lacks = ("put",)
     persists = False
+    silent = True
 
     def command(self):
         path = self.write("conf", conf.BUSYBOX)
@@ -266,6 +275,7 @@ class BusyBox(Server):
 
 class Node(Server):
     name = program = "node"
+    drops = True
 
     def command(self):
         return "node", self.write("app.js", apps.NODE), str(self.port), self.www
@@ -289,6 +299,7 @@ class HttpServer11(HttpServer10):
     protocol = "HTTP/1.1"
     persists = True
     ends = ("404",)
+    silent = True
 
 
 class Gunicorn(Server):
@@ -314,6 +325,7 @@ class GunicornSync(Gunicorn):
 
 class Puma(Server):
     name = program = "puma"
+    drops = True
     lacks = ("until-close",)
 
     def command(self):
@@ -325,6 +337,7 @@ class Tornado(Server):
     name = "tornado"
     program = "python3"
     module = "tornado"
+    drops = silent = True
     lacks = ("until-close",)
 
     def command(self):

@@ -71,6 +71,8 @@ void say_child(const char *what, pid_t pid);
 
 /* surface_talk.c */
 void talk_init(struct talk *t);
+void talk_ask(struct talk *t, int seed); /* the request for the body of that number */
+size_t talk_half(const struct talk *t);  /* bytes of the request until STATE_HALF */
 void talk_reach(struct talk *t, enum state state); /* from where it is */
 /* Bytes of the response that were read some other way. */
 void talk_feed(struct talk *t, const void *bytes, size_t n);
@@ -147,7 +149,6 @@ int talk_seed(void);
     OP(send_fault, "chme", "wk", false)                \
     OP(send_zero, "chsme", "wk", false)                \
     OP(send_after_end, "e", "w", false)                \
-    OP(send_sigpipe, "e", "w", false)                  \
     OP(sendfile, "ch", "wk", false)                    \
     OP(sendfile64, "ch", "w", false)                   \
     OP(sendfile_body, "c", "wk", false)                \
@@ -171,8 +172,8 @@ int talk_seed(void);
     OP(raw_recvfrom, "sme", "wk", false)               \
     OP(raw_getsockopt, "cme", "wk", true)              \
     OP(raw_msg, "csme", "wk", false)                   \
-    OP(hidden_read, "csme", "wkn", false)              \
-    OP(hidden_write, "ch", "wk", false)                \
+    OP(hidden_read, "sm", "k", false)                  \
+    OP(hidden_write, "ch", "cwk", false)               \
     OP(hidden_close, "ncsme", "wk", false)             \
     OP(hidden_all, "-", "wk", false)                   \
     OP(uring, "-", "c", false)                         \
@@ -200,9 +201,13 @@ int talk_seed(void);
     OP(stream_many, "-", "w", false)                   \
     OP(stream_mixed, "m", "wk", false)                 \
     OP(stream_eof, "e", "wk", false)                   \
+    OP(stdin_reads, "csme", "wk", false)               \
+    OP(stdout_writes, "c", "cwk", false)               \
+    OP(stdin_closes, "ncsme", "cwk", false)            \
+    OP(stdin_reopens, "cme", "wk", false)              \
     OP(dprintf, "ch", "wk", false)                     \
     OP(vdprintf, "ch", "wk", false)                    \
-    OP(fork_child_reads, "csme", "wkn", false)         \
+    OP(fork_child_reads, "csme", "cwkn", false)        \
     OP(fork_parent_reads, "nchsme", "wkn", false)      \
     OP(fork_alternate, "sm", "wk", false)              \
     OP(fork_child_exits, "sme", "wk", false)           \
@@ -245,8 +250,8 @@ int talk_seed(void);
     OP(blocked_select, "m", "w", true)                 \
     OP(blocked_epoll, "m", "wk", true)                 \
     OP(blocked_epoll_et, "m", "wk", true)              \
-    OP(blocked_close, "m", "wk", true)                 \
-    OP(blocked_shutdown, "m", "wk", true)              \
+    OP(blocked_close, "m", "cwk", true)                \
+    OP(blocked_shutdown, "m", "cwk", true)             \
     OP(send_thread, "c", "wk", true)                   \
     OP(threads_many, "-", "wk", false)                 \
     OP(signal_restart, "sm", "wk", true)               \

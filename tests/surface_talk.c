@@ -1,4 +1,5 @@
 /* An exchange, step by step. */
+#define _GNU_SOURCE
 #include "surface.h"
 
 #include <arpa/inet.h>
@@ -42,7 +43,12 @@ void talk_init(struct talk *t)
     t->fd = -1;
     t->length = t->connection = -1;
     t->hash = HASH_START;
-    t->seed = talk_seed();
+    talk_ask(t, talk_seed());
+}
+
+void talk_ask(struct talk *t, int seed)
+{
+    t->seed = seed;
     t->request_len = (size_t)snprintf(
         t->request, sizeof t->request,
         "GET /%s/%ld?seed=%d&conn=1%s HTTP/1.%d\r\nHost: 127.0.0.1:%d\r\nConnection: %s\r\n\r\n", run.kind, run.size,
@@ -159,6 +165,11 @@ void talk_body(struct talk *t, size_t n)
         ;
 }
 
+size_t talk_half(const struct talk *t)
+{
+    return (size_t)(strstr(t->request, "\r\n") + 5 - t->request);
+}
+
 static void step(struct talk *t)
 {
     switch (t->state) {
@@ -166,7 +177,7 @@ static void step(struct talk *t)
         do_connect(t);
         break;
     case STATE_CONNECTED:
-        do_send(t, (size_t)(strstr(t->request, "\r\n") + 5 - t->request));
+        do_send(t, talk_half(t));
         break;
     case STATE_HALF:
         do_send(t, t->request_len);

@@ -4,6 +4,7 @@
 #include "preload/idle.h"
 #include "preload/observed.h"
 #include "preload/private.h"
+#include "preload/real.h"
 #include "preload/recv.h"
 #include "preload/send.h"
 #include "preload/spare.h"
@@ -19,14 +20,11 @@ static void close_new(struct conn *c, int fd)
     c->private_fd = -1;
 }
 
+/* An idle connection that was not used through us may have been used past us: it does not go back. */
 static void close_leased(struct conn *c, int fd)
 {
-    if (hold_len(&c->request)) {
+    if (hold_len(&c->request) && !c->shared)
         send_held(c, fd);
-    } else if (!c->shared && !c->inside) {
-        registrations_drop(&c->registrations, fd);
-        idle_park(c, false);
-    }
 }
 
 static void close_exchange(struct conn *c, int fd)
@@ -121,4 +119,10 @@ void closing_leave_alone(struct conn *c, int fd, enum reason why)
         break;
     }
     errno = saved;
+}
+
+void closing_ask_end(struct conn *c)
+{
+    if (c->state == CONN_EXCHANGE && c->nfds && exchange_request_done(&c->x) && !c->head_owed)
+        real.shutdown(c->fds[0].fd, SHUT_WR);
 }

@@ -156,9 +156,10 @@ int listen(int fd, int backlog)
 
     if (c == &conn_private)
         return (int)hook_result(-EBADF);
-    if (c && process_is_ours() && (c = conn_enter(fd))) {
-        conn_forget(c, REASON_none);
-        conn_leave(c);
-    }
-    return real.listen(fd, backlog);
+    int result = real.listen(fd, backlog);
+    if (likely(!c) || result != 0 || !process_is_ours() || !(c = conn_enter(fd)))
+        return result;
+    conn_forget(c, REASON_none);
+    conn_leave(c);
+    return result;
 }

@@ -90,7 +90,8 @@ void closefrom(int first)
         real.closefrom(first);
 }
 
-/* A second number for a tracked socket.  Before connect nobody can say what it will be used for. */
+/* A second number for a tracked socket.  Before connect nobody can say what it will be used for; as
+ * standard input or output it will be used by stdio, past us, or by another program. */
 static void follow_copy(int fd, int copy, bool cloexec)
 {
     struct conn *c = conn_find(fd) ? conn_enter(fd) : NULL;
@@ -99,6 +100,8 @@ static void follow_copy(int fd, int copy, bool cloexec)
         return;
     if (c->state == CONN_NEW) {
         conn_forget(c, REASON_dup_before_connect);
+    } else if (copy <= STDERR_FILENO && c->state != CONN_EXCHANGE && c->state != CONN_ENDED) {
+        closing_leave_alone(c, fd, REASON_odd_descriptor);
     } else if (!conn_add_fd(c, copy, cloexec)) {
         c->shared = true;
         conn_spoil(c, REASON_duplicated);

@@ -30,16 +30,16 @@ int recvmmsg(int fd, struct mmsghdr *msgs, unsigned n, real_mmsg_flags flags,
     unsigned i = 0;
     int more = (int)flags;
 
-    if (likely(!conn_find(fd)) || timeout)
+    if (likely(!conn_find(fd)))
         return real.recvmmsg(fd, msgs, n, flags, timeout);
-    for (; i < n; i++) {
+    for (; i < n; i++) { /* the timeout is looked at after a message only: recvmmsg(2), BUGS */
         ssize_t got = recvmsg(fd, &msgs[i].msg_hdr, more & ~MSG_WAITFORONE);
         if (got < 0)
             break;
         msgs[i].msg_len = (unsigned)got;
         if (flags & MSG_WAITFORONE)
             more |= MSG_DONTWAIT;
-        if (got == 0) {
+        if (got == 0 || timeout) {
             i++;
             break;
         }

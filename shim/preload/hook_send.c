@@ -112,6 +112,7 @@ static void leave_what_is_passed(const struct msghdr *msg)
             if (!c)
                 continue;
             closing_leave_alone(c, fd, REASON_duplicated);
+            closing_ask_end(c);
             c->shared = true;
             conn_leave(c);
         }

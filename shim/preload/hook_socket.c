@@ -44,6 +44,8 @@ static int tracked_shutdown(struct conn *c, int fd, int how)
         conn_spoil(c, REASON_half_closed);
         return CONN_PLAIN;
     case CONN_ENDED:
+        if (how != SHUT_RD && !sending)
+            return -EINVAL;
         c->write_shut |= sending;
         return 0;
     default:
@@ -63,7 +65,7 @@ int shutdown(int fd, int how)
         return real.shutdown(fd, how);
     int result = tracked_shutdown(c, fd, how);
     conn_leave(c);
-    return result == CONN_PLAIN ? real.shutdown(fd, how) : result;
+    return result == CONN_PLAIN ? real.shutdown(fd, how) : (int)hook_result(result);
 }
 
 static int set_option(struct conn *c, int fd, int level, int name, const void *value, socklen_t len)
@@ -71,8 +73,12 @@ static int set_option(struct conn *c, int fd, int level, int name, const void *v
     enum options_verdict verdict = options_judge(level, name, value, len);
     bool connected = c->state != CONN_NEW;
 
-    if (c->state == CONN_ENDED)
+    if (c->state == CONN_ENDED) {
+        options_note(&c->options, fd, level, name, value, len, false);
         return 0;
+    }
+    if (c->state == CONN_EXCHANGE && level == SOL_SOCKET && name == SO_RCVLOWAT)
+        return 0; /* the connection does not end where the response does: it would wait for more */
     if (verdict == OPTIONS_FOREIGN) {
         closing_leave_alone(c, fd, REASON_socket_option);
         return CONN_PLAIN;
@@ -103,13 +109,15 @@ int setsockopt(int fd, int level, int name, const void *value, socklen_t len)
     return result == CONN_PLAIN ? real.setsockopt(fd, level, name, value, len) : result;
 }
 
-/* On an ended fd TCP_INFO is that of the connection, if it still lies in the pool, as it would be after
+/* On an ended fd an option is what the client set; TCP_INFO is that of the connection, if it still lies in the pool, as it would be after
  * the peer's end: in CLOSE_WAIT (the first byte of struct tcp_info, tcp(7)). */
-static int ended_info(struct conn *c, void *value, socklen_t *len)
+static int ended_info(struct conn *c, int level, int name, void *value, socklen_t *len)
 {
     enum { CLOSE_WAIT = 8 };
 
-    if (c->state != CONN_ENDED || !idle_is_there(&c->idle) ||
+    if (c->state == CONN_ENDED && options_recall(&c->options, level, name, value, len))
+        return 0;
+    if (level != IPPROTO_TCP || name != TCP_INFO || c->state != CONN_ENDED || !idle_is_there(&c->idle) ||
         real.getsockopt(c->idle.fd, IPPROTO_TCP, TCP_INFO, value, len) != 0)
         return CONN_PLAIN;
     if (*len)
@@ -126,8 +134,8 @@ int getsockopt(int fd, int level, int name, void *value, socklen_t *len)
         return real.getsockopt(fd, level, name, value, len);
     if (c == &conn_private)
         return (int)hook_result(-EBADF);
-    if (level == IPPROTO_TCP && name == TCP_INFO && process_is_ours() && (c = conn_enter(fd))) {
-        result = ended_info(c, value, len);
+    if (c->state == CONN_ENDED && process_is_ours() && (c = conn_enter(fd))) {
+        result = ended_info(c, level, name, value, len);
         conn_leave(c);
     }
     return result == CONN_PLAIN ? real.getsockopt(fd, level, name, value, len) : result;

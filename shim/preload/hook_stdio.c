@@ -32,6 +32,14 @@ static ssize_t stream_write(void *cookie, const char *buf, size_t len)
     return written < 0 ? 0 : written; /* fopencookie(3): 0 is an error */
 }
 
+/* As on any socket. */
+static int stream_seek(void *cookie, off64_t *position, int whence)
+{
+    (void)cookie, (void)position, (void)whence;
+    errno = ESPIPE;
+    return -1;
+}
+
 static int stream_close(void *cookie)
 {
     int fd = (int)(intptr_t)cookie;
@@ -47,7 +55,7 @@ static int stream_close(void *cookie)
 static FILE *stream_open(int fd, const char *mode)
 {
     static const cookie_io_functions_t io = {
-        .read = stream_read, .write = stream_write, .close = stream_close
+        .read = stream_read, .write = stream_write, .seek = stream_seek, .close = stream_close
     };
     int slot = 0;
 
@@ -88,6 +96,23 @@ static int stream_fd(FILE *stream)
         if (streams[i].stream == stream)
             return streams[i].fd;
     return -1;
+}
+
+/* A stream that was made of a number before the number was a tracked socket (dup2 onto 0): libc closes
+ * it where we do not see it. */
+int fclose(FILE *stream)
+{
+    int fd = stream_fd(stream) < 0 ? real.fileno(stream) : -1;
+    struct conn *c = fd >= 0 && conn_find(fd) && process_is_ours() ? conn_find(fd) : NULL;
+
+    if (c && c != &conn_private) {
+        fflush(stream);
+        if ((c = conn_enter(fd))) {
+            closing_number(c, fd);
+            conn_leave(c);
+        }
+    }
+    return real.fclose(stream);
 }
 
 int fileno(FILE *stream)

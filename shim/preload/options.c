@@ -108,6 +108,20 @@ bool options_note(struct options *o, int fd, int level, int name, const void *va
     return true;
 }
 
+bool options_recall(const struct options *o, int level, int name, void *value, socklen_t *len)
+{
+    for (int i = 0; i < o->count; i++) {
+        const struct option *which = &o->set[i];
+        if (which->level != level || which->name != name)
+            continue;
+        if (*len > which->len)
+            *len = which->len;
+        memcpy(value, which->value, *len);
+        return true;
+    }
+    return false;
+}
+
 static uint64_t mix(uint64_t h, const void *bytes, size_t len)
 {
     const unsigned char *p = bytes;

@@ -38,6 +38,9 @@ enum options_verdict options_judge(int level, int name, const void *value, sockl
 bool options_note(struct options *o, int fd, int level, int name, const void *value, socklen_t len,
                   bool undo);
 
+/* The value that was set last, as getsockopt gives it; false: none was. */
+bool options_recall(const struct options *o, int level, int name, void *value, socklen_t *len);
+
 /* What the endpoint's `options` has to be: equal sets give equal hashes.  0 for none. */
 uint64_t options_hash(const struct options *o);
 

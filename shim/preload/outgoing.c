@@ -76,7 +76,8 @@ static ssize_t send_head(struct conn *c, int fd, struct iovec *body, int flags)
         if (step.action == EXCHANGE_PASS)
             both[1] = (struct iovec){ body->iov_base, step.take };
     }
-    flags |= MSG_DONTWAIT | (c->reused ? MSG_NOSIGNAL : 0);
+    /* A blocking client's own fast open waits for the handshake where it has no cookie. */
+    flags |= (c->client_fastopen && c->fastopen ? 0 : MSG_DONTWAIT) | (c->reused ? MSG_NOSIGNAL : 0);
     ssize_t sent = outgoing_transmit(c, fd, both, both[1].iov_len ? 2 : 1, flags);
     if (sent < 0)
         return sent;

@@ -9,30 +9,46 @@
 #include <stdatomic.h>
 #include <sys/resource.h>
 
+enum { HIGHEST_ABOVE = 4096 }; /* higher numbers would make the kernel's table of fds large */
+
 static atomic_int count;
 
-static unsigned soft_limit(void)
+static struct rlimit limits(void)
 {
-    struct rlimit limit;
+    struct rlimit limit = { CONN_TABLE_SIZE, CONN_TABLE_SIZE };
 
-    if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur > CONN_TABLE_SIZE)
-        return CONN_TABLE_SIZE;
-    return (unsigned)limit.rlim_cur;
+    getrlimit(RLIMIT_NOFILE, &limit);
+    return limit;
 }
 
 unsigned private_limit(void)
 {
-    return soft_limit() / 8;
+    rlim_t most = limits().rlim_cur;
+
+    return (unsigned)(most > CONN_TABLE_SIZE ? CONN_TABLE_SIZE : most) / 8;
 }
 
 /* The upper eighth of what lies below 1024; upwards from there if the limit is higher. */
-static int lowest(void)
+static int below_limit(int fd, rlim_t soft)
 {
-    unsigned limit = soft_limit();
+    int end = soft > 1024 ? 1024 : (int)soft;
 
-    if (limit > 1024)
-        limit = 1024;
-    return (int)(limit - limit / 8);
+    return real.fcntl(fd, F_DUPFD_CLOEXEC, end - end / 8);
+}
+
+/* Numbers from the soft limit on do not compete with the program's: the kernel gives them out while the
+ * limit is higher for a moment, and they stay valid (getrlimit(2)). */
+static int above_limit(int fd, struct rlimit limit)
+{
+    struct rlimit higher = limit;
+
+    higher.rlim_cur = limit.rlim_cur + limit.rlim_cur / 8 + 1;
+    if (higher.rlim_cur > limit.rlim_max || higher.rlim_cur > HIGHEST_ABOVE ||
+        setrlimit(RLIMIT_NOFILE, &higher) != 0)
+        return -1;
+    int copy = real.fcntl(fd, F_DUPFD_CLOEXEC, (int)limit.rlim_cur);
+    setrlimit(RLIMIT_NOFILE, &limit);
+    return copy;
 }
 
 int private_dup(int fd)
@@ -40,8 +56,12 @@ int private_dup(int fd)
     int saved = errno;
     int copy = -1;
 
-    if ((unsigned)atomic_load(&count) < private_limit())
-        copy = real.fcntl(fd, F_DUPFD_CLOEXEC, lowest());
+    if ((unsigned)atomic_load(&count) < private_limit()) {
+        struct rlimit limit = limits();
+        copy = above_limit(fd, limit);
+        if (copy < 0)
+            copy = below_limit(fd, limit.rlim_cur);
+    }
     if (copy >= CONN_TABLE_SIZE) {
         real.close(copy);
         copy = -1;

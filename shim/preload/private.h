@@ -1,6 +1,6 @@
-/* private: fds of our own inside somebody else's program.  They are close-on-exec, lie high but below
- * 1024 where that is possible (a number of a million would make the kernel grow the process's table by
- * megabytes), are at most an eighth of RLIMIT_NOFILE, and answer EBADF to the program. */
+/* private: fds of our own inside somebody else's program.  They are close-on-exec, lie above the soft
+ * RLIMIT_NOFILE where the hard one and the kernel's table allow it, else high but around 1024, are at most
+ * an eighth of the limit, and answer EBADF to the program. */
 #ifndef HOLDFAST_PRELOAD_PRIVATE_H
 #define HOLDFAST_PRELOAD_PRIVATE_H
 

@@ -4,6 +4,7 @@
 #include "base/block.h"
 #include "base/log.h"
 #include "base/stats.h"
+#include "preload/closing.h"
 #include "preload/conn.h"
 #include "preload/handover.h"
 #include "preload/idle.h"
@@ -11,9 +12,9 @@
 #include "preload/real.h"
 #include "preload/spare.h"
 
+#include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <pthread.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <sys/auxv.h>
@@ -61,9 +62,23 @@ static ssize_t write_real(int fd, const void *bytes, size_t len)
     return private_is(fd) ? real.write(fd, bytes, len) : -1;
 }
 
+/* Half a head that is held would be sent by both sides, or by neither: it goes out now, as it is. */
+static void settle(struct conn *c)
+{
+    if ((c->state != CONN_FRESH && c->state != CONN_LEASED) || !hold_len(&c->request) || !c->nfds)
+        return;
+    int fd = c->fds[0].fd;
+    struct conn *entered = conn_enter(fd);
+    if (!entered)
+        return;
+    closing_leave_alone(entered, fd, REASON_crossed_fork);
+    conn_leave(entered);
+}
+
 /* Before a fork: others hold these locks for moments only, so that the child finds everything in order. */
 static void before_fork(void)
 {
+    conn_each(settle);
     conn_before_fork();
     pool_before_fork();
 }
@@ -88,6 +103,21 @@ void process_mend(void)
     idle_forked = true;
 }
 
+/* pthread_atfork(3) under the name that each libc has it by, so that one library loads under both. */
+static void watch_forks(void)
+{
+    extern void *__dso_handle __attribute__((visibility("hidden")));
+    int (*gnu)(void (*)(void), void (*)(void), void (*)(void), void *);
+    int (*plain)(void (*)(void), void (*)(void), void (*)(void));
+
+    *(void **)&gnu = dlsym(RTLD_DEFAULT, "__register_atfork");
+    *(void **)&plain = dlsym(RTLD_DEFAULT, "pthread_atfork");
+    if (gnu)
+        gnu(before_fork, after_fork_parent, process_mend, &__dso_handle);
+    else if (plain)
+        plain(before_fork, after_fork_parent, process_mend);
+}
+
 __attribute__((constructor, used)) static void start(void)
 {
     int saved = errno;
@@ -106,7 +136,7 @@ __attribute__((constructor, used)) static void start(void)
         stats_fd = open_private(process_config.stats_path);
         conn_init();
         if (idle_start() == 0) {
-            pthread_atfork(before_fork, after_fork_parent, process_mend);
+            watch_forks();
             process_active = true;
             if (!secure)
                 handover_unpack();
@@ -129,6 +159,7 @@ void process_spawned(void)
     if (!process_active || !process_is_ours())
         return;
     idle_forked = true;
+    conn_each(settle);
     conn_each(inherited);
 }
 

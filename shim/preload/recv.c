@@ -6,11 +6,11 @@
 #include "preload/incoming.h"
 #include "preload/lookahead.h"
 #include "preload/observed.h"
-#include "preload/send.h"
-#include "preload/swap.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <poll.h>
+#include <string.h>
 
 enum {
     DRAIN_MAX = 65536,
@@ -75,15 +75,16 @@ static ssize_t recv_exchange(struct conn *c, struct incoming *call, char *buf, s
     return (ssize_t)got;
 }
 
-/* A client that receives before it has sent: libc's answer.  But an idle connection that died under it
- * must not show; and who waits here while another thread sends the request must not take the
- * response away: he waits without taking. */
+/* A client that receives before it has sent through us: libc's answer.  One who waits here while another
+ * thread sends the request must not take the response away: he waits without taking.  What arrives on
+ * an idle connection although nothing was sent answers something that left unseen, or it is dead: libc
+ * alone has it from then on. */
 static ssize_t recv_before_request(struct conn *c, int fd, int flags)
 {
     bool wait = !c->nonblocking && !(flags & MSG_DONTWAIT);
     unsigned generation = c->generation;
 
-    if (c->state != CONN_LEASED && c->state != CONN_FRESH)
+    if ((c->state != CONN_LEASED && c->state != CONN_FRESH) || flags & (MSG_OOB | MSG_ERRQUEUE))
         return CONN_PLAIN;
     if (c->state == CONN_FRESH && !wait)
         return CONN_PLAIN;
@@ -91,15 +92,11 @@ static ssize_t recv_before_request(struct conn *c, int fd, int flags)
     int error = n < 0 ? errno : 0;
     if (c->generation != generation || c->state == CONN_EXCHANGE || c->state == CONN_OBSERVED)
         return -ESTALE;
-    if (c->state != CONN_LEASED || c->shared)
-        return error ? -error : CONN_PLAIN;
-    if (error == EAGAIN || error == EINTR)
+    if (error)
         return -error;
-    conn_note(c, n > 0 ? REASON_poisoned : REASON_stale);
-    int result = swap_rehome(c, false);
-    if (result == 0)
-        result = send_held(c, fd);
-    return result < 0 ? result : -ESTALE;
+    if (c->state == CONN_LEASED && c->nfds)
+        conn_forget(c, REASON_odd_descriptor);
+    return CONN_PLAIN;
 }
 
 static ssize_t recv_piece(struct conn *c, int fd, struct iovec piece, int flags)
@@ -130,12 +127,42 @@ static ssize_t recv_piece(struct conn *c, int fd, struct iovec piece, int flags)
     return (ssize_t)got;
 }
 
+/* A peek at several pieces is one peek. */
+static ssize_t peek_pieces(struct conn *c, int fd, const struct iovec *iov, int n, int flags)
+{
+    struct iovec whole = { .iov_len = 0 };
+
+    for (int i = 0; i < n; i++)
+        whole.iov_len += iov[i].iov_len;
+    if (whole.iov_len > BLOCK_MAX)
+        whole.iov_len = BLOCK_MAX;
+    whole.iov_base = block_get(whole.iov_len, NULL);
+    if (!whole.iov_base)
+        return -ENOMEM;
+    ssize_t got = recv_pieces(c, fd, &whole, 1, flags);
+    size_t left = got > 0 ? (size_t)got : 0;
+    const char *from = whole.iov_base;
+    for (int i = 0; left; i++) {
+        size_t part = iov[i].iov_len < left ? iov[i].iov_len : left;
+        if (part)
+            memcpy(iov[i].iov_base, from, part);
+        from += part;
+        left -= part;
+    }
+    block_put(whole.iov_base, whole.iov_len);
+    return got;
+}
+
 ssize_t recv_pieces(struct conn *c, int fd, const struct iovec *iov, int n, int flags)
 {
     ssize_t got = 0;
 
     while (n && iov->iov_len == 0)
         iov++, n--;
+    if ((n == 0 && c->state != CONN_ENDED) || n > IOV_MAX)
+        return CONN_PLAIN;
+    if (n > 1 && flags & MSG_PEEK)
+        return peek_pieces(c, fd, iov, n, flags);
     while (n && c->state != CONN_EXCHANGE && c->state != CONN_ENDED) {
         got = c->state == CONN_OBSERVED ? observed_recv(c, fd, iov, n, flags)
                                         : recv_before_request(c, fd, flags);

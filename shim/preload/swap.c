@@ -86,9 +86,11 @@ int swap_lease(struct conn *c)
 /* Gives the idle connection under a LEASED conn back. */
 static void give_back(struct conn *c, bool healthy)
 {
-    if (healthy && !c->shared) {
+    if (healthy && !c->shared && !c->inside) {
         idle_park(c, false);
     } else {
+        if (c->inside) /* wakes those who wait on it; they look again */
+            real.shutdown(c->private_fd, SHUT_RDWR);
         private_close(c->private_fd);
         c->private_fd = -1;
     }
