@@ -173,7 +173,7 @@ int talk_seed(void);
     OP(raw_getsockopt, "cme", "wk", true)              \
     OP(raw_msg, "csme", "wk", false)                   \
     OP(hidden_read, "sm", "k", false)                  \
-    OP(hidden_write, "ch", "cwk", false)               \
+    OP(hidden_write, "c", "cwk", false)                \
     OP(hidden_close, "ncsme", "wk", false)             \
     OP(hidden_all, "-", "wk", false)                   \
     OP(uring, "-", "c", false)                         \
@@ -224,6 +224,7 @@ int talk_seed(void);
     OP(spawn_actions, "sm", "wk", false)               \
     OP(system, "nchsme", "wk", false)                  \
     OP(system_reads, "sme", "wk", false)               \
+    OP(system_stdio, "sm", "wk", false)                \
     OP(popen, "nchsme", "wk", false)                   \
     OP(popen_reads, "sm", "wk", false)                 \
     OP(exec_reads, "sme", "wkn", false)                \
@@ -231,6 +232,7 @@ int talk_seed(void);
     OP(exec_here, "sme", "wk", false)                  \
     OP(exec_here_cat, "sme", "w", false)               \
     OP(exec_shell, "sm", "wk", false)                  \
+    OP(exec_stdio, "sm", "wk", false)                  \
     OP(exec_clean, "sme", "wk", false)                 \
     OP(exec_static, "sme", "wk", false)                \
     OP(exec_cloexec, "me", "w", false)                 \

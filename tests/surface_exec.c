@@ -74,14 +74,13 @@ int main_lists(char **arguments)
     return n;
 }
 
-static const char *shell_command(const struct talk *t)
+/* cat reads by read(2); sed and cksum by stdio, on a stream that is older than all that we can do. */
+static const char *shell_command(const struct talk *t, bool stdio)
 {
     static char command[200];
 
-    if (t->state == STATE_SENT)
-        snprintf(command, sizeof command, "sed '1,/^\r*$/d' <&%d | cksum", t->fd);
-    else
-        snprintf(command, sizeof command, "cksum <&%d", t->fd);
+    snprintf(command, sizeof command, "%s<&%d %s%s", stdio ? "" : "cat ", t->fd, stdio ? "" : "| ",
+             t->state == STATE_SENT ? "sed '1,/^\r*$/d' | cksum" : "cksum");
     return command;
 }
 
@@ -94,9 +93,11 @@ static void start(struct talk *t, const char *how, bool keep)
         if (strcmp(how, "clean") == 0)
             execve(run.self, arguments, (char *[]){NULL});
         else if (strcmp(how, "shell") == 0)
-            execl("/bin/sh", "sh", "-c", shell_command(t), (char *)NULL);
+            execl("/bin/sh", "sh", "-c", shell_command(t, false), (char *)NULL);
+        else if (strcmp(how, "stdio") == 0)
+            execl("/bin/sh", "sh", "-c", shell_command(t, true), (char *)NULL);
         else if (strcmp(how, "static") == 0)
-            execl("/bin/busybox", "busybox", "sh", "-c", shell_command(t), (char *)NULL);
+            execl(run.arguments[0], "static", number, t->state == STATE_SENT ? "1" : "0", (char *)NULL);
         else
             execv(run.self, arguments);
         said("exec", -1);
@@ -126,9 +127,10 @@ void op_exec_clean(struct talk *t)
         start(t, "clean", false);
 }
 
+/* Its path is the first of the arguments. */
 void op_exec_static(struct talk *t)
 {
-    if (!run.keep)
+    if (!run.keep && run.arguments[0])
         start(t, "static", false);
 }
 
@@ -136,6 +138,12 @@ void op_exec_shell(struct talk *t)
 {
     if (!run.keep)
         start(t, "shell", false);
+}
+
+void op_exec_stdio(struct talk *t)
+{
+    if (!run.keep)
+        start(t, "stdio", false);
 }
 
 /* The process itself becomes another program. */
@@ -151,8 +159,6 @@ void op_exec_here_cat(struct talk *t)
     run.no_after = true;
     dup2(t->fd, 0);
     close(t->fd);
-    if (t->state == STATE_SENT)
-        execlp("sed", "sed", "1,/^\r*$/d", (char *)NULL);
     execlp("cat", "cat", (char *)NULL);
     said("exec", -1);
 }
@@ -272,7 +278,7 @@ void op_spawn_reads(struct talk *t)
 void op_spawn_actions(struct talk *t)
 {
     posix_spawn_file_actions_t actions;
-    char command[] = "sed '1,/^\r*$/d' | cksum", plain[] = "cksum";
+    char command[] = "cat | sed '1,/^\r*$/d' | cksum", plain[] = "cat | cksum";
 
     if (run.keep)
         return;
@@ -293,7 +299,14 @@ void op_system(struct talk *t)
 void op_system_reads(struct talk *t)
 {
     if (!run.keep)
-        said("system", system(shell_command(t)));
+        said("system", system(shell_command(t, false)));
+    said("close", close(t->fd));
+}
+
+void op_system_stdio(struct talk *t)
+{
+    if (!run.keep)
+        said("system", system(shell_command(t, true)));
     said("close", close(t->fd));
 }
 
@@ -316,6 +329,6 @@ void op_popen(struct talk *t)
 void op_popen_reads(struct talk *t)
 {
     if (!run.keep)
-        piped(shell_command(t));
+        piped(shell_command(t, false));
     said("close", close(t->fd));
 }

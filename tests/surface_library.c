@@ -1,5 +1,6 @@
 /* Requests of a library's own: part of the program, and, built with SURFACE_LIBRARY, a shared library to be
- * preloaded or opened.  SURFACE_AT says when it makes them by itself: constructor, destructor, exit. */
+ * preloaded or opened.  SURFACE_AT says when it makes them by itself: constructor, destructor, exit.
+ * Built with SURFACE_STATIC: a static program that reads what is left on the descriptor it is told. */
 #define _GNU_SOURCE
 #include <arpa/inet.h>
 #include <netinet/in.h>
@@ -26,18 +27,13 @@ int library_open(int port)
     return fd;
 }
 
-/* The body's length and hash, or -1. */
-static long one(int port, int seed, uint64_t *hash)
+/* The length of the body and its hash, or -1. */
+static long read_body(int fd, size_t head, uint64_t *hash)
 {
-    char request[200], buf[8192];
-    size_t head = 0;
+    char buf[8192];
     long body = 0;
     ssize_t n;
-    int fd = library_open(port);
 
-    snprintf(request, sizeof request, "GET /bytes/3000?seed=%d HTTP/1.0\r\nHost: 127.0.0.1:%d\r\n\r\n", seed, port);
-    if (fd < 0 || write(fd, request, strlen(request)) != (ssize_t)strlen(request))
-        return -1;
     *hash = 0xcbf29ce484222325u;
     while ((n = read(fd, buf, sizeof buf)) > 0)
         for (ssize_t i = 0; i < n; i++) {
@@ -48,7 +44,19 @@ static long one(int port, int seed, uint64_t *hash)
             *hash = (*hash ^ (unsigned char)buf[i]) * 0x100000001b3u;
             body++;
         }
-    return close(fd) == 0 && n == 0 ? body : -1;
+    return n == 0 ? body : -1;
+}
+
+static long one(int port, int seed, uint64_t *hash)
+{
+    char request[200];
+    int fd = library_open(port);
+
+    snprintf(request, sizeof request, "GET /bytes/3000?seed=%d HTTP/1.0\r\nHost: 127.0.0.1:%d\r\n\r\n", seed, port);
+    if (fd < 0 || write(fd, request, strlen(request)) != (ssize_t)strlen(request))
+        return -1;
+    long body = read_body(fd, 0, hash);
+    return close(fd) == 0 ? body : -1;
 }
 
 void library_requests(int port, int seed, int n)
@@ -62,6 +70,18 @@ void library_requests(int port, int seed, int n)
             _exit(97);
     }
 }
+
+#ifdef SURFACE_STATIC
+/* FD, and whether the head is still to come. */
+int main(int argc, char **argv)
+{
+    uint64_t hash;
+    long body = argc > 2 ? read_body(atoi(argv[1]), atoi(argv[2]) ? 0 : 4, &hash) : -1;
+
+    printf("static: %ld %016llx\n", body, (unsigned long long)hash);
+    return body < 0;
+}
+#endif
 
 #ifdef SURFACE_LIBRARY
 static int wanted(const char *when)

@@ -153,7 +153,8 @@ void op_oob(struct talk *t)
 
 void op_recv_odd(struct talk *t)
 {
-    said("none", recv(t->fd, buf, 0, MSG_DONTWAIT));
+    if (t->state == STATE_CONNECTED || t->state == STATE_ENDED)
+        said("none", recv(t->fd, buf, 0, MSG_DONTWAIT));
     if (t->state > STATE_CONNECTED)
         said("read none", read(t->fd, buf, 0));
     said("no vector", readv(t->fd, NULL, 0));

@@ -27,7 +27,9 @@ static void *receives(void *argument)
     struct talk *t = argument;
     char buf[100];
 
-    return (void *)(intptr_t)recv(t->fd, buf, sizeof buf, 0);
+    ssize_t n = recv(t->fd, buf, sizeof buf, 0);
+
+    return (void *)(intptr_t)(n < 0 ? -errno : n);
 }
 
 static void *polls(void *argument)
@@ -261,7 +263,7 @@ void op_blocked_close(struct talk *t)
     shutdown(next.fd, SHUT_WR);
     said("close", close(next.fd));
     pthread_join(thread, &result);
-    said("recv", (long)(intptr_t)result);
+    say("recv: %ld", (long)(intptr_t)result);
 }
 
 void op_blocked_shutdown(struct talk *t)
@@ -276,7 +278,7 @@ void op_blocked_shutdown(struct talk *t)
     sleep_ms(20);
     said("shutdown", shutdown(next.fd, SHUT_RDWR));
     pthread_join(thread, &result);
-    said("recv", (long)(intptr_t)result);
+    say("recv: %ld", (long)(intptr_t)result);
     said("close", close(next.fd));
 }
 

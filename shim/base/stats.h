@@ -28,6 +28,8 @@ struct stats {
 extern struct stats stats;
 
 #define stats_count(name) atomic_fetch_add_explicit(&stats.name, 1, memory_order_relaxed)
+/* What was counted turned out not to be so. */
+#define stats_uncount(name) atomic_fetch_sub_explicit(&stats.name, 1, memory_order_relaxed)
 void stats_reason(enum reason reason);
 
 /* After fork, in the child: what the parent counted is the parent's. */

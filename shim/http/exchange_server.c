@@ -138,10 +138,13 @@ static struct exchange_reply final_head(struct exchange *x, char *bytes, size_t 
     return reply;
 }
 
-static struct exchange_reply raw_head(struct exchange *x, const struct response *r, size_t len)
+/* Not HTTP/1.x: the server was asked to persist, and may wait.  But `ICY 200 OK` is a stream of a server
+ * that might take a half-close for the end of its listener. */
+static struct exchange_reply raw_head(struct exchange *x, const char *bytes, const struct response *r,
+                                      size_t len)
 {
     if (r->status.foreign)
-        go_raw(x, REASON_bad_response, false);
+        go_raw(x, REASON_bad_response, *bytes != 'I');
     else
         go_raw(x, REASON_ambiguous_response, true);
     return (struct exchange_reply){ EXCHANGE_DATA, len, len };
@@ -170,7 +173,7 @@ static struct exchange_reply follow_head(struct exchange *x, char *bytes, size_t
         if (result == HEAD_MORE)
             return (struct exchange_reply){ EXCHANGE_MORE, in, out };
         if (result == HEAD_BAD || (exchange_server_interim(&r) && !skip_interim(x, &r))) {
-            reply = raw_head(x, &r, len - in);
+            reply = raw_head(x, bytes + in, &r, len - in);
             break;
         }
         if (!exchange_server_interim(&r)) {

@@ -23,6 +23,7 @@ static void close_new(struct conn *c, int fd)
 /* An idle connection that was not used through us may have been used past us: it does not go back. */
 static void close_leased(struct conn *c, int fd)
 {
+    conn_note(c, REASON_unused);
     if (hold_len(&c->request) && !c->shared)
         send_held(c, fd);
 }

@@ -1,15 +1,16 @@
 #define _GNU_SOURCE
 #include "preload/handover.h"
 
-#include "base/block.h"
 #include "base/version.h"
 #include "preload/conn.h"
+#include "preload/idle.h"
 #include "preload/private.h"
 #include "preload/process.h"
 #include "preload/real.h"
 
 #include <errno.h>
 #include <fcntl.h>
+#include <link.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -20,11 +21,12 @@
 #define VARIABLE "HOLDFAST_HANDOVER"
 #define MEMFD_NAME "holdfast-" HOLDFAST_VERSION
 
+enum { FDS_SEEN = 256 }; /* higher numbers are not looked at for inherited sockets */
+
 /* One conn; the held bytes of both directions follow. */
 struct parcel {
     uint32_t size; /* of this struct: another build is not read */
-    int nfds;
-    int fds[CONN_FDS];
+    uint64_t cookie;
     bool nonblocking, reused, tail, tail_ends, head_owed, write_shut, response_raw, replayed;
     int pending_error;
     struct exchange x;
@@ -35,25 +37,27 @@ struct parcel {
     size_t request_start, request_len, response_len;
 };
 
-static int parcels = -1; /* the memfd, while packing */
+/* While packing: on the stack of this thread, since a vfork child runs in the memory of its parent. */
+struct packing {
+    bool any;        /* every exchange, whether an fd of it is inherited or not */
+    bool hopeless;   /* nobody will unpack */
+    uint64_t cookies[FDS_SEEN]; /* of the sockets that are inherited, by number; 0: none */
+};
+static __thread struct packing *packing;
+static __thread int memfd;
 
 static bool put(const void *bytes, size_t len)
 {
-    return len == 0 || real.write(parcels, bytes, len) == (ssize_t)len;
+    return len == 0 || real.write(memfd, bytes, len) == (ssize_t)len;
 }
 
-static void pack(struct conn *c)
+static void write_parcel(const struct conn *c)
 {
-    struct parcel p = { .size = sizeof p };
+    struct parcel p = { .size = sizeof p, .cookie = c->idle.cookie };
 
-    for (int i = 0; i < c->nfds; i++)
-        if (!c->fds[i].cloexec)
-            p.fds[p.nfds++] = c->fds[i].fd;
-    if (c->state != CONN_EXCHANGE || p.nfds == 0)
-        return;
-    if (parcels < 0)
-        parcels = memfd_create(MEMFD_NAME, 0);
-    if (parcels < 0)
+    if (memfd < 0)
+        memfd = memfd_create(MEMFD_NAME, 0);
+    if (memfd < 0)
         return;
     p.nonblocking = c->nonblocking;
     p.reused = c->reused;
@@ -77,42 +81,131 @@ static void pack(struct conn *c)
     put(p.response_len ? c->response.data + c->response.start : NULL, p.response_len);
 }
 
-char *const *handover_pack(char *const *env)
+static int inherited_number(const struct conn *c)
 {
-    static char text[32];
-    size_t n = 0;
-
-    if (!process_active || !process_is_ours())
-        return env;
-    parcels = -1;
-    conn_each(pack);
-    if (parcels < 0)
-        return env;
-    while (env && env[n])
-        n++;
-    char **copy = block_get((n + 2) * sizeof *copy, NULL);
-    if (!copy) {
-        real.close(parcels);
-        return env;
-    }
-    if (n)
-        memcpy(copy, env, n * sizeof *copy);
-    snprintf(text, sizeof text, VARIABLE "=%d", parcels);
-    copy[n] = text;
-    copy[n + 1] = NULL;
-    return copy;
+    for (int fd = 0; fd < FDS_SEEN; fd++)
+        if (packing->cookies[fd] && packing->cookies[fd] == c->idle.cookie)
+            return fd;
+    return -1;
 }
 
-void handover_cancel(char *const *packed, char *const *env)
+static void pack(struct conn *c)
+{
+    int fd = inherited_number(c);
+
+    if (c->state == CONN_ENDED || c->state == CONN_NEW || (fd < 0 && !packing->any))
+        return;
+    if (fd >= 0)
+        idle_crossed_fork(c);
+    if (c->state != CONN_EXCHANGE)
+        return;
+    if (!packing->hopeless)
+        write_parcel(c);
+    else if (fd >= 0 && exchange_request_done(&c->x) && !c->head_owed)
+        real.shutdown(fd, SHUT_WR);
+}
+
+static uint64_t cookie_of(int fd)
+{
+    uint64_t cookie = 0;
+    socklen_t len = sizeof cookie;
+
+    return real.getsockopt(fd, SOL_SOCKET, SO_COOKIE, &cookie, &len) == 0 ? cookie : 0;
+}
+
+static void look_at_fds(void)
+{
+    for (int fd = 0; fd < FDS_SEEN; fd++) {
+        int flags = private_is(fd) ? -1 : real.fcntl(fd, F_GETFD);
+        packing->cookies[fd] = flags >= 0 && !(flags & FD_CLOEXEC) ? cookie_of(fd) : 0;
+    }
+}
+
+static __thread bool in_use;
+
+static void find_use(struct conn *c)
+{
+    in_use |= c->state != CONN_NEW && c->state != CONN_ENDED && c->nfds;
+}
+
+/* An ELF file without an interpreter loads no library.  What cannot be read is taken for a dynamic one. */
+static bool is_static(const char *path)
+{
+    union {
+        char bytes[4096];
+        ElfW(Ehdr) head;
+    } file;
+    int fd = path ? open(path, O_RDONLY | O_CLOEXEC) : -1;
+    ssize_t len = fd >= 0 ? real.read(fd, file.bytes, sizeof file.bytes) : -1;
+
+    if (fd >= 0)
+        real.close(fd);
+    if (len < (ssize_t)sizeof file.head || memcmp(file.head.e_ident, ELFMAG, SELFMAG) != 0)
+        return false;
+    for (unsigned i = 0; i < file.head.e_phnum; i++) {
+        ElfW(Phdr) part;
+        size_t at = file.head.e_phoff + i * sizeof part;
+        if (at + sizeof part > (size_t)len)
+            return false;
+        memcpy(&part, file.bytes + at, sizeof part);
+        if (part.p_type == PT_INTERP)
+            return false;
+    }
+    return true;
+}
+
+static bool preloads(char *const *env)
+{
+    for (; env && *env; env++)
+        if (strncmp(*env, "LD_PRELOAD=", 11) == 0 && strstr(*env, "libholdfast"))
+            return true;
+    return false;
+}
+
+size_t handover_entries(char *const *env)
 {
     size_t n = 0;
 
-    if (packed == env)
-        return;
-    while (packed[n])
+    while (env && env[n])
         n++;
-    block_put((void *)(uintptr_t)packed, (n + 1) * sizeof *packed);
-    real.close(parcels);
+    return n + 2;
+}
+
+char *const *handover_pack(const char *path, char *const *env, char **room, bool rearranged)
+{
+    static __thread char text[32];
+    size_t n = handover_entries(env) - 2;
+    struct packing here = { .any = rearranged };
+    int saved = errno;
+
+    memfd = -1;
+    in_use = false;
+    if (process_active)
+        conn_each(find_use);
+    if (!in_use)
+        return env;
+    if (process_is_ours())
+        conn_each(idle_identify);
+    packing = &here;
+    packing->hopeless = !preloads(env) || is_static(path);
+    look_at_fds();
+    conn_each(pack);
+    packing = NULL;
+    errno = saved;
+    if (memfd < 0)
+        return env;
+    if (n)
+        memcpy(room, env, n * sizeof *room);
+    snprintf(text, sizeof text, VARIABLE "=%d", memfd);
+    room[n] = text;
+    room[n + 1] = NULL;
+    return room;
+}
+
+void handover_done(char *const *packed, char *const *env)
+{
+    if (packed != env)
+        real.close(memfd);
 }
 
 static bool take(int fd, void *bytes, size_t len)
@@ -130,17 +223,27 @@ static bool take_hold(int fd, struct hold *hold, size_t len)
     return true;
 }
 
-/* The socket is used by other processes, too: it will end by a shutdown and never be pooled. */
-static bool adopt(int fd, const struct parcel *p)
+/* The numbers that lead to the parcel's socket here. */
+static struct conn *find_socket(const struct parcel *p)
 {
-    struct conn *c = conn_create(p->fds[0], false);
+    struct conn *c = NULL;
 
-    if (!c)
-        return false;
+    for (int fd = 0; fd < FDS_SEEN; fd++) {
+        if (cookie_of(fd) != p->cookie)
+            continue;
+        if (!c && !(c = conn_create(fd, false)))
+            return NULL;
+        if (c->fds[0].fd != fd)
+            conn_add_fd(c, fd, false);
+    }
+    return c;
+}
+
+/* The socket is used by other processes, too: it will end by a shutdown and never be pooled. */
+static void adopt(struct conn *c, const struct parcel *p)
+{
     conn_set_state(c, CONN_FRESH);
     conn_set_state(c, CONN_EXCHANGE);
-    for (int i = 1; i < p->nfds && i < CONN_FDS; i++)
-        conn_add_fd(c, p->fds[i], false);
     c->nonblocking = p->nonblocking;
     c->reused = p->reused;
     c->tail = p->tail;
@@ -157,9 +260,27 @@ static bool adopt(int fd, const struct parcel *p)
     c->idle = p->idle;
     c->shared = true;
     conn_spoil(c, REASON_crossed_fork);
-    if (!take_hold(fd, &c->request, p->request_len) || !take_hold(fd, &c->response, p->response_len))
+}
+
+/* The next parcel; false: no more, or not to be read. */
+static bool unpack(int fd)
+{
+    struct parcel p;
+    struct hold request = { 0 }, response = { 0 };
+
+    if (!take(fd, &p, sizeof p) || p.size != sizeof p || !take_hold(fd, &request, p.request_len) ||
+        !take_hold(fd, &response, p.response_len))
         return false;
-    c->request.start = p->request_start;
+    struct conn *c = p.cookie ? find_socket(&p) : NULL;
+    if (!c) {
+        hold_clear(&request);
+        hold_clear(&response);
+        return true;
+    }
+    adopt(c, &p);
+    c->request = request;
+    c->request.start = p.request_start;
+    c->response = response;
     return true;
 }
 
@@ -179,7 +300,6 @@ static bool is_ours(int fd)
 void handover_unpack(void)
 {
     const char *value = getenv(VARIABLE);
-    struct parcel p;
 
     if (!value)
         return;
@@ -188,7 +308,7 @@ void handover_unpack(void)
     if (fd <= 2 || !is_ours(fd))
         return;
     lseek(fd, 0, SEEK_SET);
-    while (take(fd, &p, sizeof p) && p.size == sizeof p && p.nfds > 0 && adopt(fd, &p))
+    while (unpack(fd))
         ;
     real.close(fd);
 }

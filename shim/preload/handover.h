@@ -4,12 +4,21 @@
 #ifndef HOLDFAST_PRELOAD_HANDOVER_H
 #define HOLDFAST_PRELOAD_HANDOVER_H
 
-/* The environment for the new program: `env` itself, or a copy with our variable, if an exchange on an
- * fd that survives exec is under way. */
-char *const *handover_pack(char *const *env);
+#include <stdbool.h>
+#include <stddef.h>
 
-/* exec failed: undoes it. */
-void handover_cancel(char *const *packed, char *const *env);
+/* How many entries the environment for the new program may need, the final NULL included. */
+size_t handover_entries(char *const *env);
+
+/* The environment for the new program: `env` itself, or `room`, filled with it and our variable, if an
+ * exchange on an fd that it inherits is under way.  If the program cannot take it over (statically
+ * linked, or its environment does not preload us), the server is asked to close after its response
+ * instead.  `path`: the program, NULL if it is not known.  `rearranged`: file actions may hand down fds
+ * that are close-on-exec here.  Also in a vfork child, whose fds are looked at. */
+char *const *handover_pack(const char *path, char *const *env, char **room, bool rearranged);
+
+/* exec failed, or the program was spawned: the parcels are closed here. */
+void handover_done(char *const *packed, char *const *env);
 
 /* In the constructor: takes over what our variable names, and removes it. */
 void handover_unpack(void);

@@ -9,23 +9,27 @@
 #include <limits.h>
 #include <stdarg.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 extern char **environ;
+
+#pragma GCC diagnostic ignored "-Wvla" /* on the stack: a vfork child must not leave memory behind */
 
 /* After a real exec has come back. */
 static int failed(char *const *packed, char *const *env)
 {
     int saved = errno;
 
-    handover_cancel(packed, env);
+    handover_done(packed, env);
     errno = saved;
     return -1;
 }
 
 int execve(const char *path, char *const argv[], char *const env[])
 {
-    char *const *packed = handover_pack(env);
+    char *room[handover_entries(env)];
+    char *const *packed = handover_pack(path, env, room, false);
 
     real.execve(path, argv, packed);
     return failed(packed, env);
@@ -38,7 +42,8 @@ int execv(const char *path, char *const argv[])
 
 int execvpe(const char *file, char *const argv[], char *const env[])
 {
-    char *const *packed = handover_pack(env);
+    char *room[handover_entries(env)];
+    char *const *packed = handover_pack(strchr(file, '/') ? file : NULL, env, room, false);
 
     real.execvpe(file, argv, packed);
     return failed(packed, env);
@@ -51,7 +56,8 @@ int execvp(const char *file, char *const argv[])
 
 int fexecve(int fd, char *const argv[], char *const env[])
 {
-    char *const *packed = handover_pack(env);
+    char *room[handover_entries(env)];
+    char *const *packed = handover_pack(NULL, env, room, false);
 
     real.fexecve(fd, argv, packed);
     return failed(packed, env);
@@ -63,12 +69,13 @@ static int spawn(int (*libc)(pid_t *, const char *, const posix_spawn_file_actio
                  pid_t *pid, const char *path, const posix_spawn_file_actions_t *actions,
                  const posix_spawnattr_t *attributes, char *const argv[], char *const env[])
 {
-    char *const *packed = handover_pack(env);
+    char *room[handover_entries(env)];
+    char *const *packed = handover_pack(strchr(path, '/') ? path : NULL, env, room, actions != NULL);
     int result = libc(pid, path, actions, attributes, argv, packed);
 
-    handover_cancel(packed, env);
+    handover_done(packed, env);
     if (result == 0)
-        process_spawned();
+        process_spawned(actions != NULL);
     return result;
 }
 
@@ -84,16 +91,33 @@ int posix_spawnp(pid_t *pid, const char *file, const posix_spawn_file_actions_t 
     return spawn(real.posix_spawnp, pid, file, actions, attributes, argv, env);
 }
 
+/* These hand down `environ`. */
 int system(const char *command)
 {
-    process_spawned();
-    return real.system(command);
+    char **env = environ;
+    char *room[handover_entries(env)];
+    char *const *packed = handover_pack(NULL, env, room, false);
+
+    process_spawned(false);
+    environ = (char **)(uintptr_t)packed;
+    int result = real.system(command);
+    environ = environ == packed ? env : environ;
+    handover_done(packed, env);
+    return result;
 }
 
 FILE *popen(const char *command, const char *mode)
 {
-    process_spawned();
-    return real.popen(command, mode);
+    char **env = environ;
+    char *room[handover_entries(env)];
+    char *const *packed = handover_pack(NULL, env, room, false);
+
+    process_spawned(false);
+    environ = (char **)(uintptr_t)packed;
+    FILE *stream = real.popen(command, mode);
+    environ = environ == packed ? env : environ;
+    handover_done(packed, env);
+    return stream;
 }
 
 /* The arguments of the variadic ones as an array; `env` behind them where the call has one. */
@@ -113,8 +137,6 @@ FILE *popen(const char *command, const char *mode)
     va_end(ap);                                             \
     return result
 
-#pragma GCC diagnostic push
-#pragma GCC diagnostic ignored "-Wvla"
 int execl(const char *path, const char *arg, ...)
 {
     WITH_ARGUMENTS(arg, argv, execve(path, argv, environ));
@@ -129,4 +151,3 @@ int execle(const char *path, const char *arg, ...)
 {
     WITH_ARGUMENTS(arg, argv, execve(path, argv, va_arg(ap, char **)));
 }
-#pragma GCC diagnostic pop

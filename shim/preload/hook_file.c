@@ -78,24 +78,6 @@ static ssize_t send_page(int out, int in, int64_t *offset, size_t count)
     return sent;
 }
 
-ssize_t sendfile(int out, int in, off_t *offset, size_t count)
-{
-    if (likely(!conn_find(out)) || !must_follow(out))
-        return real.sendfile(out, in, offset, count);
-    int64_t position = offset ? *offset : 0;
-    ssize_t sent = send_page(out, in, offset ? &position : NULL, count);
-    if (offset)
-        *offset = (off_t)position;
-    return sent;
-}
-
-ssize_t sendfile64(int out, int in, int64_t *offset, size_t count)
-{
-    if (likely(!conn_find(out)) || !must_follow(out))
-        return real.sendfile64(out, in, offset, count);
-    return send_page(out, in, offset, count);
-}
-
 /* Waits, if it may, until a pipe takes or has a page: then moving one cannot fall short (pipe(7)). */
 static bool ready(int fd, short events, unsigned flags)
 {
@@ -120,6 +102,34 @@ static ssize_t splice_page(int in, int out, size_t len, unsigned flags)
         moved += n > 0 ? n : 0;
     }
     return got;
+}
+
+/* Since the kernel moves pages with splice, `in` may be a socket, too. */
+static bool moves_from_us(int in, const void *offset)
+{
+    return conn_find(in) && !offset && must_follow(in);
+}
+
+ssize_t sendfile(int out, int in, off_t *offset, size_t count)
+{
+    if (moves_from_us(in, offset))
+        return splice_page(in, out, count, 0);
+    if (likely(!conn_find(out)) || !must_follow(out))
+        return real.sendfile(out, in, offset, count);
+    int64_t position = offset ? *offset : 0;
+    ssize_t sent = send_page(out, in, offset ? &position : NULL, count);
+    if (offset)
+        *offset = (off_t)position;
+    return sent;
+}
+
+ssize_t sendfile64(int out, int in, int64_t *offset, size_t count)
+{
+    if (moves_from_us(in, offset))
+        return splice_page(in, out, count, 0);
+    if (likely(!conn_find(out)) || !must_follow(out))
+        return real.sendfile64(out, in, offset, count);
+    return send_page(out, in, offset, count);
 }
 
 ssize_t splice(int in, int64_t *in_offset, int out, int64_t *out_offset, size_t len, unsigned flags)

@@ -34,6 +34,12 @@ static uint64_t cookie_of(int fd)
     return real.getsockopt(fd, SOL_SOCKET, SO_COOKIE, &cookie, &len) == 0 ? cookie : 0;
 }
 
+void idle_identify(struct conn *c)
+{
+    if (c->nfds && !c->idle.cookie && c->state != CONN_NEW && c->state != CONN_ENDED)
+        c->idle.cookie = cookie_of(c->fds[0].fd);
+}
+
 bool idle_is_there(const struct idle *idle)
 {
     return private_is(idle->fd) && cookie_of(idle->fd) == idle->cookie;
@@ -143,7 +149,7 @@ void idle_park(struct conn *c, bool served)
         discard(&c->idle, REASON_option_not_undone);
         return;
     }
-    if (pool_park(&c->to, &c->idle) == REASON_none)
+    if (pool_park(&c->to, &c->idle) == REASON_none && served)
         stats_count(parked);
 }
 

@@ -22,6 +22,9 @@ void idle_remember_name(struct conn *c);
 /* The other way: a leased connection becomes the conn's.  The socket is not under the fds yet. */
 void idle_adopt(struct conn *c, const struct idle *idle);
 
+/* Asks for the cookie of the connection under a conn that is in use, if it is not known yet. */
+void idle_identify(struct conn *c);
+
 /* Is its fd still ours, and still the same socket? */
 bool idle_is_there(const struct idle *idle);
 

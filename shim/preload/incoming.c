@@ -100,8 +100,10 @@ ssize_t incoming_follow(struct conn *c, struct exchange_reply reply)
 {
     if (exchange_request_done(&c->x) && exchange_asks_close(&c->x) && !c->shared)
         real.shutdown(c->fds[0].fd, SHUT_WR);
-    if (reply.flow == EXCHANGE_BROKEN)
+    if (reply.flow == EXCHANGE_BROKEN) {
         c->pending_error = ECONNRESET;
+        real.shutdown(c->fds[0].fd, SHUT_RD); /* who waits for more is told that there is something */
+    }
     if (reply.flow == EXCHANGE_END)
         incoming_end(c);
     return (ssize_t)reply.out;
@@ -194,7 +196,9 @@ static ssize_t recv_head_aside(struct conn *c, struct incoming *call)
 /* The byte that was left in the kernel, and what follows it. */
 static ssize_t receive_tail(struct conn *c, struct incoming *call, char *buf, size_t len)
 {
-    ssize_t n = incoming_receive(c, call, buf, c->tail_ends ? 1 : len, false);
+    /* Behind an interim response comes another head, which has its own way. */
+    bool alone = c->tail_ends || exchange_in_head(&c->x);
+    ssize_t n = incoming_receive(c, call, buf, alone ? 1 : len, false);
 
     if (n == 0)
         return incoming_at_end(c, 0);

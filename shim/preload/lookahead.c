@@ -47,11 +47,12 @@ ssize_t lookahead_peek(struct conn *c, struct incoming *call, char *buf, size_t 
     char *scratch = block_get(INCOMING_ROOM, NULL);
     struct exchange ahead = c->x;
     size_t tail = c->tail, out = 0;
+    bool alone = c->tail && (c->tail_ends || exchange_in_head(&c->x));
 
     if (!scratch)
         return -ENOMEM;
     c->peeked = true;
-    ssize_t n = incoming_receive(c, call, scratch, c->tail && c->tail_ends ? 1 : INCOMING_ROOM, true);
+    ssize_t n = incoming_receive(c, call, scratch, alone ? 1 : INCOMING_ROOM, true);
     if (n > 0) {
         struct exchange_reply reply = { .out = 0 };
         if ((size_t)n > tail)

@@ -75,6 +75,31 @@ static void settle(struct conn *c)
     conn_leave(entered);
 }
 
+static void inherited(struct conn *c)
+{
+    for (int i = 0; i < c->nfds; i++)
+        if (!c->fds[i].cloexec) {
+            idle_crossed_fork(c);
+            return;
+        }
+}
+
+void process_spawned(bool all)
+{
+    if (!process_active || !process_is_ours())
+        return;
+    idle_forked = true;
+    conn_each(settle);
+    conn_each(all ? idle_crossed_fork : inherited);
+}
+
+/* The child will look for its sockets by their cookies. */
+static void before_vfork(void)
+{
+    conn_each(idle_identify);
+    process_spawned(false);
+}
+
 /* Before a fork: others hold these locks for moments only, so that the child finds everything in order. */
 static void before_fork(void)
 {
@@ -126,7 +151,7 @@ __attribute__((constructor, used)) static void start(void)
     real_resolve();
     config_load(&process_config, secure ? lookup_secure : lookup, NULL, NULL);
     if (process_config.enabled) {
-        vfork_init(process_spawned);
+        vfork_init(before_vfork);
         int fd = open_private(process_config.log_path);
         if (fd >= 0) {
             struct config again;
@@ -143,24 +168,6 @@ __attribute__((constructor, used)) static void start(void)
         }
     }
     errno = saved;
-}
-
-static void inherited(struct conn *c)
-{
-    for (int i = 0; i < c->nfds; i++)
-        if (!c->fds[i].cloexec) {
-            idle_crossed_fork(c);
-            return;
-        }
-}
-
-void process_spawned(void)
-{
-    if (!process_active || !process_is_ours())
-        return;
-    idle_forked = true;
-    conn_each(settle);
-    conn_each(inherited);
 }
 
 static void never_swap(struct conn *c)
@@ -184,10 +191,12 @@ void process_exit(void)
     char line[4096];
     size_t len;
 
-    if (stats_fd < 0 || !private_is(stats_fd) || !process_is_ours() || atomic_exchange(&exited, true))
+    if (stats_fd < 0 || !process_is_ours() || atomic_exchange(&exited, true))
         return;
+    if (!private_is(stats_fd)) /* the program has taken the number */
+        stats_fd = open_private(process_config.stats_path);
     len = stats_format(line, sizeof line, getpid(), program_invocation_short_name);
-    if (len && real.write(stats_fd, line, len) < 0)
+    if (stats_fd >= 0 && len && real.write(stats_fd, line, len) < 0)
         return;
 }
 

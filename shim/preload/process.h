@@ -27,8 +27,8 @@ static inline bool process_is_ours(void)
 extern uint64_t process_netns;
 
 /* Another program gets what is not close-on-exec, without a fork that we would see: the connections
- * under such fds are shared with it from now on. */
-void process_spawned(void);
+ * under such fds are shared with it from now on; `all`: whatever the flag says. */
+void process_spawned(bool all);
 
 /* No more pooling from here on: a filter of system calls is being installed.  Idle connections are
  * closed now; exchanges in progress end without a swap. */

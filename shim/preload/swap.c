@@ -107,6 +107,9 @@ int swap_exchange_lease(struct conn *c)
     enum reason why = REASON_none;
 
     if (pool_lease(&c->to, &wanted, &idle, &why) != 0) {
+        bool form = wanted.absolute != c->idle.absolute || wanted.proxy_auth != c->idle.proxy_auth;
+        if (why == REASON_pool_empty) /* but for the one that it has got */
+            why = form ? REASON_other_form : REASON_other_host;
         conn_note(c, why);
         return swap_rehome(c, true);
     }
@@ -177,6 +180,8 @@ int swap_rehome(struct conn *c, bool healthy)
         return result;
     give_back(c, healthy);
     c->fastopen = fastopen;
+    if (c->reused)
+        stats_uncount(leased);
     c->reused = false;
     c->idle = (struct idle){ .fd = -1, .max_left = -1 };
     if (c->state == CONN_LEASED)
