@@ -309,8 +309,11 @@ class Gunicorn(Server):
     lacks = ("until-close",)
     worker = ("-k", "gthread", "--threads", "4", "--keep-alive", "5")
 
+    def app(self):
+        return self.write("app.py", apps.WSGI.replace("{www!r}", repr(self.www)))
+
     def command(self):
-        self.write("app.py", apps.WSGI.replace("{www!r}", repr(self.www)))
+        self.app()
         return ("gunicorn", *self.worker, "-b", f"127.0.0.1:{self.port}", "--chdir", self.dir,
                 "--log-level", "error", "app")
 
@@ -321,6 +324,19 @@ class GunicornSync(Gunicorn):
     name = "gunicorn-sync"
     worker = ("-k", "sync")
     persists = False
+
+
+class Uwsgi(Gunicorn):
+    """Says HTTP/1.1 and a length, nothing of the connection, and ends it all the same."""
+
+    name = "uwsgi"
+    program = "uwsgi_python3"
+    persists = False
+    silent = True
+
+    def command(self):
+        return ("uwsgi_python3", "--http-socket", f"127.0.0.1:{self.port}", "--wsgi-file", self.app(),
+                "--disable-logging", "--die-on-term", "--processes", "2")
 
 
 class Puma(Server):
@@ -345,4 +361,4 @@ class Tornado(Server):
 
 
 SERVERS = (NginxServer, Apache, Lighttpd, HAProxy, Varnish, Squid, Node, HttpServer10, HttpServer11,
-           Gunicorn, GunicornSync, Puma, Tornado, Caddy, BusyBox)
+           Gunicorn, GunicornSync, Uwsgi, Puma, Tornado, Caddy, BusyBox)

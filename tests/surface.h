@@ -94,7 +94,7 @@ int talk_seed(void);
     OP(plain, "ncsme", "cwkn", false)                  \
     OP(dup, "nchsme", "wkn", false)                    \
     OP(dup_keep_both, "csme", "wk", false)             \
-    OP(dup_alternate, "sm", "wk", false)               \
+    OP(dup_alternate, "csm", "wk", false)              \
     OP(dup_close_copy, "nchsme", "wk", false)          \
     OP(dup2, "nchsme", "wk", false)                    \
     OP(dup2_onto, "nchsme", "wk", false)               \

@@ -45,6 +45,7 @@ void op_dup_alternate(struct talk *t)
 {
     int copy = dup(t->fd);
 
+    talk_reach(t, t->state < STATE_SENT ? STATE_SENT : t->state);
     for (int i = 0; i < 30 && talk_take(t, 500); i++) {
         int other = copy;
         copy = t->fd;

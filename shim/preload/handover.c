@@ -2,7 +2,7 @@
 #include "preload/handover.h"
 
 #include "base/version.h"
-#include "preload/conn.h"
+#include "preload/hook.h"
 #include "preload/idle.h"
 #include "preload/private.h"
 #include "preload/process.h"
@@ -311,4 +311,6 @@ void handover_unpack(void)
     while (unpack(fd))
         ;
     real.close(fd);
+    if (conn_find(0))
+        hook_stdio_take_stdin();
 }

@@ -30,6 +30,10 @@ EXPORTED int execl(const char *path, const char *arg, ...);
 EXPORTED int execlp(const char *file, const char *arg, ...);
 EXPORTED int execle(const char *path, const char *arg, ...);
 
+/* hook_stdio.c: stdin is a tracked socket from the start (it was handed over): its stream reads through
+ * us.  Where stdin is a variable, as in glibc. */
+void hook_stdio_take_stdin(void);
+
 /* -errno as libc gives it. */
 static inline ssize_t hook_result(ssize_t result)
 {

@@ -100,11 +100,11 @@ static void follow_copy(int fd, int copy, bool cloexec)
         return;
     if (c->state == CONN_NEW) {
         conn_forget(c, REASON_dup_before_connect);
-    } else if (copy <= STDERR_FILENO && c->state != CONN_EXCHANGE && c->state != CONN_ENDED) {
-        closing_leave_alone(c, fd, REASON_odd_descriptor);
     } else if (!conn_add_fd(c, copy, cloexec)) {
         c->shared = true;
         conn_spoil(c, REASON_duplicated);
+    } else if (copy <= STDERR_FILENO && c->state != CONN_EXCHANGE && c->state != CONN_ENDED) {
+        closing_leave_alone(c, fd, REASON_odd_descriptor);
     }
     conn_leave(c);
 }

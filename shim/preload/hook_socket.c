@@ -68,30 +68,44 @@ int shutdown(int fd, int how)
     return result == CONN_PLAIN ? real.shutdown(fd, how) : (int)hook_result(result);
 }
 
-static int set_option(struct conn *c, int fd, int level, int name, const void *value, socklen_t len)
+/* The real call first: it knows what is a good value.  Returns its answer. */
+static int set_followed(struct conn *c, int fd, int level, int name, const void *value, socklen_t len)
 {
-    enum options_verdict verdict = options_judge(level, name, value, len);
     bool connected = c->state != CONN_NEW;
+    bool lasting = options_judge(level, name, value, len) == OPTIONS_LASTING;
+    char old[OPTION_SIZE];
+    socklen_t old_len = sizeof old;
 
-    if (c->state == CONN_ENDED) {
-        options_note(&c->options, fd, level, name, value, len, false);
-        return 0;
-    }
-    if (c->state == CONN_EXCHANGE && level == SOL_SOCKET && name == SO_RCVLOWAT)
-        return 0; /* the connection does not end where the response does: it would wait for more */
-    if (verdict == OPTIONS_FOREIGN) {
-        closing_leave_alone(c, fd, REASON_socket_option);
-        return CONN_PLAIN;
-    }
-    if (connected && verdict == OPTIONS_LASTING)
+    if (!connected || lasting || real.getsockopt(fd, level, name, old, &old_len) != 0)
+        old_len = 0;
+    if (real.setsockopt(fd, level, name, value, len) != 0)
+        return -errno;
+    if (connected && old_len == 0)
         conn_spoil(c, REASON_option_not_undone);
     if (!connected) {
         private_close(c->private_fd); /* no spare any more */
         c->private_fd = -1;
     }
-    if (!options_note(&c->options, fd, level, name, value, len, connected && verdict == OPTIONS_FINE))
+    if (!options_note(&c->options, level, name, value, len, old, old_len))
         closing_leave_alone(c, fd, REASON_socket_option);
-    return CONN_PLAIN;
+    return 0;
+}
+
+/* CONN_PLAIN or the answer. */
+static int set_option(struct conn *c, int fd, int level, int name, const void *value, socklen_t len)
+{
+    if (c->state == CONN_EXCHANGE && level == SOL_SOCKET && name == SO_RCVLOWAT)
+        return 0; /* the connection does not end where the response does: it would wait for more */
+    if (options_judge(level, name, value, len) == OPTIONS_FOREIGN) {
+        if (c->state == CONN_ENDED)
+            return 0;
+        closing_leave_alone(c, fd, REASON_socket_option);
+        return CONN_PLAIN;
+    }
+    if (c->state != CONN_ENDED)
+        return set_followed(c, fd, level, name, value, len);
+    options_note(&c->options, level, name, value, len, NULL, 0);
+    return 0;
 }
 
 int setsockopt(int fd, int level, int name, const void *value, socklen_t len)
@@ -106,7 +120,8 @@ int setsockopt(int fd, int level, int name, const void *value, socklen_t len)
         return real.setsockopt(fd, level, name, value, len);
     int result = set_option(c, fd, level, name, value, len);
     conn_leave(c);
-    return result == CONN_PLAIN ? real.setsockopt(fd, level, name, value, len) : result;
+    return result == CONN_PLAIN ? real.setsockopt(fd, level, name, value, len)
+                                : (int)hook_result(result);
 }
 
 /* On an ended fd an option is what the client set; TCP_INFO is that of the connection, if it still lies in the pool, as it would be after
@@ -213,9 +228,11 @@ static int tracked_ioctl(struct conn *c, int fd, unsigned long request, void *ar
     case FIONREAD:
         if (c->state != CONN_EXCHANGE && c->state != CONN_ENDED)
             return CONN_PLAIN;
-        result = (int)lookahead_available(c, fd);
+        result = real.ioctl(fd, (real_ioctl_request)request, argument); /* a bad pointer fails there */
+        if (result == 0)
+            result = (int)lookahead_available(c, fd);
         if (result < 0)
-            return result;
+            return result == -1 ? -errno : result;
         *(int *)argument = result;
         return 0;
     case FIONBIO:

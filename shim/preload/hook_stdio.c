@@ -8,6 +8,7 @@
 #include "preload/closing.h"
 #include "preload/process.h"
 
+#include <dlfcn.h>
 #include <stdarg.h>
 #include <stdatomic.h>
 #include <unistd.h>
@@ -88,6 +89,16 @@ FILE *fdopen(int fd, const char *mode)
         conn_leave(c);
     }
     return real.fdopen(fd, mode);
+}
+
+void hook_stdio_take_stdin(void)
+{
+#ifdef __GLIBC__
+    FILE *stream = dlsym(RTLD_DEFAULT, "gnu_get_libc_version") ? stream_open(0, "r") : NULL;
+
+    if (stream)
+        stdin = stream;
+#endif
 }
 
 static int stream_fd(FILE *stream)

@@ -79,28 +79,22 @@ static struct option *find(struct options *o, int level, int name)
     return NULL;
 }
 
-bool options_note(struct options *o, int fd, int level, int name, const void *value, socklen_t len,
-                  bool undo)
+bool options_note(struct options *o, int level, int name, const void *value, socklen_t len,
+                  const char *old, socklen_t old_len)
 {
     struct option *which = find(o, level, name);
 
     if (!which) {
         if (o->count == OPTIONS_MAX)
             return false;
-        which = &o->set[o->count];
+        which = &o->set[o->count++];
         memset(which, 0, sizeof *which);
         which->level = level;
         which->name = name;
-        if (undo) {
-            socklen_t old_len = sizeof which->old;
-            if (real.getsockopt(fd, level, name, which->old, &old_len) != 0)
-                return false;
-            which->old_len = (uint8_t)old_len;
-        }
-        o->count++;
-    } else if (undo && !which->old_len) {
-        memcpy(which->old, which->value, sizeof which->old);
-        which->old_len = which->len;
+    }
+    if (old_len && !which->old_len) {
+        memcpy(which->old, old, old_len);
+        which->old_len = (uint8_t)old_len;
     }
     memset(which->value, 0, sizeof which->value);
     memcpy(which->value, value, len);

@@ -34,9 +34,10 @@ enum options_verdict {
 /* May this option be set on a socket that we swap and share? */
 enum options_verdict options_judge(int level, int name, const void *value, socklen_t len);
 
-/* Remembers a value that the client set; `fd` is asked for the old one if `undo`.  False: no room. */
-bool options_note(struct options *o, int fd, int level, int name, const void *value, socklen_t len,
-                  bool undo);
+/* Remembers a value that the client has set; `old` is what it was before, to be undone, with old_len 0
+ * if it need not be.  False: no room. */
+bool options_note(struct options *o, int level, int name, const void *value, socklen_t len,
+                  const char *old, socklen_t old_len);
 
 /* The value that was set last, as getsockopt gives it; false: none was. */
 bool options_recall(const struct options *o, int level, int name, void *value, socklen_t *len);

@@ -157,9 +157,11 @@ ssize_t recv_pieces(struct conn *c, int fd, const struct iovec *iov, int n, int 
 {
     ssize_t got = 0;
 
+    if (n > IOV_MAX)
+        return CONN_PLAIN;
     while (n && iov->iov_len == 0)
         iov++, n--;
-    if ((n == 0 && c->state != CONN_ENDED) || n > IOV_MAX)
+    if (n == 0 && c->state != CONN_ENDED)
         return CONN_PLAIN;
     if (n > 1 && flags & MSG_PEEK)
         return peek_pieces(c, fd, iov, n, flags);
