@@ -34,6 +34,7 @@ class Row:
     status: object = 0      # its exit status; None: any, as long as it is the same
     counted: bool = True    # it makes as many requests each time that it is run
     ordered: bool = True    # it gives its fields the same order each time
+    trusts: bool = False    # takes a server's silence for persistence, which fails sometimes even directly
     shuts: bool = False     # it ends its side after the request, which some servers take for its end
     python: str = ""
     needs: tuple = ()       # programs besides argv[0]
@@ -143,7 +144,7 @@ CLIENTS = (
     Row("httperf", ("httperf", "--server={host}", "--port={port}", "--uri={path}", "--num-conns=4"),
         keep="^(Total: connections|Reply status|Errors)", change=((r"test-duration.*", ""),)),
     Row("wrk-close", ("wrk", "-t1", "-c2", "-d1s", "-H", "Connection: close", "{url}"), at_a_time=2,
-        keep="Non-2xx|Socket errors", counted=False),
+        keep="Non-2xx|Socket errors", counted=False, trusts=True),
     Row("hey", ("hey", "-n", "6", "-c", "2", "-disable-keepalive", "{url}"), EACH, keep="responses"),
     Row("httping", ("httping", "-c", "3", "-i", "0.1", "-G", "-g", "{url}"), keep="ok,",
         change=((r"time .*", ""),)),
@@ -187,7 +188,7 @@ CLIENTS = (
         probe=("php", "-r", "exit((int)!function_exists('curl_init'));")),
     Row("php-curl-close", (*PHP, "close", "URLS"), script=scripts.PHP_CURL,
         probe=("php", "-r", "exit((int)!function_exists('curl_init'));")),
-    Row("php-soap", (*PHP, "{post}"), EACH, script=scripts.PHP_SOAP,
+    Row("php-soap", (*PHP, "{post}"), EACH, script=scripts.PHP_SOAP, trusts=True,
         probe=("php", "-r", "exit((int)!class_exists('SoapClient'));")),
 
     perl("perl-lwp", scripts.PERL_LWP, "URLS", module="LWP::UserAgent"),
@@ -227,9 +228,9 @@ CLIENTS = (
     netcat("busybox-nc", "busybox", "nc", "{host}", "{port}", shuts=True),
 
     Row("git", ("git", "-c", "init.templateDir=", "-c", "http.maxRequests=1", "clone", "-q", "--bare", "{base}/repo.git", "got"), SOME,
-        environment=GIT_DATES),
+        environment=GIT_DATES, trusts=True),
     Row("apt", ("sh", "-c", "{ cat <<'END'\n" + scripts.APT + "END\nsleep 0.5; } | /usr/lib/apt/methods/http"),
-        SOME, status=100, needs=("/usr/lib/apt/methods/http",),
+        SOME, status=100, trusts=True, needs=("/usr/lib/apt/methods/http",),
         change=((r"(Last-Modified|Date): .*", ""),)),
     Row("openssl-ocsp", ("sh", "-c", """for i in 1 2 3; do
         openssl ocsp -no_nonce -issuer {made}/ca.pem -serial $i -url {post}; done"""), EACH, status=1,

@@ -8,22 +8,22 @@
 #include <string.h>
 #include <unistd.h>
 
-struct run run = {.kind = "bytes", .size = BODY_BYTES};
+struct run run = { .kind = "bytes", .size = BODY_BYTES };
 
 static const struct op {
     const char *name, *states, *modes;
     bool slow;
     void (*function)(struct talk *t);
 } ops[] = {
-#define OP(name, states, modes, slow) {#name, states, modes, slow, op_##name},
+#define OP(name, states, modes, slow) { #name, states, modes, slow, op_##name },
     OPS(OP)
 #undef OP
 };
 
 static const char state_letters[] = "nchsme";
-static const char *const state_names[] = {"new", "connected", "half", "sent", "middle", "ended"};
+static const char *const state_names[] = { "new", "connected", "half", "sent", "middle", "ended" };
 static const char mode_letters[] = "cwkn";
-static const char *const mode_names[] = {"cold", "warm", "keep", "nonblocking"};
+static const char *const mode_names[] = { "cold", "warm", "keep", "nonblocking" };
 
 static int list(void)
 {

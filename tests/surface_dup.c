@@ -182,7 +182,7 @@ void op_setfd(struct talk *t)
 
 void op_fcntl_odd(struct talk *t)
 {
-    struct flock lock = {.l_type = F_WRLCK};
+    struct flock lock = { .l_type = F_WRLCK };
     int size = 0;
 
     said("unknown", fcntl(t->fd, 98765, &size));
@@ -201,7 +201,7 @@ void op_fcntl_odd(struct talk *t)
 /* Numbers that are no descriptors. */
 void op_bad_numbers(struct talk *t)
 {
-    static const int numbers[] = {-1, -100, 777, 70000, 2147483647};
+    static const int numbers[] = { -1, -100, 777, 70000, 2147483647 };
     char byte;
 
     for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++) {

@@ -14,7 +14,7 @@
 extern char **environ;
 
 /* A word that may be written to, as exec wants them. */
-#define WORD(text) ((char[]){text})
+#define WORD(text) ((char[]){ text })
 
 static char port[16], number[16], state[16];
 
@@ -24,7 +24,7 @@ static char **rest_arguments(const struct talk *t)
     static char seed[16];
     static char rest[] = "rest", none[] = "none", keep[] = "keep", warm[] = "warm", bytes[] = "bytes";
     static char *arguments[10];
-    char *words[] = {run.self, port, rest, none, run.keep ? keep : warm, bytes, number, state, seed, NULL};
+    char *words[] = { run.self, port, rest, none, run.keep ? keep : warm, bytes, number, state, seed, NULL };
 
     snprintf(port, sizeof port, "%d", run.port);
     snprintf(number, sizeof number, "%d", t->fd);
@@ -91,7 +91,7 @@ static void start(struct talk *t, const char *how, bool keep)
     if (pid == 0) {
         char **arguments = rest_arguments(t);
         if (strcmp(how, "clean") == 0)
-            execve(run.self, arguments, (char *[]){NULL});
+            execve(run.self, arguments, (char *[]){ NULL });
         else if (strcmp(how, "shell") == 0)
             execl("/bin/sh", "sh", "-c", shell_command(t, false), (char *)NULL);
         else if (strcmp(how, "stdio") == 0)
@@ -177,10 +177,10 @@ void op_exec_cloexec(struct talk *t)
 /* It comes back, and all is as before. */
 void op_exec_fails(struct talk *t)
 {
-    said("execve", execve("/nowhere", (char *[]){WORD("x"), NULL}, environ));
-    said("execvp", execvp("surely-not-there", (char *[]){WORD("x"), NULL}));
+    said("execve", execve("/nowhere", (char *[]){ WORD("x"), NULL }, environ));
+    said("execvp", execvp("surely-not-there", (char *[]){ WORD("x"), NULL }));
     said("execl", execl("/", "x", (char *)NULL));
-    said("fexecve", fexecve(-1, (char *[]){WORD("x"), NULL}, environ));
+    said("fexecve", fexecve(-1, (char *[]){ WORD("x"), NULL }, environ));
     talk_end(t);
 }
 
@@ -263,8 +263,11 @@ static void spawned(char *const *arguments, posix_spawn_file_actions_t *actions)
 
 void op_spawn(struct talk *t)
 {
-    spawned((char *[]){run.self, WORD("1"), WORD("lists"), WORD("none"), WORD("cold"), WORD("bytes"), WORD("aloud"), NULL}, NULL);
-    errno = posix_spawnp(&(pid_t){0}, "surely-not-there", NULL, NULL, (char *[]){WORD("x"), NULL}, environ);
+    spawned((char *[]){ run.self, WORD("1"), WORD("lists"), WORD("none"), WORD("cold"), WORD("bytes"),
+                        WORD("aloud"), NULL },
+            NULL);
+    errno =
+        posix_spawnp(&(pid_t){ 0 }, "surely-not-there", NULL, NULL, (char *[]){ WORD("x"), NULL }, environ);
     said("posix_spawnp", errno ? -1 : 0);
     talk_end(t);
 }
@@ -285,7 +288,8 @@ void op_spawn_actions(struct talk *t)
     posix_spawn_file_actions_init(&actions);
     posix_spawn_file_actions_adddup2(&actions, t->fd, 0);
     posix_spawn_file_actions_addclose(&actions, t->fd);
-    spawned((char *[]){WORD("/bin/sh"), WORD("-c"), t->state == STATE_SENT ? command : plain, NULL}, &actions);
+    spawned((char *[]){ WORD("/bin/sh"), WORD("-c"), t->state == STATE_SENT ? command : plain, NULL },
+            &actions);
     posix_spawn_file_actions_destroy(&actions);
     said("close", close(t->fd));
 }

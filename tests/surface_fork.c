@@ -190,10 +190,12 @@ void op_daemon(struct talk *t)
 
 static void give(int over, int fd)
 {
-    char control[CMSG_SPACE(sizeof fd)] = {0};
+    char control[CMSG_SPACE(sizeof fd)] = { 0 };
     char byte = 0;
-    struct iovec part = {&byte, 1};
-    struct msghdr m = {.msg_iov = &part, .msg_iovlen = 1, .msg_control = control, .msg_controllen = sizeof control};
+    struct iovec part = { &byte, 1 };
+    struct msghdr m = {
+        .msg_iov = &part, .msg_iovlen = 1, .msg_control = control, .msg_controllen = sizeof control
+    };
     struct cmsghdr *c = CMSG_FIRSTHDR(&m);
 
     c->cmsg_level = SOL_SOCKET;
@@ -206,8 +208,10 @@ static void give(int over, int fd)
 static int get(int over)
 {
     char control[100], byte;
-    struct iovec part = {&byte, 1};
-    struct msghdr m = {.msg_iov = &part, .msg_iovlen = 1, .msg_control = control, .msg_controllen = sizeof control};
+    struct iovec part = { &byte, 1 };
+    struct msghdr m = {
+        .msg_iov = &part, .msg_iovlen = 1, .msg_control = control, .msg_controllen = sizeof control
+    };
     int fd = -1;
 
     if (recvmsg(over, &m, 0) == 1 && CMSG_FIRSTHDR(&m))

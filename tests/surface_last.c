@@ -85,7 +85,8 @@ static void before_all(int argc, char **argv, char **env)
         library_requests(atoi(argv[1]), 400, 3);
 }
 
-__attribute__((section(".preinit_array"), used)) static void (*const before)(int, char **, char **) = before_all;
+__attribute__((section(".preinit_array"), used)) static void (*const before)(int, char **,
+                                                                             char **) = before_all;
 
 void op_preinit(struct talk *unused)
 {

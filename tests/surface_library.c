@@ -16,7 +16,7 @@ int library_open(int port);
 
 int library_open(int port)
 {
-    struct sockaddr_in to = {.sin_family = AF_INET, .sin_port = htons((uint16_t)port)};
+    struct sockaddr_in to = { .sin_family = AF_INET, .sin_port = htons((uint16_t)port) };
 
     to.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
     int fd = socket(AF_INET, SOCK_STREAM, 0);
@@ -52,7 +52,8 @@ static long one(int port, int seed, uint64_t *hash)
     char request[200];
     int fd = library_open(port);
 
-    snprintf(request, sizeof request, "GET /bytes/3000?seed=%d HTTP/1.0\r\nHost: 127.0.0.1:%d\r\n\r\n", seed, port);
+    snprintf(request, sizeof request, "GET /bytes/3000?seed=%d HTTP/1.0\r\nHost: 127.0.0.1:%d\r\n\r\n", seed,
+             port);
     if (fd < 0 || write(fd, request, strlen(request)) != (ssize_t)strlen(request))
         return -1;
     long body = read_body(fd, 0, hash);

@@ -18,16 +18,36 @@ static const struct option {
     const char *name;
     int level, option;
 } asked[] = {
-#define OPTION(level, name) {#name, level, name}
-    OPTION(SOL_SOCKET, SO_ERROR),      OPTION(SOL_SOCKET, SO_TYPE),      OPTION(SOL_SOCKET, SO_DOMAIN),
-    OPTION(SOL_SOCKET, SO_PROTOCOL),   OPTION(SOL_SOCKET, SO_ACCEPTCONN), OPTION(SOL_SOCKET, SO_KEEPALIVE),
-    OPTION(SOL_SOCKET, SO_REUSEADDR),  OPTION(SOL_SOCKET, SO_BROADCAST), OPTION(SOL_SOCKET, SO_OOBINLINE),
-    OPTION(SOL_SOCKET, SO_RCVLOWAT),   OPTION(SOL_SOCKET, SO_PRIORITY),  OPTION(SOL_SOCKET, SO_MARK),
-    OPTION(SOL_SOCKET, SO_DONTROUTE),  OPTION(IPPROTO_TCP, TCP_NODELAY), OPTION(IPPROTO_TCP, TCP_CORK),
-    OPTION(IPPROTO_TCP, TCP_KEEPIDLE), OPTION(IPPROTO_TCP, TCP_KEEPCNT), OPTION(IPPROTO_TCP, TCP_SYNCNT),
-    OPTION(IPPROTO_TCP, TCP_LINGER2),  OPTION(IPPROTO_TCP, TCP_DEFER_ACCEPT),
-    OPTION(IPPROTO_TCP, TCP_USER_TIMEOUT), OPTION(IPPROTO_IP, IP_TOS),   OPTION(IPPROTO_IP, IP_TTL),
-    OPTION(IPPROTO_IP, IP_RECVTOS),    OPTION(SOL_SOCKET, 9999),         OPTION(9999, 1),
+#define OPTION(level, name)                                                                                  \
+    {                                                                                                        \
+#name, level, name                                                                                   \
+    }
+    OPTION(SOL_SOCKET, SO_ERROR),
+    OPTION(SOL_SOCKET, SO_TYPE),
+    OPTION(SOL_SOCKET, SO_DOMAIN),
+    OPTION(SOL_SOCKET, SO_PROTOCOL),
+    OPTION(SOL_SOCKET, SO_ACCEPTCONN),
+    OPTION(SOL_SOCKET, SO_KEEPALIVE),
+    OPTION(SOL_SOCKET, SO_REUSEADDR),
+    OPTION(SOL_SOCKET, SO_BROADCAST),
+    OPTION(SOL_SOCKET, SO_OOBINLINE),
+    OPTION(SOL_SOCKET, SO_RCVLOWAT),
+    OPTION(SOL_SOCKET, SO_PRIORITY),
+    OPTION(SOL_SOCKET, SO_MARK),
+    OPTION(SOL_SOCKET, SO_DONTROUTE),
+    OPTION(IPPROTO_TCP, TCP_NODELAY),
+    OPTION(IPPROTO_TCP, TCP_CORK),
+    OPTION(IPPROTO_TCP, TCP_KEEPIDLE),
+    OPTION(IPPROTO_TCP, TCP_KEEPCNT),
+    OPTION(IPPROTO_TCP, TCP_SYNCNT),
+    OPTION(IPPROTO_TCP, TCP_LINGER2),
+    OPTION(IPPROTO_TCP, TCP_DEFER_ACCEPT),
+    OPTION(IPPROTO_TCP, TCP_USER_TIMEOUT),
+    OPTION(IPPROTO_IP, IP_TOS),
+    OPTION(IPPROTO_IP, IP_TTL),
+    OPTION(IPPROTO_IP, IP_RECVTOS),
+    OPTION(SOL_SOCKET, 9999),
+    OPTION(9999, 1),
 };
 
 /* Before the end, whether the server has closed already is a matter of timing. */
@@ -42,11 +62,11 @@ static void ask(int fd, bool ended)
         else
             say("%s: %d (%d)", asked[i].name, value, (int)len);
     }
-    struct tcp_info info = {0};
+    struct tcp_info info = { 0 };
     socklen_t len = sizeof info;
     said("TCP_INFO", getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &len));
     say("state %d, length %s", ended ? info.tcpi_state : 0, len >= 104 ? "usual" : "short");
-    struct linger linger = {7, 7};
+    struct linger linger = { 7, 7 };
     len = sizeof linger;
     said("SO_LINGER", getsockopt(fd, SOL_SOCKET, SO_LINGER, &linger, &len));
     say("%d %d %d", linger.l_onoff, linger.l_linger, (int)len);
@@ -85,7 +105,7 @@ void op_sockopts_set(struct talk *t)
     set(t->fd, "tos", IPPROTO_IP, IP_TOS, 0x10);
     set(t->fd, "cork", IPPROTO_TCP, TCP_CORK, 0);
     set(t->fd, "user timeout", IPPROTO_TCP, TCP_USER_TIMEOUT, 12345);
-    struct linger linger = {0, 3};
+    struct linger linger = { 0, 3 };
     said("linger", setsockopt(t->fd, SOL_SOCKET, SO_LINGER, &linger, sizeof linger));
     said("bad length", setsockopt(t->fd, IPPROTO_TCP, TCP_NODELAY, &linger, 1));
     said("bad name", setsockopt(t->fd, IPPROTO_TCP, 9999, &linger, sizeof linger));
@@ -102,11 +122,12 @@ void op_sockopts_set(struct talk *t)
 
 static void names(int fd)
 {
-    struct sockaddr_in own = {0}, peer = {0};
+    struct sockaddr_in own = { 0 }, peer = { 0 };
     socklen_t len = sizeof own, peer_len = sizeof peer;
 
     said("getsockname", getsockname(fd, (struct sockaddr *)&own, &len));
-    say("%d %d %s %s", (int)len, own.sin_family, inet_ntoa(own.sin_addr), own.sin_port ? "a port" : "no port");
+    say("%d %d %s %s", (int)len, own.sin_family, inet_ntoa(own.sin_addr),
+        own.sin_port ? "a port" : "no port");
     said("getpeername", getpeername(fd, (struct sockaddr *)&peer, &peer_len));
     say("%d %d %s %s", (int)peer_len, peer.sin_family, inet_ntoa(peer.sin_addr),
         ntohs(peer.sin_port) == run.port ? "the port" : "another port");
@@ -118,7 +139,7 @@ static void names(int fd)
 
 void op_names(struct talk *t)
 {
-    struct sockaddr_in before = {0}, after = {0};
+    struct sockaddr_in before = { 0 }, after = { 0 };
     socklen_t len = sizeof before;
 
     names(t->fd);
@@ -198,8 +219,8 @@ void op_ioctls(struct talk *t)
 void op_connect_again(struct talk *t)
 {
     said("connect", talk_connect(t->fd));
-    said("bad family", connect(t->fd, &(struct sockaddr){.sa_family = 77}, sizeof(struct sockaddr)));
-    said("short", connect(t->fd, &(struct sockaddr){.sa_family = AF_INET}, 1));
+    said("bad family", connect(t->fd, &(struct sockaddr){ .sa_family = 77 }, sizeof(struct sockaddr)));
+    said("short", connect(t->fd, &(struct sockaddr){ .sa_family = AF_INET }, 1));
     said("listen", listen(t->fd, 5));
     said("accept", accept(t->fd, NULL, NULL));
     talk_end(t);
@@ -207,7 +228,7 @@ void op_connect_again(struct talk *t)
 
 void op_bind_again(struct talk *t)
 {
-    struct sockaddr_in any = {.sin_family = AF_INET};
+    struct sockaddr_in any = { .sin_family = AF_INET };
 
     said("bind", bind(t->fd, (struct sockaddr *)&any, sizeof any));
     if (t->state != STATE_NEW)

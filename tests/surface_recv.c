@@ -39,7 +39,7 @@ void op_peek(struct talk *t)
     while (!t->over) {
         ssize_t n = recv(t->fd, seen, sizeof seen, MSG_PEEK);
         if (n < 0 && errno == EAGAIN) {
-            poll(&(struct pollfd){.fd = t->fd, .events = POLLIN}, 1, -1);
+            poll(&(struct pollfd){ .fd = t->fd, .events = POLLIN }, 1, -1);
             continue;
         }
         if (n <= 0) {
@@ -60,7 +60,9 @@ void op_peek_flags(struct talk *t)
         memset(buf, 0, 5000);
         said("peek all", recv(t->fd, buf, 5000, MSG_PEEK | MSG_WAITALL));
         uint64_t hash = hash_bytes(HASH_START, buf, 5000);
-        said("again, by pieces", recvmsg(t->fd, &(struct msghdr){.msg_iov = (struct iovec[]){{buf, 4000}, {buf + 4000, 1000}}, .msg_iovlen = 2}, MSG_PEEK));
+        struct iovec parts[2] = { { buf, 4000 }, { buf + 4000, 1000 } };
+        struct msghdr m = { .msg_iov = parts, .msg_iovlen = 2 };
+        said("again, by pieces", recvmsg(t->fd, &m, MSG_PEEK));
         said("the same", hash == hash_bytes(HASH_START, buf, 5000));
     }
     if (t->state == STATE_SENT)
@@ -132,7 +134,7 @@ void op_dontwait(struct talk *t)
         ssize_t n = recv(t->fd, buf, 5000, MSG_DONTWAIT);
         if (n < 0 && errno == EAGAIN) {
             empty = true;
-            struct pollfd p = {.fd = t->fd, .events = POLLIN};
+            struct pollfd p = { .fd = t->fd, .events = POLLIN };
             poll(&p, 1, 5000);
         } else {
             take(t, "recv", n);
@@ -175,7 +177,7 @@ void op_recv_fault(struct talk *t)
     if (t->state == STATE_CONNECTED)
         talk_reach(t, STATE_SENT);
     if (t->state != STATE_ENDED)
-        poll(&(struct pollfd){.fd = t->fd, .events = POLLIN}, 1, 5000);
+        poll(&(struct pollfd){ .fd = t->fd, .events = POLLIN }, 1, 5000);
     said("recv", recv(t->fd, nowhere, 100, MSG_DONTWAIT));
     said("read", run.keep && t->state == STATE_ENDED ? -2 : read(t->fd, nowhere, 100));
     said("peek", recv(t->fd, nowhere, 100, MSG_PEEK | MSG_DONTWAIT));
@@ -188,8 +190,8 @@ void op_recvmsg(struct talk *t)
     while (!t->over) {
         char control[100];
         struct sockaddr_in from;
-        struct iovec parts[3] = {{buf, 100}, {buf + 100, 0}, {buf + 100, 400}};
-        struct msghdr m = {&from, sizeof from, parts, 3, control, sizeof control, -1};
+        struct iovec parts[3] = { { buf, 100 }, { buf + 100, 0 }, { buf + 100, 400 } };
+        struct msghdr m = { &from, sizeof from, parts, 3, control, sizeof control, -1 };
         ssize_t n = recvmsg(t->fd, &m, 0);
         if (n > 0 && (m.msg_namelen || m.msg_controllen || m.msg_flags))
             say("name %d, control %zu, flags %d", (int)m.msg_namelen, m.msg_controllen, m.msg_flags);
@@ -201,11 +203,11 @@ void op_recvmsg(struct talk *t)
 void op_recvmmsg(struct talk *t)
 {
     while (!t->over) {
-        struct iovec parts[3] = {{buf, 300}, {buf + 300, 200}, {buf + 500, 5000}};
-        struct mmsghdr m[3] = {{.msg_hdr = {.msg_iov = &parts[0], .msg_iovlen = 1}},
-                               {.msg_hdr = {.msg_iov = &parts[1], .msg_iovlen = 1}},
-                               {.msg_hdr = {.msg_iov = &parts[2], .msg_iovlen = 1}}};
-        struct timespec time = {5, 0};
+        struct iovec parts[3] = { { buf, 300 }, { buf + 300, 200 }, { buf + 500, 5000 } };
+        struct mmsghdr m[3] = { { .msg_hdr = { .msg_iov = &parts[0], .msg_iovlen = 1 } },
+                                { .msg_hdr = { .msg_iov = &parts[1], .msg_iovlen = 1 } },
+                                { .msg_hdr = { .msg_iov = &parts[2], .msg_iovlen = 1 } } };
+        struct timespec time = { 5, 0 };
         int n = recvmmsg(t->fd, m, 3, MSG_WAITFORONE, &time);
         if (n <= 0) {
             said("recvmmsg", n);
@@ -223,7 +225,7 @@ void op_recvmmsg(struct talk *t)
 
 void op_readv_odd(struct talk *t)
 {
-    struct iovec parts[4] = {{buf, 0}, {buf, 3}, {buf + 3, 0}, {buf + 3, 2000}};
+    struct iovec parts[4] = { { buf, 0 }, { buf, 3 }, { buf + 3, 0 }, { buf + 3, 2000 } };
 
     if (t->state == STATE_MIDDLE) {
         ssize_t n = readv(t->fd, parts, 1);
@@ -240,7 +242,7 @@ void op_readv_odd(struct talk *t)
 
 void op_recvfrom_name(struct talk *t)
 {
-    struct sockaddr_in from = {.sin_port = 77};
+    struct sockaddr_in from = { .sin_port = 77 };
     socklen_t len = sizeof from;
 
     ssize_t n = recvfrom(t->fd, buf, 100, 0, (struct sockaddr *)&from, &len);
@@ -251,7 +253,7 @@ void op_recvfrom_name(struct talk *t)
 
 static void set_timeout(int fd, int which, long ms)
 {
-    struct timeval tv = {ms / 1000, ms % 1000 * 1000}, is = {0};
+    struct timeval tv = { ms / 1000, ms % 1000 * 1000 }, is = { 0 };
     socklen_t len = sizeof is;
 
     said("set", setsockopt(fd, SOL_SOCKET, which, &tv, sizeof tv));

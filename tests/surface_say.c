@@ -54,7 +54,7 @@ long now_ms(void)
 
 void sleep_ms(long ms)
 {
-    struct timespec left = {ms / 1000, ms % 1000 * 1000000};
+    struct timespec left = { ms / 1000, ms % 1000 * 1000000 };
 
     while (nanosleep(&left, &left) != 0 && errno == EINTR)
         ;

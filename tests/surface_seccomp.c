@@ -27,7 +27,7 @@ static struct sock_fprog make(const int *numbers, size_t n, uint32_t listed, uin
         filter[at++] = (struct sock_filter)BPF_STMT(BPF_RET | BPF_K, listed);
     }
     filter[at++] = (struct sock_filter)BPF_STMT(BPF_RET | BPF_K, otherwise);
-    return (struct sock_fprog){.len = at, .filter = filter};
+    return (struct sock_fprog){ .len = at, .filter = filter };
 }
 
 static void install(const int *numbers, size_t n, uint32_t listed, uint32_t otherwise, bool by_call)
@@ -52,9 +52,9 @@ static void go_on(struct talk *t)
     run.no_after = true;
 }
 
-static const int dups[] = {SYS_dup3};
-static const int asks[] = {SYS_getsockopt, SYS_setsockopt};
-static const int numbers[] = {SYS_fcntl, SYS_epoll_ctl, SYS_dup, SYS_getpid, SYS_madvise};
+static const int dups[] = { SYS_dup3 };
+static const int asks[] = { SYS_getsockopt, SYS_setsockopt };
+static const int numbers[] = { SYS_fcntl, SYS_epoll_ctl, SYS_dup, SYS_getpid, SYS_madvise };
 
 void op_seccomp_dup3(struct talk *t)
 {
@@ -82,8 +82,8 @@ void op_seccomp_call(struct talk *t)
 
 /* Only what this program needs. */
 static const int few[] = {
-    SYS_read,           SYS_write, SYS_socket, SYS_connect,       SYS_close,     SYS_exit_group,
-    SYS_exit,           SYS_brk,   SYS_mmap,   SYS_munmap,        SYS_mprotect,  SYS_clock_gettime,
+    SYS_read,           SYS_write, SYS_socket,       SYS_connect, SYS_close,    SYS_exit_group,
+    SYS_exit,           SYS_brk,   SYS_mmap,         SYS_munmap,  SYS_mprotect, SYS_clock_gettime,
     SYS_rt_sigprocmask, SYS_futex, SYS_rt_sigreturn,
 };
 

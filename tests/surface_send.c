@@ -30,10 +30,12 @@ static size_t left(const struct talk *t)
 
 void op_sendmmsg(struct talk *t)
 {
-    struct iovec parts[3] = {{t->request, 7}, {t->request + 7, 30}, {t->request + 37, t->request_len - 37}};
-    struct mmsghdr m[3] = {{.msg_hdr = {.msg_iov = &parts[0], .msg_iovlen = 1}},
-                           {.msg_hdr = {.msg_iov = &parts[1], .msg_iovlen = 1}},
-                           {.msg_hdr = {.msg_iov = &parts[2], .msg_iovlen = 1}}};
+    struct iovec parts[3] = { { t->request, 7 },
+                              { t->request + 7, 30 },
+                              { t->request + 37, t->request_len - 37 } };
+    struct mmsghdr m[3] = { { .msg_hdr = { .msg_iov = &parts[0], .msg_iovlen = 1 } },
+                            { .msg_hdr = { .msg_iov = &parts[1], .msg_iovlen = 1 } },
+                            { .msg_hdr = { .msg_iov = &parts[2], .msg_iovlen = 1 } } };
 
     said("sendmmsg", sendmmsg(t->fd, m, 3, 0));
     say("%d", m[0].msg_len == 7 && m[1].msg_len == 30 && m[2].msg_len == t->request_len - 37);
@@ -125,10 +127,11 @@ void op_sendfile_body(struct talk *t)
     for (size_t i = 0; i < sizeof body; i++)
         body[i] = (char)(i % 251);
     int file = file_of(body, sizeof body);
-    t->request_len = (size_t)snprintf(t->request, sizeof t->request,
-                                      "POST /bytes/5000?seed=%d HTTP/1.%d\r\nHost: 127.0.0.1:%d\r\nConnection: "
-                                      "%s\r\nContent-Length: %zu\r\n\r\n",
-                                      t->seed, run.keep, run.port, run.keep ? "keep-alive" : "close", sizeof body);
+    t->request_len =
+        (size_t)snprintf(t->request, sizeof t->request,
+                         "POST /bytes/5000?seed=%d HTTP/1.%d\r\nHost: 127.0.0.1:%d\r\nConnection: "
+                         "%s\r\nContent-Length: %zu\r\n\r\n",
+                         t->seed, run.keep, run.port, run.keep ? "keep-alive" : "close", sizeof body);
     talk_reach(t, STATE_SENT);
     off_t at = 0;
     while (at < (off_t)sizeof body && sendfile(t->fd, file, &at, 20000) > 0)
@@ -178,10 +181,11 @@ void op_splice_in(struct talk *t)
 
 static void fast(struct talk *t, int flags)
 {
-    struct sockaddr_in to = {.sin_family = AF_INET, .sin_port = htons((uint16_t)run.port)};
+    struct sockaddr_in to = { .sin_family = AF_INET, .sin_port = htons((uint16_t)run.port) };
 
     to.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    ssize_t n = sendto(t->fd, t->request, t->request_len, MSG_FASTOPEN | flags, (struct sockaddr *)&to, sizeof to);
+    ssize_t n =
+        sendto(t->fd, t->request, t->request_len, MSG_FASTOPEN | flags, (struct sockaddr *)&to, sizeof to);
     if (n < 0 && errno == EINPROGRESS && run.nonblocking)
         n = 0;
     if (n == (ssize_t)t->request_len)

@@ -44,8 +44,8 @@ static void jump(int number)
 
 static void arm(void (*handler)(int), int flags, long ms)
 {
-    struct sigaction action = {.sa_handler = handler, .sa_flags = flags};
-    struct itimerval timer = {.it_value = {0, ms * 1000}};
+    struct sigaction action = { .sa_handler = handler, .sa_flags = flags };
+    struct itimerval timer = { .it_value = { 0, ms * 1000 } };
 
     sigaction(SIGALRM, &action, NULL);
     setitimer(ITIMER_REAL, &timer, NULL);

@@ -19,9 +19,10 @@ static void pour(struct talk *t, FILE *f)
 
     while (!t->over) {
         errno = 0;
-        size_t want = run.keep && t->in_body && (size_t)t->length - t->body < sizeof buf ? (size_t)t->length - t->body
-                      : run.keep                                                         ? 1
-                                                                                         : sizeof buf;
+        size_t want = run.keep && t->in_body && (size_t)t->length - t->body < sizeof buf
+                          ? (size_t)t->length - t->body
+                      : run.keep ? 1
+                                 : sizeof buf;
         if ((n = fread(buf, 1, want, f)) > 0)
             talk_feed(t, buf, n);
         else

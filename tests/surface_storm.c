@@ -16,7 +16,7 @@ extern char **environ;
 enum { STORM = 200, CONNECTIONS = 100000 };
 
 static char one[] = "1", lists[] = "lists";
-static char *arguments[] = {NULL, one, lists, NULL};
+static char *arguments[] = { NULL, one, lists, NULL };
 
 static pid_t start(int how)
 {
@@ -49,7 +49,7 @@ static pid_t start(int how)
 void op_storm(struct talk *t)
 {
     static struct talk open[3];
-    int counts[256] = {0};
+    int counts[256] = { 0 };
 
     for (int i = 0; i < 3; i++) {
         talk_init(&open[i]);
@@ -100,7 +100,8 @@ void op_storm_requests(struct talk *t)
     int bad = 0, children_bad = 0;
 
     run.size = 500;
-    owners = mmap(NULL, CONNECTIONS * sizeof *owners, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    owners =
+        mmap(NULL, CONNECTIONS * sizeof *owners, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
     for (int i = 0; i < STORM; i++) {
         bad += exchange();
         pid_t pid = fork();

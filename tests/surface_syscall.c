@@ -14,7 +14,7 @@
 
 static struct sockaddr_in address(void)
 {
-    struct sockaddr_in to = {.sin_family = AF_INET, .sin_port = htons((uint16_t)run.port)};
+    struct sockaddr_in to = { .sin_family = AF_INET, .sin_port = htons((uint16_t)run.port) };
 
     to.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
     return to;
@@ -62,8 +62,8 @@ static ssize_t raw_reads(int fd, void *bytes, size_t n)
     return syscall(SYS_read, fd, bytes, n);
 }
 
-static const struct io io_raw = {raw_socket, raw_connect, raw_send, raw_recv, raw_closes};
-static const struct io io_raw_files = {raw_socket, raw_connect, raw_writes, raw_reads, raw_closes};
+static const struct io io_raw = { raw_socket, raw_connect, raw_send, raw_recv, raw_closes };
+static const struct io io_raw_files = { raw_socket, raw_connect, raw_writes, raw_reads, raw_closes };
 
 static void one(const struct io *io)
 {
@@ -169,23 +169,23 @@ void op_raw_getsockopt(struct talk *t)
 
 static ssize_t raw_sendmsg(int fd, const void *bytes, size_t n)
 {
-    struct iovec part = {(void *)(uintptr_t)bytes, n};
-    struct msghdr m = {.msg_iov = &part, .msg_iovlen = 1};
+    struct iovec part = { (void *)(uintptr_t)bytes, n };
+    struct msghdr m = { .msg_iov = &part, .msg_iovlen = 1 };
 
     return n % 2 ? syscall(SYS_sendmsg, fd, &m, 0) : syscall(SYS_writev, fd, &part, 1);
 }
 
 static ssize_t raw_recvmsg(int fd, void *bytes, size_t n)
 {
-    struct iovec part = {bytes, n < 1024 ? n : 1024};
-    struct msghdr m = {.msg_iov = &part, .msg_iovlen = 1};
+    struct iovec part = { bytes, n < 1024 ? n : 1024 };
+    struct msghdr m = { .msg_iov = &part, .msg_iovlen = 1 };
 
     return n % 2 ? syscall(SYS_recvmsg, fd, &m, 0) : syscall(SYS_readv, fd, &part, 1);
 }
 
 void op_raw_msg(struct talk *t)
 {
-    static const struct io io_msg = {raw_socket, raw_connect, raw_sendmsg, raw_recvmsg, raw_closes};
+    static const struct io io_msg = { raw_socket, raw_connect, raw_sendmsg, raw_recvmsg, raw_closes };
 
     t->io = &io_msg;
     talk_end(t);
@@ -253,7 +253,7 @@ static int hidden_close(int fd)
     return (int)hidden(SYS_close, fd, 0, 0, 0, 0, 0);
 }
 
-static const struct io io_hidden = {hidden_socket, hidden_connect, hidden_write, hidden_read, hidden_close};
+static const struct io io_hidden = { hidden_socket, hidden_connect, hidden_write, hidden_read, hidden_close };
 
 /* What the program reads unseen after a request that was seen and adapted has no end for it: only
  * clients that keep their connection are asked to do this. */
@@ -298,7 +298,7 @@ void op_hidden_all(struct talk *unused)
 void op_uring(struct talk *unused)
 {
 #ifdef SYS_io_uring_setup
-    char params[120] = {0};
+    char params[120] = { 0 };
 
     said("io_uring_setup", syscall(SYS_io_uring_setup, 4, params) >= 0 ? 0 : -1);
 #endif

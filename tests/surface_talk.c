@@ -21,13 +21,13 @@ int talk_socket(void)
 
 int talk_connect(int fd)
 {
-    struct sockaddr_in to = {.sin_family = AF_INET, .sin_port = htons((uint16_t)run.port)};
+    struct sockaddr_in to = { .sin_family = AF_INET, .sin_port = htons((uint16_t)run.port) };
 
     to.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
     return connect(fd, (struct sockaddr *)&to, sizeof to);
 }
 
-const struct io io_libc = {talk_socket, talk_connect, write, read, close};
+const struct io io_libc = { talk_socket, talk_connect, write, read, close };
 
 int talk_seed(void)
 {
@@ -51,14 +51,14 @@ void talk_ask(struct talk *t, int seed)
     t->seed = seed;
     t->request_len = (size_t)snprintf(
         t->request, sizeof t->request,
-        "GET /%s/%ld?seed=%d&conn=1%s HTTP/1.%d\r\nHost: 127.0.0.1:%d\r\nConnection: %s\r\n\r\n", run.kind, run.size,
-        t->seed, run.slow ? "&split=1&stall-body=150" : "&piece=5000&delay=1000", run.keep, run.port,
-        run.keep ? "keep-alive" : "close");
+        "GET /%s/%ld?seed=%d&conn=1%s HTTP/1.%d\r\nHost: 127.0.0.1:%d\r\nConnection: %s\r\n\r\n", run.kind,
+        run.size, t->seed, run.slow ? "&split=1&stall-body=150" : "&piece=5000&delay=1000", run.keep,
+        run.port, run.keep ? "keep-alive" : "close");
 }
 
 static void wait_for(int fd, short events)
 {
-    struct pollfd p = {.fd = fd, .events = events};
+    struct pollfd p = { .fd = fd, .events = events };
 
     poll(&p, 1, -1);
 }
@@ -206,7 +206,8 @@ void talk_reach(struct talk *t, enum state state)
 
 void talk_report(const struct talk *t)
 {
-    say("%ld length %ld body %zu %016llx %s", t->status, t->length, t->body, (unsigned long long)t->hash, t->end);
+    say("%ld length %ld body %zu %016llx %s", t->status, t->length, t->body, (unsigned long long)t->hash,
+        t->end);
 }
 
 /* A second request on the connection of a client that keeps it. */

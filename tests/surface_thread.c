@@ -35,7 +35,7 @@ static void *receives(void *argument)
 static void *polls(void *argument)
 {
     struct talk *t = argument;
-    struct pollfd p = {.fd = t->fd, .events = POLLIN};
+    struct pollfd p = { .fd = t->fd, .events = POLLIN };
 
     return (void *)(intptr_t)poll(&p, 1, -1);
 }
@@ -126,7 +126,7 @@ static void *drains_by_poll(void *argument)
     struct shared *s = argument;
 
     do {
-        struct pollfd p = {.fd = s->t->fd, .events = POLLIN};
+        struct pollfd p = { .fd = s->t->fd, .events = POLLIN };
         poll(&p, 1, -1);
     } while (drain_now(s));
     return NULL;
@@ -170,12 +170,12 @@ static void start_over(struct talk *t)
 
 static void several(struct talk *t, void *(*function)(void *), uint32_t events)
 {
-    struct shared s = {.t = t};
+    struct shared s = { .t = t };
     pthread_t threads[3];
 
     start_over(t);
     if (events) {
-        struct epoll_event event = {.events = events};
+        struct epoll_event event = { .events = events };
         s.epoll = epoll_create1(0);
         said("add", epoll_ctl(s.epoll, EPOLL_CTL_ADD, t->fd, &event));
     }
@@ -213,8 +213,8 @@ void op_blocked_epoll(struct talk *t)
 
 void op_blocked_epoll_et(struct talk *t)
 {
-    struct shared s = {.t = t};
-    struct epoll_event event = {.events = EPOLLIN | EPOLLRDHUP | EPOLLET};
+    struct shared s = { .t = t };
+    struct epoll_event event = { .events = EPOLLIN | EPOLLRDHUP | EPOLLET };
 
     start_over(t);
     s.epoll = epoll_create1(0);
@@ -230,7 +230,7 @@ void op_blocked_epoll_et(struct talk *t)
 static void *awaits_hangup(void *argument)
 {
     struct talk *t = argument;
-    struct pollfd p = {.fd = t->fd, .events = POLLRDHUP};
+    struct pollfd p = { .fd = t->fd, .events = POLLRDHUP };
 
     poll(&p, 1, 3000);
     return (void *)(intptr_t)p.revents;
@@ -321,7 +321,7 @@ static void *requests(void *argument)
 void op_threads_many(struct talk *unused)
 {
     pthread_t threads[8];
-    int bad[8] = {0}, all = 0;
+    int bad[8] = { 0 }, all = 0;
 
     for (int i = 0; i < 8; i++)
         threads[i] = begin(requests, &bad[i]);

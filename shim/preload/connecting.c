@@ -21,7 +21,7 @@ int connecting_lease(struct conn *c, const struct sockaddr *to, socklen_t len)
     memcpy(&c->peer, to, len);
     c->peer_len = len;
     c->to.options = options_hash(&c->options);
-    c->to.netns = process_netns;
+    c->to.netns = process_identity;
     stats_count(connects);
     return swap_lease(c) == 0 ? 0 : CONN_PLAIN;
 }

@@ -1,4 +1,5 @@
-/* What changes the process as a whole: namespaces, seccomp, its end. */
+/* What changes the process as a whole: who and where it is, forks that run no handlers, seccomp, its
+ * end. */
 #define _GNU_SOURCE
 #include "preload/hook.h"
 
@@ -24,28 +25,76 @@ int prctl(int option, ...)
     return real.prctl(option, a[0], a[1], a[2], a[3]);
 }
 
-static void moved(int result)
+/* In another namespace, or as another user: what was connected before is never lent again. */
+static int moved(int result)
 {
-    if (result != 0 || !process_active || !process_is_ours())
-        return;
-    process_netns++; /* what was connected elsewhere is never lent here */
-    spare_abandon();
+    int saved = errno;
+
+    if (result == 0 && process_active && process_is_ours()) {
+        process_identity++;
+        spare_abandon();
+    }
+    errno = saved;
+    return result;
 }
 
 int setns(int fd, int kind)
 {
-    int result = real.setns(fd, kind);
-
-    moved(result);
-    return result;
+    return moved(real.setns(fd, kind));
 }
 
 int unshare(int flags)
 {
-    int result = real.unshare(flags);
+    return moved(real.unshare(flags));
+}
 
-    moved(result);
+int setuid(uid_t uid)
+{
+    return moved(real.setuid(uid));
+}
+
+int seteuid(uid_t uid)
+{
+    return moved(real.seteuid(uid));
+}
+
+int setreuid(uid_t real_uid, uid_t uid)
+{
+    return moved(real.setreuid(real_uid, uid));
+}
+
+int setresuid(uid_t real_uid, uid_t uid, uid_t saved)
+{
+    return moved(real.setresuid(real_uid, uid, saved));
+}
+
+/* libc puts /dev/null under 0 to 2 where we do not see it. */
+int daemon(int nochdir, int noclose)
+{
+    int result = real.daemon(nochdir, noclose);
+
+    for (int fd = 0; fd <= STDERR_FILENO && result == 0 && !noclose; fd++) {
+        struct conn *c = conn_find(fd) ? conn_enter(fd) : NULL;
+        if (!c)
+            continue;
+        conn_drop_fd(c, fd);
+        conn_leave(c);
+    }
     return result;
+}
+
+/* A fork that runs no handlers (POSIX.1-2024). */
+pid_t _Fork(void)
+{
+    if (!process_active || !process_is_ours())
+        return real._Fork();
+    process_before_fork();
+    pid_t pid = real._Fork();
+    if (pid == 0)
+        process_mend();
+    else
+        process_after_fork();
+    return pid;
 }
 
 void _exit(int status)

@@ -108,3 +108,18 @@ ssize_t __recvfrom_chk(int fd, void *buf, size_t len, size_t size, int flags, st
         return real.__recvfrom_chk(fd, buf, len, size, flags, from, fromlen);
     return recvfrom(fd, buf, len, flags, from, fromlen);
 }
+
+/* preadv2(2): an offset of -1 means the stream's own; a socket takes no other. */
+ssize_t preadv64v2(int fd, const struct iovec *iov, int n, int64_t offset, int flags)
+{
+    if (likely(!conn_find(fd)) || offset != -1 || flags)
+        return real.preadv64v2(fd, iov, n, offset, flags);
+    return readv(fd, iov, n);
+}
+
+ssize_t preadv2(int fd, const struct iovec *iov, int n, off_t offset, int flags)
+{
+    if (likely(!conn_find(fd)) || offset != -1 || flags)
+        return real.preadv2(fd, iov, n, offset, flags);
+    return readv(fd, iov, n);
+}

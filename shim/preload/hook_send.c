@@ -129,3 +129,18 @@ ssize_t sendmsg(int fd, const struct msghdr *msg, int flags)
     ssize_t result = follow(fd, msg->msg_iov, (int)msg->msg_iovlen, ours);
     return result == CONN_PLAIN ? real.sendmsg(fd, msg, flags) : result;
 }
+
+/* pwritev2(2): an offset of -1 means the stream's own; a socket takes no other. */
+ssize_t pwritev64v2(int fd, const struct iovec *iov, int n, int64_t offset, int flags)
+{
+    if (likely(!conn_find(fd)) || offset != -1 || flags)
+        return real.pwritev64v2(fd, iov, n, offset, flags);
+    return writev(fd, iov, n);
+}
+
+ssize_t pwritev2(int fd, const struct iovec *iov, int n, off_t offset, int flags)
+{
+    if (likely(!conn_find(fd)) || offset != -1 || flags)
+        return real.pwritev2(fd, iov, n, offset, flags);
+    return writev(fd, iov, n);
+}

@@ -9,8 +9,11 @@
 #include "preload/process.h"
 
 #include <dlfcn.h>
+#include <fcntl.h>
 #include <stdarg.h>
 #include <stdatomic.h>
+#include <stdio_ext.h>
+#include <string.h>
 #include <unistd.h>
 
 enum { STREAMS_MAX = 64 };
@@ -107,6 +110,61 @@ static int stream_fd(FILE *stream)
         if (streams[i].stream == stream)
             return streams[i].fd;
     return -1;
+}
+
+/* libc cannot reopen a stream of ours: the file is put under its number instead, and the stream goes on
+ * with that. */
+static FILE *stream_reopen(const char *path, const char *mode, FILE *stream, int onto)
+{
+    int flags = *mode == 'r' ? 0 : O_CREAT | (*mode == 'a' ? O_APPEND : O_TRUNC);
+    bool both = strchr(mode, '+');
+
+    fflush(stream);
+    __fpurge(stream);
+    clearerr(stream);
+    if (!path)
+        return stream;
+    int fd = open(path, flags | (both ? O_RDWR : *mode == 'r' ? O_RDONLY : O_WRONLY), 0666);
+    if (fd < 0 || dup2(fd, onto) < 0) {
+        int saved = errno;
+        fclose(stream);
+        errno = saved;
+        return NULL;
+    }
+    real.close(fd);
+    return stream;
+}
+
+/* The number under another stream is about to be closed by libc. */
+static void number_is_reopened(FILE *stream)
+{
+    int fd = real.fileno(stream);
+    struct conn *c = fd >= 0 && conn_find(fd) && process_is_ours() ? conn_enter(fd) : NULL;
+
+    if (c) {
+        closing_number(c, fd);
+        conn_leave(c);
+    }
+}
+
+FILE *freopen(const char *path, const char *mode, FILE *stream)
+{
+    int fd = stream_fd(stream);
+
+    if (fd >= 0)
+        return stream_reopen(path, mode, stream, fd);
+    number_is_reopened(stream);
+    return real.freopen(path, mode, stream);
+}
+
+FILE *freopen64(const char *path, const char *mode, FILE *stream)
+{
+    int fd = stream_fd(stream);
+
+    if (fd >= 0)
+        return stream_reopen(path, mode, stream, fd);
+    number_is_reopened(stream);
+    return real.freopen64(path, mode, stream);
 }
 
 /* A stream that was made of a number before the number was a tracked socket (dup2 onto 0): libc closes

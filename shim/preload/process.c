@@ -22,7 +22,7 @@
 
 struct config process_config;
 bool process_active;
-uint64_t process_netns;
+uint64_t process_identity;
 
 static atomic_bool exited;
 static int stats_fd = -1;
@@ -101,14 +101,14 @@ static void before_vfork(void)
 }
 
 /* Before a fork: others hold these locks for moments only, so that the child finds everything in order. */
-static void before_fork(void)
+void process_before_fork(void)
 {
     conn_each(settle);
     conn_before_fork();
     pool_before_fork();
 }
 
-static void after_fork_parent(void)
+void process_after_fork(void)
 {
     pool_after_fork();
     conn_after_fork(false);
@@ -138,9 +138,9 @@ static void watch_forks(void)
     *(void **)&gnu = dlsym(RTLD_DEFAULT, "__register_atfork");
     *(void **)&plain = dlsym(RTLD_DEFAULT, "pthread_atfork");
     if (gnu)
-        gnu(before_fork, after_fork_parent, process_mend, &__dso_handle);
+        gnu(process_before_fork, process_after_fork, process_mend, &__dso_handle);
     else if (plain)
-        plain(before_fork, after_fork_parent, process_mend);
+        plain(process_before_fork, process_after_fork, process_mend);
 }
 
 __attribute__((constructor, used)) static void start(void)

@@ -23,8 +23,13 @@ static inline bool process_is_ours(void)
     return vfork_is_owner(process_mend);
 }
 
-/* Changes when the process moves to another network namespace: part of an endpoint's key. */
-extern uint64_t process_netns;
+/* Changes when the process becomes another user or moves to another namespace: part of an endpoint's
+ * key. */
+extern uint64_t process_identity;
+
+/* Around a fork; process_mend is the child's. */
+void process_before_fork(void);
+void process_after_fork(void);
 
 /* Another program gets what is not close-on-exec, without a fork that we would see: the connections
  * under such fds are shared with it from now on; `all`: whatever the flag says. */

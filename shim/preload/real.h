@@ -26,7 +26,10 @@ typedef int real_mmsg_flags;
 typedef int real_ioctl_request;
 typedef unsigned real_mmsg_flags;
 #endif
-#undef sendfile64 /* musl's headers make it a macro */
+#undef sendfile64 /* musl's headers make macros of these */
+#undef freopen64
+#undef preadv64v2
+#undef pwritev64v2
 
 struct real {
 #define SYMBOL(ret, name, params, args, failure) ret(*name) params;
