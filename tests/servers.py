@@ -294,6 +294,26 @@ class Recorder:
                 pass
 
 
+class Quitter(Recorder):
+    """A server whose first connection ends as its second request comes: with a reset, or in order."""
+
+    def __init__(self, reset):
+        super().__init__()
+        self.reset = reset
+
+    def _serve(self, connection, record):
+        if record is not self.received[0]:
+            super()._serve(connection, record)
+            return
+        with connection:
+            while b"\r\n\r\n" not in record:
+                record += connection.recv(65536)
+            connection.sendall(self.response)
+            connection.recv(1, socket.MSG_PEEK)
+            if not self.reset:      # bytes that nobody has read make a close a reset
+                connection.recv(65536)
+
+
 def find_program(name):
     """Like which(1), but servers may live where a user's PATH does not look."""
     return shutil.which(name, path=os.environ.get("PATH", "") + ":/usr/sbin:/sbin:/usr/local/sbin")
