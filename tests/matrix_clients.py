@@ -89,8 +89,8 @@ def perl(name, text, *arguments, module=None, **more):
 def netcat(name, *argv, **more):
     """One request a process, each asked through a shell's pipe."""
     return Row(name, ("sh", "-c", """for path; do
-        printf 'GET %s HTTP/1.0\\r\\n\\r\\n' "$path" | """ + " ".join(argv) + " || exit\ndone", "sh", "PATHS"),
-        EACH, needs=argv[:1], **more)
+        printf 'GET %s HTTP/1.0\\r\\n\\r\\n' "$path" | """ + " ".join(argv) + " || exit\ndone",
+                      "sh", "PATHS"), EACH, needs=argv[:1], **more)
 
 
 def each(name, command, status=0, **more):
@@ -133,7 +133,8 @@ CLIENTS = (
     Row("snarf", ("snarf", "-q", "URLS"), answers=("static", "small", "static")),
     Row("puf", ("puf", "-xg", "-lc", "1", "URLS"), SOME, answers=("static", "small", "static")),
     Row("tnftp", ("tnftp", "-V", "-o", "-", "URLS")),
-    Row("lftp", ("lftp", "-c", "set net:max-retries 1; cat {base}{static}?1 {base}{chunked}?2 {base}{static}?3"), SOME),
+    Row("lftp", ("lftp", "-c", "set net:max-retries 1; "
+                 "cat {base}{static}?1 {base}{chunked}?2 {base}{static}?3"), SOME),
     Row("xmllint", ("xmllint", "{base}/doc.xml?1", "{base}/doc.xml?2", "{base}/doc.xml?3")),
 
     Row("ab", ("ab", "-q", "-n", "12", "-c", "3", "{url}"), at_a_time=3,
@@ -148,8 +149,8 @@ CLIENTS = (
     Row("hey", ("hey", "-n", "6", "-c", "2", "-disable-keepalive", "{url}"), EACH, keep="responses"),
     Row("httping", ("httping", "-c", "3", "-i", "0.1", "-G", "-g", "{url}"), keep="ok,",
         change=((r"time .*", ""),)),
-    Row("squidclient", ("squidclient", "-h", "{host}", "-p", "{port}", "--ping", "-g", "3", "-I", "1", "{url}"),
-        SOME, change=((r"min/avg/max = .*", ""), (r"(?m)^.* secs, .*\n", ""))),
+    Row("squidclient", ("squidclient", "-h", "{host}", "-p", "{port}", "--ping", "-g", "3", "-I", "1",
+                        "{url}"), SOME, change=((r"min/avg/max = .*", ""), (r"(?m)^.* secs, .*\n", ""))),
 
     each("w3m", 'w3m -dump_source "$url"'),
     each("lynx", 'lynx -source "$url"'),
@@ -227,9 +228,11 @@ CLIENTS = (
     netcat("socat", "socat", "-t", "5", "-", "tcp:{host}:{port}", shuts=True),
     netcat("busybox-nc", "busybox", "nc", "{host}", "{port}", shuts=True),
 
-    Row("git", ("git", "-c", "init.templateDir=", "-c", "http.maxRequests=1", "clone", "-q", "--bare", "{base}/repo.git", "got"), SOME,
+    Row("git", ("git", "-c", "init.templateDir=", "-c", "http.maxRequests=1", "clone", "-q", "--bare",
+                "{base}/repo.git", "got"), SOME,
         environment=GIT_DATES, trusts=True),
-    Row("apt", ("sh", "-c", "{ cat <<'END'\n" + scripts.APT + "END\nsleep 0.5; } | /usr/lib/apt/methods/http"),
+    Row("apt", ("sh", "-c",
+                "{ cat <<'END'\n" + scripts.APT + "END\nsleep 0.5; } | /usr/lib/apt/methods/http"),
         SOME, status=100, trusts=True, needs=("/usr/lib/apt/methods/http",),
         change=((r"(Last-Modified|Date): .*", ""),)),
     Row("openssl-ocsp", ("sh", "-c", """for i in 1 2 3; do

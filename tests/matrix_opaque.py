@@ -52,11 +52,15 @@ for i in range(3):
 # Each piece has to get out before the next is sent.
 PIECES = """
 import socket, sys
-for pieces in ((b"G", b"ET ", b"foo", b"\\r\\n"), (b"GET key\\r\\n", b"GET key\\r\\n"), (b"POST 5\\r\\n", b"hello"),
-               (b"HEAD", b"\\x00\\x01\\x02"), (b"PRI", b" * x\\n"), (b"GET / HT", b"ML\\r\\n"),
-               (b"GET / HTTP", b"D\\r\\n"), (b"DELETE k\\n", b"OPTIONS\\n"), (b"\\x16\\x03\\x01", b"\\x00\\x01"),
-               (b"\\r\\n", b"GET\\r\\n"), (b"CONNECT\\r\\n", b"x"), (b"GET http://a b c\\r\\n", b"y" * 5000),
-               (b"x" * 20000, b"z"), (b"PUT /name\\r\\n", b"HTTP/1.0\\r\\n"), (b"get a b\\r\\n", b"quit\\r\\n")):
+for pieces in ((b"G", b"ET ", b"foo", b"\\r\\n"), (b"GET key\\r\\n", b"GET key\\r\\n"),
+               (b"POST 5\\r\\n", b"hello"), (b"HEAD", b"\\x00\\x01\\x02"), (b"PRI", b" * x\\n"),
+               (b"GET / HT", b"ML\\r\\n"),
+               (b"GET / HTTP", b"D\\r\\n"), (b"DELETE k\\n", b"OPTIONS\\n"),
+               (b"\\x16\\x03\\x01", b"\\x00\\x01"),
+               (b"\\r\\n", b"GET\\r\\n"), (b"CONNECT\\r\\n", b"x"),
+               (b"GET http://a b c\\r\\n", b"y" * 5000),
+               (b"x" * 20000, b"z"), (b"PUT /name\\r\\n", b"HTTP/1.0\\r\\n"),
+               (b"get a b\\r\\n", b"quit\\r\\n")):
     with socket.create_connection(("127.0.0.1", int(sys.argv[1])), 5) as s:
         for piece in pieces:
             s.sendall(piece)

@@ -172,6 +172,11 @@ class Redis(Other):
 class Sshd(Other):
     name = program = "sshd"
 
+    @classmethod
+    def missing(cls):
+        shell = pwd.getpwuid(os.geteuid()).pw_shell
+        return super().missing() or ("this user cannot log in" if "nologin" in shell else None)
+
     def command(self):
         for key in ("host", "user"):
             if not os.path.exists(os.path.join(self.dir, key)):
@@ -202,10 +207,11 @@ class Postgres(Other):
             os.chown(self.dir, owner.pw_uid, owner.pw_gid)
             prefix = ["setpriv", "--reuid=postgres", f"--regid={owner.pw_gid}", "--clear-groups"]
         if not os.path.exists(data):
-            subprocess.run([*prefix, self.installed("initdb"), "-D", data, "-A", "trust", "-U", "test", "-N"], check=True,
-                           cwd=self.dir, stdout=subprocess.DEVNULL, env=plain_environment())
-        return (*prefix, self.installed("postgres"), "-D", data, "-p", str(self.port), "-h", "127.0.0.1", "-k", "",
-                "-c", "fsync=off")
+            subprocess.run([*prefix, self.installed("initdb"), "-D", data, "-A", "trust", "-U", "test",
+                            "-N"], check=True, cwd=self.dir, stdout=subprocess.DEVNULL,
+                           env=plain_environment())
+        return (*prefix, self.installed("postgres"), "-D", data, "-p", str(self.port),
+                "-h", "127.0.0.1", "-k", "", "-c", "fsync=off")
 
 
 class GitDaemon(Other):

@@ -87,6 +87,7 @@ struct conn {
     bool tail_ends;       /* ... and the response ends with it */
     bool replayed;
     bool peeked;          /* the client has peeked at the body */
+    size_t queued;        /* bytes that were followed but still lie in the kernel's queue */
     int pending_error;    /* to be given to the client after the held bytes, 0: none */
     enum reason unparkable; /* found outside of the exchange: why not to park, or REASON_none */
     void *reader;         /* the thread inside a real receive call, or NULL */

@@ -83,6 +83,19 @@ int daemon(int nochdir, int noclose)
     return result;
 }
 
+int pthread_create(pthread_t *thread, const pthread_attr_t *attributes, void *(*start)(void *),
+                   void *arg)
+{
+    process_threaded = true;
+    return real.pthread_create(thread, attributes, start, arg);
+}
+
+int thrd_create(thrd_t *thread, thrd_start_t start, void *arg)
+{
+    process_threaded = true;
+    return real.thrd_create(thread, start, arg);
+}
+
 /* A fork that runs no handlers (POSIX.1-2024). */
 pid_t _Fork(void)
 {

@@ -11,6 +11,7 @@
 #include "preload/lookahead.h"
 #include "preload/real.h"
 #include "preload/outgoing.h"
+#include "preload/process.h"
 #include "preload/swap.h"
 
 #include <errno.h>
@@ -26,6 +27,12 @@ static __thread char self; /* its address names this thread */
 size_t incoming_edited(const struct conn *c)
 {
     return c->response_raw ? 0 : hold_len(&c->response);
+}
+
+/* In a program with threads, another one may be about to wait for this socket. */
+static bool leaves_queued(const struct conn *c)
+{
+    return process_threaded && c->state == CONN_EXCHANGE;
 }
 
 static ssize_t read_alone(struct conn *c, int fd, char *buf, size_t len, int flags)
@@ -48,18 +55,28 @@ ssize_t incoming_wait(struct conn *c, int fd, int flags)
     return n;
 }
 
+/* The answer of a real receive, and what it means for the call. */
+static ssize_t received(struct conn *c, struct incoming *call, ssize_t n, size_t len, bool peek,
+                        int error)
+{
+    call->full = n == (ssize_t)len;
+    call->took |= n > 0 && !peek;
+    if (n > 0 && !peek && leaves_queued(c))
+        c->queued = (size_t)n;
+    return n < 0 ? -error : n;
+}
+
 ssize_t incoming_receive(struct conn *c, struct incoming *call, char *buf, size_t len, bool peek)
 {
     unsigned generation = c->generation;
     enum conn_state state = c->state;
-    int flags = call->flags | (call->wait ? 0 : MSG_DONTWAIT) | (peek ? MSG_PEEK : 0);
+    bool look = peek || leaves_queued(c);
+    int flags = call->flags | (call->wait ? 0 : MSG_DONTWAIT) | (look ? MSG_PEEK : 0);
     bool alone = !c->reader || c->reader == &self;
 
     if (!call->wait && alone) {
         ssize_t n = real.recv(call->fd, buf, len, flags);
-        call->full = n == (ssize_t)len;
-        call->took |= n > 0 && !peek;
-        return n < 0 ? -errno : n;
+        return received(c, call, n, len, peek, errno);
     }
     if (!alone && ++call->turns > TURNS_MAX)
         c->reader = NULL; /* it does not come back: its thread was cancelled inside the call */
@@ -67,9 +84,19 @@ ssize_t incoming_receive(struct conn *c, struct incoming *call, char *buf, size_
     int error = errno;
     if (c->generation != generation || c->state != state || (!alone && n >= 0))
         return -ESTALE;
-    call->full = n == (ssize_t)len;
-    call->took |= n > 0 && !peek;
-    return n < 0 ? -error : n;
+    return received(c, call, n, len, peek, error);
+}
+
+/* Takes what was only looked at, but for the last byte of a response: that one stays queued until
+ * another socket lies under the fd, so that a thread that begins to wait in between is not left on the
+ * old one without an event. */
+static void settle(struct conn *c, enum exchange_flow flow)
+{
+    size_t leave = flow == EXCHANGE_END;
+
+    if (c->queued > leave && c->nfds)
+        real.recv(c->fds[0].fd, NULL, c->queued - leave, MSG_TRUNC | MSG_DONTWAIT);
+    c->queued = c->queued ? leave : 0;
 }
 
 ssize_t incoming_at_end(struct conn *c, int error)
@@ -98,6 +125,7 @@ ssize_t incoming_at_end(struct conn *c, int error)
 
 ssize_t incoming_follow(struct conn *c, struct exchange_reply reply)
 {
+    settle(c, reply.flow);
     if (exchange_request_done(&c->x) && exchange_asks_close(&c->x) && !c->shared)
         real.shutdown(c->fds[0].fd, SHUT_WR);
     if (reply.flow == EXCHANGE_BROKEN) {
@@ -118,6 +146,7 @@ void incoming_end(struct conn *c)
         swap_end(c);
         return;
     }
+    settle(c, EXCHANGE_DATA);
     conn_note(c, why);
     conn_forget(c, REASON_none);
 }
@@ -205,10 +234,10 @@ static ssize_t receive_tail(struct conn *c, struct incoming *call, char *buf, si
     if (n < 0)
         return n;
     c->tail = false;
-    if (c->tail_ends) {
+    if (n == 1)
+        settle(c, c->tail_ends ? EXCHANGE_END : EXCHANGE_DATA);
+    if (c->tail_ends)
         incoming_end(c);
-        return 1;
-    }
     if (n == 1)
         return 1;
     return 1 + incoming_follow(c, exchange_server(&c->x, buf + 1, (size_t)n - 1));

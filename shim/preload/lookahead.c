@@ -61,9 +61,10 @@ ssize_t lookahead_peek(struct conn *c, struct incoming *call, char *buf, size_t 
         if (out)
             memcpy(buf, scratch, out);
         /* Nothing but framing: it has to go, or the peek would give 0. */
-        if (!out && reply.flow != EXCHANGE_BROKEN &&
-            real.recv(call->fd, scratch, (size_t)n, MSG_DONTWAIT) == n)
+        if (!out && reply.flow != EXCHANGE_BROKEN) {
+            c->queued = (size_t)n;
             incoming_follow(c, exchange_server(&c->x, scratch, (size_t)n));
+        }
     }
     block_put(scratch, INCOMING_ROOM);
     if (n == 0 || (n < 0 && n != -EAGAIN && n != -EINTR && n != -ESTALE))

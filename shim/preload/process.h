@@ -27,6 +27,9 @@ static inline bool process_is_ours(void)
  * key. */
 extern uint64_t process_identity;
 
+/* The program has made a thread. */
+extern bool process_threaded;
+
 /* Around a fork; process_mend is the child's. */
 void process_before_fork(void);
 void process_after_fork(void);

@@ -218,6 +218,8 @@ void swap_end(struct conn *c)
         if (c->private_fd < 0)
             why = REASON_no_private_fd;
     }
+    if (c->queued && c->private_fd < 0)
+        c->private_fd = private_dup(c->fds[0].fd);
     conn_set_state(c, CONN_ENDED);
     if (why != REASON_none)
         conn_note(c, why);
@@ -228,6 +230,9 @@ void swap_end(struct conn *c)
         real.shutdown(c->fds[0].fd, SHUT_RD);
         why = why != REASON_none ? why : REASON_duplicated;
     }
+    if (c->queued && c->private_fd >= 0)
+        real.recv(c->private_fd, NULL, c->queued, MSG_TRUNC | MSG_DONTWAIT);
+    c->queued = 0;
     if (why == REASON_none)
         idle_park(c, true);
     private_close(c->private_fd);

@@ -1,7 +1,7 @@
 #define _GNU_SOURCE
 #include "preload/vfork.h"
 
-#include "preload/real.h"
+#include "preload/raw.h"
 
 #include <dlfcn.h>
 #include <sys/mman.h>
@@ -18,6 +18,14 @@ volatile unsigned *vfork_stamp = &unstamped;
 static pid_t owner;
 static void (*before_vfork)(void);
 static bool always; /* no page, or no vfork of our own on this machine */
+
+/* Past libc's, which another preloaded library may have replaced and not have ready yet. */
+static pid_t own_pid(void)
+{
+    long pid = raw_syscall(SYS_getpid, 0, 0, 0, 0, 0, 0);
+
+    return pid > 0 ? (pid_t)pid : getpid();
+}
 
 void vfork_init(void (*before)(void))
 {
@@ -37,13 +45,13 @@ void vfork_init(void (*before)(void))
 
 void vfork_own(void)
 {
-    owner = getpid();
+    owner = own_pid();
     *vfork_stamp = !always;
 }
 
 bool vfork_check(void (*mend)(void))
 {
-    bool ours = getpid() == owner;
+    bool ours = own_pid() == owner;
 
     if (ours) {
         vfork_pending = false;
