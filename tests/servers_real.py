@@ -336,7 +336,7 @@ class Uwsgi(Gunicorn):
 
     def command(self):
         return ("uwsgi_python3", "--http-socket", f"127.0.0.1:{self.port}", "--wsgi-file", self.app(),
-                "--disable-logging", "--die-on-term", "--processes", "2")
+                "--disable-logging", "--die-on-term", "--master", "--no-orphans", "--processes", "2")
 
 
 class Puma(Server):

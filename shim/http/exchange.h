@@ -86,6 +86,7 @@ struct exchange {
     struct request request; /* valid from EXCHANGE_HEAD on; OBSERVED: the newest whole head's */
     int keep_timeout;       /* seconds of the newest response's Keep-Alive: timeout, -1: none */
     int keep_max;           /* its max, -1: none */
+    bool promised;          /* the server said in so many words that it persists */
     /* Below: for exchange_* only. */
     uint8_t client_state, server_state;
     bool answered, ask_close;

@@ -45,6 +45,7 @@ void exchange_server_persistence(struct exchange *x, const struct response *r, e
 {
     x->keep_timeout = r->timeout;
     x->keep_max = r->max;
+    x->promised = r->options.keep_alive || r->timeout >= 0 || r->max >= 0;
     if (r->challenges)
         exchange_note(x, REASON_connection_auth);
     if (r->options.close)

@@ -17,6 +17,7 @@
 /* What is known of an idle connection.  A plain value, moved in and out. */
 struct idle {
     int fd;               /* a private fd, close-on-exec */
+    bool proven;          /* the server said that it persists, or has answered twice on it */
     bool nonblocking;     /* O_NONBLOCK of its description */
     bool absolute;        /* was used with absolute-form targets: it leads to a proxy */
     uint16_t requests;    /* served on it so far */

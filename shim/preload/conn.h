@@ -86,6 +86,7 @@ struct conn {
     bool tail;            /* the last byte of an edited head still lies in the kernel's queue */
     bool tail_ends;       /* ... and the response ends with it */
     bool replayed;
+    bool expected;        /* the client was told of input that then came to nothing: see recv.c */
     bool peeked;          /* the client has peeked at the body */
     size_t queued;        /* bytes that were followed but still lie in the kernel's queue */
     int pending_error;    /* to be given to the client after the held bytes, 0: none */

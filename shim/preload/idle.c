@@ -9,12 +9,15 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <string.h>
 #include <time.h>
 
 #ifndef SO_COOKIE
 #define SO_COOKIE 57
 #endif
+
+enum { PROOF_MS = 1 };
 
 bool idle_forked;
 
@@ -110,6 +113,16 @@ void idle_remember_name(struct conn *c)
         c->idle.local.ss_family = 0;
 }
 
+bool idle_wait_for_proof(const struct idle *idle)
+{
+    struct pollfd wait = { .fd = idle->fd, .events = POLLIN };
+    int saved = errno;
+    bool fine = poll(&wait, 1, PROOF_MS) == 0;
+
+    errno = saved;
+    return fine;
+}
+
 /* What the exchange taught about the connection. */
 static void learn(struct conn *c)
 {
@@ -120,6 +133,7 @@ static void learn(struct conn *c)
     idle->proxy_auth = c->x.request.proxy_auth;
     idle->idle_ms = idle_time(c);
     idle->requests++;
+    idle->proven = c->x.promised || idle->requests > 1;
     if (c->x.keep_max >= 0)
         idle->max_left = c->x.keep_max;
     else if (idle->max_left > 0)

@@ -25,6 +25,10 @@ void idle_adopt(struct conn *c, const struct idle *idle);
 /* Asks for the cookie of the connection under a conn that is in use, if it is not known yet. */
 void idle_identify(struct conn *c);
 
+/* Of a server that has promised nothing the end may be on its way: gives it a millisecond, once for a
+ * connection that has served a single request.  False: it has ended. */
+bool idle_wait_for_proof(const struct idle *idle);
+
 /* Is its fd still ours, and still the same socket? */
 bool idle_is_there(const struct idle *idle);
 

@@ -101,8 +101,10 @@ static void settle(struct conn *c, enum exchange_flow flow)
 
 ssize_t incoming_at_end(struct conn *c, int error)
 {
-    if (!exchange_answered(&c->x) && !c->response.data && outgoing_replay(c) == 0)
+    if (!exchange_answered(&c->x) && !c->response.data && outgoing_replay(c) == 0) {
+        c->expected = true;
         return -ESTALE;
+    }
     if (c->response_raw && hold_len(&c->response)) {
         /* Half a head, and no more will come: the client gets it as it is, then the end. */
         c->response_raw = false;

@@ -18,13 +18,13 @@ enum {
 };
 
 /* A blocking client that polls and then receives with MSG_DONTWAIT takes EAGAIN for a failure (PHP).
- * Where bytes were taken that make nothing yet, half a head, it is made to wait for more.  False: no such
- * case, or too long. */
+ * Where bytes were taken that make nothing yet, half a head, or where what it was told of was the end of
+ * a connection that has been replaced, it is made to wait for more.  False: no such case, or too long. */
 static bool wait_for_more(struct conn *c, const struct incoming *call, uint64_t *deadline)
 {
     struct pollfd wait = { .fd = call->fd, .events = POLLIN };
 
-    if (c->nonblocking || call->peek || !call->took)
+    if (c->nonblocking || call->peek || (!call->took && !c->expected))
         return false;
     uint64_t now = idle_now_ms();
     if (!*deadline)
@@ -65,6 +65,7 @@ static ssize_t recv_exchange(struct conn *c, struct incoming *call, char *buf, s
         if (n < 0)
             return n;
         got += (size_t)n;
+        c->expected = false;
         if (call->peek && held <= got - (size_t)n)
             break; /* what the kernel had was seen */
         if (!waitall && !call->full)

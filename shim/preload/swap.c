@@ -60,13 +60,26 @@ static void keep_spare(struct conn *c)
         spare_give(c->to.family, fd, c->nonblocking);
 }
 
+/* As pool_lease; one that ends while it is waited for is taken for the server's habit. */
+static int lease(struct conn *c, const struct wanted *wanted, struct idle *out, enum reason *why)
+{
+    int result = pool_lease(&c->to, wanted, out, why);
+
+    if (result != 0 || out->proven || idle_wait_for_proof(out))
+        return result;
+    private_close(out->fd);
+    pool_note_closed(&c->to, 0);
+    *why = REASON_closer;
+    return -ENOENT;
+}
+
 int swap_lease(struct conn *c)
 {
     struct idle idle;
     enum reason why = REASON_none;
     const struct wanted anything = { .any = true };
 
-    if (pool_lease(&c->to, &anything, &idle, &why) != 0) {
+    if (lease(c, &anything, &idle, &why) != 0) {
         conn_note(c, why);
         return -ENOENT;
     }
@@ -106,7 +119,7 @@ int swap_exchange_lease(struct conn *c)
     struct idle idle;
     enum reason why = REASON_none;
 
-    if (pool_lease(&c->to, &wanted, &idle, &why) != 0) {
+    if (lease(c, &wanted, &idle, &why) != 0) {
         bool form = wanted.absolute != c->idle.absolute || wanted.proxy_auth != c->idle.proxy_auth;
         if (why == REASON_pool_empty) /* but for the one that it has got */
             why = form ? REASON_other_form : REASON_other_host;
