@@ -107,6 +107,11 @@ check:
 	+MAKE='$(MAKE)' BUILD='$(BUILD)' scripts/check make:layers make:werror $(UNITS) $(ASSUMES) $(E2E) \
 	    make:musl make:lint
 
+# All clients against all servers; a third of it is in `make check`.
+check-matrix: all
+	scripts/deps --matrix
+	tests/check_matrix
+
 layers:
 	scripts/check-layers
 

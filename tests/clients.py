@@ -208,11 +208,10 @@ CLIENTS = (
     Client("idle-server", BY_HAND, 3, script=scripts.PYTHON_IDLE, connections=2,
            server=(("keepalive_timeout", 1),), reasons=("stale",)),
 
-    # Untouched: what persists by itself.
-    Client("curl-persistent", (*CURL, "URLS"), 5, direct=1, connections=1,
-           reasons=("client_persists",)),
+    # Followed without a changed byte: what persists by itself.
+    Client("curl-persistent", (*CURL, "URLS"), 5, direct=1, connections=1),
     Client("wget-persistent", ("wget", "-nv", "-O", "-", "URLS"), 5, direct=1, connections=1,
-           stderr=WGET_CLOCK, reasons=("client_persists",)),
+           stderr=WGET_CLOCK),
 
     # What programs do to descriptors: the same result; how many connections is another matter.
     Client("half-close", BY_HAND, 5, script=scripts.PYTHON_HALF_CLOSE),

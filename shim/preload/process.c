@@ -171,12 +171,19 @@ __attribute__((constructor, used)) static void start(void)
     errno = saved;
 }
 
-static void never_swap(struct conn *c)
+/* Between exchanges the calls become libc's own again; one that is under way goes on, without a swap. */
+static void retire(struct conn *c)
 {
-    if (c->state == CONN_ENDED)
+    if (c->state == CONN_EXCHANGE) {
+        c->shared = true;
+        conn_spoil(c, REASON_odd_descriptor);
         return;
-    c->shared = true;
-    conn_spoil(c, REASON_odd_descriptor);
+    }
+    struct conn *entered = c->nfds ? conn_enter(c->fds[0].fd) : NULL;
+    if (entered) {
+        conn_forget(entered, REASON_none);
+        conn_leave(entered);
+    }
 }
 
 void process_retire(void)
@@ -184,7 +191,7 @@ void process_retire(void)
     process_active = false;
     spare_abandon();
     pool_shed(private_limit());
-    conn_each(never_swap);
+    conn_each(retire);
 }
 
 void process_exit(void)
