@@ -177,6 +177,13 @@ void conn_drop_fd(struct conn *c, int fd)
         }
 }
 
+void conn_set_cloexec(struct conn *c, int fd, bool on)
+{
+    for (int i = 0; i < c->nfds; i++)
+        if (c->fds[i].fd == fd)
+            c->fds[i].cloexec = on;
+}
+
 void conn_forget(struct conn *c, enum reason why)
 {
     if (why != REASON_none) {

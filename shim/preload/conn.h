@@ -141,6 +141,9 @@ bool conn_add_fd(struct conn *c, int fd, bool cloexec);
 /* The number leaves the table.  The conn is freed with its last number; conn_leave still follows. */
 void conn_drop_fd(struct conn *c, int fd);
 
+/* The client has set or cleared FD_CLOEXEC on this number. */
+void conn_set_cloexec(struct conn *c, int fd, bool on);
+
 /* The only way to change the state of a locked conn. */
 void conn_set_state(struct conn *c, enum conn_state state);
 

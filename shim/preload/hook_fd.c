@@ -65,10 +65,10 @@ static void note_cloexec(unsigned first, unsigned last)
 {
     for (unsigned fd = first; fd <= last && fd < CONN_TABLE_SIZE; fd++) {
         struct conn *c = conn_find((int)fd) ? conn_enter((int)fd) : NULL;
-        for (int i = 0; c && i < c->nfds; i++)
-            c->fds[i].cloexec |= c->fds[i].fd == (int)fd;
-        if (c)
-            conn_leave(c);
+        if (!c)
+            continue;
+        conn_set_cloexec(c, (int)fd, true);
+        conn_leave(c);
     }
 }
 
@@ -165,19 +165,12 @@ int dup3(int fd, int onto, int flags)
     return copied(fd, real.dup3(fd, onto, flags), flags & O_CLOEXEC);
 }
 
-static void set_cloexec(struct conn *c, int fd, bool on)
-{
-    for (int i = 0; i < c->nfds; i++)
-        if (c->fds[i].fd == fd)
-            c->fds[i].cloexec = on;
-}
-
 /* CONN_PLAIN or the answer. */
 static int tracked_fcntl(struct conn *c, int fd, int command, long argument)
 {
     switch (command) {
     case F_SETFD:
-        set_cloexec(c, fd, argument & FD_CLOEXEC);
+        conn_set_cloexec(c, fd, argument & FD_CLOEXEC);
         return CONN_PLAIN;
     case F_GETFL:
         return c->state == CONN_ENDED ? O_RDWR | (c->nonblocking ? O_NONBLOCK : 0) : CONN_PLAIN;

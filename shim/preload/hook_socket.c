@@ -212,13 +212,6 @@ int getsockname(int fd, struct sockaddr *name, socklen_t *len)
     return result == CONN_PLAIN ? real.getsockname(fd, name, len) : result;
 }
 
-static void set_cloexec(struct conn *c, int fd, bool on)
-{
-    for (int i = 0; i < c->nfds; i++)
-        if (c->fds[i].fd == fd)
-            c->fds[i].cloexec = on;
-}
-
 /* CONN_PLAIN or the answer. */
 static int tracked_ioctl(struct conn *c, int fd, unsigned long request, void *argument)
 {
@@ -240,7 +233,7 @@ static int tracked_ioctl(struct conn *c, int fd, unsigned long request, void *ar
         return c->state == CONN_ENDED ? 0 : CONN_PLAIN;
     case FIOCLEX:
     case FIONCLEX:
-        set_cloexec(c, fd, request == FIOCLEX);
+        conn_set_cloexec(c, fd, request == FIOCLEX);
         return CONN_PLAIN;
     case FIOASYNC:
         closing_leave_alone(c, fd, REASON_odd_descriptor);

@@ -29,10 +29,13 @@ size_t incoming_edited(const struct conn *c)
     return c->response_raw ? 0 : hold_len(&c->response);
 }
 
-/* In a program with threads, another one may be about to wait for this socket. */
-static bool leaves_queued(const struct conn *c)
+/* In a program with threads, another one may be about to wait for this socket: what may end the response
+ * is only looked at (see settle). */
+static bool leaves_queued(const struct conn *c, size_t len)
 {
-    return process_threaded && c->state == CONN_EXCHANGE;
+    uint64_t left = exchange_body_left(&c->x);
+
+    return process_threaded && c->state == CONN_EXCHANGE && (left <= len || left == UINT64_MAX);
 }
 
 static ssize_t read_alone(struct conn *c, int fd, char *buf, size_t len, int flags)
@@ -55,28 +58,27 @@ ssize_t incoming_wait(struct conn *c, int fd, int flags)
     return n;
 }
 
-/* The answer of a real receive, and what it means for the call. */
-static ssize_t received(struct conn *c, struct incoming *call, ssize_t n, size_t len, bool peek,
-                        int error)
+/* What a real receive that gave bytes, or an end, means for the call. */
+static ssize_t received(struct conn *c, struct incoming *call, ssize_t n, bool peek, bool queued)
 {
-    call->full = n == (ssize_t)len;
     call->took |= n > 0 && !peek;
-    if (n > 0 && !peek && leaves_queued(c))
+    if (n > 0 && !peek && queued)
         c->queued = (size_t)n;
-    return n < 0 ? -error : n;
+    return n;
 }
 
 ssize_t incoming_receive(struct conn *c, struct incoming *call, char *buf, size_t len, bool peek)
 {
     unsigned generation = c->generation;
     enum conn_state state = c->state;
-    bool look = peek || leaves_queued(c);
-    int flags = call->flags | (call->wait ? 0 : MSG_DONTWAIT) | (look ? MSG_PEEK : 0);
+    bool queued = !peek && leaves_queued(c, len);
+    int flags = call->flags | (call->wait ? 0 : MSG_DONTWAIT) | (peek || queued ? MSG_PEEK : 0);
     bool alone = !c->reader || c->reader == &self;
 
     if (!call->wait && alone) {
         ssize_t n = real.recv(call->fd, buf, len, flags);
-        return received(c, call, n, len, peek, errno);
+        call->full = n == (ssize_t)len;
+        return n < 0 ? -errno : received(c, call, n, peek, queued);
     }
     if (!alone && ++call->turns > TURNS_MAX)
         c->reader = NULL; /* it does not come back: its thread was cancelled inside the call */
@@ -84,7 +86,8 @@ ssize_t incoming_receive(struct conn *c, struct incoming *call, char *buf, size_
     int error = errno;
     if (c->generation != generation || c->state != state || (!alone && n >= 0))
         return -ESTALE;
-    return received(c, call, n, len, peek, error);
+    call->full = n == (ssize_t)len;
+    return n < 0 ? -error : received(c, call, n, peek, queued);
 }
 
 /* Takes what was only looked at, but for the last byte of a response: that one stays queued until
