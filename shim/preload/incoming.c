@@ -104,7 +104,7 @@ static void settle(struct conn *c, enum exchange_flow flow)
 
 ssize_t incoming_at_end(struct conn *c, int error)
 {
-    if (!exchange_answered(&c->x) && !c->response.data && outgoing_replay(c) == 0) {
+    if (!exchange_answered(&c->x) && !hold_len(&c->response) && outgoing_replay(c) == 0) {
         c->expected = true;
         return -ESTALE;
     }
