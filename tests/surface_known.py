@@ -7,7 +7,6 @@ KNOWN = {
     r"sockopts_set (middle|ended) ": "after the end a bad value or length is not found out: nothing is set",
     r"fork_alternate ": "child and parent take turns in reading one response: each follows it alone",
     r"rights(_self)? .* chunked": "a socket passed on in mid-exchange shows the framing of the persistent answer",
-    r"stdin_reads (sent|middle) ": "dup2 onto 0 in mid-exchange, then stdio that was opened before reads past us",
     r"seccomp_(few|errno|strict) (sent|middle) warm": "an exchange under way needs recvfrom and shutdown, not only read",
     r"blocked_rdhup ": "a thread in poll for POLLRDHUP alone sleeps on when another ends the exchange",
     r"blocked_close middle ": "recv in one thread, shutdown and close in another: EBADF instead of 0",

@@ -30,8 +30,8 @@ EXPORTED int execl(const char *path, const char *arg, ...);
 EXPORTED int execlp(const char *file, const char *arg, ...);
 EXPORTED int execle(const char *path, const char *arg, ...);
 
-/* hook_stdio.c: stdin is a tracked socket from the start (it was handed over): its stream reads through
- * us.  Where stdin is a variable, as in glibc. */
+/* hook_stdio.c: 0 has become a tracked socket in mid-exchange (it was handed over, or dup2 put it there):
+ * the stream stdin reads through us.  Where stdin is a variable, as in glibc. */
 void hook_stdio_take_stdin(void);
 
 /* -errno as libc gives it. */

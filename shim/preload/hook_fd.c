@@ -106,7 +106,10 @@ static void follow_copy(int fd, int copy, bool cloexec)
     } else if (copy <= STDERR_FILENO && c->state != CONN_EXCHANGE && c->state != CONN_ENDED) {
         closing_leave_alone(c, fd, REASON_odd_descriptor);
     }
+    bool under_way = copy == STDIN_FILENO && c->nfds && c->state == CONN_EXCHANGE;
     conn_leave(c);
+    if (under_way)
+        hook_stdio_take_stdin();
 }
 
 /* The real call has given us `copy`; a stale entry under it means nothing any more. */

@@ -94,22 +94,27 @@ FILE *fdopen(int fd, const char *mode)
     return real.fdopen(fd, mode);
 }
 
-void hook_stdio_take_stdin(void)
-{
-#ifdef __GLIBC__
-    FILE *stream = dlsym(RTLD_DEFAULT, "gnu_get_libc_version") ? stream_open(0, "r") : NULL;
-
-    if (stream)
-        stdin = stream;
-#endif
-}
-
 static int stream_fd(FILE *stream)
 {
     for (int i = 0; streams_used && i < STREAMS_MAX; i++)
         if (streams[i].stream == stream)
             return streams[i].fd;
     return -1;
+}
+
+void hook_stdio_take_stdin(void)
+{
+#ifdef __GLIBC__
+    static bool usable;
+
+    usable |= dlsym(RTLD_DEFAULT, "gnu_get_libc_version") != NULL;
+    if (!usable || stream_fd(stdin) >= 0 || stdin->_IO_read_ptr != stdin->_IO_read_end)
+        return; /* bytes that it has read before come first */
+    FILE *stream = stream_open(0, "r");
+
+    if (stream)
+        stdin = stream;
+#endif
 }
 
 /* libc cannot reopen a stream of ours: the file is put under its number instead, and the stream goes on
