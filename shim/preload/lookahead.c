@@ -9,7 +9,7 @@
 #include <sys/ioctl.h>
 
 /* What queued bytes would become, by looking ahead. */
-static size_t foreseen(const struct conn *c, int fd)
+static size_t foreseen(const struct conn *c, int fd, size_t queued)
 {
     struct exchange ahead = c->x;
     size_t raw = c->response_raw ? hold_len(&c->response) : 0, out = 0;
@@ -24,7 +24,8 @@ static size_t foreseen(const struct conn *c, int fd)
     if (n > 0)
         out = tail + exchange_server(&ahead, scratch + tail, raw + (size_t)n - tail).out;
     block_put(scratch, INCOMING_ROOM);
-    return out;
+    /* Never less than a receive would give: an edge-triggered client (nginx) counts down from this. */
+    return n > 0 && (size_t)n < queued ? out + queued - (size_t)n : out;
 }
 
 ssize_t lookahead_available(struct conn *c, int fd)
@@ -33,9 +34,9 @@ ssize_t lookahead_available(struct conn *c, int fd)
 
     if (c->state != CONN_ENDED && real.ioctl(fd, FIONREAD, &queued) != 0)
         return -errno;
-    bool as_it_is = !exchange_in_head(&c->x) && exchange_body_left(&c->x) != UINT64_MAX;
+    bool as_it_is = !exchange_in_head(&c->x) && !exchange_cut_short(&c->x);
     if (c->state == CONN_EXCHANGE && queued && !as_it_is) {
-        queued = (int)foreseen(c, fd);
+        queued = (int)foreseen(c, fd, (size_t)queued);
         if (queued == 0) /* half a head: "readable, and nothing to read" would mean the end */
             queued = 1;
     }

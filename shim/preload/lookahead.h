@@ -14,7 +14,7 @@ ssize_t lookahead_peek(struct conn *c, struct incoming *call, char *buf, size_t 
 void lookahead_take_framing(struct conn *c, struct incoming *call);
 
 /* What a receive would give without waiting: FIONREAD's answer, or -errno.  Of a body that has to be
- * decoded, at most what lies in the first 64 KiB. */
+ * decoded, what lies behind the first 64 KiB is counted with its framing. */
 ssize_t lookahead_available(struct conn *c, int fd);
 
 #endif
