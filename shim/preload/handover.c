@@ -105,19 +105,11 @@ static void pack(struct conn *c)
         real.shutdown(fd, SHUT_WR);
 }
 
-static uint64_t cookie_of(int fd)
-{
-    uint64_t cookie = 0;
-    socklen_t len = sizeof cookie;
-
-    return real.getsockopt(fd, SOL_SOCKET, SO_COOKIE, &cookie, &len) == 0 ? cookie : 0;
-}
-
 static void look_at_fds(void)
 {
     for (int fd = 0; fd < FDS_SEEN; fd++) {
         int flags = private_is(fd) ? -1 : real.fcntl(fd, F_GETFD);
-        packing->cookies[fd] = flags >= 0 && !(flags & FD_CLOEXEC) ? cookie_of(fd) : 0;
+        packing->cookies[fd] = flags >= 0 && !(flags & FD_CLOEXEC) ? idle_cookie(fd) : 0;
     }
 }
 
@@ -229,7 +221,7 @@ static struct conn *find_socket(const struct parcel *p)
     struct conn *c = NULL;
 
     for (int fd = 0; fd < FDS_SEEN; fd++) {
-        if (cookie_of(fd) != p->cookie)
+        if (idle_cookie(fd) != p->cookie)
             continue;
         if (!c && !(c = conn_create(fd, false)))
             return NULL;

@@ -152,24 +152,25 @@ static void number_is_reopened(FILE *stream)
     }
 }
 
-FILE *freopen(const char *path, const char *mode, FILE *stream)
+static FILE *any_freopen(FILE *(*libc)(const char *, const char *, FILE *), const char *path,
+                         const char *mode, FILE *stream)
 {
     int fd = stream_fd(stream);
 
     if (fd >= 0)
         return stream_reopen(path, mode, stream, fd);
     number_is_reopened(stream);
-    return real.freopen(path, mode, stream);
+    return libc(path, mode, stream);
+}
+
+FILE *freopen(const char *path, const char *mode, FILE *stream)
+{
+    return any_freopen(real.freopen, path, mode, stream);
 }
 
 FILE *freopen64(const char *path, const char *mode, FILE *stream)
 {
-    int fd = stream_fd(stream);
-
-    if (fd >= 0)
-        return stream_reopen(path, mode, stream, fd);
-    number_is_reopened(stream);
-    return real.freopen64(path, mode, stream);
+    return any_freopen(real.freopen64, path, mode, stream);
 }
 
 /* A stream that was made of a number before the number was a tracked socket (dup2 onto 0): libc closes

@@ -29,7 +29,7 @@ uint64_t idle_now_ms(void)
     return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
 }
 
-static uint64_t cookie_of(int fd)
+uint64_t idle_cookie(int fd)
 {
     uint64_t cookie = 0;
     socklen_t len = sizeof cookie;
@@ -40,12 +40,12 @@ static uint64_t cookie_of(int fd)
 void idle_identify(struct conn *c)
 {
     if (c->nfds && !c->idle.cookie && c->state != CONN_NEW && c->state != CONN_ENDED)
-        c->idle.cookie = cookie_of(c->fds[0].fd);
+        c->idle.cookie = idle_cookie(c->fds[0].fd);
 }
 
 bool idle_is_there(const struct idle *idle)
 {
-    return private_is(idle->fd) && cookie_of(idle->fd) == idle->cookie;
+    return private_is(idle->fd) && idle_cookie(idle->fd) == idle->cookie;
 }
 
 static enum pool_health probe(const struct idle *idle)
@@ -139,7 +139,7 @@ static void learn(struct conn *c)
     else if (idle->max_left > 0)
         idle->max_left--;
     if (!idle->cookie)
-        idle->cookie = cookie_of(idle->fd);
+        idle->cookie = idle_cookie(idle->fd);
 }
 
 /* A lease that was not used does not make a connection younger. */

@@ -22,6 +22,9 @@ void idle_remember_name(struct conn *c);
 /* The other way: a leased connection becomes the conn's.  The socket is not under the fds yet. */
 void idle_adopt(struct conn *c, const struct idle *idle);
 
+/* SO_COOKIE: tells one socket from all others, under whatever number.  0 for what is no socket. */
+uint64_t idle_cookie(int fd);
+
 /* Asks for the cookie of the connection under a conn that is in use, if it is not known yet. */
 void idle_identify(struct conn *c);
 
