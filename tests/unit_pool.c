@@ -246,7 +246,12 @@ static void test_health(void **state)
     fake_health[10] = POOL_POISONED;
     assert_int_equal(fake_lease(1), -REASON_poisoned);
     assert_int_equal(fake_lease(1), -REASON_pool_empty);
-    assert_int_equal(fake_park(1, 20), REASON_none); /* a late close is not held against it */
+    assert_int_equal(fake_park(1, 20), REASON_closer); /* bytes that nobody asked for are held against it */
+    assert_int_equal(fake_park(2, 21), REASON_none);
+    fake_health[21] = POOL_STALE;
+    fake_now += 1000;
+    assert_int_equal(fake_lease(2), -REASON_stale);
+    assert_int_equal(fake_park(2, 22), REASON_none); /* a late close is not */
 }
 
 /* A dead one that matched says more than a live one that did not. */

@@ -172,6 +172,8 @@ int pool_lease(const struct endpoint *to, const struct wanted *wanted, struct id
             return 0;
         if (wrong == REASON_stale)
             pool_note_closed(to, age_of(out, now));
+        if (wrong == REASON_poisoned)
+            pool_note_closed(to, 0);
         ops->discard(out, wrong);
     }
     *why = wrong != REASON_none ? wrong : missing;

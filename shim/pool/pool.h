@@ -65,7 +65,7 @@ enum reason pool_park(const struct endpoint *to, const struct idle *idle);
 
 /* The server of this endpoint closed an idle connection, without having announced it, `idle_ms` after
  * it was parked.  If that was within 500 ms, nothing is parked there for a minute: silence was no
- * promise (uwsgi). */
+ * promise (uwsgi).  pool_lease does so by itself, and for a poisoned one however old it was. */
 void pool_note_closed(const struct endpoint *to, uint64_t idle_ms);
 
 /* Discards what has expired; called by park and lease for a few, here for all. */

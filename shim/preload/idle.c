@@ -11,6 +11,7 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <time.h>
 
 #ifndef SO_COOKIE
@@ -48,23 +49,57 @@ bool idle_is_there(const struct idle *idle)
     return private_is(idle->fd) && idle_cookie(idle->fd) == idle->cookie;
 }
 
+/* A 408 is how some servers say that they close an idle connection (9110 15.5.9): they do mean to
+ * persist.  Anything else that comes unasked is poison. */
+static enum pool_health look(int fd)
+{
+    static const char timeout[] = "HTTP/1.1 408";
+    char bytes[sizeof timeout - 1];
+    ssize_t n = real.recv(fd, bytes, sizeof bytes, MSG_PEEK | MSG_DONTWAIT);
+
+    if (n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK))
+        return POOL_ALIVE;
+    if (n <= 0)
+        return POOL_STALE;
+    bytes[7] = '1'; /* of 1.0, too */
+    return n == sizeof bytes && memcmp(bytes, timeout, sizeof bytes) == 0 ? POOL_STALE : POOL_POISONED;
+}
+
 static enum pool_health probe(const struct idle *idle)
 {
-    char byte;
     int saved = errno;
-    enum pool_health health = POOL_STALE;
+    enum pool_health health = idle_is_there(idle) ? look(idle->fd) : POOL_REPLACED;
 
-    if (!idle_is_there(idle)) {
-        errno = saved;
-        return POOL_REPLACED;
-    }
-    ssize_t n = real.recv(idle->fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT);
-    if (n > 0)
-        health = POOL_POISONED;
-    else if (n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK))
-        health = POOL_ALIVE;
     errno = saved;
     return health;
+}
+
+enum reason idle_second_look(const struct conn *c)
+{
+    int saved = errno;
+    enum pool_health health = look(c->fds[0].fd);
+
+    errno = saved;
+    if (health == POOL_POISONED)
+        pool_note_closed(&c->to, 0);
+    return health == POOL_ALIVE ? REASON_none : health == POOL_STALE ? REASON_stale : REASON_poisoned;
+}
+
+bool idle_answers_another(struct conn *c)
+{
+    int saved = errno;
+    int unacknowledged = 0;
+
+    if (!c->reused || c->replayed || c->shared || !c->request.data || !c->request.end || c->nfds == 0)
+        return false;
+    bool foreign = real.ioctl(c->fds[0].fd, TIOCOUTQ, &unacknowledged) == 0 &&
+                   unacknowledged > 0 && (size_t)unacknowledged >= c->request.end;
+    errno = saved;
+    if (!foreign)
+        return false;
+    conn_note(c, REASON_poisoned);
+    pool_note_closed(&c->to, 0);
+    return true;
 }
 
 /* A child of a fork may hold a copy: only shutdown tells the server that we are done with it. */

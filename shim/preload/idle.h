@@ -32,6 +32,16 @@ void idle_identify(struct conn *c);
  * connection that has served a single request.  False: it has ended. */
 bool idle_wait_for_proof(const struct idle *idle);
 
+/* A lease may be older than a moment when its first request comes: REASON_none, or what has become of
+ * the idle connection under a LEASED conn. */
+enum reason idle_second_look(const struct conn *c);
+
+/* Is what begins to arrive on a conn not the answer to its request?  A reply is never sent before the
+ * first byte of its request was received, and it acknowledges that (9293 3.8): while all of the request is
+ * still unacknowledged, what comes on a reused connection belongs to an earlier exchange.  The endpoint
+ * is remembered for it. */
+bool idle_answers_another(struct conn *c);
+
 /* Is its fd still ours, and still the same socket? */
 bool idle_is_there(const struct idle *idle);
 

@@ -8,6 +8,7 @@
 #include "preload/incoming.h"
 
 #include "base/block.h"
+#include "preload/idle.h"
 #include "preload/lookahead.h"
 #include "preload/real.h"
 #include "preload/outgoing.h"
@@ -128,6 +129,25 @@ ssize_t incoming_at_end(struct conn *c, int error)
     return -error;
 }
 
+ssize_t incoming_foreign(struct conn *c)
+{
+    c->queued = 0;
+    if (outgoing_replay(c) == 0) {
+        c->expected = true;
+        return -ESTALE;
+    }
+    conn_spoil(c, REASON_poisoned);
+    swap_end(c);
+    return -ECONNRESET;
+}
+
+/* The first bytes of a response: are they one to an earlier request? */
+static bool is_foreign(struct conn *c, ssize_t n)
+{
+    return n > 0 && c->reused && !exchange_answered(&c->x) && !hold_len(&c->response) &&
+           idle_answers_another(c);
+}
+
 ssize_t incoming_follow(struct conn *c, struct exchange_reply reply)
 {
     settle(c, reply.flow);
@@ -166,6 +186,8 @@ static ssize_t recv_head_in_place(struct conn *c, struct incoming *call, char *b
         return incoming_at_end(c, (int)-n);
     if (n < 0)
         return n;
+    if (is_foreign(c, n))
+        return incoming_foreign(c);
     if (raw)
         memcpy(buf, c->response.data, raw);
     struct exchange_reply reply = exchange_server(&c->x, buf, raw + (size_t)n);
@@ -207,6 +229,8 @@ static ssize_t recv_head_aside(struct conn *c, struct incoming *call)
     }
     if (n < 0)
         return n;
+    if (is_foreign(c, n))
+        return incoming_foreign(c);
     size_t whole = exchange_head_end(&c->x, h->data, h->end + (size_t)n);
     bool tail = whole > h->end;
     size_t take = tail ? whole - 1 - h->end : whole ? 0 : (size_t)n;

@@ -30,6 +30,10 @@ ssize_t incoming_receive(struct conn *c, struct incoming *call, char *buf, size_
 /* Waits like a receive but takes nothing: another thread will. */
 ssize_t incoming_wait(struct conn *c, int fd, int flags);
 
+/* What began to arrive answers an earlier request: replays ours on a fresh connection (-ESTALE), or ends
+ * it by -ECONNRESET. */
+ssize_t incoming_foreign(struct conn *c);
+
 /* The server has ended (0) or broken (errno) the connection: what incoming_step answers then. */
 ssize_t incoming_at_end(struct conn *c, int error);
 

@@ -2,6 +2,7 @@
 #include "preload/observed.h"
 
 #include "base/stats.h"
+#include "preload/idle.h"
 #include "preload/incoming.h"
 #include "preload/outgoing.h"
 #include "preload/real.h"
@@ -143,6 +144,8 @@ ssize_t observed_recv(struct conn *c, int fd, const struct iovec *iov, int n, in
         conn_spoil(c, REASON_closed_by_server);
         return got;
     }
+    if (c->reused && !exchange_answered(&c->x) && idle_answers_another(c))
+        return incoming_foreign(c);
     if (!(flags & MSG_PEEK))
         show(c, iov, n, (size_t)got, follow_server);
     return got;

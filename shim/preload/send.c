@@ -6,6 +6,7 @@
 #include "preload/send.h"
 
 #include "base/stats.h"
+#include "preload/idle.h"
 #include "preload/observed.h"
 #include "preload/outgoing.h"
 #include "preload/process.h"
@@ -102,9 +103,14 @@ static int choose_connection(struct conn *c, const struct request *request)
         conn_note(c, REASON_unsafe_method);
         return swap_rehome(c, true);
     }
+    enum reason ill = c->shared ? REASON_none : idle_second_look(c);
+    if (ill != REASON_none) {
+        conn_note(c, ill);
+        return swap_exchange_lease(c, false);
+    }
     if (request->host != c->idle.host || request->absolute != c->idle.absolute ||
         request->proxy_auth != c->idle.proxy_auth)
-        return swap_exchange_lease(c);
+        return swap_exchange_lease(c, true);
     return 0;
 }
 

@@ -109,7 +109,7 @@ static void give_back(struct conn *c, bool healthy)
     }
 }
 
-int swap_exchange_lease(struct conn *c)
+int swap_exchange_lease(struct conn *c, bool healthy)
 {
     struct wanted wanted = {
         .absolute = c->x.request.absolute,
@@ -123,15 +123,16 @@ int swap_exchange_lease(struct conn *c)
         bool form = wanted.absolute != c->idle.absolute || wanted.proxy_auth != c->idle.proxy_auth;
         if (why == REASON_pool_empty) /* but for the one that it has got */
             why = form ? REASON_other_form : REASON_other_host;
-        conn_note(c, why);
-        return swap_rehome(c, true);
+        if (healthy)
+            conn_note(c, why);
+        return swap_rehome(c, healthy);
     }
     int result = swap_under(c, idle.fd);
     if (result < 0) {
         private_close(idle.fd);
         return result;
     }
-    give_back(c, true);
+    give_back(c, healthy);
     idle_adopt(c, &idle);
     options_apply(&c->options, c->private_fd);
     return 0;

@@ -13,9 +13,9 @@ int swap_under(struct conn *c, int source);
 /* NEW: leases an idle connection to c->to.  0: the state is LEASED; -errno: nothing has changed. */
 int swap_lease(struct conn *c);
 
-/* LEASED: the request wants another connection than the one it has.  Leases one that fits exactly, or
- * re-homes.  0 or -errno as swap_rehome. */
-int swap_exchange_lease(struct conn *c);
+/* LEASED: the request wants another connection than the one it has, or that one is not `healthy` any
+ * more.  Leases one that fits exactly, or re-homes.  0 or -errno as swap_rehome. */
+int swap_exchange_lease(struct conn *c, bool healthy);
 
 /* LEASED or EXCHANGE: puts a socket of its own under the fds, connected as the client's would have
  * been; without waiting if the client does not block (then the first send connects: `fastopen`).  The
