@@ -41,16 +41,19 @@ ASAN_OBJ     := $(PURE_SRC:%.c=$(BUILD)/asan/obj/%.o)
 HELPERS      := $(HELPER_SRC:tests/%.c=$(BUILD)/tests/%)
 ASSUMES      := $(ASSUME_SRC:tests/%.c=$(BUILD)/tests/%)
 UNITS        := $(UNIT_SRC:tests/%.c=$(BUILD)/asan/tests/%)
+# Tools for tests and measurements.
+WIRE_OBJ     := $(patsubst %.c,$(BUILD)/obj/%.o,$(wildcard scripts/delay_wire*.c))
 # Executable scripts; not C sources, headers or data that share the name.
 E2E          := $(shell find tests -maxdepth 1 -name 'e2e_*' -type f -perm -u+x 2>/dev/null | sort)
 
 LIBRARY  := $(BUILD)/libholdfast.so
 LAUNCHER := $(BUILD)/holdfast
+WIRE     := $(BUILD)/delay-wire
 # What loaders find under the names that they know their machine by: see shim/launcher/preload.c.
 X86_64   := $(filter x86_64-%,$(shell $(CC) -dumpmachine 2>/dev/null))
 PRELOADS := $(if $(X86_64),$(BUILD)/preload/i386)
 
-all: $(LIBRARY) $(if $(LAUNCHER_SRC),$(LAUNCHER)) $(PRELOADS) $(HELPERS)
+all: $(LIBRARY) $(if $(LAUNCHER_SRC),$(LAUNCHER)) $(PRELOADS) $(HELPERS) $(WIRE)
 
 lib: $(LIBRARY)
 
@@ -60,6 +63,10 @@ $(LIBRARY): $(LIB_OBJ)
 	    -o $@ $(LIB_OBJ) -ldl
 
 $(LAUNCHER): $(LAUNCHER_OBJ) $(BASE_OBJ)
+	@mkdir -p $(@D)
+	$(call say,LD)$(CC) -pthread $(CFLAGS) $(LDFLAGS) -o $@ $^
+
+$(WIRE): $(WIRE_OBJ)
 	@mkdir -p $(@D)
 	$(call say,LD)$(CC) -pthread $(CFLAGS) $(LDFLAGS) -o $@ $^
 
@@ -76,6 +83,10 @@ $(BUILD)/preload/i386: Makefile
 $(BUILD)/obj/shim/%.o: shim/%.c Makefile
 	@mkdir -p $(@D)
 	$(call say,CC)$(CC) $(STD) $(WARN) $(DEPS) -ftls-model=initial-exec $(CPPFLAGS) $(CFLAGS) $(UNFORTIFY) -c -o $@ $<
+
+$(BUILD)/obj/scripts/%.o: scripts/%.c Makefile
+	@mkdir -p $(@D)
+	$(call say,CC)$(CC) $(STD) -Iscripts $(WARN) $(DEPS) $(CPPFLAGS) $(CFLAGS) -c -o $@ $<
 
 # What is in tests/*.inc and tests/*.h is included by the programs.
 $(BUILD)/obj/tests/%.o: tests/%.c Makefile
@@ -155,5 +166,5 @@ clean:
 # Keep objects that only a pattern mentions.
 .SECONDARY:
 
--include $(LIB_OBJ:.o=.d) $(LAUNCHER_OBJ:.o=.d) $(ASAN_OBJ:.o=.d) \
+-include $(LIB_OBJ:.o=.d) $(LAUNCHER_OBJ:.o=.d) $(WIRE_OBJ:.o=.d) $(ASAN_OBJ:.o=.d) \
          $(patsubst %.c,$(BUILD)/obj/%.d,$(HELPER_ALL) $(ASSUME_SRC)) $(UNITS:=.d)

@@ -25,6 +25,7 @@ static const char help[] =
     "usage: origin [options]    prints the port it listens on\n"
     "  --port N               default: any\n"
     "  -4, -6                 listen on 127.0.0.1 only, on ::1 only (default: both)\n"
+    "  --any                  listen on every IPv4 address\n"
     "  --keepalive-timeout MS close a connection that was idle for so long\n"
     "  --max-requests N       requests a connection\n"
     "  --announce             answer `Connection: keep-alive` with Keep-Alive: timeout, max\n"
@@ -124,7 +125,7 @@ static int listen_on(int family, int port)
     setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
     a.four.sin_port = htons((uint16_t)port); /* the same place in both */
     if (family == AF_INET) {
-        a.four.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+        a.four.sin_addr.s_addr = htonl(options.any ? INADDR_ANY : INADDR_LOOPBACK);
     } else {
         a.six.sin6_addr = in6addr_loopback;
         setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof(on));
@@ -188,6 +189,7 @@ static int parse_options(int argc, char **argv)
         { "keepalive-timeout", required_argument, NULL, 'k' },
         { "max-requests", required_argument, NULL, 'm' },
         { "announce", no_argument, NULL, 'a' },
+        { "any", no_argument, NULL, 'y' },
         { "log", required_argument, NULL, 'l' },
         { "record", required_argument, NULL, 'r' },
         { "die-with-stdin", no_argument, NULL, 'd' },
@@ -215,6 +217,10 @@ static int parse_options(int argc, char **argv)
             break;
         case 'a':
             options.announce = true;
+            break;
+        case 'y':
+            options.any = true;
+            options.families = 4;
             break;
         case 'l':
             options.log_path = optarg;

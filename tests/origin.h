@@ -21,6 +21,7 @@ struct options {
     int families;      /* 4, 6, or 46 */
     int keepalive_ms;  /* idle time before we close; -1: for ever */
     long max_requests; /* a connection; 0: any number */
+    bool any;          /* every IPv4 address, not the loopback's only */
     bool announce;     /* Keep-Alive field for those who ask to keep the connection */
     bool die_with_stdin;
     const char *log_path, *record_path;
