@@ -9,6 +9,7 @@
 
 #include <assert.h>
 #include <errno.h>
+#include <pthread.h>
 #include <string.h>
 
 enum { CHUNK = 16 }; /* conns made at a time */
@@ -78,8 +79,9 @@ static struct conn *take_free(void)
 static void reset(struct conn *c)
 {
     unsigned generation = c->generation;
+    size_t kept = offsetof(struct conn, state);
 
-    memset((char *)c + sizeof c->lock, 0, sizeof *c - sizeof c->lock);
+    memset((char *)c + kept, 0, sizeof *c - kept);
     c->generation = generation + 1;
     c->private_fd = -1;
     c->idle.max_left = -1;
@@ -110,16 +112,32 @@ struct conn *conn_create(int fd, bool cloexec)
     return c;
 }
 
-struct conn *conn_enter(int fd)
+static struct conn *lock_one(int fd)
 {
     for (;;) {
-        struct conn *c = conn_find(fd);
+        /* Acquired, so that a conn made by another thread is seen whole. */
+        struct conn *c = (unsigned)fd < CONN_TABLE_SIZE
+                             ? atomic_load_explicit(&conn_table[fd], memory_order_acquire)
+                             : NULL;
         if (!c || c == &conn_private || !lock_take(&c->lock))
             return NULL;
         if (conn_find(fd) == c)
             return c;
         lock_give(&c->lock);
     }
+}
+
+struct conn *conn_enter(int fd)
+{
+    int state;
+
+    pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &state);
+    struct conn *c = lock_one(fd);
+    if (c)
+        c->cancel_state = state;
+    else
+        pthread_setcancelstate(state, NULL);
+    return c;
 }
 
 static void recycle(struct conn *c)
@@ -138,23 +156,32 @@ static void recycle(struct conn *c)
 void conn_leave(struct conn *c)
 {
     bool gone = c->state != CONN_FREE && c->nfds == 0 && c->inside == 0;
+    int state = c->cancel_state;
 
     if (gone)
         conn_set_state(c, CONN_FREE);
     lock_give(&c->lock);
     if (gone)
         recycle(c);
+    pthread_setcancelstate(state, NULL);
 }
 
 void conn_outside_begin(struct conn *c)
 {
+    int state = c->cancel_state;
+
     c->inside++;
     lock_give(&c->lock);
+    pthread_setcancelstate(state, NULL);
 }
 
 void conn_outside_end(struct conn *c)
 {
+    int state;
+
+    pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &state);
     lock_take(&c->lock);
+    c->cancel_state = state;
     c->inside--;
 }
 

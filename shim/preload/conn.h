@@ -23,7 +23,8 @@
  *
  * Memory: conns come from blocks that never turn into anything else, so a stale pointer from the
  * table still points at a conn, and conn_enter finds under its lock whether it is still the one.
- * Locking: `lock` guards all of it and is never held across a call that can block. */
+ * Locking: `lock` guards all of it and is never held across a call that can block.  Its holder cannot be
+ * cancelled (pthread_setcancelstate(3)): a thread that ends in a real call would hold it for ever. */
 #ifndef HOLDFAST_PRELOAD_CONN_H
 #define HOLDFAST_PRELOAD_CONN_H
 
@@ -67,6 +68,7 @@ struct hold {
 
 struct conn {
     struct lock lock;
+    int cancel_state; /* of the thread that holds the lock, as it was before */
     enum conn_state state;
     unsigned generation; /* grows when another socket gets under the fds */
     struct conn_fd fds[CONN_FDS];
@@ -127,8 +129,10 @@ static inline struct conn *conn_find(int fd)
 struct conn *conn_enter(int fd);
 void conn_leave(struct conn *c);
 
-/* Around a real call that may block: the lock is not held, and `inside` tells the others.  What was true before need not be true after: look at `generation`, `nfds` and `state`.  A
- * thread cancelled in between leaves `inside` too high: the connection is then never pooled. */
+/* Around a real call that may block: the lock is not held, the thread can be cancelled, and `inside` tells
+ * the others.  What was true before need not be true after: look at `generation`, `nfds` (0: closed, and
+ * the numbers may be somebody else's) and `state`.  A thread cancelled in between leaves `inside` too high:
+ * the connection is then never pooled. */
 void conn_outside_begin(struct conn *c);
 void conn_outside_end(struct conn *c);
 

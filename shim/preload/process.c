@@ -22,7 +22,7 @@
 
 struct config process_config;
 bool process_active;
-bool process_threaded;
+atomic_bool process_threaded;
 uint64_t process_identity;
 
 static atomic_bool exited;

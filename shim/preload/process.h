@@ -5,6 +5,7 @@
 #include "base/config.h"
 #include "preload/vfork.h"
 
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -28,7 +29,7 @@ static inline bool process_is_ours(void)
 extern uint64_t process_identity;
 
 /* The program has made a thread. */
-extern bool process_threaded;
+extern atomic_bool process_threaded;
 
 /* Around a fork; process_mend is the child's. */
 void process_before_fork(void);
