@@ -37,6 +37,8 @@ static void close_exchange(struct conn *c, int fd)
         registrations_drop(&c->registrations, fd);
         return;
     }
+    if (c->inside) /* who still waits for the response is to find its end */
+        closing_ask_end(c);
     if (c->unparkable != REASON_closed_by_server)
         conn_note(c, c->unparkable != REASON_none ? c->unparkable : REASON_response_unfinished);
 }

@@ -22,6 +22,11 @@ struct chunk {
 struct conn *_Atomic conn_table[CONN_TABLE_SIZE];
 struct conn conn_private;
 
+/* A thread that is cancelled in a real call leaves by its destructor (see mend). */
+static __thread struct conn *inside_of;
+static __thread bool watched;
+static pthread_key_t thread_end;
+
 static struct lock arena_lock;
 static bool arena_ready;
 static struct conn *free_list;
@@ -166,10 +171,38 @@ void conn_leave(struct conn *c)
     pthread_setcancelstate(state, NULL);
 }
 
+const void *conn_self(void)
+{
+    return &inside_of;
+}
+
+/* The thread ends and was still inside a real call.  What it held is free again; the connection is not
+ * trusted any more. */
+static void mend(void *unused)
+{
+    struct conn *c = inside_of;
+
+    inside_of = NULL;
+    watched = false;
+    if (!c || !lock_take(&c->lock))
+        return;
+    pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &c->cancel_state);
+    if (c->inside) { /* not so in the child of a fork */
+        c->inside--;
+        conn_spoil(c, REASON_busy_thread);
+    }
+    if (c->reader == conn_self())
+        c->reader = NULL;
+    conn_leave(c);
+}
+
 void conn_outside_begin(struct conn *c)
 {
     int state = c->cancel_state;
 
+    if (!watched)
+        watched = pthread_setspecific(thread_end, &watched) == 0;
+    inside_of = c;
     c->inside++;
     lock_give(&c->lock);
     pthread_setcancelstate(state, NULL);
@@ -181,6 +214,7 @@ void conn_outside_end(struct conn *c)
 
     pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &state);
     lock_take(&c->lock);
+    inside_of = NULL;
     c->cancel_state = state;
     c->inside--;
 }
@@ -253,7 +287,7 @@ void conn_each(void (*each)(struct conn *c))
 void conn_init(void)
 {
     lock_init(&arena_lock);
-    arena_ready = true;
+    arena_ready = pthread_key_create(&thread_end, mend) == 0;
 }
 
 void conn_before_fork(void)

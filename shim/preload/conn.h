@@ -93,7 +93,7 @@ struct conn {
     size_t queued;        /* bytes that were followed but still lie in the kernel's queue */
     int pending_error;    /* to be given to the client after the held bytes, 0: none */
     enum reason unparkable; /* found outside of the exchange: why not to park, or REASON_none */
-    void *reader;         /* the thread inside a real receive call, or NULL */
+    const void *reader;   /* conn_self of the thread inside a real receive call, or NULL */
     unsigned inside;      /* threads inside real calls */
     struct exchange x;
     struct hold request;  /* FRESH, LEASED: the beginning of a head, `start` bytes of it are sent.
@@ -131,10 +131,13 @@ void conn_leave(struct conn *c);
 
 /* Around a real call that may block: the lock is not held, the thread can be cancelled, and `inside` tells
  * the others.  What was true before need not be true after: look at `generation`, `nfds` (0: closed, and
- * the numbers may be somebody else's) and `state`.  A thread cancelled in between leaves `inside` too high:
- * the connection is then never pooled. */
+ * the numbers may be somebody else's) and `state`.  After a thread was cancelled in between, the
+ * connection is not pooled. */
 void conn_outside_begin(struct conn *c);
 void conn_outside_end(struct conn *c);
+
+/* An address that names the calling thread. */
+const void *conn_self(void);
 
 /* A new conn of state NEW for an fd, unlocked; NULL: not tracked.  Replaces whatever the table had. */
 struct conn *conn_create(int fd, bool cloexec);

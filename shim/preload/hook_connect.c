@@ -9,6 +9,7 @@
 
 #include <fcntl.h>
 #include <netinet/in.h>
+#include <pthread.h>
 #include <string.h>
 
 /* A number for the spare socket, as socket(2) would have given: the lowest that is free. */
@@ -50,6 +51,17 @@ static int tracked_socket(int domain, int type, int protocol)
     return fd;
 }
 
+/* socket(2) is no cancellation point, but some of what it does here would be one. */
+static int uncancelled_socket(int domain, int type, int protocol)
+{
+    int state;
+
+    pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &state);
+    int fd = tracked_socket(domain, type, protocol);
+    pthread_setcancelstate(state, NULL);
+    return fd;
+}
+
 int socket(int domain, int type, int protocol)
 {
     bool tcp = (type & ~(SOCK_NONBLOCK | SOCK_CLOEXEC)) == SOCK_STREAM &&
@@ -57,7 +69,7 @@ int socket(int domain, int type, int protocol)
 
     if ((domain != AF_INET && domain != AF_INET6) || !tcp || !process_active || !process_is_ours())
         return real.socket(domain, type, protocol);
-    return tracked_socket(domain, type, protocol);
+    return uncancelled_socket(domain, type, protocol);
 }
 
 /* The real connect, without the lock. */
@@ -111,7 +123,10 @@ int connect(int fd, const struct sockaddr *to, socklen_t len)
         return real.connect(fd, to, len);
     if (c == &conn_private)
         return (int)hook_result(-EBADF);
-    if (!process_is_ours() || !(c = conn_enter(fd)))
+    if (!process_is_ours())
+        return real.connect(fd, to, len);
+    pthread_testcancel();
+    if (!(c = conn_enter(fd)))
         return real.connect(fd, to, len);
     return tracked_connect(c, fd, to, len);
 }

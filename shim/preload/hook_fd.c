@@ -7,6 +7,7 @@
 #include "preload/process.h"
 
 #include <fcntl.h>
+#include <pthread.h>
 #include <stdarg.h>
 #include <sys/epoll.h>
 #include <unistd.h>
@@ -27,14 +28,25 @@ static void number_goes(int fd)
     }
 }
 
+static int close_uncancelled(int fd)
+{
+    int state;
+
+    pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &state);
+    int result = real.close(fd);
+    pthread_setcancelstate(state, NULL);
+    return result;
+}
+
 static OUT_OF_LINE int tracked_close(int fd)
 {
     if (!process_is_ours())
         return real.close(fd);
     if (conn_find(fd) == &conn_private)
         return (int)hook_result(-EBADF);
+    pthread_testcancel(); /* once its number is gone from here, the close has to be made */
     number_goes(fd);
-    return real.close(fd);
+    return close_uncancelled(fd);
 }
 
 int close(int fd)

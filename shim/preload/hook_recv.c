@@ -3,6 +3,7 @@
 
 #include "preload/recv.h"
 
+#include <pthread.h>
 #include <unistd.h>
 
 /* CONN_PLAIN, or the answer with errno set. */
@@ -13,6 +14,7 @@ static ssize_t follow(int fd, const struct iovec *iov, int n, int flags)
 
     if (c == &conn_private)
         return hook_result(-EBADF);
+    pthread_testcancel(); /* inside, only what may wait can be cancelled */
     if (!(c = conn_enter(fd)))
         return CONN_PLAIN;
     ssize_t result = recv_pieces(c, fd, iov, n, flags);

@@ -5,6 +5,7 @@
 #include "preload/connecting.h"
 #include "preload/send.h"
 
+#include <pthread.h>
 #include <signal.h>
 #include <string.h>
 #include <unistd.h>
@@ -28,6 +29,7 @@ static ssize_t follow(int fd, const struct iovec *iov, int n, int flags)
 
     if (c == &conn_private)
         return hook_result(-EBADF);
+    pthread_testcancel();
     if (!(c = conn_enter(fd)))
         return CONN_PLAIN;
     ssize_t result = send_pieces(c, fd, iov, n, flags);

@@ -16,14 +16,15 @@
 #include "preload/swap.h"
 
 #include <errno.h>
+#include <sched.h>
 #include <string.h>
+#include <time.h>
 
 enum {
     ROOMY = 1024, /* a client's buffer that most heads fit */
-    TURNS_MAX = 100000,
+    TURNS_QUICK = 200, /* before it naps for a millisecond each */
+    TURNS_MAX = 3000,
 };
-
-static __thread char self; /* its address names this thread */
 
 size_t incoming_edited(const struct conn *c)
 {
@@ -41,7 +42,7 @@ static bool leaves_queued(const struct conn *c, size_t len)
 
 static ssize_t read_alone(struct conn *c, int fd, char *buf, size_t len, int flags)
 {
-    c->reader = &self;
+    c->reader = conn_self();
     conn_outside_begin(c);
     ssize_t n = real.recv(fd, buf, len, flags);
     conn_outside_end(c);
@@ -68,27 +69,50 @@ static ssize_t received(struct conn *c, struct incoming *call, ssize_t n, bool p
     return n;
 }
 
+/* There is something, and another thread is about to take it. */
+static void stand_back(struct conn *c, struct incoming *call)
+{
+    const struct timespec nap = { 0, 1000000 };
+
+    if (++call->turns > TURNS_MAX) {
+        c->reader = NULL; /* it does not come back: it left by longjmp */
+        return;
+    }
+    conn_outside_begin(c);
+    if (call->turns < TURNS_QUICK)
+        sched_yield();
+    else
+        nanosleep(&nap, NULL);
+    conn_outside_end(c);
+}
+
 ssize_t incoming_receive(struct conn *c, struct incoming *call, char *buf, size_t len, bool peek)
 {
     unsigned generation = c->generation;
     enum conn_state state = c->state;
     bool queued = !peek && leaves_queued(c, len);
     int flags = call->flags | (call->wait ? 0 : MSG_DONTWAIT) | (peek || queued ? MSG_PEEK : 0);
-    bool alone = !c->reader || c->reader == &self;
+    bool alone = !c->reader || c->reader == conn_self();
 
     if (!call->wait && alone) {
         ssize_t n = real.recv(call->fd, buf, len, flags);
         call->full = n == (ssize_t)len;
         return n < 0 ? -errno : received(c, call, n, peek, queued);
     }
-    if (!alone && ++call->turns > TURNS_MAX)
-        c->reader = NULL; /* it does not come back: its thread was cancelled inside the call */
     ssize_t n = alone ? read_alone(c, call->fd, buf, len, flags) : incoming_wait(c, call->fd, flags);
     int error = errno;
+    if (!alone && n >= 0 && c->reader && c->generation == generation)
+        stand_back(c, call);
     if (c->generation != generation || c->state != state || (!alone && n >= 0))
         return -ESTALE;
     call->full = n == (ssize_t)len;
     return n < 0 ? -error : received(c, call, n, peek, queued);
+}
+
+/* tcp(7): MSG_TRUNC discards. */
+void incoming_discard(int fd, size_t len)
+{
+    real.recv(fd, NULL, len, MSG_TRUNC | MSG_DONTWAIT);
 }
 
 /* Takes what was only looked at, but for the last byte of a response: that one stays queued until
@@ -99,7 +123,7 @@ static void settle(struct conn *c, enum exchange_flow flow)
     size_t leave = flow == EXCHANGE_END;
 
     if (c->queued > leave && c->nfds)
-        real.recv(c->fds[0].fd, NULL, c->queued - leave, MSG_TRUNC | MSG_DONTWAIT);
+        incoming_discard(c->fds[0].fd, c->queued - leave);
     c->queued = c->queued ? leave : 0;
 }
 
@@ -150,12 +174,15 @@ static bool is_foreign(struct conn *c, ssize_t n)
 
 ssize_t incoming_follow(struct conn *c, struct exchange_reply reply)
 {
+    bool open = c->nfds; /* else another thread has closed it */
+
     settle(c, reply.flow);
-    if (exchange_request_done(&c->x) && exchange_asks_close(&c->x) && !c->shared)
+    if (open && exchange_request_done(&c->x) && exchange_asks_close(&c->x) && !c->shared)
         real.shutdown(c->fds[0].fd, SHUT_WR);
     if (reply.flow == EXCHANGE_BROKEN) {
         c->pending_error = ECONNRESET;
-        real.shutdown(c->fds[0].fd, SHUT_RD); /* who waits for more is told that there is something */
+        if (open) /* who waits for more is told that there is something */
+            real.shutdown(c->fds[0].fd, SHUT_RD);
     }
     if (reply.flow == EXCHANGE_END)
         incoming_end(c);
@@ -234,7 +261,7 @@ static ssize_t recv_head_aside(struct conn *c, struct incoming *call)
     size_t whole = exchange_head_end(&c->x, h->data, h->end + (size_t)n);
     bool tail = whole > h->end;
     size_t take = tail ? whole - 1 - h->end : whole ? 0 : (size_t)n;
-    if (take && real.recv(call->fd, h->data + h->end, take, MSG_DONTWAIT) != (ssize_t)take)
+    if (take && c->nfds && real.recv(call->fd, h->data + h->end, take, MSG_DONTWAIT) != (ssize_t)take)
         return -EAGAIN;
     call->took |= take > 0;
     h->end += take;

@@ -44,6 +44,9 @@ ssize_t incoming_follow(struct conn *c, struct exchange_reply reply);
 void incoming_end(struct conn *c);
 
 /* Edited bytes that are held for the client. */
+/* Throws away `len` bytes that have arrived. */
+void incoming_discard(int fd, size_t len);
+
 size_t incoming_edited(const struct conn *c);
 
 #endif

@@ -1,6 +1,7 @@
 #define _GNU_SOURCE
 #include "preload/private.h"
 
+#include "base/lock.h"
 #include "preload/conn.h"
 #include "preload/real.h"
 
@@ -12,6 +13,7 @@
 enum { HIGHEST_ABOVE = 4096 }; /* higher numbers would make the kernel's table of fds large */
 
 static atomic_int count;
+static struct lock raising; /* of the limit, for a moment: two at a time would leave it higher */
 
 static struct rlimit limits(void)
 {
@@ -51,17 +53,36 @@ static int above_limit(int fd, struct rlimit limit)
     return copy;
 }
 
+static int dup_high(int fd)
+{
+    if (!lock_take(&raising))
+        return below_limit(fd, limits().rlim_cur);
+    struct rlimit limit = limits();
+    int copy = above_limit(fd, limit);
+    lock_give(&raising);
+    return copy >= 0 ? copy : below_limit(fd, limit.rlim_cur);
+}
+
+void private_before_fork(void)
+{
+    lock_take(&raising);
+}
+
+void private_after_fork(bool child)
+{
+    if (child)
+        lock_init(&raising);
+    else
+        lock_give(&raising);
+}
+
 int private_dup(int fd)
 {
     int saved = errno;
     int copy = -1;
 
-    if ((unsigned)atomic_load(&count) < private_limit()) {
-        struct rlimit limit = limits();
-        copy = above_limit(fd, limit);
-        if (copy < 0)
-            copy = below_limit(fd, limit.rlim_cur);
-    }
+    if ((unsigned)atomic_load(&count) < private_limit())
+        copy = dup_high(fd);
     if (copy >= CONN_TABLE_SIZE) {
         real.close(copy);
         copy = -1;

@@ -18,6 +18,10 @@ void private_forget(int fd);
 
 bool private_is(int fd);
 
+/* Around a fork: no child is born with a limit that was raised for a moment. */
+void private_before_fork(void);
+void private_after_fork(bool child);
+
 /* How many there may be: an eighth of the limit. */
 unsigned private_limit(void);
 

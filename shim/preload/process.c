@@ -106,12 +106,14 @@ void process_before_fork(void)
 {
     conn_each(settle);
     conn_before_fork();
+    private_before_fork();
     pool_before_fork();
 }
 
 void process_after_fork(void)
 {
     pool_after_fork();
+    private_after_fork(false);
     conn_after_fork(false);
     conn_each(idle_crossed_fork);
     idle_forked = true;
@@ -121,6 +123,7 @@ void process_mend(void)
 {
     vfork_own();
     block_after_fork();
+    private_after_fork(true);
     conn_after_fork(true);
     stats_reset();
     pool_abandon(idle_close_copy);

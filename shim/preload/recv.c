@@ -45,7 +45,7 @@ static ssize_t recv_exchange(struct conn *c, struct incoming *call, char *buf, s
     uint64_t deadline = 0;
     size_t got = 0;
 
-    while (got < len && c->nfds) {
+    while (got < len && (c->nfds || incoming_edited(c))) {
         call->wait = may_wait && (got == 0 || waitall);
         call->full = false;
         size_t held = incoming_edited(c);

@@ -188,6 +188,8 @@ static ssize_t send_body(struct conn *c, int fd, const struct iovec *iov, int n,
         if (sent < 0)
             return accepted ? (ssize_t)accepted : sent;
         accepted += (size_t)sent;
+        if (c->nfds == 0)
+            return (ssize_t)accepted; /* closed by another thread */
         if (exchange_asks_close(&c->x) && !c->shared) /* the response came first */
             real.shutdown(fd, SHUT_WR);
         if (((size_t)sent < piece.iov_len && !may_wait) || c->state != CONN_EXCHANGE)
@@ -210,7 +212,7 @@ static ssize_t send_rest(struct conn *c, int fd, const struct iovec *iov, int n,
         if (sent < 0)
             return accepted ? (ssize_t)accepted : sent;
         accepted += (size_t)sent;
-        if ((size_t)sent < piece.iov_len)
+        if ((size_t)sent < piece.iov_len || c->nfds == 0)
             return (ssize_t)accepted;
     }
 }

@@ -4,6 +4,7 @@
 #include "base/stats.h"
 #include "preload/eof.h"
 #include "preload/idle.h"
+#include "preload/incoming.h"
 #include "preload/private.h"
 #include "preload/process.h"
 #include "preload/real.h"
@@ -13,6 +14,7 @@
 #include <fcntl.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <pthread.h>
 
 #ifndef TCP_FASTOPEN_NO_COOKIE
 #define TCP_FASTOPEN_NO_COOKIE 34
@@ -160,7 +162,8 @@ static int connect_fresh(const struct conn *c, int fd, bool nonblocking, bool *f
     return 0;
 }
 
-/* The lock is not held while a connect may take its time. */
+/* The lock is not held while a connect may take its time.  Nobody would close the socket for a thread that
+ * is cancelled there: that has to wait. */
 static int fresh_socket(struct conn *c, bool *fastopen)
 {
     unsigned generation = c->generation;
@@ -169,9 +172,12 @@ static int fresh_socket(struct conn *c, bool *fastopen)
     *fastopen = false;
     if (fd < 0)
         return -errno;
+    int state = c->cancel_state;
+    c->cancel_state = PTHREAD_CANCEL_DISABLE;
     conn_outside_begin(c);
     int result = connect_fresh(c, fd, c->nonblocking, fastopen);
     conn_outside_end(c);
+    c->cancel_state = state;
     if (result == 0 && (c->generation != generation || c->nfds == 0))
         result = -EBADF; /* closed by another thread meanwhile */
     if (result == 0)
@@ -219,8 +225,21 @@ static enum reason obstacle(const struct conn *c)
     return why;
 }
 
+/* Another thread has closed the last number: the numbers that c knows may be somebody else's by now. */
+static void end_closed(struct conn *c)
+{
+    conn_set_state(c, CONN_ENDED);
+    conn_note(c, REASON_busy_thread);
+    c->queued = 0;
+    hold_clear(&c->request);
+}
+
 void swap_end(struct conn *c)
 {
+    if (c->nfds == 0) {
+        end_closed(c);
+        return;
+    }
     int saved = errno;
     bool ours = process_is_ours(); /* or it is marked as shared by this look */
     enum reason why = ours ? obstacle(c) : REASON_crossed_fork;
@@ -245,7 +264,7 @@ void swap_end(struct conn *c)
         why = why != REASON_none ? why : REASON_duplicated;
     }
     if (c->queued && c->private_fd >= 0)
-        real.recv(c->private_fd, NULL, c->queued, MSG_TRUNC | MSG_DONTWAIT);
+        incoming_discard(c->private_fd, c->queued);
     c->queued = 0;
     if (why == REASON_none)
         idle_park(c, true);

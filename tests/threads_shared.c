@@ -1,0 +1,2 @@
+#include "threads.h"
+int shared(int argc, char **argv) { return 0; }
