@@ -123,6 +123,10 @@ check-matrix: all
 	scripts/deps --matrix
 	tests/check_matrix
 
+# Sharing between processes, with thousands of them; a small version is in `make check`.
+check-tree: all
+	tests/tree.py --full
+
 layers:
 	scripts/check-layers
 
@@ -160,7 +164,7 @@ $(BUILD)/lint/%.ok: %.c .clang-tidy $(wildcard shim/*/*.h shim/*/*.def)
 clean:
 	rm -rf $(BUILD)
 
-.PHONY: all lib units assumes check check-matrix layers werror musl demo lint clean
+.PHONY: all lib units assumes check check-matrix check-tree layers werror musl demo lint clean
 .DELETE_ON_ERROR:
 .SUFFIXES:
 # Keep objects that only a pattern mentions.

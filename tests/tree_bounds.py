@@ -1,0 +1,257 @@
+"""Cases of tests/tree.py: to whom nothing is lent, what is bounded, and what holds across processes."""
+
+import os
+import shlex
+import subprocess
+import time
+
+from tree_reuse import PYTHON
+from tree_run import Failed, Server, Skipped, can, case, check, free_address, repeat, settles, sockets
+
+OTHER = 61235
+
+
+def served(hits, mark):
+    """The connections that served targets with that mark."""
+    return {hit.connection for hit in hits if mark in hit.target}
+
+
+def never_both(world, switch, times=4):
+    """`switch` makes a command another user's or namespace's: no connection serves both sides."""
+    with Server() as server:
+        url = server.url("/bytes/100")
+        ours, theirs = f"curl -0 -sS '{url}?ours-'$i", f"curl -0 -sS '{url}?theirs-'$i"
+        one = f"{ours} && {switch(theirs)} && {ours} && {switch(theirs)}"
+        _, shim = world.both(repeat(times, one), server)
+        ours, theirs = served(shim.hits, "ours-"), served(shim.hits, "theirs-")
+    check(not ours & theirs, f"connections {sorted(ours & theirs)} served both")
+    check(len(ours) <= 2, f"{len(ours)} connections on this side: sharing does not go on")
+    world.note(f"{len(ours)} connections on one side, {len(theirs)} on the other")
+
+
+def shell(prefix):
+    return lambda command: f"{prefix} sh -c {shlex.quote('i=$0; ' + command)} $i"
+
+
+@case
+def another_user_by_setpriv(world):
+    words = f"setpriv --reuid {OTHER} --regid {OTHER} --clear-groups"
+    if not world.is_root or not can(*words.split(), "true"):
+        raise Skipped("needs root")
+    never_both(world, shell(words))
+
+
+@case
+def another_user_by_effective_id(world):
+    words = f"setpriv --euid {OTHER} --clear-groups"
+    if not world.is_root or not can(*words.split(), "true"):
+        raise Skipped("needs root")
+    never_both(world, shell(words))
+
+
+@case
+def another_user_by_su(world):
+    if not world.is_root or not can("su", "-s", "/bin/sh", "nobody", "-c", "curl --version"):
+        raise Skipped("needs root, su and nobody")
+    never_both(world, lambda command: f"i=$i su -s /bin/sh nobody -c {shlex.quote(command)}")
+
+
+@case
+def somebody_who_calls_himself_root(world):
+    """In a user namespace everybody can be root by number."""
+    words = f"setpriv --reuid {OTHER} --regid {OTHER} --clear-groups unshare -r"
+    if not world.is_root or not can(*words.split(), "true"):
+        raise Skipped("needs root and user namespaces")
+    never_both(world, shell(words))
+
+
+@case
+def another_network_namespace(world):
+    """The same address and port, and another server there."""
+    unshare = ["unshare", "-n"] if world.is_root else ["unshare", "-rn"]
+    if not can(*world.prefix, *unshare, "true"):
+        raise Skipped(" ".join(unshare) + " fails")
+    origin = os.path.join(world.build, "tests", "origin")
+    with Server() as server:
+        url = server.url("/bytes/100")
+        inside = f"{world.client} lo; {origin} --port {server.port} --log $PWD/inside >ready & server=$!; " \
+                 f"while [ ! -s ready ]; do sleep 0.02; done; " \
+                 f"for i in 1 2 3; do curl -0 -sS {url}?inside-$i; done; kill $server; wait; " \
+                 "wc -l <inside; cut -d' ' -f3,4 <inside"
+        outside = f"curl -0 -sS {url}?outside"
+        words = ["sh", "-c", f"{outside}; {outside}; {' '.join(unshare)} sh -c {shlex.quote(inside)}; {outside}; "
+                 "rm inside ready"]
+        _, shim = world.both(words, server)
+    check([h.target for h in shim.hits if "inside" in h.target] == [], "a request left the namespace")
+    check(shim.connections <= 2, f"{shim.connections} connections outside")
+
+
+@case
+def descriptors_of_the_same_user(world):
+    """A program of the same user, with a low limit, can have its own descriptors in flight, whatever lies in
+    the queue: what is in flight is counted for the user."""
+    if not world.uid and world.is_root:
+        raise Skipped("root is not limited")
+    fill = world.size(120, 400)
+    with Server() as server:
+        filler = f"for i in $(seq 1 {fill // 8}); do {world.client} many 8 127.0.0.$((i % 100 + 1)):{server.port}/bytes/10 " \
+                 ">/dev/null; done; echo full; read line"
+        with world.start(["sh", "-c", filler], HOLDFAST_IDLE="300") as child:
+            check(child.stdout.readline() == "full\n", "the filler fails")
+            held = server.sockets("ESTABLISHED", "server")
+            told = subprocess.run([*world.prefix, world.client, "limit", "64", "pass", "1", "pass", "8", "pass", "24"],
+                                  stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=20, check=False)
+            child.stdin.close()
+            child.stdin = None
+    world.note(f"with {held} idle connections of a tree, a limit of 64: {told.stdout.strip()}")
+    check(told.stdout.startswith("pass 1: OK\npass 8: OK\n"), f"with {held} idle: {told.stdout!r} {told.stderr!r}")
+
+
+@case
+def a_low_limit_of_ones_own(world):
+    """Clients with few descriptors go on working."""
+    with Server() as server:
+        get = f"ulimit -n 16; {world.client} get {server.at('/bytes/100')}?seed=$i"
+        world.both(["sh", "-c", f"for i in 1 2 3 4 5 6; do ({get}); done"], server)
+        get = f"ulimit -n 64; curl -0 -sS {server.url('/bytes/100')}?seed=$i"
+        world.few(["sh", "-c", f"for i in 1 2 3 4 5 6 7 8; do ({get}); done"], server, 5)
+
+
+def paced(world, server, steps, **environment):
+    """`steps`: paths to get from 127.0.0.1, numbers to sleep for.  Returns what was seen under holdfast."""
+    words = [f"sleep {step}" if not isinstance(step, str) else
+             f"curl -0 -sS {server.url(step)}" for step in steps]
+    shim = world.run(["sh", "-c", " && ".join(words)], server, **environment)
+    check(shim.outcome.status == 0, f"exit status {shim.outcome.status}: {shim.outcome.stderr[-300:]!r}")
+    check(shim.requests == sum(isinstance(step, str) for step in steps), f"{shim.requests} requests")
+    return shim
+
+
+def reasons(shim):
+    found = {}
+    for line in shim.stats:
+        for name, count in line["reasons"].items():
+            found[name] = found.get(name, 0) + count
+    return found
+
+
+@case
+def idle_time_across_processes(world):
+    with Server() as server:
+        shim = paced(world, server, ["/bytes/1", "/bytes/2", 1.6, "/bytes/3"], HOLDFAST_IDLE="1")
+    check(shim.connections == 2, f"{shim.connections} connections")
+    check(shim.hits[-1].nth == 1 and shim.hits[1].nth == 2, f"{shim.hits}")
+
+
+@case
+def idle_time_is_not_renewed_by_others(world):
+    """A connection that lies in the queue while others come and go does not get younger."""
+    with Server() as server, Server() as other:
+        words = ["sh", "-c", f"curl -0 -sS {server.url('/bytes/1')}; i=0; while [ $i -lt 16 ]; do "
+                 f"{world.client} many 2 {other.at('/bytes/10')} >/dev/null; sleep 0.15; i=$((i+1)); done; "
+                 f"curl -0 -sS {server.url('/bytes/2')}"]
+        shim = world.run(words, server, HOLDFAST_IDLE="2")
+    check(shim.outcome.status == 0 and shim.requests == 2, f"{shim.requests} requests")
+    check(shim.connections == 2, "a connection of more than 2.4 s was used again with HOLDFAST_IDLE=2")
+
+
+@case
+def keep_alive_timeout_across_processes(world):
+    """The server says timeout=3: it is used for 2 s, and no longer."""
+    with Server("--announce", "--keepalive-timeout", "3000") as server:
+        shim = paced(world, server, ["/bytes/1", "/bytes/2", 2.4, "/bytes/3"])
+    check(shim.connections == 2, f"{shim.connections} connections")
+    check("stale" not in reasons(shim), f"it was used until the server closed it: {reasons(shim)}")
+
+
+@case
+def keep_alive_max_across_processes(world):
+    with Server("--announce", "--max-requests", "3") as server:
+        get = f"curl -0 -sS {server.url('/bytes/10')}?seed=$i"
+        _, shim = world.both(repeat(9, get), server)
+    check(shim.connections == 3, f"{shim.connections} connections for 9 requests, 3 on each")
+    check(not reasons(shim).get("stale") and not shim.sum("replayed"), f"{reasons(shim)}")
+
+
+@case
+def requests_are_counted_across_processes(world):
+    """A server that closes after three without saying so in advance."""
+    with Server("--max-requests", "3") as server:
+        _, shim = world.both(repeat(9, f"curl -0 -sS {server.url('/bytes/10')}?seed=$i"), server)
+    check(shim.connections == 3, f"{shim.connections} connections for 9 requests, 3 on each")
+
+
+@case
+def cap_across_processes(world):
+    """HOLDFAST_MAX_PER_ENDPOINT is what lies idle in the whole tree."""
+    with Server() as server:
+        text = f"for i in $(seq 1 16); do {world.client} get {server.at('/bytes/10')}?stall=300 >/dev/null & done; wait; " \
+               "echo idle; read line"
+        with world.start(["sh", "-c", text], HOLDFAST_MAX_PER_ENDPOINT="2") as child:
+            check(child.stdout.readline() == "idle\n", "the shell fails")
+            settles(lambda: server.sockets("ESTABLISHED", "server") <= 2, 3)
+            idle = server.sockets("ESTABLISHED", "server")
+            child.stdin.close()
+            child.stdin = None
+        opened = server.stats()["connections"]
+    world.note(f"with a cap of 2, of {opened} connections {idle} were kept")
+    check(opened >= 8, f"only {opened} connections were opened")
+    check(idle <= 2, f"{idle} connections are kept")
+
+
+@case
+def what_nobody_takes_is_bounded(world):
+    """Many processes park many connections to many endpoints: the number that is kept has a limit."""
+    endpoints = world.size(60, 250)
+    with Server() as server:
+        text = f"for i in $(seq 1 {endpoints}); do {world.client} many 8 127.0.1.$i:{server.port}/bytes/10 >/dev/null; done; " \
+               "echo idle; read line"
+        with world.start(["sh", "-c", text], HOLDFAST_IDLE="600") as child:
+            check(child.stdout.readline() == "idle\n", "the shell fails")
+            idle = server.sockets("ESTABLISHED", "server")
+            child.stdin.close()
+            child.stdin = None
+        opened = server.stats()["connections"]
+    world.note(f"of {opened} connections to {endpoints} endpoints {idle} were kept")
+    check(idle <= 1024, f"{idle} connections are kept")
+
+
+@case
+def dead_ones_are_found_at_the_next_take(world):
+    """The server closed what lay in the queue: the next process gets a fresh one, and no error."""
+    with Server("--keepalive-timeout", "200") as server:
+        steps = ["/bytes/1", "/bytes/2", 0.6, "/bytes/3", "/bytes/4", 0.6, "/bytes/5"]
+        shim = paced(world, server, steps)
+    check(shim.connections == 3, f"{shim.connections} connections")
+    check(not shim.sum("replayed"), "a dead connection was used")
+
+
+@case
+def late_bytes_in_the_queue(world):
+    """What a server sends on an idle connection is never the next process's answer."""
+    with Server() as server:
+        url = server.url("/bytes/50")
+        get = f"curl -0 -sS '{url}?extra=HTTP/1.1%20200%20OK%0d%0aContent-Length:%203%0d%0a%0d%0abad' | tail -c 50; " \
+              f"curl -0 -sS '{url}?seed=$i'"
+        world.both(repeat(6, get), server)
+
+
+@case
+def unsafe_methods_stay_fresh(world):
+    with Server() as server:
+        get, post = (f"curl -0 -sS {more} {server.url('/bytes/10')}" for more in ("", "-d a=b"))
+        _, shim = world.both(repeat(5, f"{get} && {post}"), server)
+    posts = [hit for hit in shim.hits if hit.nth > 1]
+    check(shim.connections >= 5, f"{shim.connections} connections: a POST was sent on a used one ({posts})")
+
+
+@case
+def another_host_on_the_same_address(world):
+    """What a connection has served is remembered across processes: another Host does not get it."""
+    with Server() as server:
+        one = f"curl -0 -sS -H 'Host: a.test' '{server.url('/bytes/10')}?a' && " \
+              f"curl -0 -sS -H 'Host: b.test' '{server.url('/bytes/10')}?b'"
+        _, shim = world.both(repeat(5, one), server)
+    a, b = served(shim.hits, "?a"), served(shim.hits, "?b")
+    check(not a & b, f"connections {sorted(a & b)} served both")
+    check(len(a) + len(b) <= 5, f"{len(a)} and {len(b)} connections")

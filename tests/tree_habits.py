@@ -1,0 +1,283 @@
+"""Cases of tests/tree.py: what processes do with themselves and their descriptors, and how they end.  None of
+it may do harm; where it can, sharing goes on."""
+
+import os
+import sys
+
+from servers import find_program
+from tree_reuse import PYTHON
+from tree_run import Server, Skipped, can, case, check, free_address, repeat, settles, sockets
+
+CLOSERS = ("loop", "range", "from", "mark")
+
+
+def numbered(server, client, action="get", size=300):
+    return f'{client} {action} {server.at(f"/bytes/{size}")}"?seed=$i"'
+
+
+@case
+def every_way_to_end(world):
+    """One connection is opened, and the end of each process hands it on."""
+    with Server() as server:
+        for way in "exit", "_exit", "quick", "group":
+            world.few(repeat(8, numbered(server, world.client) + f" {way}"), server, 2)
+        world.few(repeat(8, numbered(server, world.client)), server, 2)
+        world.few(repeat(8, numbered(server, world.client, "leave")), server, 2)
+        # What is killed loses what it held, and nothing else.
+        world.both(repeat(8, numbered(server, world.client) + " kill; true"), server)
+
+
+@case
+def exec_hands_over(world):
+    """The same process, another program: again and again, and into one that is not a client."""
+    with Server() as server:
+        get = [world.client, "get", server.at("/bytes/100")]
+        world.few([*get, "exec", *get, "exec", *get, "exec", *get, "exec", *get], server, 1)
+        world.few(repeat(8, numbered(server, world.client) + " exec true"), server, 2)
+        world.few(repeat(8, numbered(server, f"env nice -n 1 {world.client}")), server, 2)
+
+
+PYTHON_EXEC = """
+import os, sys, urllib.request
+url, left = sys.argv[1], int(sys.argv[2])
+sys.stdout.buffer.write(urllib.request.urlopen(url + "?seed=%d" % left, timeout=20).read())
+sys.stdout.flush()
+if left > 1:
+    os.execv(sys.executable, [sys.executable, sys.argv[0], url, str(left - 1)])
+"""
+
+PYTHON_CHILDREN = """
+import subprocess, sys, urllib.request
+url, n = sys.argv[1], int(sys.argv[2])
+for i in range(n):
+    sys.stdout.buffer.write(urllib.request.urlopen(url + "?seed=%d" % i, timeout=20).read())
+    sys.stdout.flush()
+    subprocess.run(["curl", "-0", "-sS", url + "?seed=%d" % (n + i)], check=True, close_fds=sys.argv[3] == "1")
+"""
+
+PYTHON_FORKS = """
+import os, sys, urllib.request
+url, n = sys.argv[1], int(sys.argv[2])
+def get(i):
+    sys.stdout.buffer.write(urllib.request.urlopen(url + "?seed=%d" % i, timeout=20).read())
+    sys.stdout.flush()
+for i in range(n):
+    get(i)
+    child = os.fork()
+    if child == 0:
+        get(n + i)
+        os._exit(0)
+    if os.waitpid(child, 0)[1]:
+        sys.exit(1)
+"""
+
+
+def script(text):
+    """The script as a word that does not depend on a file."""
+    return ["-c", "import sys; sys.argv = ['-'] + sys.argv[1:]\n" + text]
+
+
+@case
+def python_that_executes_itself(world):
+    with Server() as server:
+        shell = f"cat >script.py <<'END'\n{PYTHON_EXEC}\nEND\nexec {PYTHON} script.py {server.url('/bytes/99')} 6"
+        world.few(["sh", "-c", shell], server, 1)
+
+
+@case
+def long_lived_parent_and_its_children(world):
+    """What the parent has idle is of use to its children, and the other way round."""
+    times = 8
+    with Server() as server:
+        for close_fds in "0", "1":
+            words = [PYTHON, *script(PYTHON_CHILDREN), server.url("/bytes/200"), str(times), close_fds]
+            _, shim = world.both(words, server)
+            world.note(f"a parent and children, close_fds={close_fds}: {shim.requests} requests, "
+                       f"{shim.connections} connections")
+            check(close_fds == "1" or shim.connections <= 3, f"{shim.connections} connections")
+            check(shim.connections <= times + 2, f"{shim.connections} connections")
+
+
+@case
+def forks_that_do_not_exec(world):
+    with Server() as server:
+        words = [PYTHON, *script(PYTHON_FORKS), server.url("/bytes/200"), "8"]
+        _, shim = world.few(words, server, 10)
+        world.note(f"forks without exec: {shim.requests} requests, {shim.connections} connections")
+
+
+@case
+def closers_of_descriptors(world):
+    """They close what they do not know, then ask, then start others; and more come after them."""
+    with Server() as server:
+        get = f"{world.client} get {server.at('/bytes/100')}"
+        for closer in CLOSERS:
+            one = f"{get}?before=$i && {world.client} {closer} get {server.at('/bytes/200')}?closed=$i run {get}?below=$i . " \
+                  f"get {server.at('/bytes/200')}?again=$i exec {get}?after=$i"
+            _, shim = world.both(repeat(5, one), server)
+            world.note(f"closer by {closer}: {shim.requests} requests, {shim.connections} connections")
+            # Before, and what comes after the whole: those at least go on sharing.
+            check(shim.connections <= 1 + 5 * 4, f"{closer}: {shim.connections} connections")
+            befores = {hit.connection for hit in shim.hits if "before" in hit.target}
+            check(len(befores) <= 2 or shim.connections <= 5, f"{closer}: {len(befores)} connections for those beside it")
+
+
+@case
+def shells_jobs_and_sessions(world):
+    """Background jobs, nohup, setsid, pipelines, subshells, command substitution, timeout, xargs."""
+    with Server() as server:
+        get = f"{world.client} get {server.at('/bytes/100')}"
+        text = f"""
+            {get}?1 & wait; nohup {get}?2 2>/dev/null; setsid -w {get}?3
+            {get}?4 | cat; ({get}?5); echo $({get}?6); timeout 20 {get}?7
+            echo {server.at('/bytes/100')}?8 | xargs {world.client} get
+            {{ {get}?9; {get}?10; }} | (cat; {get}?11); exec {get}?12"""
+        world.few(["bash", "-c", text], server, 5)
+
+
+@case
+def launcher_under_launcher(world):
+    with Server() as server:
+        get = f"curl -0 -sS {server.url('/bytes/100')}"
+        inner = f"{world.holdfast} sh -c '{get}; {get}; {world.holdfast} {get}'"
+        words = ["sh", "-c", f"{get}; {world.holdfast} {get}; {inner}; {get}; {get}"]
+        shim = world.run(words, server)
+        one = world.run(["curl", "-0", "-sS", server.url("/bytes/100")], server, shim=False)
+    check(shim.outcome.status == 0 and shim.outcome.stdout == one.outcome.stdout * 7, "other bytes than directly")
+    world.note(f"launchers within launchers: {shim.connections} connections for {shim.requests} requests")
+    check(shim.connections <= 4, f"{shim.connections} connections")
+
+
+@case
+def launcher_as_the_first_process(world):
+    """PID 1 of a container, where what is orphaned becomes its child."""
+    words = ["unshare", "-pf", "--mount-proc"] if world.is_root else ["unshare", "-rpf", "--mount-proc"]
+    if not can(*world.prefix, *words, "true"):
+        raise Skipped(" ".join(words) + " fails")
+    with Server() as server:
+        get = f"curl -0 -sS {server.url('/bytes/100')}"
+        shell = f"{get}; {get}; (setsid sh -c 'sleep 0.2; {get} >late' &) ; {get}; sleep 1; {get}"
+        shim = world.run([*words, world.holdfast, "sh", "-c", shell], server, shim=False)
+        direct = world.run([*words, "sh", "-c", shell], server, shim=False)
+    check((shim.outcome.status, shim.outcome.stdout, shim.outcome.files) ==
+          (direct.outcome.status, direct.outcome.stdout, direct.outcome.files), f"differs: {shim.outcome}")
+    check(shim.requests == 5 and shim.connections <= 2, f"{shim.connections} connections for {shim.requests}")
+
+
+def descriptors(seen):
+    return [line.split(" ", 1) for line in seen.outcome.stdout.decode().splitlines()]
+
+
+@case
+def what_a_program_sees_open(world):
+    """A program that looks for descriptors that it was handed finds what it finds directly."""
+    busybox = find_program("busybox")
+    for words in ([world.client, "fds"], ["sh", "-c", f"{world.client} fds; exec {world.client} fds"],
+                  ["env", "-u", "LD_PRELOAD", world.client, "fds"],
+                  [busybox or "busybox", "sh", "-c", "ls /proc/self/fd"], ["sh", "-c", "ls /proc/self/fd | cat"]):
+        if words[0] == "busybox":
+            continue
+        direct, shim = world.run(words, shim=False), world.run(words, HOLDFAST_STATS="")
+        extra = shim.outcome.stdout.decode().splitlines()
+        for line in direct.outcome.stdout.decode().splitlines():
+            if line in extra:
+                extra.remove(line)
+        check(shim.outcome.status == 0 and not extra, f"{' '.join(words)} sees {extra}")
+
+
+@case
+def what_a_program_sees_open_after_a_request(world):
+    with Server() as server:
+        get = [world.client, "get", server.at("/bytes/0")]
+        for words in ([*get, "run", world.client, "fds", "."], [*get, "exec", world.client, "fds"],
+                      ["sh", "-c", f"{' '.join(get)}; {world.client} fds"]):
+            world.both(words, server, HOLDFAST_STATS="")
+
+
+@case
+def what_is_done_to_inherited_descriptors(world):
+    """Reads, writes and the like by syscall, in programs with the library and without: nobody is harmed."""
+    with Server() as server:
+        get = f"curl -0 -sS {server.url('/bytes/1000')}?seed=$i"
+        for act in "read", "write", "ctl", "shut", "read write":
+            for how in "", "env -u LD_PRELOAD ":
+                meddle = f"{how}{world.client} {act}"
+                direct, shim = world.both(repeat(6, f"{get}; {meddle}; {get}"), server)
+                check(direct.requests == shim.requests == 12, f"{act}: {shim.requests} requests")
+                check(act in ("shut", "ctl") or shim.connections <= 12, f"{act}: {shim.connections} connections")
+                world.note(f"{how}{act}: {shim.connections} connections for {shim.requests} requests")
+
+
+@case
+def the_last_process_ends(world):
+    """Then the server sees all connections end."""
+    with Server() as server:
+        shell = f"for i in 1 2 3 4 5 6 7 8; do {world.client} many 4 {server.at('/bytes/100')} >out.$i & done; wait"
+        _, shim = world.both(["sh", "-c", shell], server)
+        check(shim.connections >= 4, f"only {shim.connections} connections")
+        check(settles(lambda: server.sockets("ESTABLISHED", "server") == 0, 5),
+              f"{server.sockets('ESTABLISHED', 'server')} connections are still open")
+
+
+@case
+def background_job_outlives_the_shell(world):
+    """What it shares lives as long as any process under the launcher."""
+    with Server() as server:
+        get = f"{world.client} get {server.at('/bytes/100')}"
+        shell = f"{get}; (sleep 0.7; {get}; {get}; sleep 0.2) >/dev/null 2>&1 & exit 0"
+        with world.start(["sh", "-c", shell]) as child:
+            check(child.wait(10) == 0, "the shell fails")
+        check(settles(lambda: server.stats(False)["requests"] == 3 and
+                      server.sockets("ESTABLISHED", "server") == 0), "the job's requests, or its end, are missing")
+        check(server.stats()["connections"] <= 1, "the background job did not share")
+
+
+PYTHON_LONG_LIVED = """
+import http.client, sys, threading, time
+port, rounds = int(sys.argv[1]), int(sys.argv[2])
+def one(host, path):
+    c = http.client.HTTPConnection(host, port, timeout=20)
+    c.request("GET", path)
+    c.getresponse().read()
+    c.close()
+for i in range(rounds):
+    threads = [threading.Thread(target=one, args=("127.0.0.%d" % (10 + i), "/bytes/100?stall=30")) for _ in range(6)]
+    [t.start() for t in threads]
+    [t.join() for t in threads]
+    time.sleep(0.15)
+    print(i, flush=True)
+print("done", flush=True)
+sys.stdin.readline()
+"""
+
+
+@case
+def no_pile_of_dead_connections(world):
+    """A process lives on, and its servers close what is idle: not all of it may stay."""
+    rounds = world.size(12, 100)
+    with Server("--keepalive-timeout", "100") as server:
+        child = world.start([PYTHON, *script(PYTHON_LONG_LIVED), str(server.port), str(rounds)])
+        with child:
+            for line in child.stdout:
+                if line == "done\n":
+                    break
+            dead = sockets(server.port, "CLOSE_WAIT", "client")
+            child.stdin.close()
+            child.stdin = None
+        opened = server.stats()["connections"]
+    world.note(f"{opened} connections that the server closed when idle: {dead} of them still held")
+    check(opened >= rounds * 4, f"only {opened} connections were opened")
+    check(dead <= 32, f"{dead} dead connections of {opened} are held")
+
+
+@case
+def stdin_and_pipes_stay_what_they_are(world):
+    """A program that counts on the lowest free descriptor gets the one that it gets directly."""
+    with Server() as server:
+        python = f"""
+import os, socket, urllib.request
+print([os.open("/dev/null", 0) for _ in range(4)], socket.socket().fileno())
+urllib.request.urlopen("{server.url('/bytes/1')}").read()
+print(os.open("/dev/null", 0))
+print(sorted(int(f) for f in os.listdir("/proc/self/fd"))[:3])"""
+        world.both([PYTHON, "-c", python], server)
