@@ -3,6 +3,7 @@
 #   make            the library, the launcher and the test programs, in build/
 #   make check      everything that is checked: see scripts/check
 #   make musl       that the library compiles against musl, in build/musl/
+#   make fuzz       the fuzzers, FUZZ_SECONDS (900) for each; a short run is in `make check`: scripts/fuzz
 #   make demo, make lint, make layers, make clean
 #
 # CC, CFLAGS, LDFLAGS, BUILD, WERROR=1 and V=1 (show commands) are the caller's.
@@ -21,6 +22,7 @@ WARN     := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wol
 WARN     += $(if $(filter 1,$(WERROR)),-Werror)
 # A musl program that inherits a fortified library dies of a symbol that musl lacks.
 UNFORTIFY := -U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=0
+FUZZ_CC  ?= clang
 SANITIZE := -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
 DEPS     := -MMD -MP
 
@@ -29,6 +31,7 @@ PURE_SRC     := $(filter-out shim/preload/%,$(LIB_SRC))
 LAUNCHER_SRC := $(wildcard shim/launcher/*.c)
 UNIT_SRC     := $(wildcard tests/unit_*.c)
 ASSUME_SRC   := $(wildcard tests/assume_*.c)
+FUZZ_SRC     := $(wildcard tests/fuzz_*.c)
 HELPER_ALL   := $(filter-out tests/unit_% tests/assume_% tests/fuzz_% tests/fault_%,$(wildcard tests/*.c))
 # tests/NAME_*.c are parts of the program tests/NAME.c.
 HELPER_PARTS := $(foreach src,$(HELPER_ALL),$(wildcard $(src:.c=)_*.c))
@@ -43,6 +46,8 @@ ASSUMES      := $(ASSUME_SRC:tests/%.c=$(BUILD)/tests/%)
 UNITS        := $(UNIT_SRC:tests/%.c=$(BUILD)/asan/tests/%)
 # Tools for tests and measurements.
 WIRE_OBJ     := $(patsubst %.c,$(BUILD)/obj/%.o,$(wildcard scripts/delay_wire*.c))
+FUZZERS      := $(FUZZ_SRC:tests/%.c=$(BUILD)/fuzz/bin/%)
+FUZZ_OBJ     := $(patsubst %.c,$(BUILD)/fuzz/obj/%.o,$(filter shim/base/% shim/http/%,$(LIB_SRC)))
 # Executable scripts; not C sources, headers or data that share the name.
 E2E          := $(shell find tests -maxdepth 1 -name 'e2e_*' -type f -perm -u+x 2>/dev/null | sort)
 
@@ -108,6 +113,38 @@ $(BUILD)/asan/tests/%: tests/%.c $(ASAN_OBJ) Makefile
 	$(call say,CC)$(CC) $(STD) -Itests $(WARN) $(DEPS) -MF $@.d $(CPPFLAGS) $(CFLAGS) $(UNFORTIFY) $(SANITIZE) $(LDFLAGS) \
 	    -o $@ $< $(ASAN_OBJ) -lcmocka -ldl
 
+# Only shim/ is instrumented: its coverage is what steers, and what is reported.
+FUZZ_CFLAGS = $(STD) $(WARN) $(DEPS) -O1 -g $(UNFORTIFY) $(SANITIZE)
+$(BUILD)/fuzz/obj/shim/%.o: shim/%.c Makefile
+	@mkdir -p $(@D)
+	$(call say,CC)$(FUZZ_CC) $(FUZZ_CFLAGS) -fsanitize=fuzzer-no-link -c -o $@ $<
+
+$(BUILD)/fuzz/obj/tests/%.o: tests/%.c Makefile
+	@mkdir -p $(@D)
+	$(call say,CC)$(FUZZ_CC) $(FUZZ_CFLAGS) -Itests -c -o $@ $<
+
+$(FUZZERS): $(BUILD)/fuzz/bin/%: $(BUILD)/fuzz/obj/tests/%.o $(FUZZ_OBJ)
+	@mkdir -p $(@D)
+	$(call say,LD)$(FUZZ_CC) -pthread $(SANITIZE) -fsanitize=fuzzer -o $@ $^ -lcmocka -ldl
+
+# Where the fuzzers begin: the tables of the unit tests, see tests/unit_http_seed.h.
+SEEDERS := $(filter $(BUILD)/asan/tests/unit_http_%,$(UNITS))
+$(BUILD)/fuzz/seeds: $(SEEDERS)
+	@mkdir -p $@
+	@for test in $(SEEDERS); do FUZZ_SEEDS=$@ $$test >/dev/null 2>&1 || { echo "$$test fails"; exit 1; }; done
+	@touch $@
+
+fuzzers: $(FUZZERS) $(BUILD)/fuzz/seeds
+
+fuzz:
+	+MAKE='$(MAKE)' BUILD='$(BUILD)' scripts/fuzz --long
+
+fuzz-short:
+	+MAKE='$(MAKE)' BUILD='$(BUILD)' scripts/fuzz
+
+.PHONY: fuzzers fuzz fuzz-short
+-include $(FUZZ_OBJ:.o=.d) $(FUZZ_SRC:%.c=$(BUILD)/fuzz/obj/%.d)
+
 units: $(UNITS)
 assumes: $(ASSUMES)
 
@@ -115,7 +152,7 @@ assumes: $(ASSUMES)
 check:
 	scripts/deps
 	+$(MAKE) --no-print-directory all units assumes
-	+MAKE='$(MAKE)' BUILD='$(BUILD)' scripts/check make:layers make:werror $(UNITS) $(ASSUMES) $(E2E) \
+	+MAKE='$(MAKE)' BUILD='$(BUILD)' scripts/check make:layers make:werror $(UNITS) $(ASSUMES) scripts/fuzz $(E2E) \
 	    make:musl make:lint
 
 # All clients against all servers; a third of it is in `make check`.

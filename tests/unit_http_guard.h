@@ -1,17 +1,19 @@
 /* unit_http_guard: test input that ends right before an unreadable page, so that any look behind its end
- * is a fault even where a sanitizer does not see it. */
+ * is a fault even where a sanitizer does not see it.  With GUARD_HEAP: a heap block of just its size, so
+ * that the sanitizer sees looks before its beginning, too. */
 #ifndef UNIT_HTTP_GUARD_H
 #define UNIT_HTTP_GUARD_H
 
 #include <assert.h>
 #include <stddef.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
 #define GUARD_ROOM (256u * 1024)
 
-/* The end of the room before the guard page.  Valid for the life of the test. */
+/* The end of the room before the guard page. */
 static inline char *guard_end(void)
 {
     static char *end;
@@ -27,12 +29,26 @@ static inline char *guard_end(void)
     return end;
 }
 
-/* A copy of the bytes with `room` bytes of 0xAA behind them, and then the guard page. */
+static inline char *guard_room(size_t len)
+{
+#ifdef GUARD_HEAP
+    static char *block;
+
+    free(block);
+    block = malloc(len);
+    return block;
+#else
+    assert(len <= GUARD_ROOM);
+    return guard_end() - len;
+#endif
+}
+
+/* A copy of the bytes with `room` bytes of 0xAA behind them, and then what must not be touched.  Valid
+ * until the next call. */
 static inline char *guard_put(const void *bytes, size_t len, size_t room)
 {
-    char *at = guard_end() - room - len;
+    char *at = guard_room(len + room);
 
-    assert(len + room <= GUARD_ROOM);
     if (len > 0)
         memmove(at, bytes, len);
     memset(at + len, 0xAA, room);

@@ -4,6 +4,7 @@
 #define UNIT_HTTP_PLAY_H
 
 #include "unit_http_guard.h"
+#include "unit_http_seed.h"
 
 #include "base/reason.h"
 #include "base/slice.h"
@@ -61,9 +62,9 @@ static inline void play_start(struct play *p)
 
 static inline void play_head(struct play *p, const char *head, size_t take)
 {
-    static char out[PLAY_MAX];
     struct slice authority = SLICE(PLAY_AUTHORITY);
-    size_t len;
+    size_t cap = take + authority.len + EXCHANGE_REQUEST_GROWTH, len;
+    char *out;
 
     if (p->observes) {
         exchange_observe(&p->x);
@@ -76,10 +77,12 @@ static inline void play_head(struct play *p, const char *head, size_t take)
         exchange_release(&p->x, REASON_client_persists);
         return;
     }
+    out = malloc(cap);
     len = exchange_adapt(&p->x, head, take, authority, out);
-    assert_true(len <= take + authority.len + EXCHANGE_REQUEST_GROWTH);
+    assert_true(len <= cap);
     assert_memory_equal(out, p->client_kept.data, p->sent);
     play_append(&p->to_server, out + p->sent, len - p->sent);
+    free(out);
     play_consume(&p->client_kept, take);
     p->sent = 0;
 }
@@ -132,12 +135,15 @@ static inline void play_client(struct play *p, const char *bytes, size_t len)
 
 static inline void play_follow(struct play *p, const char *bytes, size_t len)
 {
+    const char *input;
     size_t used;
 
     play_append(&p->to_client, bytes, len);
     play_append(&p->server_kept, bytes, len);
-    used = exchange_follow(&p->x, guard_put(p->server_kept.data, p->server_kept.len, 0), p->server_kept.len);
+    input = guard_put(p->server_kept.data, p->server_kept.len, 0);
+    used = exchange_follow(&p->x, input, p->server_kept.len);
     assert_true(used <= p->server_kept.len);
+    assert_memory_equal(input, p->server_kept.data, p->server_kept.len);
     play_consume(&p->server_kept, used);
     assert_true(p->server_kept.len < EXCHANGE_HEAD_MAX);
     p->given = p->server_kept.len;
@@ -295,8 +301,12 @@ static inline void play_rows(const struct play_row *rows, size_t count)
 {
     static struct play p;
 
-    for (size_t i = 0; i < count; i++)
+    for (size_t i = 0; i < count; i++) {
+        const struct slice turns[] = { rows[i].client, rows[i].server };
+
+        seed_write(turns, 2);
         play_row(&p, &rows[i]);
+    }
 }
 
 #endif

@@ -95,6 +95,20 @@ static inline void talk_once(struct play *p, const struct talk_row *row, struct 
     assert_memory_equal(p->to_client.data, server.data, server.len);
 }
 
+/* An empty turn where one side speaks twice. */
+static inline void talk_seed(const struct talk_row *row)
+{
+    struct slice turns[2 * TALK_TURNS];
+    size_t count = 0;
+
+    for (size_t i = 0; i < TALK_TURNS && row->turns[i].who; i++) {
+        if ((count % 2 == 0) == (row->turns[i].who == 's'))
+            turns[count++] = SLICE("");
+        turns[count++] = row->turns[i].bytes;
+    }
+    seed_write(turns, count);
+}
+
 static inline void talk_rows(const struct talk_row *rows, size_t count)
 {
     static const struct play_cut whole = { 0, 0 }, bytes = { 1, 1 };
@@ -102,6 +116,7 @@ static inline void talk_rows(const struct talk_row *rows, size_t count)
     size_t kept[TALK_TURNS];
 
     for (const struct talk_row *row = rows; row < rows + count; row++) {
+        talk_seed(row);
         talk_once(&p, row, whole, TALK_TURNS, whole, kept, false);
         talk_once(&p, row, bytes, TALK_TURNS, bytes, kept, true);
         for (size_t i = 0; i < TALK_TURNS && row->turns[i].who; i++) {
