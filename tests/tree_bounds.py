@@ -1,12 +1,13 @@
 """Cases of tests/tree.py: to whom nothing is lent, what is bounded, and what holds across processes."""
 
+import json
 import os
 import shlex
+import shutil
 import subprocess
-import time
 
 from tree_reuse import PYTHON
-from tree_run import Failed, Server, Skipped, can, case, check, free_address, repeat, settles, sockets
+from tree_run import Server, Skipped, can, case, check, repeat, settles
 
 OTHER = 61235
 
@@ -255,3 +256,23 @@ def another_host_on_the_same_address(world):
     a, b = served(shim.hits, "?a"), served(shim.hits, "?b")
     check(not a & b, f"connections {sorted(a & b)} served both")
     check(len(a) + len(b) <= 5, f"{len(a)} and {len(b)} connections")
+
+
+@case
+def what_does_not_belong_into_the_queue(world):
+    rounds = world.size(40, 3000)
+    here = os.path.join(os.path.dirname(os.path.abspath(__file__)), "tree_foreign.py")
+    place = world.directory()
+    try:
+        os.chmod(place, 0o755)
+        script = shutil.copy(here, place)
+        with Server() as server:
+            seen = world.run([PYTHON, script, os.path.join(world.build, "libholdfast.so"), world.client,
+                              server.at("/bytes/3000"), str(rounds)], server, shim=False, timeout=1500)
+    finally:
+        shutil.rmtree(place, ignore_errors=True)
+    check(seen.outcome.status == 0, f"exit status {seen.outcome.status}: {seen.outcome.stderr[-800:]!r}")
+    told = json.loads(seen.outcome.stdout)
+    check(told["first"] == 0 and told["shared"], f"a true message is not taken: {told}")
+    check(not told["harmed"], f"{len(told['harmed'])} of {told['tried']} did harm: {told['harmed'][:10]}")
+    world.note(f"{told['tried']} foreign messages, none did harm")

@@ -2,12 +2,12 @@
 it may do harm; where it can, sharing goes on."""
 
 import os
-import sys
+import tempfile
 
-from servers import find_program
 from tree_reuse import PYTHON
-from tree_run import Server, Skipped, can, case, check, free_address, repeat, settles, sockets
+from tree_run import Server, Skipped, can, case, check, repeat, settles, sockets
 
+STATIC_SEES = 8         # README
 CLOSERS = ("loop", "range", "from", "mark")
 
 
@@ -164,25 +164,41 @@ def launcher_as_the_first_process(world):
     check(shim.requests == 5 and shim.connections <= 2, f"{shim.connections} connections for {shim.requests}")
 
 
-def descriptors(seen):
-    return [line.split(" ", 1) for line in seen.outcome.stdout.decode().splitlines()]
+def extra_descriptors(world, words):
+    """What is open under holdfast and not directly, as the program itself sees it."""
+    direct, shim = world.run(words, shim=False), world.run(words, HOLDFAST_STATS="")
+    check(shim.outcome.status == direct.outcome.status == 0, f"{words}: {shim.outcome.stderr[-200:]!r}")
+    extra = shim.outcome.stdout.decode().splitlines()
+    for line in direct.outcome.stdout.decode().splitlines():
+        check(line in extra, f"{' '.join(words)}: {line} is missing")
+        extra.remove(line)
+    return extra
 
 
 @case
 def what_a_program_sees_open(world):
-    """A program that looks for descriptors that it was handed finds what it finds directly."""
-    busybox = find_program("busybox")
+    """Who goes through what is open, as LVM's tools do, finds what it finds directly."""
     for words in ([world.client, "fds"], ["sh", "-c", f"{world.client} fds; exec {world.client} fds"],
-                  ["env", "-u", "LD_PRELOAD", world.client, "fds"],
-                  [busybox or "busybox", "sh", "-c", "ls /proc/self/fd"], ["sh", "-c", "ls /proc/self/fd | cat"]):
-        if words[0] == "busybox":
-            continue
-        direct, shim = world.run(words, shim=False), world.run(words, HOLDFAST_STATS="")
-        extra = shim.outcome.stdout.decode().splitlines()
-        for line in direct.outcome.stdout.decode().splitlines():
-            if line in extra:
-                extra.remove(line)
-        check(shim.outcome.status == 0 and not extra, f"{' '.join(words)} sees {extra}")
+                  [world.client, "run", world.client, "fds", ".", "fds", "exec", world.client, "fds"],
+                  ["env", "-u", "LD_PRELOAD", world.client, "fds"]):
+        extra = extra_descriptors(world, words)
+        check(not extra, f"{' '.join(words)} sees {extra}")
+
+
+@case
+def what_a_static_program_sees_open(world):
+    """The library is not in it.  What it sees is what README says."""
+    source = os.path.join(os.path.dirname(os.path.abspath(__file__)), "treeclient.c")
+    static = os.path.join(world.build if world.uid else tempfile.gettempdir(), f"treeclient-static-{os.getpid()}")
+    if not can("cc", "-static", "-o", static, source):
+        raise Skipped("no static libc")
+    try:
+        for words in [static, "fds"], ["sh", "-c", f"{static} fds"], [world.client, "exec", static, "fds"]:
+            extra = extra_descriptors(world, words)
+            world.note(f"a static program, by {words[0].rsplit('/', 1)[-1]}, sees {extra or 'nothing'} more than directly")
+            check(len(extra) <= STATIC_SEES, f"a static program sees {extra}")
+    finally:
+        os.unlink(static)
 
 
 @case
@@ -192,6 +208,21 @@ def what_a_program_sees_open_after_a_request(world):
         for words in ([*get, "run", world.client, "fds", "."], [*get, "exec", world.client, "fds"],
                       ["sh", "-c", f"{' '.join(get)}; {world.client} fds"]):
             world.both(words, server, HOLDFAST_STATS="")
+
+
+@case
+def every_number_is_the_programs_own(world):
+    """A program that wants a certain number gets it, and so do its children."""
+    with Server() as server:
+        get = f"curl -0 -sS {server.url('/bytes/100')}"
+        text = f"""
+            ulimit -Sn 1024; {get}
+            for n in {{1000..1023}}; do eval "exec $n>f$n"; done; {get}
+            for n in {{1000..1023}}; do eval "echo $n >&$n"; bash -c "echo child >&$n"; done; {get}
+            for n in {{1000..1023}}; do env -u LD_PRELOAD bash -c "echo plain >&$n"; done; {get}
+            for n in {{1000..1023}}; do eval "exec $n>&-"; done; {get}; {get}"""
+        _, shim = world.both(["bash", "-c", text], server)
+        world.note(f"every number taken for a while: {shim.connections} connections for {shim.requests} requests")
 
 
 @case

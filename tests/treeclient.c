@@ -4,7 +4,7 @@
  *   get HOST:PORT/PATH    an HTTP/1.0 request; the body goes to standard output
  *   leave HOST:PORT/PATH  an HTTP/1.1 request, whose connection is left open
  *   many N HOST:PORT/PATH N of the first kind at a time
- *   fds                   print the open descriptors from 3 on, and what each is
+ *   fds                   print the descriptors from 3 on in /proc/self/fd that fcntl calls open
  *   loop range from mark  close all of them: one by one to 1023, by close_range, by closefrom; or mark
  *                         them close-on-exec
  *   read write ctl shut   do that to all of them
@@ -118,6 +118,8 @@ static void print_fd(int fd)
     char path[32], what[256];
     ssize_t n;
 
+    if (fcntl(fd, F_GETFD) < 0)
+        return;
     snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
     n = readlink(path, what, sizeof(what) - 1);
     what[n < 0 ? 0 : n] = '\0';
