@@ -90,6 +90,7 @@ struct exchange {
     /* Below: for exchange_* only. */
     uint8_t client_state, server_state;
     bool answered, ask_close;
+    bool unsure;            /* others may see another end of the response */
     bool unsafe;            /* OBSERVED: a request was not idempotent */
     uint8_t interim;        /* 1xx responses swallowed so far */
     uint32_t scanned;       /* how far the client's head has been searched for its end */

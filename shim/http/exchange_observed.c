@@ -114,7 +114,7 @@ static size_t follow_head(struct exchange *x, const char *bytes, size_t len)
         return len;
     }
     if (exchange_server_interim(&r)) {
-        if (r.lenient)
+        if (response_frame(&r, false).doubtful)
             exchange_note(x, REASON_ambiguous_response);
         return r.len;
     }

@@ -70,6 +70,7 @@ static bool begin_body(struct exchange *x, const struct response *r)
     framing = response_frame(r, x->request.head_method);
     if (framing.doubtful)
         exchange_note(x, REASON_ambiguous_response);
+    x->unsure |= framing.unsure;
     exchange_server_persistence(x, r, framing.kind);
     x->ask_close |= framing.forced;
     framing_start(&x->response_body, framing.kind, r->body.length);
@@ -84,6 +85,10 @@ static void end_body(struct exchange *x, size_t used, size_t len, struct exchang
 {
     bool decoded = x->server_state == SERVER_DECODE;
 
+    if (x->unsure && !decoded) { /* what else is sent is the client's, up to the server's own end */
+        go_raw(x, REASON_ambiguous_response, true);
+        return;
+    }
     if (!exchange_request_done(x))
         exchange_note(x, REASON_request_unfinished);
     if (used < len)
@@ -116,8 +121,10 @@ static struct exchange_reply follow_body(struct exchange *x, char *bytes, size_t
         result = framing_decode(body, bytes, len, &used, &reply.out);
     else
         result = framing_follow(body, bytes, len, &used);
-    if (body->lenient)
+    if (body->lenient) {
         exchange_note(x, REASON_ambiguous_response);
+        x->unsure = true;
+    }
     if (result == FRAMING_DONE)
         end_body(x, used, len, &reply);
     else if (result == FRAMING_BAD)
@@ -154,8 +161,11 @@ static struct exchange_reply raw_head(struct exchange *x, const char *bytes, con
 /* True: this interim response is dealt with, go on after it. */
 static bool skip_interim(struct exchange *x, const struct response *r)
 {
-    if (r->lenient)
+    struct response_framing framing = response_frame(r, false);
+
+    if (framing.doubtful)
         exchange_note(x, REASON_ambiguous_response);
+    x->unsure |= framing.unsure;
     return !decodes(x) || x->interim++ < INTERIM_MAX;
 }
 

@@ -35,7 +35,7 @@ enum client_state {
 
 /* server_state.
  *   HEAD           held until whole; 1xx stay here    -> BODY, DECODE, DONE, RAW
- *   BODY           passes, and is counted             -> DONE, RAW
+ *   BODY           passes, and is counted             -> DONE, RAW (also where its end is in doubt)
  *   DECODE         chunks go                          -> DONE_DECODED, BROKEN
  *   DONE           whatever follows passes, as it would have
  *   DONE_DECODED   whatever follows is dropped: it was no part of what the client asked for

@@ -1,5 +1,7 @@
 #include "http/framing.h"
 
+#include "http/head.h"
+
 #include <string.h>
 
 /* Chunk extensions mean nothing to anybody, and trailers little: bytes of them without any data. */
@@ -14,6 +16,7 @@ enum chunk_state {
     CHUNK_DATA_CR,
     CHUNK_DATA_LF,
     CHUNK_TRAILER_START,
+    CHUNK_TRAILER_NAME,
     CHUNK_TRAILER,
     CHUNK_TRAILER_LF,
     CHUNK_END_LF,
@@ -50,10 +53,14 @@ static uint8_t bare_lf(struct framing *f, uint8_t next)
     return next;
 }
 
+/* A quote that does not end with its line: where does the line end?  `digits` is the state of it. */
+enum { QUOTE_NONE, QUOTE_OPEN, QUOTE_ESCAPE };
+
 static uint8_t after_size(struct framing *f, char c)
 {
     switch (c) {
     case ';':
+        f->digits = QUOTE_NONE;
         return CHUNK_EXTENSION;
     case '\r':
         return CHUNK_SIZE_LF;
@@ -89,6 +96,54 @@ static uint8_t in_line(struct framing *f, char c, uint8_t same, uint8_t cr, uint
     return c == '\0' ? CHUNK_BROKEN : same;
 }
 
+static uint8_t in_extension(struct framing *f, char c)
+{
+    if (c == '\r' || c == '\n')
+        f->lenient |= f->digits != QUOTE_NONE;
+    else if (f->digits == QUOTE_ESCAPE)
+        f->digits = QUOTE_OPEN;
+    else if (f->digits == QUOTE_OPEN && c == '\\')
+        f->digits = QUOTE_ESCAPE;
+    else if (c == '"')
+        f->digits ^= QUOTE_OPEN;
+    if (c == '\n')
+        return bare_lf(f, size_known(f));
+    return in_line(f, c, CHUNK_EXTENSION, CHUNK_SIZE_LF, CHUNK_BROKEN);
+}
+
+/* Framing fields in a trailer: 9110 6.5.1 forbids them, and somebody may believe them. */
+static const char *const framing_names[] = { "content-length", "transfer-encoding" };
+#define FRAMING_NAMES (sizeof(framing_names) / sizeof(framing_names[0]))
+
+/* A byte of a trailer's name, with the colon.  `left` is not needed any more: a bit for each name that
+ * this one may still become; `digits`: how far it has been read. */
+static uint8_t in_name(struct framing *f, char c)
+{
+    for (unsigned i = 0; i < FRAMING_NAMES; i++) {
+        char next = f->left >> i & 1 ? framing_names[i][f->digits] : '\0';
+
+        if (next == '\0' && c == ':' && f->left >> i & 1)
+            f->lenient = true;
+        if (next == '\0' || ascii_lower(c) != next)
+            f->left &= ~(UINT64_C(1) << i);
+    }
+    f->digits += f->left != 0;
+    if (head_is_token_char(c))
+        return CHUNK_TRAILER_NAME;
+    f->lenient |= c != ':' && c != '\0'; /* obs-fold, a blank before the colon, no colon (9112 5) */
+    return in_line(f, c, CHUNK_TRAILER, CHUNK_TRAILER_LF, CHUNK_TRAILER_START);
+}
+
+static uint8_t trailer_start(struct framing *f, char c)
+{
+    if (c == '\r' || c == '\n')
+        return in_line(f, c, CHUNK_BROKEN, CHUNK_END_LF, CHUNK_END);
+    f->left = (1u << FRAMING_NAMES) - 1;
+    f->digits = 0;
+    f->lenient |= c == ':';
+    return in_name(f, c);
+}
+
 /* One byte of anything but data. */
 static uint8_t chunk_step(struct framing *f, char c)
 {
@@ -98,9 +153,7 @@ static uint8_t chunk_step(struct framing *f, char c)
     case CHUNK_PAD:
         return after_size(f, c);
     case CHUNK_EXTENSION:
-        if (c == '\n')
-            return bare_lf(f, size_known(f));
-        return in_line(f, c, CHUNK_EXTENSION, CHUNK_SIZE_LF, CHUNK_BROKEN);
+        return in_extension(f, c);
     case CHUNK_SIZE_LF:
         return c == '\n' ? size_known(f) : CHUNK_BROKEN;
     case CHUNK_DATA_CR:
@@ -108,7 +161,9 @@ static uint8_t chunk_step(struct framing *f, char c)
     case CHUNK_DATA_LF:
         return c == '\n' ? CHUNK_SIZE : CHUNK_BROKEN;
     case CHUNK_TRAILER_START:
-        return in_line(f, c, CHUNK_TRAILER, CHUNK_END_LF, CHUNK_END);
+        return trailer_start(f, c);
+    case CHUNK_TRAILER_NAME:
+        return in_name(f, c);
     case CHUNK_TRAILER:
         return in_line(f, c, CHUNK_TRAILER, CHUNK_TRAILER_LF, CHUNK_TRAILER_START);
     case CHUNK_TRAILER_LF:

@@ -18,10 +18,11 @@ enum framing_result { FRAMING_MORE, FRAMING_DONE, FRAMING_BAD };
 struct framing {
     uint8_t kind;     /* enum framing_kind */
     uint8_t state;    /* inside a chunked body; for framing.c only */
-    uint8_t digits;   /* of the chunk size in progress */
-    bool lenient;     /* a bare LF was accepted on the way: deliver, don't pool */
+    uint8_t digits;   /* of the chunk size in progress; elsewhere see framing.c */
+    bool lenient;     /* a bare LF, or a trailer that is none, was accepted: deliver, don't pool */
     uint32_t line;    /* bytes of the chunk-size or trailer lines in progress: bounded */
-    uint64_t left;    /* body bytes (LENGTH) or bytes of this chunk (CHUNKED) still to come */
+    uint64_t left;    /* body bytes (LENGTH) or bytes of this chunk (CHUNKED) still to come;
+                         in trailers see framing.c */
 };
 
 void framing_start(struct framing *f, enum framing_kind kind, uint64_t length);

@@ -137,6 +137,18 @@ static void read_credentials(struct request *facts, struct slice value, bool pro
         facts->proxy_auth = facts->proxy_auth * 31 + field_hash(value);
 }
 
+/* 9110 7.2, and what a uri-host may hold; an empty one is well-formed. */
+static bool is_host(struct slice value)
+{
+    for (size_t i = 0; i < value.len; i++) {
+        char c = value.data[i];
+
+        if (head_is_token_char(c) ? strchr("#^`|", c) != NULL : strchr("()[],;:=", c) == NULL)
+            return false;
+    }
+    return true;
+}
+
 static void read_field(struct request_head *head, enum field_id id, struct slice value)
 {
     struct request *facts = &head->facts;
@@ -144,6 +156,7 @@ static void read_field(struct request_head *head, enum field_id id, struct slice
     switch (id) {
     case FIELD_HOST:
         head->hosts += head->hosts < 2;
+        head->bad_host |= !is_host(value);
         facts->has_host = true;
         if (!facts->absolute)
             facts->host = field_hash(value);
@@ -241,7 +254,8 @@ static bool is_ambiguous(const struct request_head *head)
 {
     const struct field_body *body = &head->body;
 
-    if (head->hosts > 1 || (head->hosts == 0 && head->facts.minor == 1) || head->options.odd)
+    if (head->hosts > 1 || head->bad_host || (head->hosts == 0 && head->facts.minor == 1) ||
+        head->options.odd)
         return true;
     if (head->facts.absolute && head->hosts == 0 && target_authority(head->target).len > AUTHORITY_MAX)
         return true;

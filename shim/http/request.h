@@ -36,6 +36,7 @@ struct request_head {
     struct hop_cut cut; /* lines that may have to go */
     bool upgrade;
     uint8_t hosts;
+    bool bad_host;   /* one of them cannot be a host */
 };
 
 /* After REQUEST_LINE_DONE.  BAD: ambiguous. */

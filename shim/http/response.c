@@ -67,15 +67,15 @@ static bool is_bodyless(const struct response *r, bool head_method)
     return head_method || r->status.code == 204 || r->status.code == 304 || r->status.code < 200;
 }
 
-/* A length in a 204 is wrong, and somebody might send such a body all the same (9112 6.3 item 1). */
+/* A length in a 204 or 1xx is wrong (9110 8.6), and somebody might send such a body all the same. */
 static struct response_framing frame_bodyless(const struct response *r)
 {
     const struct field_body *body = &r->body;
     struct response_framing framing = { .kind = FRAMING_NONE };
 
     framing.doubtful = body->bad_length || body->repeated || (body->has_coding && body->has_length);
-    if (r->status.code == 204)
-        framing.doubtful |= body->has_coding || body->length > 0;
+    if (r->status.code == 204 || r->status.code < 200)
+        framing.unsure = body->has_coding || body->bad_length || body->length > 0;
     return framing;
 }
 
@@ -108,7 +108,8 @@ struct response_framing response_frame(const struct response *r, bool head_metho
         framing.forced = r->options.keep_alive && !r->options.close;
     }
     framing.untouched |= r->lenient;
-    framing.doubtful |= framing.untouched || r->options.names_vital || r->options.odd;
+    framing.unsure |= framing.untouched;
+    framing.doubtful |= framing.unsure || r->options.names_vital || r->options.odd;
     return framing;
 }
 

@@ -31,6 +31,7 @@ struct response_framing {
     enum framing_kind kind;
     bool untouched; /* other readers may see another end: not even the head is to be edited */
     bool doubtful;  /* no reason to leave it alone, but one not to trust the connection */
+    bool unsure;    /* the server may mean another end than this one, and send more */
     bool forced;    /* CLOSE, and the server may not know that it has to close */
 };
 
