@@ -190,17 +190,19 @@ def wire_of_20_ms(world):
     if not can(wire, "--", "true"):
         raise Skipped("no wire to be had")
     here = os.path.join(os.path.dirname(os.path.abspath(__file__)), "tree_wire.py")
-    times = world.size(15, 100)
+    times = world.size(21, 101)
     user = str(ORDINARY) if world.uid else "0"
     done = world_free_run([wire, "--rtt", "20", "--", sys.executable, here, world.holdfast, str(times), user])
     check(done.returncode == 0, f"exit status {done.returncode}: {done.stderr[-500:]}")
     told = json.loads(done.stdout)
+    check(told["direct_connections"] == times, f"directly {told['direct_connections']} connections")
     world.note(f"a wire of 20 ms, {times} processes: {told['direct_ms']:.1f} ms each directly, "
                f"{told['shim_ms']:.1f} under holdfast: {told['saved_ms'] / 20:.2f} round trips less; packets "
                f"each {told['direct_packets']:.1f} and {told['shim_packets']:.1f}")
     check(told["same"], "other bytes than directly")
     check(told["shim_connections"] <= 5, f"{told['shim_connections']} connections")
-    check(told["saved_ms"] >= 0.9 * 20, f"only {told['saved_ms']:.1f} ms less than directly: {told}")
+    # A busy machine takes its share; if handshakes were made all the same, nothing would be saved.
+    check(told["saved_ms"] >= world.size(0.6, 0.9) * 20, f"only {told['saved_ms']:.1f} ms less than directly: {told}")
 
 
 def world_free_run(words):

@@ -17,12 +17,13 @@ import time
 
 from holdfast_test import ORIGIN, clean_environment
 
-LOOP = """
-for ((i = 0; i < $2; i++)); do
+# For each line that it reads: one process, and what it took.
+SHELL = """
+while read -r i; do
     t0=$EPOCHREALTIME
-    curl -0 -sS --max-time 60 "$1?seed=$i" || exit
+    curl -0 -sS --max-time 60 -o "$2" "$1?seed=$i" || exit
     t1=$EPOCHREALTIME
-    echo $((${t1/./} - ${t0/./})) >&2
+    echo $((${t1/./} - ${t0/./}))
 done
 """
 
@@ -34,43 +35,70 @@ def packets():
     return int(words[1]) + int(words[9])
 
 
-class End:
-    def __init__(self, holdfast, times, uid):
-        self.holdfast, self.times = holdfast, times
-        self.user = ["setpriv", "--reuid", uid, "--regid", uid, "--clear-groups"] if uid != "0" else []
+class Server:
+    def __init__(self):
         self.log = tempfile.NamedTemporaryFile("r", prefix="holdfast-tree-log-")
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
             self.port = probe.getsockname()[1]
         words = ["nsenter", "--net=" + os.environ["WIRE_SERVER_NET"], ORIGIN, "--any", "--die-with-stdin",
                  "--port", str(self.port), "--log", self.log.name]
-        self.server = subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-                                       env=clean_environment())
-        self.server.stdout.readline()
+        self.process = subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                                        env=clean_environment())
+        self.process.stdout.readline()
 
-    def run(self, shim):
-        url = f"http://{os.environ['WIRE_SERVER']}:{self.port}/bytes/1000"
-        words = [*self.user, *([self.holdfast] if shim else []), "bash", "-c", LOOP, "bash", url, str(self.times)]
+    def url(self):
+        return f"http://{os.environ['WIRE_SERVER']}:{self.port}/bytes/1000"
+
+    def connections(self):
+        return len({line.split()[0] for line in self.log.readlines()})
+
+
+class Side:
+    """A shell that starts the processes, directly or under holdfast, with a server of its own."""
+
+    def __init__(self, prefix, place):
+        self.server, self.answer = Server(), os.path.join(place, f"answer{len(os.listdir(place))}")
+        open(self.answer, "wb").close()
+        os.chmod(self.answer, 0o666)
+        self.took, self.answers, self.packets = [], [], 0
+        self.shell = subprocess.Popen([*prefix, "bash", "-c", SHELL, "bash", self.server.url(), self.answer],
+                                      env=clean_environment({"LC_ALL": "C"}), text=True, cwd="/",
+                                      stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+
+    def once(self, i):
         before = packets()
-        done = subprocess.run(words, env=clean_environment({"LC_ALL": "C"}), stdin=subprocess.DEVNULL,
-                              capture_output=True, timeout=120, check=True, cwd="/")
-        time.sleep(0.2)         # the last packets
-        took = [int(line) / 1000 for line in done.stderr.split()]
-        connections = {line.split()[0] for line in self.log.readlines()}
-        return done.stdout, took, len(connections), (packets() - before) / self.times
+        self.shell.stdin.write(f"{i}\n")
+        self.shell.stdin.flush()
+        self.took.append(int(self.shell.stdout.readline()) / 1000)
+        time.sleep(0.03)        # the last packets
+        self.packets += packets() - before
+        with open(self.answer, "rb") as answer:
+            self.answers.append(answer.read())
+
+    def end(self):
+        self.shell.stdin.close()
+        self.shell.wait(10)
+        self.server.process.stdin.close()
+        self.server.process.wait(10)
 
 
 def main():
-    end = End(sys.argv[1], int(sys.argv[2]), sys.argv[3])
-    direct, direct_took, direct_connections, direct_packets = end.run(False)
-    shim, shim_took, shim_connections, shim_packets = end.run(True)
-    end.server.stdin.close()
-    end.server.wait(10)
-    direct_ms, shim_ms = statistics.median(direct_took), statistics.median(shim_took)
-    print(json.dumps({"same": direct == shim, "direct_ms": direct_ms, "shim_ms": shim_ms,
-                      "saved_ms": direct_ms - shim_ms, "direct_connections": direct_connections,
-                      "shim_connections": shim_connections, "direct_packets": direct_packets,
-                      "shim_packets": shim_packets}))
+    holdfast, times, uid = sys.argv[1], int(sys.argv[2]), sys.argv[3]
+    user = ["setpriv", "--reuid", uid, "--regid", uid, "--clear-groups"] if uid != "0" else []
+    with tempfile.TemporaryDirectory(prefix="holdfast-tree-wire-") as place:
+        os.chmod(place, 0o755)
+        direct, shim = Side(user, place), Side([*user, holdfast], place)
+        for i in range(times):      # in turns: what else the machine does hits both
+            direct.once(i)
+            shim.once(i)
+        direct.end()
+        shim.end()
+    direct_ms, shim_ms = statistics.median(direct.took), statistics.median(shim.took)
+    print(json.dumps({"same": direct.answers == shim.answers, "direct_ms": direct_ms, "shim_ms": shim_ms,
+                      "saved_ms": direct_ms - shim_ms, "direct_connections": direct.server.connections(),
+                      "shim_connections": shim.server.connections(), "direct_packets": direct.packets / times,
+                      "shim_packets": shim.packets / times}))
 
 
 if __name__ == "__main__":
