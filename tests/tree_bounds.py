@@ -67,6 +67,21 @@ def somebody_who_calls_himself_root(world):
 
 
 @case
+def another_user_in_the_same_process(world):
+    """A process that changes its user while it runs, for good or for a while."""
+    if not world.is_root:
+        raise Skipped("needs root")
+    with Server() as server:
+        ours, theirs = (f"{server.at('/bytes/100')}?{who}-$i" for who in ("ours", "theirs"))
+        one = f"{world.client} get {ours} uid {OTHER} get {theirs} get {theirs} && " \
+              f"{world.client} get {ours} euid {OTHER} get {theirs} euid 0 get {ours} euid {OTHER} get {theirs}"
+        _, shim = world.both(repeat(4, one), server)
+    ours, theirs = served(shim.hits, "ours-"), served(shim.hits, "theirs-")
+    check(not ours & theirs, f"connections {sorted(ours & theirs)} served both")
+    world.note(f"users that change: {len(ours)} connections of the one, {len(theirs)} of the other")
+
+
+@case
 def another_network_namespace(world):
     """The same address and port, and another server there."""
     unshare = ["unshare", "-n"] if world.is_root else ["unshare", "-rn"]
@@ -106,6 +121,17 @@ def descriptors_of_the_same_user(world):
             child.stdin = None
     world.note(f"with {held} idle connections of a tree, a limit of 64: {told.stdout.strip()}")
     check(told.stdout.startswith("pass 1: OK\npass 8: OK\n"), f"with {held} idle: {told.stdout!r} {told.stderr!r}")
+
+
+@case
+def a_low_limit_of_the_whole_tree(world):
+    """Where there are few descriptors, holdfast must not take them."""
+    for limit, files in (16, 11), (24, 19), (64, 55), (256, 240):
+        open_files = f"{world.client} " + "hold " * files
+        for words in [["sh", "-c", f"ulimit -n {limit}; exec {open_files}"],
+                      ["sh", "-c", f"ulimit -n {limit}; exec {world.holdfast} {open_files}"]]:
+            seen = world.run(words, shim=False, HOLDFAST_STATS="")
+            check(seen.outcome.status == 0, f"with a limit of {limit}, {files} files: {seen.outcome.stderr[-200:]!r}")
 
 
 @case
@@ -206,6 +232,24 @@ def cap_across_processes(world):
     check(opened >= 8, f"only {opened} connections were opened")
     check(many <= 5, f"{many} connections were kept")
     check(idle <= 2, f"{idle} connections are kept")
+
+
+@case
+def default_cap_across_processes(world):
+    """Of one endpoint 64 at most."""
+    with Server() as server:
+        text = f"for i in 1 2 3; do {world.client} many 60 {server.at('/bytes/10')}?stall=500 >/dev/null & done; wait; " \
+               f"{world.client} get {server.at('/bytes/10')} >/dev/null; echo idle; read line"
+        with world.start(["sh", "-c", text]) as child:
+            check(child.stdout.readline() == "idle\n", "the shell fails")
+            settles(lambda: server.sockets("ESTABLISHED", "server") <= 64, 2)
+            idle = server.sockets("ESTABLISHED", "server")
+            child.stdin.close()
+            child.stdin = None
+        opened = server.stats()["connections"]
+    world.note(f"of {opened} connections to one endpoint {idle} were kept")
+    check(opened >= 150, f"only {opened} connections were opened")
+    check(idle <= 64, f"{idle} connections are kept")
 
 
 @case

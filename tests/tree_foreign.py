@@ -7,7 +7,6 @@ Prints JSON: how many were tried, and each that did harm.
 """
 
 import array
-import fcntl
 import json
 import os
 import random
@@ -16,6 +15,7 @@ import select
 import socket
 import subprocess
 import sys
+import time
 
 QUEUES, FIRST, MOST = 8, 990, 4096
 NAME = "\0holdfast-1-{}-{}"
@@ -74,15 +74,19 @@ class Trial:
     def __init__(self, library, client, url):
         self.tree, self.library, self.client, self.url = Tree(), library, client, url
         self.tried, self.harmed, self.shared = 0, [], 0
-        self.expected = self.get()      # the first parks the connection that the others play with
+        self.expected = self.get()     # the first parks the connection that the others play with
 
-    def get(self):
+    def start(self, *words):
         environment = {"PATH": os.environ["PATH"], "LD_PRELOAD": self.library,
                        "HOLDFAST_TREE": self.tree.variable}
-        done = subprocess.run([self.client, "get", self.url], env=environment, stdin=subprocess.DEVNULL,
-                              capture_output=True, timeout=30, check=False,
-                              pass_fds=range(FIRST, FIRST + QUEUES))
-        return done.returncode, done.stdout, done.stderr
+        return subprocess.Popen([self.client, *words], env=environment, stdin=subprocess.DEVNULL,
+                                stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                                pass_fds=range(FIRST, FIRST + QUEUES))
+
+    def get(self):
+        with self.start("get", self.url) as child:
+            out, err = child.communicate(timeout=30)
+        return child.returncode, out, err
 
     def genuine(self):
         """A message as a client left it, taken out: (queue, bytes, fd)."""
@@ -93,8 +97,7 @@ class Trial:
         return (queue, data, fds[0]) if fds and len(fds) == 1 else None
 
     def attempt(self, name, queue, data, fds=(), times=1):
-        """Puts it there, and runs a client: it has to see what it always sees.  What came beside is closed in
-        the end: a pipe goes along each time, and its other end must see that."""
+        """Puts it there, and runs clients: they have to see what they always see."""
         self.tried += 1
         for _ in range(times):
             self.tree.send(queue, data, fds)
@@ -102,17 +105,41 @@ class Trial:
             self.harmed.append(name)
 
     def is_let_go(self, name, queue, data, beside=()):
-        """The same with a pipe: once a client has been there, nobody holds it."""
+        """The same with a pipe: once a client has been there, nobody holds it, though the client lives on."""
         self.tried += 1
         self.tree.drain()
         read, write = os.pipe()
         self.tree.send(queue, data, [write, *beside])
         os.close(write)
-        same = self.get() == self.expected
-        ended = bool(select.select([read], [], [], 0)[0])
+        with self.start("get", self.url, "wait", "60000") as child:
+            body = b""
+            while len(body) < len(self.expected[1]) and (more := os.read(child.stdout.fileno(), 65536)):
+                body += more
+            time.sleep(0.01)        # its close
+            ended = bool(select.select([read], [], [], 0.5)[0])
+            child.kill()
         os.close(read)
-        if not same or not ended:
+        if body != self.expected[1] or not ended:
             self.harmed.append(name + ("" if ended else ": is kept"))
+
+    def connection_is_let_go(self, data, queue, where):
+        """A true message beside another connection to the same server: its cookie is not that one's."""
+        ours = socket.create_connection(where, 5)
+        copy = os.dup(ours.fileno())
+        self.tried += 1
+        self.tree.drain()
+        self.tree.send(queue, data, [copy])
+        os.close(copy)
+        with self.start("get", self.url, "wait", "60000") as child:
+            os.read(child.stdout.fileno(), 1)
+            time.sleep(0.1)
+            inode = os.readlink(f"/proc/self/fd/{ours.fileno()}")
+            held = [fd for fd in os.listdir(f"/proc/{child.pid}/fd") if
+                    os.readlink(f"/proc/{child.pid}/fd/{fd}") == inode]
+            child.kill()
+        ours.close()
+        if held or self.tree.drain() > 1:
+            self.harmed.append("another connection of ours: is kept")
 
     def odd_descriptors(self, queue, data):
         """The message is as it should be; what comes beside it is something else."""
@@ -132,6 +159,7 @@ class Trial:
             self.attempt(name, queue, data, [fd])
             self.attempt(name + ", twice", queue, data, [fd, fd])
         self.is_let_go("a pipe beside a true message", queue, data)
+        self.connection_is_let_go(data, queue, (host, int(port)))
         self.is_let_go("two descriptors", queue, data, [kinds["a file"]])
         self.is_let_go("ten descriptors", queue, data, [kinds["a file"]] * 9)
         for fd in kinds.values():
@@ -180,7 +208,7 @@ def main():
     import resource
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (1024 if hard < 0 else min(1024, hard), hard))
-    assert all(not os.path.exists(f"/proc/self/fd/{FIRST + i}") for i in range(QUEUES)), fcntl
+    assert all(not os.path.exists(f"/proc/self/fd/{FIRST + i}") for i in range(QUEUES))
     trial = Trial(sys.argv[1], sys.argv[2], sys.argv[3])
     told = {"first": trial.expected[0], "shared": 0}
     if trial.tree.receive(socket.MSG_PEEK) is not None:

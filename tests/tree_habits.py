@@ -3,6 +3,7 @@ it may do harm; where it can, sharing goes on."""
 
 import contextlib
 import os
+import shlex
 import tempfile
 
 from tree_reuse import PYTHON
@@ -182,7 +183,8 @@ def what_a_program_sees_open(world):
     """Who goes through what is open, as LVM's tools do, finds what it finds directly."""
     for words in ([world.client, "fds"], ["sh", "-c", f"{world.client} fds; exec {world.client} fds"],
                   [world.client, "run", world.client, "fds", ".", "fds", "exec", world.client, "fds"],
-                  ["env", "-u", "LD_PRELOAD", world.client, "fds"]):
+                  *(["env", *change, world.client, "fds"] for change in
+                    (["-u", "LD_PRELOAD"], ["HOLDFAST=0"], ["HOLDFAST_SHARE=off"]))):
         extra = extra_descriptors(world, words)
         check(not extra, f"{' '.join(words)} sees {extra}")
 
@@ -317,6 +319,35 @@ def no_pile_of_dead_connections(world):
     check(opened > most + 20, f"only {opened} connections were opened")
     check(dead <= most + 8, f"{dead} dead connections of {opened} are held")
     check(own <= 12, f"{own} dead connections of {opened} are held by the process itself")
+
+
+PYTHON_BURST = """
+import sys, threading, urllib.request
+def get(i):
+    urllib.request.urlopen(sys.argv[1] + "?burst=%d" % i, timeout=20).read()
+for i in range(8):
+    threads = [threading.Thread(target=get, args=(i,)) for _ in range(3)]
+    [t.start() for t in threads]
+    [t.join() for t in threads]
+print("quiet", flush=True)
+sys.stdin.readline()
+"""
+
+
+@case
+def what_a_quiet_process_holds(world):
+    """A process was busy and has nothing to do now: what it has idle is of use to the others."""
+    with Server() as server:
+        text = f"{PYTHON} -c {shlex.quote(PYTHON_BURST)} {server.url('/bytes/100')} <&3 | {{ read quiet; " \
+               f"{world.client} get {server.at('/bytes/10')}?after >/dev/null; echo done; }}"
+        with world.start(["bash", "-c", f"exec 3<&0; {text}"]) as child:
+            check(child.stdout.readline() == "done\n", "the shell fails")
+            child.stdin.close()
+            child.stdin = None
+        hits = server.hits()
+    busy = {hit.connection for hit in hits if "burst" in hit.target}
+    after = {hit.connection for hit in hits if "after" in hit.target}
+    check(len(after) == 1 and after <= busy, f"the others had to open {after} beside {busy}")
 
 
 @case

@@ -11,7 +11,9 @@
  *   pass N                have N descriptors in flight at a time; print OK or the error
  *   limit N               RLIMIT_NOFILE
  *   wait MS               sleep
+ *   hold                  open a file and keep it
  *   lo                    bring the loopback up
+ *   uid N, euid N         be that user from here on; for the time being
  *   run COMMAND... .      fork, execute it, and wait
  *   exec COMMAND...       execute it
  *   exit _exit quick group kill   end so */
@@ -285,6 +287,8 @@ static void without_argument(const char *word)
         each(shut_fd);
     else if (strcmp(word, "lo") == 0)
         loopback_up();
+    else if (strcmp(word, "hold") == 0 && open("/dev/null", O_RDONLY) < 0)
+        die("open");
     else
         end(word);
 }
@@ -312,6 +316,14 @@ int main(int argc, char **argv)
             pass(atoi(*++word));
         } else if (strcmp(*word, "limit") == 0) {
             set_limit((rlim_t)atol(*++word));
+        } else if (strcmp(*word, "uid") == 0) {
+            uid_t user = (uid_t)atol(*++word);
+
+            if (setresuid(user, user, user) < 0)
+                die("setresuid");
+        } else if (strcmp(*word, "euid") == 0) {
+            if (seteuid((uid_t)atol(*++word)) < 0)
+                die("seteuid");
         } else if (strcmp(*word, "wait") == 0) {
             fflush(stdout);
             usleep((useconds_t)atol(*++word) * 1000);
