@@ -221,6 +221,19 @@ struct naive_chunks {
     size_t out;  /* data bytes */
 };
 
+/* Does a quoted string (9110 5.6.4) begin on the line that does not end there? */
+static inline bool naive_open_quote(struct slice line)
+{
+    bool open = false;
+
+    for (size_t i = 0; i < line.len; i++)
+        if (open && line.data[i] == '\\')
+            i++;
+        else if (line.data[i] == '"')
+            open = !open;
+    return open;
+}
+
 /* The size on a line; false: none. */
 static inline bool naive_chunk_size(struct slice line, uint64_t *size, bool *lenient)
 {
@@ -236,6 +249,7 @@ static inline bool naive_chunk_size(struct slice line, uint64_t *size, bool *len
             return false;
         *lenient = true;
     }
+    *lenient |= naive_open_quote(line);
     for (; n > 1 && *line.data == '0'; line.data++)
         n--;
     if (n > 16 || (n == 16 && !strchr("1234567", *line.data)))
@@ -292,9 +306,12 @@ static inline void naive_chunked(const char *bytes, size_t len, char *out, struc
         if (c->result != NAIVE_WHOLE)
             return;
     }
-    do
+    do {
+        struct naive_field field;
+
         c->result = naive_chunk_line(&at, end, &overhead, &line, c);
-    while (c->result == NAIVE_WHOLE && line.text.len > 0);
+        c->lenient |= c->result == NAIVE_WHOLE && line.text.len > 0 && !naive_field(line.text, &field);
+    } while (c->result == NAIVE_WHOLE && line.text.len > 0);
     c->used = (size_t)(at - bytes);
 }
 
