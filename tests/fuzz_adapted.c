@@ -112,7 +112,7 @@ static void check_end(const struct want *e, bool request_clean, size_t server_le
     assert_int_equal(ended, e->end > 0);
     if (server_len <= 4096)
         assert_int_equal(bytes->ended_at, e->end);
-    if (!e->unsure)
+    if (!e->maybe_broken)
         assert_int_equal(whole->broken, e->broken);
     if (e->decoded && !ended)
         assert_true(exchange_cut_short(&whole->x));

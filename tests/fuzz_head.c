@@ -124,6 +124,7 @@ static enum naive response_verdict(const char *bytes, size_t len, bool head_meth
     assert_int_equal(r.status.minor, want.minor);
     assert_int_equal((int)framing.kind, (int)want.kind);
     assert_int_equal(framing.untouched, want.untouched);
+    assert_int_equal(framing.unsure, want.unsure);
     if (framing.kind == FRAMING_LENGTH)
         assert_int_equal(r.body.length, want.body.length);
     assert_true(want.clean || framing.doubtful || framing.kind == FRAMING_CLOSE);

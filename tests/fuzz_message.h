@@ -55,12 +55,27 @@ static inline bool naive_request_line(struct slice line, struct naive_request *r
     return r->target.len > 0 && naive_token(r->method) && (!r->absolute || r->authority.len > 0);
 }
 
+/* What a URI's authority is made of (3986 3.2 and 2). */
+static inline bool naive_hosts(const struct naive_head *head)
+{
+    const char *at = head->fields;
+    struct naive_field field;
+
+    while (naive_next(head, &at, &field))
+        for (size_t i = 0; naive_is(field.name, "host") && i < field.value.len; i++)
+            if (!strchr("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~%!$&'()*+,;=:[]",
+                        field.value.data[i]))
+                return false;
+    return true;
+}
+
 /* Nothing in it that two readers could read in two ways, and no reason to leave it alone. */
 static inline bool naive_request_clean(const struct naive_request *r)
 {
     struct slice value;
 
-    if (slice_equal(r->method, SLICE("CONNECT")) || r->hosts > 1 || (r->hosts == 0 && r->minor == 1))
+    if (slice_equal(r->method, SLICE("CONNECT")) || r->hosts > 1 || !naive_hosts(&r->head) ||
+        (r->hosts == 0 && r->minor == 1))
         return false;
     if (r->absolute && r->hosts == 0 && r->authority.len > 260)
         return false;
@@ -127,7 +142,8 @@ struct naive_response {
     struct naive_body body;
     unsigned minor, code;
     enum naive_kind kind;
-    bool untouched, clean; /* clean: nothing that makes the connection unfit for others */
+    bool untouched, unsure; /* unsure: the server may mean another end */
+    bool clean;             /* nothing that makes the connection unfit for others */
 };
 
 static inline bool naive_status(struct slice line, struct naive_response *r)
@@ -162,13 +178,17 @@ static inline void naive_frame(struct naive_response *r, bool head_method)
     r->untouched = r->head.lenient;
     if (none) {
         r->kind = NAIVE_NONE;
-        r->clean &= r->code != 204 || (b->codings == 0 && b->length == 0);
+        r->unsure = r->untouched;
+        if (r->code == 204 || r->code < 200)
+            r->unsure |= b->codings > 0 || b->length > 0 || b->bad_length;
+        r->clean &= !r->unsure;
         return;
     }
     r->kind = b->codings ? NAIVE_CHUNKED : b->lengths && !b->bad_length ? NAIVE_LENGTH : NAIVE_CLOSE;
     if (b->codings && (r->minor == 0 || !b->ends_chunked))
         r->kind = NAIVE_CLOSE;
     r->untouched |= b->codings ? b->lengths > 0 || !b->plain || r->minor == 0 : b->bad_length;
+    r->unsure = r->untouched;
     r->clean &= !r->untouched && r->kind != NAIVE_CLOSE;
 }
 
@@ -310,7 +330,9 @@ static inline void naive_chunked(const char *bytes, size_t len, char *out, struc
         struct naive_field field;
 
         c->result = naive_chunk_line(&at, end, &overhead, &line, c);
-        c->lenient |= c->result == NAIVE_WHOLE && line.text.len > 0 && !naive_field(line.text, &field);
+        if (c->result == NAIVE_WHOLE && line.text.len > 0)
+            c->lenient |= !naive_field(line.text, &field) || naive_is(field.name, "content-length") ||
+                          naive_is(field.name, "transfer-encoding");
     } while (c->result == NAIVE_WHOLE && line.text.len > 0);
     c->used = (size_t)(at - bytes);
 }

@@ -81,11 +81,10 @@ static bool read_response(struct reader *r, const struct naive_request *request)
     bool head_method = slice_equal(request->method, SLICE("HEAD"));
 
     do {
-        if (naive_response(r->server.data, r->server.len, head_method, &response) != NAIVE_WHOLE ||
-            response.head.lenient)
+        if (naive_response(r->server.data, r->server.len, head_method, &response) != NAIVE_WHOLE)
             return false;
         advance(&r->server, response.head.len);
-    } while (naive_interim(&response));
+    } while (naive_interim(&response) && response.clean);
     if (!naive_persists(&response) || response.code == 101 ||
         (request->minor == 0 && !response.options.keep_alive))
         return false;

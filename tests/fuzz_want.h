@@ -86,11 +86,12 @@ static inline void want_response_head(struct play_buffer *out, const char *head,
 /* The server's side of an adapted exchange. */
 struct want {
     struct play_buffer *out;
-    bool broken, decoded, unsure; /* unsure: whether it is broken */
-    bool final;                   /* there is a whole final head, in `response` */
-    size_t end;                   /* of the server's bytes where the response ends, 0: it does not */
-    uint64_t left;                /* of a length, when it does not end */
-    bool clean;                   /* it ends there, and all of it may be followed by another response */
+    bool broken, decoded;
+    bool maybe_broken; /* nobody can say */
+    bool unsure;       /* the server may mean another end: all goes on to its own */
+    size_t end;        /* of the server's bytes where the response ends, 0: it does not */
+    uint64_t left;     /* of a length, when it does not end */
+    bool clean;        /* it ends there, and all of it may be followed by another response */
     struct naive_response response;
 };
 
@@ -101,6 +102,7 @@ static inline void want_chunks(struct want *e, struct slice body, size_t offset)
 
     naive_chunked(body.data, body.len, data, &c);
     e->clean &= !c.lenient && c.result == NAIVE_WHOLE;
+    e->unsure |= c.lenient;
     if (c.result == NAIVE_WHOLE)
         e->end = offset + c.used;
     if (!e->decoded) {
@@ -109,7 +111,7 @@ static inline void want_chunks(struct want *e, struct slice body, size_t offset)
     }
     play_append(e->out, data, c.out);
     e->broken = c.result == NAIVE_BAD;
-    e->unsure = c.unsure;
+    e->maybe_broken = c.unsure;
 }
 
 static inline void want_body(struct want *e, struct slice body, size_t offset)
@@ -145,7 +147,8 @@ static inline bool want_interims(struct want *e, struct slice server, const stru
             return true;
         if (request->minor == 0 && interims == 64)
             return false;
-        e->clean &= !e->response.head.lenient;
+        e->clean &= e->response.clean;
+        e->unsure |= e->response.unsure;
         if (request->minor == 1)
             play_append(e->out, server.data + *at, e->response.head.len);
         *at += e->response.head.len;
@@ -165,7 +168,7 @@ static inline void want_server(struct want *e, struct slice server, const struct
         e->clean = false;
         return;
     }
-    e->final = true;
+    e->unsure |= e->response.unsure;
     final = server.data + at;
     at += e->response.head.len;
     e->decoded = e->response.kind == NAIVE_CHUNKED && request->minor == 0 && !e->response.untouched;
@@ -175,6 +178,8 @@ static inline void want_server(struct want *e, struct slice server, const struct
     else
         want_response_head(e->out, final, request->minor, &e->response);
     want_body(e, (struct slice){ server.data + at, server.len - at }, at);
+    if (e->unsure && !e->decoded)
+        e->end = 0;
     e->clean &= e->end == server.len;
 }
 

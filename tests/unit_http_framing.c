@@ -59,7 +59,7 @@ static const struct framing_row rows[] = {
     { S("1\r\na\rb"), FRAMING_BAD, 6, "a", false },
     { S("0\r\n\rx"), FRAMING_BAD, 5, "", false },
     { S("0\r\nA: b\rc"), FRAMING_BAD, 9, "", false },
-    { S("0\r\nA\0"), FRAMING_BAD, 5, "", true },
+    { S("0\r\nA\0"), FRAMING_BAD, 5, "", false },
     { S("7ffffffffffffff\r\na"), FRAMING_MORE, 18, "a", false },
     { S("10000000000000000\r\n"), FRAMING_BAD, 17, "", false },
     { S("fffffffffffffffff\r\n"), FRAMING_BAD, 16, "", false },
