@@ -1,7 +1,7 @@
 """What is run for tests/tree.py as some user: makes the queues of a tree by hand, runs clients under the
 library with them, and puts into the queues what does not belong there.
 
-    tree_foreign.py LIBRARY TREECLIENT HOST:PORT ROUNDS
+    tree_foreign.py LIBRARY TREECLIENT HOST:PORT ROUNDS QUEUES
 
 Prints JSON: how many were tried, and each that did harm.
 """
@@ -17,7 +17,7 @@ import subprocess
 import sys
 import time
 
-QUEUES, FIRST, MOST = 8, 990, 4096
+QUEUES, FIRST, MOST = int(sys.argv[5]), 900, 4096
 NAME = "\0holdfast-1-{}-{}"
 RIGHTS = (socket.SOL_SOCKET, socket.SCM_RIGHTS)
 

@@ -6,11 +6,10 @@ import os
 import shlex
 import tempfile
 
+from servers import find_program
 from tree_reuse import PYTHON
-from tree_run import STATES, Server, Skipped, can, case, check, repeat, settles, sockets
+from tree_run import STATES, Server, Skipped, can, case, check, repeat, settles, sockets, tree_constant
 
-STATIC_SEES = 8         # README
-IN_FLIGHT, IN_FLIGHT_ROOT = 56, 256     # shim/pool/tree.h
 CLOSERS = ("loop", "range", "from", "mark")
 
 
@@ -190,6 +189,19 @@ def what_a_program_sees_open(world):
 
 
 @case
+def what_lvm_says_of_them(world):
+    """LVM's tools warn of each descriptor that they are handed."""
+    lvm = find_program("lvm")
+    if not lvm:
+        raise Skipped("no lvm")
+    for change in [], ["HOLDFAST=0"], ["HOLDFAST_SHARE=off"], ["-u", "LD_PRELOAD"]:
+        words = ["env", *change, lvm, "version"]
+        direct, shim = world.run(words, shim=False), world.run(words, HOLDFAST_STATS="")
+        said, more = (x.outcome.stderr.count(b" leaked on lvm") for x in (direct, shim))
+        check(said == more, f"{words} warns {more} times instead of {said}")
+
+
+@case
 def what_a_static_program_sees_open(world):
     """The library is not in it.  What it sees is what README says."""
     source = os.path.join(os.path.dirname(os.path.abspath(__file__)), "treeclient.c")
@@ -200,7 +212,7 @@ def what_a_static_program_sees_open(world):
         for words in [static, "fds"], ["sh", "-c", f"{static} fds"], [world.client, "exec", static, "fds"]:
             extra = extra_descriptors(world, words)
             world.note(f"a static program, by {words[0].rsplit('/', 1)[-1]}, sees {extra or 'nothing'} more than directly")
-            check(len(extra) <= STATIC_SEES, f"a static program sees {extra}")
+            check(len(extra) <= tree_constant("TREE_QUEUES"), f"a static program sees {extra}")
     finally:
         os.unlink(static)
 
@@ -302,7 +314,7 @@ def dead_of(pid, port):
 def no_pile_of_dead_connections(world):
     """A process lives on, and its servers close what is idle: not all of it may stay, in the process or in
     what it shares."""
-    most = IN_FLIGHT_ROOT if world.is_root else IN_FLIGHT
+    most = tree_constant("TREE_MOST_PRIVILEGED" if world.is_root else "TREE_MOST")
     rounds = world.size(most // 4, 200)
     with Server("--keepalive-timeout", "40") as server:
         child = world.start([PYTHON, *script(PYTHON_LONG_LIVED), str(server.port), str(rounds)])

@@ -27,7 +27,7 @@ class Driver:
     def __init__(self, url, runs, kills, close_fds, client):
         self.url, self.runs, self.close_fds, self.client = url, runs, close_fds, client
         self.kills, self.random, self.lock = kills, random.Random(runs), threading.Lock()
-        self.usual = 0.005      # seconds that a client lives on after its start was reported
+        self.usual = 0.005      # seconds within which most clients live on after their start was reported
         self.good = self.killed = 0
         self.failed, self.wrong = [], []
         self.expected = [urllib.request.urlopen(self.target(seed), timeout=30).read() for seed in range(SEEDS)]
@@ -47,15 +47,13 @@ class Driver:
             wait = self.random.uniform(0, self.usual)
         with subprocess.Popen(self.words(i), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
                               stderr=subprocess.PIPE, close_fds=self.close_fds) as child:
-            started = time.monotonic()
             if doomed:
                 time.sleep(wait)
                 child.kill()
             out, err = child.communicate(timeout=120)
-            seconds = time.monotonic() - started
         with self.lock:
-            if not doomed:
-                self.usual += (min(seconds, 1) - self.usual) * 0.05
+            if doomed:      # so that seven of ten are met alive
+                self.usual *= 1.02 if child.returncode == -9 else 0.95
             self.judge(i, doomed, child.returncode, out, err)
 
     def judge(self, i, doomed, status, out, err):

@@ -10,6 +10,7 @@ directly and under holdfast, counted at the server.
 
 import json
 import os
+import re
 import shutil
 import socket
 import subprocess
@@ -18,10 +19,16 @@ import time
 from typing import NamedTuple
 
 from clients import difference, run
-from holdfast_test import BUILD, HOLDFAST, Origin, quoted
+from holdfast_test import BUILD, HOLDFAST, ROOT, Origin, quoted
 
 ORDINARY = 61234        # a user without an entry anywhere; what is in flight is counted for each user
 CASES = []
+
+
+def tree_constant(name):
+    """A number of shim/pool/tree.h."""
+    with open(os.path.join(ROOT, "shim", "pool", "tree.h"), encoding="utf-8") as header:
+        return int(re.search(rf"\b{name} = (\d+)", header.read())[1])
 
 
 class Failed(Exception):
@@ -123,8 +130,7 @@ class World:
 
     def _copy(self):
         """What the user needs, where the user can reach it."""
-        for name in ("holdfast", "libholdfast.so", "preload", "tests/treeclient", "tests/origin",
-                     "tests/tree_foreign"):
+        for name in ("holdfast", "libholdfast.so", "preload", "tests/treeclient", "tests/origin"):
             source, target = os.path.join(BUILD, name), os.path.join(self.build, name)
             os.makedirs(os.path.dirname(target), exist_ok=True)
             if os.path.isdir(source):
