@@ -129,6 +129,7 @@ static void every_way(const struct run *run)
     size_t client = run->request.len < LARGE ? 1 : 977, server = run->response.len < LARGE ? 1 : 977;
 
     once(run, whole, whole);
+    seed_write((const struct slice[]){ run->request, run->response }, 2);
     once(run, (struct play_cut){ client, client }, (struct play_cut){ server, server });
     for (size_t i = client; i < run->request.len; i += client)
         once(run, (struct play_cut){ i, 0 }, whole);
