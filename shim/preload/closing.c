@@ -30,7 +30,8 @@ static void close_leased(struct conn *c, int fd)
 
 static void close_exchange(struct conn *c, int fd)
 {
-    bool pure = !c->shared && !c->inside && c->unparkable == REASON_none;
+    enum reason why = c->unparkable;
+    bool pure = !c->shared && !c->inside && why == REASON_none;
 
     if (pure && exchange_request_done(&c->x) && exchange_verdict(&c->x) == REASON_none &&
         recv_drain(c, fd)) {
@@ -39,8 +40,10 @@ static void close_exchange(struct conn *c, int fd)
     }
     if (c->inside) /* who still waits for the response is to find its end */
         closing_ask_end(c);
-    if (c->unparkable != REASON_closed_by_server)
-        conn_note(c, c->unparkable != REASON_none ? c->unparkable : REASON_response_unfinished);
+    if (why == REASON_none)
+        why = exchange_verdict(&c->x) != REASON_none ? exchange_verdict(&c->x) : REASON_response_unfinished;
+    if (why != REASON_closed_by_server) /* that was noted when it was seen */
+        conn_note(c, why);
 }
 
 /* Between two exchanges a client's close is a park. */

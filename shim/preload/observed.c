@@ -153,9 +153,11 @@ ssize_t observed_recv(struct conn *c, int fd, const struct iovec *iov, int n, in
 
 enum reason observed_verdict(const struct conn *c)
 {
-    if (c->unparkable != REASON_none)
+    enum reason why = exchange_verdict(&c->x);
+
+    if (c->unparkable != REASON_none && (why == REASON_none || c->unparkable != REASON_closed_by_server))
         return c->unparkable;
-    if (exchange_verdict(&c->x) != REASON_none)
-        return exchange_verdict(&c->x);
+    if (why != REASON_none) /* also where the server has closed for that reason */
+        return why;
     return exchange_idle(&c->x) ? REASON_none : REASON_response_unfinished;
 }
