@@ -33,6 +33,7 @@ struct case_row {
 #define ADAPTED EXCHANGE_ADAPTED
 #define OBSERVED EXCHANGE_OBSERVED
 #define OPAQUE EXCHANGE_OPAQUE
+#define LOST EXCHANGE_OPAQUE
 #define ENDS PLAY_END
 #define ASKS PLAY_ASKS_CLOSE
 #define WAITS PLAY_OPEN
@@ -126,8 +127,10 @@ static inline size_t case_write(struct play_buffer *out, struct slice text, size
             cuts[count++] = out->len;
             at += 2;
         } else {
-            play_append(out, at, at[1] == '/' ? 0 : 1);
-            at += at[1] == '/' ? 2 : 1;
+            bool mark = at[1] == '/' || at[1] == '.';
+
+            play_append(out, at, mark ? 0 : 1);
+            at += mark ? 2 : 1;
         }
     }
     return count;
