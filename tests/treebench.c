@@ -2,7 +2,9 @@
  *
  *   treebench lease HOST:PORT N     takes turns with another process, so that under holdfast each finds
  *                                   what the other has given back
- *   treebench nothing PORT N        connects each time to an address where nobody was before
+ *   treebench burst HOST:PORT N     likewise, many at once: no cache is cold then
+ *   treebench nothing PORT N        connects each time to an address where nobody was before, and leaves
+ *                                   nothing there
  *
  * Prints nanoseconds, medians: connect (with its socket), close, and the whole request. */
 #define _GNU_SOURCE
@@ -17,7 +19,7 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { MOST = 100000, QUIET_US = 12000 };
+enum { MOST = 100000, QUIET_US = 12000, BURST = 32 };
 
 static long connects[MOST], closes[MOST], wholes[MOST];
 
@@ -35,18 +37,25 @@ static long now_ns(void)
     return t.tv_sec * 1000000000L + t.tv_nsec;
 }
 
-static void request(const struct sockaddr_in *to, int i)
+static int timed_connect(const struct sockaddr_in *to, int i)
 {
-    static const char ask[] = "GET /bytes/10 HTTP/1.0\r\nHost: bench\r\n\r\n";
-    char answer[4096];
-    long begin = now_ns(), connected, answered;
-    ssize_t n;
+    long begin = now_ns();
     int fd = socket(AF_INET, SOCK_STREAM, 0);
 
     if (fd < 0 || connect(fd, (const struct sockaddr *)to, sizeof(*to)) < 0)
         die("connect");
-    connected = now_ns();
-    if (send(fd, ask, sizeof(ask) - 1, 0) < 0)
+    connects[i] = now_ns() - begin;
+    return fd;
+}
+
+static void ask_and_close(int fd, const char *path, int i)
+{
+    char ask[128], answer[4096];
+    int len = snprintf(ask, sizeof(ask), "GET %s HTTP/1.0\r\nHost: bench\r\n\r\n", path);
+    long answered;
+    ssize_t n;
+
+    if (send(fd, ask, (size_t)len, 0) < 0)
         die("send");
     while ((n = recv(fd, answer, sizeof(answer), 0)) > 0)
         ;
@@ -54,9 +63,29 @@ static void request(const struct sockaddr_in *to, int i)
         die("recv");
     answered = now_ns();
     close(fd);
-    connects[i] = connected - begin;
     closes[i] = now_ns() - answered;
+}
+
+static void request(const struct sockaddr_in *to, const char *path, int i)
+{
+    long begin = now_ns();
+
+    ask_and_close(timed_connect(to, i), path, i);
     wholes[i] = now_ns() - begin;
+}
+
+/* Many connections at once, one after the other. */
+static void all_at_once(const struct sockaddr_in *to, int at)
+{
+    int fds[BURST];
+    long begin = now_ns();
+
+    for (int i = 0; i < BURST; i++)
+        fds[i] = timed_connect(to, at + i);
+    for (int i = 0; i < BURST; i++)
+        ask_and_close(fds[i], "/bytes/10", at + i);
+    for (int i = 0; i < BURST; i++)
+        wholes[at + i] = (now_ns() - begin) / BURST;
 }
 
 static int by_size(const void *a, const void *b)
@@ -79,7 +108,7 @@ static void take_turns(const struct sockaddr_in *to, int n, int in, int out)
 
     for (int i = 0; i < n && read(in, &byte, 1) == 1; i++) {
         usleep(QUIET_US);
-        request(to, i);
+        request(to, "/bytes/10", i);
         if (write(out, &byte, 1) != 1)
             die("write");
     }
@@ -106,12 +135,27 @@ static void lease(char **argv, const struct sockaddr_in *to, int n)
     waitpid(child, NULL, 0);
 }
 
+/* Before each round another process opens as many, and leaves what it has when it ends. */
+static void burst(char **argv, const struct sockaddr_in *to, int rounds)
+{
+    for (int i = 0; i < rounds; i++) {
+        pid_t child = fork();
+
+        if (child == 0) {
+            execl("/proc/self/exe", argv[0], "once", argv[2], "1", (char *)NULL);
+            _exit(127);
+        }
+        waitpid(child, NULL, 0);
+        all_at_once(to, i * BURST);
+    }
+}
+
 static void nothing(struct sockaddr_in *to, int n)
 {
     for (int i = 0; i < n; i++) {
         to->sin_addr.s_addr = htonl(0x7f010101U + (uint32_t)i);
         usleep(QUIET_US);
-        request(to, i);
+        request(to, "/bytes/10?close=1", i);
     }
 }
 
@@ -134,10 +178,17 @@ int main(int argc, char **argv)
         take_turns(&to, n, atoi(argv[4]), atoi(argv[5]));
         return 0;
     }
+    if (strcmp(argv[1], "once") == 0) {
+        all_at_once(&to, 0);
+        return 0;
+    }
     if (strcmp(argv[1], "lease") == 0)
         lease(argv, &to, n);
+    else if (strcmp(argv[1], "burst") == 0)
+        burst(argv, &to, n = n < MOST / BURST ? n : MOST / BURST);
     else
         nothing(&to, n);
+    n *= strcmp(argv[1], "burst") == 0 ? BURST : 1;
     printf("{\"connect\": %ld, \"close\": %ld, \"whole\": %ld}\n", median(connects, n), median(closes, n),
            median(wholes, n));
     return 0;
