@@ -193,6 +193,13 @@ bool exchange_answered(const struct exchange *x)
     return x->answered;
 }
 
+void exchange_unanswered(struct exchange *x)
+{
+    x->answered = false;
+    x->server_scanned = 0;
+    x->interim = 0;
+}
+
 bool exchange_idempotent(const struct exchange *x)
 {
     return x->request.idempotent && !x->unsafe;

@@ -170,6 +170,9 @@ size_t exchange_head_end(const struct exchange *x, const char *bytes, size_t len
  * the client must get ECONNRESET, because a decoded body was cut short (9112 8). */
 bool exchange_cut_short(const struct exchange *x);
 
+/* The response is complete, and the client has no framing to see its end by. */
+bool exchange_decoded(const struct exchange *x);
+
 /* Body bytes that the server still owes, UINT64_MAX if that is not known in advance.  OBSERVED: of the
  * response in progress; 0 when nothing is outstanding. */
 uint64_t exchange_body_left(const struct exchange *x);
@@ -178,8 +181,10 @@ uint64_t exchange_body_left(const struct exchange *x);
  * sending side (SHUT_WR), so that the server closes.  Only after the request was sent. */
 bool exchange_asks_close(struct exchange *x);
 
-/* Has any byte of a response been seen, since exchange_init?  Then a replay is too late. */
+/* Has any byte of a response been seen, since exchange_init?  Then a replay is too late, but for half a
+ * head of an adapted response, of which the client has got nothing: exchange_unanswered forgets it. */
 bool exchange_answered(const struct exchange *x);
+void exchange_unanswered(struct exchange *x);
 
 /* Is every request since exchange_init idempotent?  If not, what was sent cannot be sent again. */
 bool exchange_idempotent(const struct exchange *x);

@@ -257,6 +257,11 @@ bool exchange_cut_short(const struct exchange *x)
     return x->server_state == SERVER_DECODE || x->server_state == SERVER_BROKEN;
 }
 
+bool exchange_decoded(const struct exchange *x)
+{
+    return x->server_state == SERVER_DONE_DECODED;
+}
+
 uint64_t exchange_body_left(const struct exchange *x)
 {
     if (x->server_state == SERVER_DONE || x->server_state == SERVER_DONE_DECODED)

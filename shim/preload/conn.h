@@ -89,6 +89,7 @@ struct conn {
     bool tail_ends;       /* ... and the response ends with it */
     bool replayed;
     bool expected;        /* the client was told of input that then came to nothing: see recv.c */
+    bool given;           /* the client has got, or seen, bytes of the response */
     bool peeked;          /* the client has peeked at the body */
     size_t queued;        /* bytes that were followed but still lie in the kernel's queue */
     int pending_error;    /* to be given to the client after the held bytes, 0: none */

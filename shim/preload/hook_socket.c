@@ -140,6 +140,28 @@ static int ended_info(struct conn *c, int level, int name, void *value, socklen_
     return 0;
 }
 
+/* Should a reused connection break before its answer begins, another one takes its place: until then the
+ * client is to take it for sound. */
+static bool replaceable(const struct conn *c)
+{
+    bool asked = c->state == CONN_EXCHANGE || c->state == CONN_OBSERVED;
+
+    return c->reused && (c->state == CONN_LEASED || (asked && !exchange_answered(&c->x)));
+}
+
+/* The kernel tells an error once only: it stays there for the next send or receive, which see to it. */
+static int no_error(const struct conn *c, int level, int name, void *value, socklen_t *len)
+{
+    int none = 0;
+
+    if (level != SOL_SOCKET || name != SO_ERROR || !replaceable(c) || (int)*len < 0)
+        return CONN_PLAIN;
+    if (*len > sizeof none)
+        *len = sizeof none;
+    memcpy(value, &none, *len);
+    return 0;
+}
+
 int getsockopt(int fd, int level, int name, void *value, socklen_t *len)
 {
     struct conn *c = conn_find(fd);
@@ -149,8 +171,10 @@ int getsockopt(int fd, int level, int name, void *value, socklen_t *len)
         return real.getsockopt(fd, level, name, value, len);
     if (c == &conn_private)
         return (int)hook_result(-EBADF);
-    if (c->state == CONN_ENDED && process_is_ours() && (c = conn_enter(fd))) {
-        result = ended_info(c, level, name, value, len);
+    if ((c->state == CONN_ENDED || c->reused) && process_is_ours() && (c = conn_enter(fd))) {
+        result = no_error(c, level, name, value, len);
+        if (result == CONN_PLAIN)
+            result = ended_info(c, level, name, value, len);
         conn_leave(c);
     }
     return result == CONN_PLAIN ? real.getsockopt(fd, level, name, value, len) : result;
@@ -169,7 +193,7 @@ static const struct sockaddr_storage *known_name(struct conn *c, int fd, bool pe
     socklen_t len = sizeof c->told;
 
     if (peer)
-        return c->state == CONN_ENDED ? &c->peer : NULL;
+        return c->state == CONN_ENDED || replaceable(c) ? &c->peer : NULL;
     if (!c->told.ss_family && c->state == CONN_ENDED)
         c->told = c->idle.local;
     else if (!c->told.ss_family && remember &&

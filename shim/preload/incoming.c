@@ -127,9 +127,26 @@ static void settle(struct conn *c, enum exchange_flow flow)
     c->queued = c->queued ? leave : 0;
 }
 
+/* The end came before the client has got anything: half a head at most is held. */
+static bool replay_unseen(struct conn *c)
+{
+    struct exchange before = c->x;
+
+    if (c->given || !exchange_in_head(&c->x) || (hold_len(&c->response) && !c->response_raw))
+        return false;
+    exchange_unanswered(&c->x);
+    if (outgoing_replay(c) != 0) {
+        c->x = before;
+        return false;
+    }
+    hold_clear(&c->response);
+    c->response_raw = false;
+    return true;
+}
+
 ssize_t incoming_at_end(struct conn *c, int error)
 {
-    if (!exchange_answered(&c->x) && !hold_len(&c->response) && outgoing_replay(c) == 0) {
+    if (replay_unseen(c)) {
         c->expected = true;
         return -ESTALE;
     }
@@ -189,12 +206,13 @@ ssize_t incoming_follow(struct conn *c, struct exchange_reply reply)
     return (ssize_t)reply.out;
 }
 
-/* A server that said it closes shows the end itself, and what it may send before: libc's business. */
+/* A server that said it closes shows the end itself, and what it may send before: libc's business.  But
+ * what comes behind a body that was decoded would look like a part of it. */
 void incoming_end(struct conn *c)
 {
     enum reason why = exchange_verdict(&c->x);
 
-    if (why != REASON_server_closes && why != REASON_server_http10) {
+    if ((why != REASON_server_closes && why != REASON_server_http10) || exchange_decoded(&c->x)) {
         swap_end(c);
         return;
     }

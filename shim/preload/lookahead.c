@@ -61,8 +61,8 @@ ssize_t lookahead_peek(struct conn *c, struct incoming *call, char *buf, size_t 
         out = tail + reply.out < len ? tail + reply.out : len;
         if (out)
             memcpy(buf, scratch, out);
-        /* Nothing but framing: it has to go, or the peek would give 0. */
-        if (!out && reply.flow != EXCHANGE_BROKEN) {
+        /* Nothing but framing, or what breaks it: it has to go, or there would be no end of peeking. */
+        if (!out) {
             c->queued = (size_t)n;
             incoming_follow(c, exchange_server(&c->x, scratch, (size_t)n));
         }
@@ -77,9 +77,13 @@ void lookahead_take_framing(struct conn *c, struct incoming *call)
 {
     char byte;
 
+    ssize_t n = -ESTALE;
+
     call->wait = false;
     call->peek = true;
-    while (c->state == CONN_EXCHANGE && !c->tail && !exchange_in_head(&c->x) &&
-           exchange_body_left(&c->x) == UINT64_MAX && lookahead_peek(c, call, &byte, 1) == -ESTALE)
-        ;
+    while (n == -ESTALE && c->state == CONN_EXCHANGE && !c->tail && !exchange_in_head(&c->x) &&
+           exchange_body_left(&c->x) == UINT64_MAX)
+        n = lookahead_peek(c, call, &byte, 1);
+    if (n < 0 && n != -ESTALE && n != -EAGAIN && n != -EINTR)
+        c->pending_error = (int)-n; /* the kernel says it once only */
 }

@@ -65,6 +65,7 @@ static ssize_t recv_exchange(struct conn *c, struct incoming *call, char *buf, s
         if (n < 0)
             return n;
         got += (size_t)n;
+        c->given = true;
         c->expected = false;
         if (call->peek && held <= got - (size_t)n)
             break; /* what the kernel had was seen */
