@@ -155,6 +155,12 @@ check:
 	+MAKE='$(MAKE)' BUILD='$(BUILD)' scripts/check make:layers make:werror $(UNITS) $(ASSUMES) scripts/fuzz $(E2E) \
 	    make:musl make:lint
 
+# Faults of every kind and broken connections, at length: some 20 minutes.
+CHAOS_SEED ?= 1
+chaos: all
+	tests/e2e_replay --requests 100000 --seed $(CHAOS_SEED)
+	tests/e2e_chaos --exchanges 100000 --seed $(CHAOS_SEED)
+
 # All clients against all servers; a third of it is in `make check`.
 check-matrix: all
 	scripts/deps --matrix
@@ -201,7 +207,7 @@ $(BUILD)/lint/%.ok: %.c .clang-tidy $(wildcard shim/*/*.h shim/*/*.def)
 clean:
 	rm -rf $(BUILD)
 
-.PHONY: all lib units assumes check check-matrix check-tree layers werror musl demo lint clean
+.PHONY: all lib units assumes check chaos check-matrix check-tree layers werror musl demo lint clean
 .DELETE_ON_ERROR:
 .SUFFIXES:
 # Keep objects that only a pattern mentions.

@@ -26,6 +26,7 @@ static const char help[] =
     "  --port N               default: any\n"
     "  -4, -6                 listen on 127.0.0.1 only, on ::1 only (default: both)\n"
     "  --any                  listen on every IPv4 address\n"
+    "  --loopback-net         listen on all of 127.0.0.0/8\n"
     "  --keepalive-timeout MS close a connection that was idle for so long\n"
     "  --max-requests N       requests a connection\n"
     "  --announce             answer `Connection: keep-alive` with Keep-Alive: timeout, max\n"
@@ -38,6 +39,8 @@ static const char help[] =
     "  /trickle/N   head and body byte by byte, each a segment of its own\n"
     "  /status/N    /headers    /interim?n=N (1xx first)    /early/N (answers before the body is read)\n"
     "  /echo        the head of the request, as received; /echo/1: with its body\n"
+    "  /chaos/SEED/NUMBER    faults that depend on these two only; see origin_chaos.h\n"
+    "  /replay/SEED/NUMBER   answers on a fresh connection, breaks many a reused one; /dead/...: never answers\n"
     "  /stats       counts, as JSON; not counted itself; ?reset=1\n"
     "query, on any path:\n"
     "  h=Name:%20value (repeatable)   status=N   v=1.0   conn=1 (X-Connection, X-Request)   seed=N\n"
@@ -71,6 +74,9 @@ static void *serve(void *arg)
         abort();
     while (after == AFTER_PERSIST) {
         memset(r, 0, offsetof(struct request, raw));
+        after = mood_pass(c);
+        if (after != AFTER_PERSIST)
+            break;
         if (request_read_head(c, r, options.keepalive_ms) <= 0) {
             after = AFTER_GONE;
         } else {
@@ -125,11 +131,13 @@ static int listen_on(int family, int port)
     setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
     a.four.sin_port = htons((uint16_t)port); /* the same place in both */
     if (family == AF_INET) {
-        a.four.sin_addr.s_addr = htonl(options.any ? INADDR_ANY : INADDR_LOOPBACK);
+        a.four.sin_addr.s_addr = htonl(options.any || options.loopback_net ? INADDR_ANY : INADDR_LOOPBACK);
     } else {
         a.six.sin6_addr = in6addr_loopback;
         setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof(on));
     }
+    if (options.loopback_net && setsockopt(fd, SOL_SOCKET, SO_BINDTODEVICE, "lo", 2) < 0)
+        return -1;
     if (bind(fd, &a.any, size) == 0 && listen(fd, 1024) == 0)
         return fd;
     close(fd);
@@ -188,6 +196,7 @@ static int parse_options(int argc, char **argv)
         { "port", required_argument, NULL, 'p' },
         { "keepalive-timeout", required_argument, NULL, 'k' },
         { "max-requests", required_argument, NULL, 'm' },
+        { "loopback-net", no_argument, NULL, 'L' },
         { "announce", no_argument, NULL, 'a' },
         { "any", no_argument, NULL, 'y' },
         { "log", required_argument, NULL, 'l' },
@@ -214,6 +223,10 @@ static int parse_options(int argc, char **argv)
             break;
         case 'm':
             options.max_requests = atol(optarg);
+            break;
+        case 'L':
+            options.loopback_net = true;
+            options.families = 4;
             break;
         case 'a':
             options.announce = true;

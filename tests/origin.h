@@ -5,6 +5,7 @@
  *   origin_reply.c    what each path answers
  *   origin_out.c      writes bytes as told: in one go, trickled, cut short
  *   origin_book.c     counts, the log, the record
+ *   origin_chaos.h    answers with faults, and what happens to idle connections
  *
  * The paths and the query parameters are listed by --help. */
 #ifndef ORIGIN_H
@@ -22,16 +23,27 @@ struct options {
     int keepalive_ms;  /* idle time before we close; -1: for ever */
     long max_requests; /* a connection; 0: any number */
     bool any;          /* every IPv4 address, not the loopback's only */
+    bool loopback_net; /* 127.0.0.0/8: many addresses, one server */
     bool announce;     /* Keep-Alive field for those who ask to keep the connection */
     bool die_with_stdin;
     const char *log_path, *record_path;
 };
 extern struct options options;
 
+/* What happens to a connection when it has been idle for a while. */
+enum { MOOD_CALM, MOOD_CLOSE, MOOD_RESET, MOOD_408, MOOD_GARBAGE, MOOD_HALF, MOOD_SECOND, MOOD_COUNT };
+struct mood {
+    int kind;
+    long delay_us;
+    int left;     /* requests that the server still allows; 0: any number */
+    bool crossed; /* bytes that nobody asked for and a request may have met on their way */
+};
+
 /* One accepted connection.  `in` holds bytes [pos, len) that were received and not yet read. */
 struct conn {
     int fd;
     unsigned long number, requests;
+    struct mood mood;
     size_t pos, len;
     char in[HEAD_MAX];
 };
@@ -79,8 +91,13 @@ long long request_number(const struct request *r, const char *name, long long ot
 
 /* Make the bytes that bodies are cut from.  Once, at the start. */
 void reply_init(void);
+/* `n` bytes of the endless body, from byte `from` on. */
+void reply_pattern(struct out *o, uint64_t from, long long n);
 /* Read the rest of the request and answer it.  AFTER_*: what becomes of the connection. */
 int reply(struct conn *c, struct request *r);
+
+/* origin_mood.c: the time until the next request comes, or until the connection is done with.  AFTER_*. */
+int mood_pass(struct conn *c);
 
 /* origin_out.c */
 void out_bytes(struct out *o, const void *bytes, size_t n);
@@ -93,6 +110,8 @@ unsigned long book_accepted(void);
 /* The connection asks for /stats: it and its request are not counted. */
 void book_forget(struct conn *c);
 void book_request(const struct conn *c, const struct request *r);
+/* Nobody can tell whether what the client gets now is the answer to this request. */
+void book_crossed(const struct conn *c, const struct request *r);
 /* The request with its body, as received, into the record. */
 void book_record(const struct conn *c, const struct request *r);
 /* JSON, malloc'ed; `reset` starts counting anew. */

@@ -67,6 +67,16 @@ void book_request(const struct conn *c, const struct request *r)
     pthread_mutex_unlock(&lock);
 }
 
+void book_crossed(const struct conn *c, const struct request *r)
+{
+    if (log_file == NULL)
+        return;
+    pthread_mutex_lock(&lock);
+    fprintf(log_file, "crossed %lu %lu %s %s\n", c->number, c->requests, r->method, r->target);
+    fflush(log_file);
+    pthread_mutex_unlock(&lock);
+}
+
 void book_record(const struct conn *c, const struct request *r)
 {
     if (record_file == NULL)

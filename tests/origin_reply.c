@@ -5,7 +5,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "origin.h"
+#include "origin_chaos.h"
 
 /* A prime, so that bodies do not repeat in step with any buffer. */
 enum { PATTERN = 1048573 };
@@ -35,7 +35,7 @@ void reply_init(void)
     }
 }
 
-static void send_pattern(struct out *o, uint64_t from, long long n)
+void reply_pattern(struct out *o, uint64_t from, long long n)
 {
     while (n > 0 && !o->failed) {
         size_t at = from % PATTERN, step = PATTERN - at;
@@ -53,7 +53,7 @@ static void send_piece(struct out *o, const struct plan *p, uint64_t seed, long 
     if (p->body != NULL)
         out_bytes(o, p->body + from, (size_t)n);
     else
-        send_pattern(o, seed + (uint64_t)from, n);
+        reply_pattern(o, seed + (uint64_t)from, n);
 }
 
 static void send_chunks(struct out *o, const struct request *r, const struct plan *p, uint64_t seed)
@@ -280,7 +280,7 @@ static int finish(const struct request *r, const struct plan *p, const struct ou
     return p->close || o->failed ? AFTER_CLOSE : AFTER_PERSIST;
 }
 
-int reply(struct conn *c, struct request *r)
+static int reply_as_told(struct conn *c, struct request *r)
 {
     struct out *o = calloc(1, sizeof(*o));
     struct plan p = { .status = 200, .length = 0, .type = "application/octet-stream" };
@@ -314,4 +314,19 @@ int reply(struct conn *c, struct request *r)
     free(owned);
     free(o);
     return after;
+}
+
+int reply(struct conn *c, struct request *r)
+{
+    uint64_t seed, number;
+
+    if (c->mood.crossed)
+        book_crossed(c, r);
+    if (chaos_path(r, "/chaos", &seed, &number))
+        return chaos_reply(c, r, seed, number);
+    if (chaos_path(r, "/replay", &seed, &number))
+        return replay_reply(c, r, seed, number, false);
+    if (chaos_path(r, "/dead", &seed, &number))
+        return replay_reply(c, r, seed, number, true);
+    return reply_as_told(c, r);
 }

@@ -42,7 +42,8 @@ enum trick { TRICK_NONE, TRICK_DUP, TRICK_DUP_BEFORE, TRICK_FORK, TRICK_STDIO };
 enum ask { ASK_SO_ERROR, ASK_CONNECT, ASK_BOTH, ASK_NONE };
 
 struct settings {
-    int port, family, minor;
+    int port, family, minor, spread;
+    const char *to;
     const char *method, *host;
     long body_size;
     bool chunked_body, keep;
@@ -59,7 +60,7 @@ struct settings {
     int concurrency;
     int timeout_ms;
 
-    bool dump, dump_body, quiet, no_after;
+    bool dump, dump_body, quiet, no_after, trim;
 };
 extern struct settings settings;
 
@@ -75,7 +76,8 @@ struct reply {
     bool head_done, no_body;
     long long length; /* Content-Length; -1: none */
     bool chunked;
-    char tail[5]; /* the last bytes of the body */
+    int chunk_state; /* where in the chunks, see prober_reply.c */
+    long long chunk_left;
     long long body_len;
     uint64_t hash;
     char interim[64];

@@ -19,13 +19,13 @@ union address {
     struct sockaddr_in6 six;
 };
 
-static socklen_t server_address(union address *a)
+static socklen_t server_address(const struct exchange *x, union address *a)
 {
     memset(a, 0, sizeof(*a));
     a->four.sin_port = htons((uint16_t)settings.port); /* the same place in both */
     a->any.sa_family = settings.family == 4 ? AF_INET : AF_INET6;
     if (settings.family == 4)
-        a->four.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+        a->four.sin_addr.s_addr = htonl(ntohl(inet_addr(settings.to)) + (uint32_t)(x->index % settings.spread));
     else
         a->six.sin6_addr = in6addr_loopback;
     return settings.family == 4 ? sizeof(a->four) : sizeof(a->six);
@@ -60,7 +60,7 @@ static void make_socket(struct exchange *x)
 static void start_connect(struct exchange *x)
 {
     union address a;
-    socklen_t size = server_address(&a);
+    socklen_t size = server_address(x, &a);
     int error = connect(x->fd, &a.any, size) < 0 ? errno : 0;
 
     fprintf(x->out, "connect %s", error_name(error));
@@ -104,7 +104,7 @@ void exchange_start(struct exchange *x, long index)
 static bool connect_done(struct exchange *x)
 {
     union address a;
-    socklen_t length = sizeof(int), size = server_address(&a);
+    socklen_t length = sizeof(int), size = server_address(x, &a);
     int error = 0;
 
     if (!x->writable)

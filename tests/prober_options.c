@@ -8,6 +8,8 @@
 struct settings settings = {
     .family = 4,
     .method = "GET",
+    .to = "127.0.0.1",
+    .spread = 1,
     .body_size = -1,
     .blocking = true,
     .read_size = 16384,
@@ -19,6 +21,7 @@ struct settings settings = {
 
 static const char help[] =
     "usage: prober --port N [options] TARGET...\n"
+    "  --to IPV4 (default 127.0.0.1)   --spread N (request i goes to the address + i % N)\n"
     "request:\n"
     "  --version 1.0|1.1 (1.1 says `Connection: close`, unless --keep)   --method M   --family 4|6\n"
     "  -H 'Name: value'   --host NAME ('' for none; default: none in 1.0)   --body-size N\n"
@@ -33,6 +36,7 @@ static const char help[] =
     "run:\n"
     "  -n N (requests, cycling through the targets)   --concurrency N   --timeout MS   --pause MS\n"
     "  --dump (raw bytes of the responses)   --dump-body   --quiet (a summary only)   --no-after\n"
+    "  --trim (what follows the end of the body does not count)\n"
     "Lines with '@' are counts, and may differ from run to run; all others are to be the same.\n"
     "Exit status: 0; 1 a request failed; 2 usage; 3 TIMEOUT, nothing came.\n";
 
@@ -61,6 +65,9 @@ static const char *const versions[] = { "1.0", "1.1", NULL };
 
 enum option_id {
     PORT = 256,
+    TO,
+    SPREAD,
+    TRIM,
     FAMILY,
     VERSION,
     METHOD,
@@ -95,6 +102,9 @@ enum option_id {
 
 static const struct option longs[] = {
     { "port", 1, NULL, PORT },
+    { "to", 1, NULL, TO },
+    { "spread", 1, NULL, SPREAD },
+    { "trim", 0, NULL, TRIM },
     { "family", 1, NULL, FAMILY },
     { "version", 1, NULL, VERSION },
     { "method", 1, NULL, METHOD },
@@ -142,6 +152,15 @@ static void take_option(int id, char *value)
     switch (id) {
     case PORT:
         s->port = atoi(value);
+        break;
+    case TO:
+        s->to = value;
+        break;
+    case SPREAD:
+        s->spread = atoi(value);
+        break;
+    case TRIM:
+        s->trim = true;
         break;
     case FAMILY:
         s->family = atoi(value);
@@ -256,7 +275,7 @@ void options_parse(int argc, char **argv)
     s->target_count = argc - optind;
     if (!s->blocking && s->wait == WAIT_NONE)
         s->wait = WAIT_POLL;
-    if (s->port > 0 && s->target_count > 0 && s->read_size > 0 && s->concurrency > 0 &&
+    if (s->port > 0 && s->target_count > 0 && s->read_size > 0 && s->spread > 0 && s->concurrency > 0 &&
         s->concurrency <= CONCURRENCY_MAX && (s->wait == WAIT_NONE || s->trick <= TRICK_DUP_BEFORE))
         return;
     fputs(help, stderr);

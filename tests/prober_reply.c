@@ -5,6 +5,9 @@
 
 #include "prober.h"
 
+/* Where in a chunk; SIZE_TAIL: the rest of its first line; LINE: at the beginning of a trailer. */
+enum { CHUNK_SIZE, CHUNK_SIZE_TAIL, CHUNK_DATA, CHUNK_DATA_END, CHUNK_LINE, CHUNK_IN_LINE, CHUNK_DONE, CHUNK_BAD };
+
 static const uint64_t FNV_START = 14695981039346656037u, FNV_PRIME = 1099511628211u;
 
 void reply_init(struct reply *r)
@@ -15,7 +18,8 @@ void reply_init(struct reply *r)
     r->body_len = 0;
     r->hash = FNV_START;
     r->interim[0] = '\0';
-    memset(r->tail, 0, sizeof(r->tail));
+    r->chunk_state = CHUNK_SIZE;
+    r->chunk_left = 0;
 }
 
 static const char *field(const struct reply *r, const char *name)
@@ -56,22 +60,73 @@ static void head_complete(struct reply *r)
     r->chunked = field(r, "Transfer-Encoding") != NULL;
 }
 
+static void chunk_size(struct reply *r, char byte)
+{
+    const char *digits = "0123456789abcdef", *digit = byte == '\0' ? NULL : strchr(digits, byte | 0x20);
+
+    if (byte == '\n')
+        r->chunk_state = r->chunk_left > 0 ? CHUNK_DATA : CHUNK_LINE;
+    else if (r->chunk_state == CHUNK_SIZE && digit != NULL && r->chunk_left < 1 << 30)
+        r->chunk_left = r->chunk_left * 16 + (digit - digits);
+    else if (byte == '\r' || byte == ';' || r->chunk_state == CHUNK_SIZE_TAIL)
+        r->chunk_state = CHUNK_SIZE_TAIL;
+    else
+        r->chunk_state = CHUNK_BAD;
+}
+
+static void chunk_byte(struct reply *r, char byte)
+{
+    switch (r->chunk_state) {
+    case CHUNK_SIZE:
+    case CHUNK_SIZE_TAIL:
+        chunk_size(r, byte);
+        break;
+    case CHUNK_DATA:
+        if (--r->chunk_left == 0)
+            r->chunk_state = CHUNK_DATA_END;
+        break;
+    case CHUNK_DATA_END:
+        r->chunk_state = byte == '\n' ? CHUNK_SIZE : byte == '\r' ? CHUNK_DATA_END : CHUNK_BAD;
+        break;
+    case CHUNK_LINE:
+        r->chunk_state = byte == '\n' ? CHUNK_DONE : byte == '\r' ? CHUNK_LINE : CHUNK_IN_LINE;
+        break;
+    case CHUNK_IN_LINE:
+        if (byte == '\n')
+            r->chunk_state = CHUNK_LINE;
+    }
+}
+
+/* How many of the bytes belong to the body. */
+static size_t body_part(struct reply *r, const char *bytes, size_t n)
+{
+    size_t used = 0;
+
+    if (r->no_body)
+        return 0;
+    if (r->chunked) {
+        while (used < n && r->chunk_state != CHUNK_DONE)
+            chunk_byte(r, bytes[used++]);
+        return used;
+    }
+    if (r->length >= 0 && r->body_len + (long long)n > r->length)
+        return r->length > r->body_len ? (size_t)(r->length - r->body_len) : 0;
+    return n;
+}
+
 static void take_body(struct reply *r, const char *bytes, size_t n)
 {
     uint64_t hash = r->hash;
+    size_t part = body_part(r, bytes, n);
 
+    if (settings.trim)
+        n = part;
     if (settings.dump_body)
         fwrite(bytes, 1, n, stdout);
     for (size_t i = 0; i < n; i++)
         hash = (hash ^ (unsigned char)bytes[i]) * FNV_PRIME;
     r->hash = hash;
     r->body_len += (long long)n;
-    if (n > sizeof(r->tail)) {
-        bytes += n - sizeof(r->tail);
-        n = sizeof(r->tail);
-    }
-    memmove(r->tail, r->tail + n, sizeof(r->tail) - n);
-    memcpy(r->tail + sizeof(r->tail) - n, bytes, n);
 }
 
 void reply_take(struct reply *r, const char *bytes, size_t n)
@@ -95,7 +150,7 @@ bool reply_complete(const struct reply *r)
     if (r->no_body)
         return true;
     if (r->chunked)
-        return memcmp(r->tail, "0\r\n\r\n", 5) == 0;
+        return r->chunk_state == CHUNK_DONE;
     return r->length >= 0 && r->body_len >= r->length;
 }
 
