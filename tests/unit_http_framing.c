@@ -63,6 +63,8 @@ static const struct framing_row rows[] = {
     { S("7ffffffffffffff\r\na"), FRAMING_MORE, 18, "a", false },
     { S("10000000000000000\r\n"), FRAMING_BAD, 17, "", false },
     { S("fffffffffffffffff\r\n"), FRAMING_BAD, 16, "", false },
+    { S("8000000000000000\r\na"), FRAMING_BAD, 16, "", false },
+    { S("7fffffffffffffff\r\na"), FRAMING_MORE, 19, "a", false },
 };
 
 static enum framing_result run(struct framing *f, const struct framing_row *row, size_t first, size_t each,
@@ -107,6 +109,7 @@ static void chunked(void **state)
 {
     (void)state;
     for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        seed_write(&rows[i].input, 1);
         check(&rows[i], 1, 1);
         for (size_t first = 1; first <= rows[i].input.len; first++)
             check(&rows[i], first, rows[i].input.len);
