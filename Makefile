@@ -38,7 +38,8 @@ HELPER_PARTS := $(foreach src,$(HELPER_ALL),$(wildcard $(src:.c=)_*.c))
 HELPER_SRC   := $(filter-out $(HELPER_PARTS),$(HELPER_ALL))
 
 LIB_OBJ      := $(LIB_SRC:%.c=$(BUILD)/obj/%.o)
-BASE_OBJ     := $(filter $(BUILD)/obj/shim/base/%,$(LIB_OBJ))
+# What the launcher has in common with the library.
+COMMON_OBJ   := $(filter $(BUILD)/obj/shim/base/% $(BUILD)/obj/shim/pool/%,$(LIB_OBJ))
 LAUNCHER_OBJ := $(LAUNCHER_SRC:%.c=$(BUILD)/obj/%.o)
 ASAN_OBJ     := $(PURE_SRC:%.c=$(BUILD)/asan/obj/%.o)
 HELPERS      := $(HELPER_SRC:tests/%.c=$(BUILD)/tests/%)
@@ -67,7 +68,7 @@ $(LIBRARY): $(LIB_OBJ)
 	$(call say,LD)$(CC) -shared -pthread -Wl,-soname,libholdfast.so -Wl,-z,defs -Wl,-z,relro $(CFLAGS) $(LDFLAGS) \
 	    -o $@ $(LIB_OBJ) -ldl
 
-$(LAUNCHER): $(LAUNCHER_OBJ) $(BASE_OBJ)
+$(LAUNCHER): $(LAUNCHER_OBJ) $(COMMON_OBJ)
 	@mkdir -p $(@D)
 	$(call say,LD)$(CC) -pthread $(CFLAGS) $(LDFLAGS) -o $@ $^
 

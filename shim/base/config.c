@@ -76,6 +76,16 @@ static bool parse_host(void *field, const char *value)
     return true;
 }
 
+static bool parse_share(void *field, const char *value)
+{
+    bool off = strcmp(value, "off") == 0;
+
+    if (!off && strcmp(value, "tree") != 0)
+        return false;
+    *(enum config_share *)field = off ? CONFIG_SHARE_OFF : CONFIG_SHARE_TREE;
+    return true;
+}
+
 static bool parse_path(void *field, const char *value)
 {
     *(const char **)field = *value ? value : NULL;

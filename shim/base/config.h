@@ -7,6 +7,7 @@
 #include <stddef.h>
 
 enum config_unsafe { CONFIG_UNSAFE_FRESH, CONFIG_UNSAFE_REUSE };
+enum config_share { CONFIG_SHARE_TREE, CONFIG_SHARE_OFF };
 enum config_host { CONFIG_HOST_ADDRESS, CONFIG_HOST_NEVER };
 
 struct config {
@@ -15,6 +16,7 @@ struct config {
     unsigned max_per_endpoint;
     enum config_unsafe unsafe;
     enum config_host host;
+    enum config_share share;
     const char *log_path;   /* NULL: none.  Borrowed from the environment. */
     const char *stats_path; /* likewise */
 };

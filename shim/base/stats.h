@@ -16,7 +16,9 @@
     X(parked)    /* connections put into the pool */                            \
     X(adapted)   /* exchanges rewritten */                                      \
     X(opaque)    /* connections left alone after a look */                      \
-    X(replayed)  /* requests sent again on a fresh connection */
+    X(replayed)  /* requests sent again on a fresh connection */                \
+    X(shared_taken) /* leases of a connection that another process of the tree left */ \
+    X(shared_given) /* connections left to the others of the tree */
 
 struct stats {
 #define X(name) atomic_ulong name;

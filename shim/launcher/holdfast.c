@@ -5,6 +5,7 @@
 #include "launcher/fail.h"
 #include "launcher/look.h"
 #include "launcher/preload.h"
+#include "launcher/tree.h"
 
 #include <errno.h>
 #include <limits.h>
@@ -78,14 +79,12 @@ static void complain(void *arg, const struct config_setting *setting, const char
 }
 
 /* Whether to preload.  HOLDFAST=0 is the way out of everything: nothing else is looked at then. */
-static bool check_settings(void)
+static bool check_settings(struct config *config)
 {
-    struct config config;
-
-    config_load(&config, getenv, NULL, NULL);
-    if (!config.enabled)
+    config_load(config, getenv, NULL, NULL);
+    if (!config->enabled)
         return false;
-    if (config_load(&config, getenv, complain, NULL) > 0)
+    if (config_load(config, getenv, complain, NULL) > 0)
         exit(FAIL_OURS);
     return true;
 }
@@ -135,12 +134,15 @@ int main(int argc, char **argv)
 {
     bool verbose = isatty(STDERR_FILENO);
     int command = parse_options(argc, argv, &verbose);
+    struct config config;
     int error;
 
-    if (check_settings()) {
+    if (check_settings(&config)) {
         make_absolute("HOLDFAST_LOG");
         make_absolute("HOLDFAST_STATS");
         preload(argv[command], verbose);
+        if (config.share == CONFIG_SHARE_TREE)
+            tree_prepare();
     }
     execvp(argv[command], argv + command);
     error = errno;

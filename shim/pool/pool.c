@@ -99,8 +99,7 @@ int pool_init(const struct pool_ops *with, unsigned max_per_endpoint, unsigned m
     return 0;
 }
 
-/* REASON_none: it will do. */
-static enum reason mismatch(const struct idle *idle, const struct wanted *wanted)
+enum reason pool_mismatch(const struct idle *idle, const struct wanted *wanted)
 {
     if (wanted->any)
         return REASON_none;
@@ -116,7 +115,7 @@ static struct entry *choose(const struct endpoint *to, const struct wanted *want
 
     *why = REASON_pool_empty;
     for (struct entry *entry = site ? site->newest : NULL; entry; entry = entry->older) {
-        enum reason wrong = mismatch(&entry->idle, wanted);
+        enum reason wrong = pool_mismatch(&entry->idle, wanted);
 
         if (wrong == REASON_none)
             return entry;
@@ -161,19 +160,31 @@ static enum reason examine(const struct idle *idle, uint64_t now)
     return REASON_replaced;
 }
 
+static enum reason examine_and_learn(const struct endpoint *to, const struct idle *idle, uint64_t now)
+{
+    enum reason wrong = examine(idle, now);
+
+    if (wrong == REASON_stale)
+        pool_note_closed(to, age_of(idle, now));
+    if (wrong == REASON_poisoned)
+        pool_note_closed(to, 0);
+    return wrong;
+}
+
+enum reason pool_examine(const struct endpoint *to, const struct idle *idle)
+{
+    return examine_and_learn(to, idle, ops->now_ms());
+}
+
 int pool_lease(const struct endpoint *to, const struct wanted *wanted, struct idle *out, enum reason *why)
 {
     uint64_t now = ops->now_ms();
     enum reason wrong = REASON_none, missing;
 
     while (take(to, wanted, out, &missing, now)) {
-        wrong = examine(out, now);
+        wrong = examine_and_learn(to, out, now);
         if (wrong == REASON_none)
             return 0;
-        if (wrong == REASON_stale)
-            pool_note_closed(to, age_of(out, now));
-        if (wrong == REASON_poisoned)
-            pool_note_closed(to, 0);
         ops->discard(out, wrong);
     }
     *why = wrong != REASON_none ? wrong : missing;
@@ -228,6 +239,31 @@ enum reason pool_park(const struct endpoint *to, const struct idle *idle)
     if (why != REASON_none && why != REASON_pool_full)
         ops->discard(&parked, why);
     return why;
+}
+
+enum reason pool_refusal(const struct endpoint *to, const struct idle *idle)
+{
+    if (idle->max_left == 0 || idle->idle_ms == 0)
+        return REASON_keepalive_spent;
+    if (!lock_take(&lock))
+        return REASON_none;
+    struct site *site = table.closers ? table_find(&table, to) : NULL;
+    bool closer = site && site->closer_until > ops->now_ms();
+    lock_give(&lock);
+    return closer ? REASON_closer : REASON_none;
+}
+
+int pool_take_any(struct endpoint *to, struct idle *out)
+{
+    if (!lock_take(&lock))
+        return -ENOENT;
+    struct entry *entry = table.oldest;
+    if (entry) {
+        *to = entry->site->endpoint;
+        table_remove(&table, entry, out);
+    }
+    lock_give(&lock);
+    return entry ? 0 : -ENOENT;
 }
 
 void pool_note_closed(const struct endpoint *to, uint64_t idle_ms)

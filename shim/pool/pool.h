@@ -23,6 +23,7 @@ struct idle {
     uint16_t requests;    /* served on it so far */
     int32_t max_left;     /* further requests that the server's Keep-Alive allows, -1: no limit */
     uint32_t idle_ms;     /* may lie idle for so long */
+    uint64_t opened_ms;   /* when it was connected: same clock */
     uint64_t parked_ms;   /* when it was parked: CLOCK_MONOTONIC (BOOTTIME better), set by pool_park */
     uint64_t host;        /* hash of the Host it served */
     uint64_t proxy_auth;  /* hash of the Proxy-Authorization it carried */
@@ -57,6 +58,19 @@ int pool_init(const struct pool_ops *ops, unsigned max_per_endpoint, unsigned ma
  * with the last one tried (stale, poisoned, expired, replaced). */
 int pool_lease(const struct endpoint *to, const struct wanted *wanted, struct idle *out,
                enum reason *why);
+
+/* REASON_none, or why `idle` is not what is wanted: other_form, other_host. */
+enum reason pool_mismatch(const struct idle *idle, const struct wanted *wanted);
+
+/* Is a leased connection, wherever it comes from, still good?  REASON_none, or what pool_lease would have
+ * said of it: the caller discards it then.  What is learned about the endpoint is remembered. */
+enum reason pool_examine(const struct endpoint *to, const struct idle *idle);
+
+/* Takes the oldest connection out of the pool, to be kept elsewhere; *to says whose it is.  0 or -ENOENT. */
+int pool_take_any(struct endpoint *to, struct idle *out);
+
+/* Why a connection would not be parked whatever room there is: keepalive_spent, closer; or REASON_none. */
+enum reason pool_refusal(const struct endpoint *to, const struct idle *idle);
 
 /* Parks; the pool owns idle->fd from here on, whatever happens (it discards what it cannot keep).
  * Returns REASON_none, or why it was discarded at once: keepalive_spent (max_left or idle_ms is 0),

@@ -2,7 +2,9 @@
 
 #include "base/stats.h"
 #include "preload/private.h"
+#include "preload/idle.h"
 #include "preload/process.h"
+#include "preload/shared.h"
 #include "preload/swap.h"
 
 #include <string.h>
@@ -23,6 +25,7 @@ int connecting_lease(struct conn *c, const struct sockaddr *to, socklen_t len)
     c->to.options = options_hash(&c->options);
     c->to.netns = process_identity;
     stats_count(connects);
+    shared_note_connect();
     return swap_lease(c) == 0 ? 0 : CONN_PLAIN;
 }
 
@@ -30,6 +33,7 @@ void connecting_fresh(struct conn *c)
 {
     private_close(c->private_fd); /* a spare that is used is none */
     c->private_fd = -1;
+    c->idle.opened_ms = idle_now_ms();
     stats_count(fresh);
     conn_set_state(c, CONN_FRESH);
 }

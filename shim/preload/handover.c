@@ -146,7 +146,7 @@ static bool is_static(const char *path)
     return true;
 }
 
-static bool preloads(char *const *env)
+bool handover_preloads(char *const *env)
 {
     for (; env && *env; env++)
         if (strncmp(*env, "LD_PRELOAD=", 11) == 0 && strstr(*env, "libholdfast"))
@@ -179,7 +179,7 @@ char *const *handover_pack(const char *path, char *const *env, char **room, bool
     if (process_is_ours())
         conn_each(idle_identify);
     packing = &here;
-    packing->hopeless = !preloads(env) || is_static(path);
+    packing->hopeless = !handover_preloads(env) || is_static(path);
     look_at_fds();
     conn_each(pack);
     packing = NULL;

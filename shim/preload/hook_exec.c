@@ -5,6 +5,7 @@
 
 #include "preload/handover.h"
 #include "preload/process.h"
+#include "preload/shared.h"
 
 #include <limits.h>
 #include <stdarg.h>
@@ -17,10 +18,11 @@ extern char **environ;
 #pragma GCC diagnostic ignored "-Wvla" /* on the stack: a vfork child must not leave memory behind */
 
 /* After a real exec has come back. */
-static int failed(char *const *packed, char *const *env)
+static int failed(char *const *packed, char *const *env, bool left)
 {
     int saved = errno;
 
+    shared_stay(left);
     handover_done(packed, env);
     errno = saved;
     return -1;
@@ -31,8 +33,10 @@ int execve(const char *path, char *const argv[], char *const env[])
     char *room[handover_entries(env)];
     char *const *packed = handover_pack(path, env, room, false);
 
+    bool left = shared_leave(env);
+
     real.execve(path, argv, packed);
-    return failed(packed, env);
+    return failed(packed, env, left);
 }
 
 int execv(const char *path, char *const argv[])
@@ -45,8 +49,10 @@ int execvpe(const char *file, char *const argv[], char *const env[])
     char *room[handover_entries(env)];
     char *const *packed = handover_pack(strchr(file, '/') ? file : NULL, env, room, false);
 
+    bool left = shared_leave(env);
+
     real.execvpe(file, argv, packed);
-    return failed(packed, env);
+    return failed(packed, env, left);
 }
 
 int execvp(const char *file, char *const argv[])
@@ -59,8 +65,10 @@ int fexecve(int fd, char *const argv[], char *const env[])
     char *room[handover_entries(env)];
     char *const *packed = handover_pack(NULL, env, room, false);
 
+    bool left = shared_leave(env);
+
     real.fexecve(fd, argv, packed);
-    return failed(packed, env);
+    return failed(packed, env, left);
 }
 
 /* The new program inherits as from exec, unless the file actions say otherwise, which nobody can read. */
@@ -71,8 +79,10 @@ static int spawn(int (*libc)(pid_t *, const char *, const posix_spawn_file_actio
 {
     char *room[handover_entries(env)];
     char *const *packed = handover_pack(strchr(path, '/') ? path : NULL, env, room, actions != NULL);
+    bool left = shared_leave(env);
     int result = libc(pid, path, actions, attributes, argv, packed);
 
+    shared_stay(left);
     handover_done(packed, env);
     if (result == 0)
         process_spawned(actions != NULL);
@@ -100,7 +110,9 @@ int system(const char *command)
 
     process_spawned(false);
     environ = (char **)(uintptr_t)packed;
+    bool left = shared_leave(env);
     int result = real.system(command);
+    shared_stay(left);
     environ = environ == packed ? env : environ;
     handover_done(packed, env);
     return result;
@@ -114,7 +126,9 @@ FILE *popen(const char *command, const char *mode)
 
     process_spawned(false);
     environ = (char **)(uintptr_t)packed;
+    bool left = shared_leave(env);
     FILE *stream = real.popen(command, mode);
+    shared_stay(left);
     environ = environ == packed ? env : environ;
     handover_done(packed, env);
     return stream;

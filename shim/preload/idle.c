@@ -6,6 +6,7 @@
 #include "preload/private.h"
 #include "preload/process.h"
 #include "preload/real.h"
+#include "preload/shared.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -103,7 +104,7 @@ bool idle_answers_another(struct conn *c)
 }
 
 /* A child of a fork may hold a copy: only shutdown tells the server that we are done with it. */
-static void discard(const struct idle *idle, enum reason why)
+void idle_discard(const struct idle *idle, enum reason why)
 {
     int saved = errno;
 
@@ -123,7 +124,7 @@ static void discard(const struct idle *idle, enum reason why)
 
 int idle_start(void)
 {
-    static const struct pool_ops ops = { .probe = probe, .discard = discard, .now_ms = idle_now_ms };
+    static const struct pool_ops ops = { .probe = probe, .discard = idle_discard, .now_ms = idle_now_ms };
 
     return pool_init(&ops, process_config.max_per_endpoint, private_limit());
 }
@@ -195,10 +196,10 @@ void idle_park(struct conn *c, bool served)
     else
         age(&c->idle);
     if (!options_undo(&c->options, c->idle.fd)) {
-        discard(&c->idle, REASON_option_not_undone);
+        idle_discard(&c->idle, REASON_option_not_undone);
         return;
     }
-    if (pool_park(&c->to, &c->idle) == REASON_none && served)
+    if (shared_park(&c->to, &c->idle) == REASON_none && served)
         stats_count(parked);
 }
 

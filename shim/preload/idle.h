@@ -22,6 +22,9 @@ void idle_remember_name(struct conn *c);
 /* The other way: a leased connection becomes the conn's.  The socket is not under the fds yet. */
 void idle_adopt(struct conn *c, const struct idle *idle);
 
+/* Closes an idle connection, so that its server notices; `why` is counted and logged. */
+void idle_discard(const struct idle *idle, enum reason why);
+
 /* SO_COOKIE: tells one socket from all others, under whatever number.  0 for what is no socket. */
 uint64_t idle_cookie(int fd);
 

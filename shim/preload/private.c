@@ -13,6 +13,7 @@
 enum { HIGHEST_ABOVE = 4096 }; /* higher numbers would make the kernel's table of fds large */
 
 static atomic_int count;
+static unsigned adopted;    /* at start; they do not count against what may be made */
 static struct lock raising; /* of the limit, for a moment: two at a time would leave it higher */
 
 static struct rlimit limits(void)
@@ -81,7 +82,7 @@ int private_dup(int fd)
     int saved = errno;
     int copy = -1;
 
-    if ((unsigned)atomic_load(&count) < private_limit())
+    if ((unsigned)atomic_load(&count) < private_limit() + adopted)
         copy = dup_high(fd);
     if (copy >= CONN_TABLE_SIZE) {
         real.close(copy);
@@ -93,6 +94,15 @@ int private_dup(int fd)
     }
     errno = saved;
     return copy;
+}
+
+void private_adopt(int fd)
+{
+    if (fd < 0 || fd >= CONN_TABLE_SIZE || private_is(fd))
+        return;
+    adopted++;
+    atomic_fetch_add(&count, 1);
+    atomic_store(&conn_table[fd], &conn_private);
 }
 
 int private_move(int fd)

@@ -16,6 +16,9 @@ int private_move(int fd);
 void private_close(int fd);
 void private_forget(int fd);
 
+/* Hides a number that was inherited and is ours. */
+void private_adopt(int fd);
+
 bool private_is(int fd);
 
 /* Around a fork: no child is born with a limit that was raised for a moment. */

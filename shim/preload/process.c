@@ -10,6 +10,7 @@
 #include "preload/idle.h"
 #include "preload/private.h"
 #include "preload/real.h"
+#include "preload/shared.h"
 #include "preload/spare.h"
 
 #include <dlfcn.h>
@@ -104,6 +105,7 @@ static void before_vfork(void)
 /* Before a fork: others hold these locks for moments only, so that the child finds everything in order. */
 void process_before_fork(void)
 {
+    shared_give_all();
     conn_each(settle);
     conn_before_fork();
     private_before_fork();
@@ -167,8 +169,10 @@ __attribute__((constructor, used)) static void start(void)
         if (idle_start() == 0) {
             watch_forks();
             process_active = true;
-            if (!secure)
+            if (!secure) {
+                shared_start();
                 handover_unpack();
+            }
         }
     }
     errno = saved;
@@ -202,6 +206,7 @@ void process_exit(void)
     char line[4096];
     size_t len;
 
+    shared_end();
     if (stats_fd < 0 || !process_is_ours() || atomic_exchange(&exited, true))
         return;
     if (!private_is(stats_fd)) /* the program has taken the number */

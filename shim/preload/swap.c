@@ -8,6 +8,7 @@
 #include "preload/private.h"
 #include "preload/process.h"
 #include "preload/real.h"
+#include "preload/shared.h"
 #include "preload/spare.h"
 
 #include <errno.h>
@@ -67,6 +68,8 @@ static int lease(struct conn *c, const struct wanted *wanted, struct idle *out, 
 {
     int result = pool_lease(&c->to, wanted, out, why);
 
+    if (result != 0)
+        result = shared_lease(c, wanted, out, why);
     if (result != 0 || out->proven || idle_wait_for_proof(out))
         return result;
     private_close(out->fd);
@@ -203,7 +206,7 @@ int swap_rehome(struct conn *c, bool healthy)
     if (c->reused)
         stats_uncount(leased);
     c->reused = false;
-    c->idle = (struct idle){ .fd = -1, .max_left = -1 };
+    c->idle = (struct idle){ .fd = -1, .max_left = -1, .opened_ms = idle_now_ms() };
     if (c->state == CONN_LEASED)
         conn_set_state(c, CONN_FRESH);
     stats_count(fresh);

@@ -1,0 +1,73 @@
+#include "pool/tree_message.h"
+
+#include <errno.h>
+#include <netinet/in.h>
+#include <stddef.h>
+#include <string.h>
+
+enum { PROVEN = 1, NONBLOCKING = 2, ABSOLUTE = 4, ALL_FLAGS = 7 };
+enum { DAY_MS = 86400000, CLOCKS_DIFFER_MS = 1000 };
+
+_Static_assert(sizeof(struct tree_message) ==
+                   offsetof(struct tree_message, local) + sizeof(struct sockaddr_storage) &&
+                   offsetof(struct tree_message, local) == 112,
+               "padding would be sent");
+
+void tree_message_write(struct tree_message *m, const struct endpoint *to, const struct idle *idle)
+{
+    *m = (struct tree_message){
+        .magic = TREE_MESSAGE_MAGIC,
+        .size = sizeof *m,
+        .idle_ms = idle->idle_ms,
+        .to = *to,
+        .parked_ms = idle->parked_ms,
+        .opened_ms = idle->opened_ms,
+        .host = idle->host,
+        .proxy_auth = idle->proxy_auth,
+        .cookie = idle->cookie,
+        .max_left = idle->max_left,
+        .requests = idle->requests,
+        .flags = (uint8_t)((idle->proven ? PROVEN : 0) | (idle->nonblocking ? NONBLOCKING : 0) |
+                           (idle->absolute ? ABSOLUTE : 0)),
+        .local = idle->local,
+    };
+}
+
+static bool is_sane(const struct tree_message *m, uint64_t now_ms)
+{
+    bool family = m->to.family == AF_INET || m->to.family == AF_INET6;
+    bool local = m->local.ss_family == 0 || m->local.ss_family == m->to.family;
+
+    return family && local && m->to.port && m->cookie && m->idle_ms && m->idle_ms <= DAY_MS &&
+           m->max_left >= -1 && m->max_left != 0 && m->requests && !(m->flags & ~ALL_FLAGS) &&
+           !m->zero[0] && m->parked_ms <= now_ms + CLOCKS_DIFFER_MS && m->opened_ms <= m->parked_ms;
+}
+
+int tree_message_read(const void *bytes, size_t len, uint64_t now_ms, struct endpoint *to,
+                      struct idle *idle)
+{
+    struct tree_message m;
+
+    if (len != sizeof m)
+        return -EBADMSG;
+    memcpy(&m, bytes, sizeof m);
+    if (m.magic != TREE_MESSAGE_MAGIC || m.size != sizeof m || !is_sane(&m, now_ms))
+        return -EBADMSG;
+    *to = m.to;
+    *idle = (struct idle){
+        .fd = -1,
+        .proven = m.flags & PROVEN,
+        .nonblocking = m.flags & NONBLOCKING,
+        .absolute = m.flags & ABSOLUTE,
+        .requests = m.requests,
+        .max_left = m.max_left,
+        .idle_ms = m.idle_ms,
+        .parked_ms = m.parked_ms,
+        .opened_ms = m.opened_ms,
+        .host = m.host,
+        .proxy_auth = m.proxy_auth,
+        .cookie = m.cookie,
+        .local = m.local,
+    };
+    return 0;
+}

@@ -1,0 +1,35 @@
+/* tree_message: what is written beside an idle socket that lies in a queue between processes.  All of
+ * one machine and one version: the struct as it is in memory.  Whatever comes out of a queue is checked. */
+#ifndef HOLDFAST_POOL_TREE_MESSAGE_H
+#define HOLDFAST_POOL_TREE_MESSAGE_H
+
+#include "pool/endpoint.h"
+#include "pool/pool.h"
+
+#include <stddef.h>
+#include <stdint.h>
+
+#define TREE_MESSAGE_MAGIC UINT64_C(0x31747361666c6f68)
+
+/* No padding; unused bytes are zero. */
+struct tree_message {
+    uint64_t magic;
+    uint32_t size;
+    uint32_t idle_ms;
+    struct endpoint to;  /* uid: the effective user; netns: as tree.h says */
+    uint64_t parked_ms, opened_ms, host, proxy_auth, cookie;
+    int32_t max_left;
+    uint16_t requests;
+    uint8_t flags;
+    uint8_t zero[1];
+    struct sockaddr_storage local;
+};
+
+void tree_message_write(struct tree_message *m, const struct endpoint *to, const struct idle *idle);
+
+/* Reads `len` bytes.  0, with *to and *idle filled in (idle->fd is -1), or -EBADMSG.  `now_ms`: what
+ * claims to have been parked clearly later than that is refused. */
+int tree_message_read(const void *bytes, size_t len, uint64_t now_ms, struct endpoint *to,
+                      struct idle *idle);
+
+#endif

@@ -1,0 +1,361 @@
+#define _GNU_SOURCE
+#include "preload/shared.h"
+
+#include "base/log.h"
+#include "base/stats.h"
+#include "pool/tree.h"
+#include "preload/eof.h"
+#include "preload/handover.h"
+#include "preload/idle.h"
+#include "preload/observed.h"
+#include "preload/private.h"
+#include "preload/process.h"
+#include "preload/real.h"
+#include "preload/swap.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/auxv.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <time.h>
+#include <unistd.h>
+
+#ifndef SO_NETNS_COOKIE
+#define SO_NETNS_COOKIE 71
+#endif
+
+enum {
+    HOT_MS = 10,   /* connects that follow each other faster ... */
+    HOT_RUN = 3,   /* ... so many times make the process hot */
+    LEFT_AT_ONCE = 4,
+    USER_MOST = 60, /* fds in flight of one user, in all his trees */
+};
+
+static struct tree tree;
+static bool on;
+static atomic_bool ending;
+static _Atomic uint64_t last_connect_ms;
+static atomic_uint run;
+
+/* unix(7): sendmsg fails with ETOOMANYREFS when the user has more fds in flight than this process's
+ * RLIMIT_NOFILE.  Lowered for the moment, that leaves room for the user's other programs.  Not where
+ * another thread, or a signal handler, could meet the lower limit. */
+static ssize_t send_within_budget(int fd, const struct msghdr *msg, int flags)
+{
+    static uint64_t checked = UINT64_MAX;
+    static bool privileged;
+    struct rlimit before, lower;
+    sigset_t all, mask;
+
+    if (checked != process_identity) {
+        privileged = tree_is_privileged();
+        checked = process_identity;
+    }
+    if (privileged || process_threaded || getrlimit(RLIMIT_NOFILE, &before) != 0 ||
+        before.rlim_cur <= USER_MOST)
+        return real.sendmsg(fd, msg, flags);
+    lower = before;
+    lower.rlim_cur = USER_MOST;
+    sigfillset(&all);
+    sigprocmask(SIG_SETMASK, &all, &mask);
+    bool lowered = setrlimit(RLIMIT_NOFILE, &lower) == 0;
+    ssize_t sent = real.sendmsg(fd, msg, flags);
+    int error = errno;
+    if (lowered)
+        setrlimit(RLIMIT_NOFILE, &before);
+    sigprocmask(SIG_SETMASK, &mask, NULL);
+    errno = error;
+    return sent;
+}
+
+static struct tree_calls calls;
+
+static void take_calls(void)
+{
+    calls = (struct tree_calls){
+        .socket = real.socket,
+        .bind = real.bind,
+        .connect = real.connect,
+        .getsockname = real.getsockname,
+        .getsockopt = real.getsockopt,
+        .setsockopt = real.setsockopt,
+        .sendmsg = send_within_budget,
+        .recvmsg = real.recvmsg,
+        .recv = real.recv,
+        .dup3 = real.dup3,
+        .shutdown = real.shutdown,
+        .close = real.close,
+    };
+}
+
+static bool is_free(int fd)
+{
+    return real.fcntl(fd, F_GETFD) < 0;
+}
+
+/* 0 or 1: ptrace(2) of others' processes; -1: not known, which is yes. */
+static bool may_look_at_parent(void)
+{
+    char mode = '0';
+    int fd = open("/proc/sys/kernel/yama/ptrace_scope", O_RDONLY | O_CLOEXEC);
+
+    if (fd < 0)
+        return true;
+    if (real.read(fd, &mode, 1) != 1)
+        mode = '0';
+    real.close(fd);
+    return mode == '0';
+}
+
+/* What closed the queues (a posix_spawn that closes all, a static program) may have been started by a
+ * process that still has them. */
+static void recover(void)
+{
+    if (!may_look_at_parent())
+        return;
+    int parent = (int)syscall(SYS_pidfd_open, getppid(), 0);
+    if (parent < 0)
+        return;
+    for (int i = 0; i < TREE_QUEUES; i++) {
+        int number = tree.first + i;
+        int fd = is_free(number) ? (int)syscall(SYS_pidfd_getfd, parent, number, 0) : -1;
+        if (fd < 0)
+            continue;
+        real.dup3(fd, number, 0);
+        real.close(fd);
+        if (!tree_has(&tree, (unsigned)i))
+            real.close(number);
+    }
+    real.close(parent);
+}
+
+static unsigned find_queues(void)
+{
+    unsigned found = 0;
+
+    for (unsigned i = 0; i < TREE_QUEUES; i++)
+        found += tree_has(&tree, i);
+    return found;
+}
+
+/* Another user's tree is left; this user's processes from here on have one of their own.  The text in
+ * the environment has always the same length. */
+static bool found_own(char *text)
+{
+    int first = tree.first;
+
+    for (int i = 0; i < TREE_QUEUES; i++)
+        if (!is_free(first + i) && !tree_has(&tree, (unsigned)i))
+            return false;
+    unsigned most = tree_is_privileged() ? TREE_MOST_PRIVILEGED : TREE_MOST;
+    if (tree_create(&tree, &calls, first, most, (uint32_t)getauxval(AT_EUID)) != 0)
+        return false;
+    tree_text(&tree, text);
+    return true;
+}
+
+void shared_start(void)
+{
+    char *text = getenv(TREE_VARIABLE);
+
+    if (process_config.share != CONFIG_SHARE_TREE || !text)
+        return;
+    take_calls();
+    if (tree_parse(&tree, &calls, text) != 0 || tree.first <= STDERR_FILENO)
+        return;
+    if (tree.uid != (uint32_t)getauxval(AT_EUID)) {
+        if (!found_own(text))
+            return;
+    } else if (find_queues() < TREE_QUEUES) {
+        recover();
+    }
+    for (unsigned i = 0; i < TREE_QUEUES; i++)
+        if (tree_has(&tree, i)) {
+            private_adopt(tree.first + (int)i);
+            on = true;
+        }
+}
+
+static uint64_t coarse_ms(void)
+{
+    struct timespec now;
+
+    clock_gettime(CLOCK_MONOTONIC_COARSE, &now);
+    return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
+}
+
+void shared_note_connect(void)
+{
+    if (!on)
+        return;
+    uint64_t now = coarse_ms();
+    bool soon = now - atomic_load_explicit(&last_connect_ms, memory_order_relaxed) <= HOT_MS;
+    unsigned n = atomic_load_explicit(&run, memory_order_relaxed);
+
+    atomic_store_explicit(&last_connect_ms, now, memory_order_relaxed);
+    atomic_store_explicit(&run, !soon ? 0 : n < HOT_RUN ? n + 1 : n, memory_order_relaxed);
+}
+
+static bool is_hot(void)
+{
+    return atomic_load_explicit(&run, memory_order_relaxed) >= HOT_RUN && !atomic_load(&ending) &&
+           coarse_ms() - atomic_load_explicit(&last_connect_ms, memory_order_relaxed) <= HOT_MS;
+}
+
+/* A number that never means two namespaces: the kernel's cookie, before Linux 5.14 an inode.  0: neither. */
+static uint64_t namespace_of(int fd)
+{
+    static uint64_t inode, inode_of = UINT64_MAX;
+    uint64_t cookie;
+    socklen_t len = sizeof cookie;
+    struct stat status;
+
+    if (real.getsockopt(fd, SOL_SOCKET, SO_NETNS_COOKIE, &cookie, &len) == 0)
+        return cookie;
+    if (inode_of != process_identity) {
+        inode = stat("/proc/self/ns/net", &status) == 0 ? status.st_ino : 0;
+        inode_of = process_identity;
+    }
+    return inode;
+}
+
+/* The key that all processes agree on. */
+static bool make_key(const struct endpoint *to, int fd, struct endpoint *key)
+{
+    *key = *to;
+    key->uid = (uint32_t)geteuid();
+    key->netns = namespace_of(fd);
+    return key->netns != 0 && to->netns == process_identity;
+}
+
+static bool give(const struct endpoint *to, const struct idle *idle)
+{
+    struct endpoint key;
+    int saved = errno;
+    int result = -EINVAL;
+
+    if (private_is(tree.first) && make_key(to, idle->fd, &key))
+        result = tree_give(&tree, &key, idle, process_config.max_per_endpoint, idle_now_ms());
+    errno = saved;
+    if (result != 0)
+        return false;
+    private_close(idle->fd);
+    stats_count(shared_given);
+    return true;
+}
+
+static void give_some(unsigned most)
+{
+    struct endpoint to;
+    struct idle idle;
+
+    while (most-- && pool_take_any(&to, &idle) == 0) {
+        enum reason wrong = pool_examine(&to, &idle);
+        if (wrong != REASON_none || !give(&to, &idle))
+            idle_discard(&idle, wrong != REASON_none ? wrong : REASON_pool_full);
+    }
+}
+
+enum reason shared_park(const struct endpoint *to, const struct idle *idle)
+{
+    if (!on || is_hot())
+        return pool_park(to, idle);
+    if (pool_count())
+        give_some(LEFT_AT_ONCE);
+    if (pool_refusal(to, idle) == REASON_none && give(to, idle))
+        return REASON_none;
+    return pool_park(to, idle);
+}
+
+int shared_lease(const struct conn *c, const struct wanted *wanted, struct idle *out, enum reason *why)
+{
+    struct endpoint key;
+    int saved = errno;
+    int result = -ENOENT;
+
+    if (!on || !private_is(tree.first) || !make_key(&c->to, c->fds[0].fd, &key)) {
+        errno = saved;
+        return -ENOENT;
+    }
+    while (tree_take(&tree, &key, wanted, out, idle_now_ms()) == 0) {
+        int moved = private_move(out->fd);
+        if (moved < 0) {
+            real.shutdown(out->fd, SHUT_RDWR);
+            real.close(out->fd);
+            *why = REASON_no_private_fd;
+            break;
+        }
+        out->fd = moved;
+        enum reason wrong = pool_examine(&c->to, out);
+        if (wrong == REASON_none) {
+            stats_count(shared_taken);
+            result = 0;
+            break;
+        }
+        idle_discard(out, wrong);
+        *why = wrong;
+    }
+    errno = saved;
+    return result;
+}
+
+void shared_give_all(void)
+{
+    if (on && process_active && process_is_ours())
+        give_some(private_limit());
+}
+
+/* An observed client that has not closed: the connection is lent to others from here on, so what the
+ * program may still do with it must not reach it. */
+static void park_observed(struct conn *c)
+{
+    int fd = c->nfds ? c->fds[0].fd : -1;
+    struct conn *entered = c->state == CONN_OBSERVED && c->nfds == 1 ? conn_enter(fd) : NULL;
+
+    if (!entered)
+        return;
+    if (entered == c && c->state == CONN_OBSERVED && !c->inside && observed_verdict(c) == REASON_none)
+        swap_end(c);
+    conn_leave(entered);
+}
+
+void shared_end(void)
+{
+    if (!on || !process_active || !process_is_ours() || atomic_exchange(&ending, true))
+        return;
+    conn_each(park_observed);
+    give_some(private_limit());
+}
+
+static void mark_queues(int flags)
+{
+    for (int i = 0; i < TREE_QUEUES; i++)
+        if (private_is(tree.first + i))
+            real.fcntl(tree.first + i, F_SETFD, (void *)(intptr_t)flags);
+}
+
+bool shared_leave(char *const *env)
+{
+    int saved = errno;
+    bool leave = on && !handover_preloads(env);
+
+    shared_give_all();
+    if (leave)
+        mark_queues(FD_CLOEXEC);
+    errno = saved;
+    return leave;
+}
+
+void shared_stay(bool left)
+{
+    int saved = errno;
+
+    if (left)
+        mark_queues(0);
+    errno = saved;
+}

@@ -1,0 +1,37 @@
+/* shared: which idle connections stay with this process, and which go to the queues that it has in
+ * common with the other processes under its launcher (pool/tree.h).
+ *
+ * A connection is left to the others as soon as it is parked: nothing would wake this process to do so
+ * later.  Only while it makes one connection after the other (it is "hot") does it keep them; what is
+ * left of that is given away at the first quiet occasion, before it starts others, and when it ends. */
+#ifndef HOLDFAST_PRELOAD_SHARED_H
+#define HOLDFAST_PRELOAD_SHARED_H
+
+#include "preload/conn.h"
+
+#include <stdbool.h>
+
+/* Finds the queues that were inherited, by the environment, and hides them. */
+void shared_start(void);
+
+/* The program connects to something. */
+void shared_note_connect(void);
+
+/* As pool_park, here or there. */
+enum reason shared_park(const struct endpoint *to, const struct idle *idle);
+
+/* As pool_lease, from the others: for a conn whose fd is not connected yet, or leased. */
+int shared_lease(const struct conn *c, const struct wanted *wanted, struct idle *out, enum reason *why);
+
+/* Leaves all idle connections to the others. */
+void shared_give_all(void);
+
+/* The process ends: all that can still be parked is, and whatever is parked later is given away. */
+void shared_end(void);
+
+/* Around exec and its kind: a program that will not have this library does not get the queues.  True:
+ * shared_stay undoes it, when this process goes on. */
+bool shared_leave(char *const *env);
+void shared_stay(bool left);
+
+#endif
