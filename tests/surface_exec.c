@@ -64,7 +64,7 @@ int main_lists(char **arguments)
         char path[40], target[200];
         snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
         ssize_t len = readlink(path, target, sizeof target - 1);
-        if (len < 0)
+        if (len < 0 || fcntl(fd, F_GETFD) < 0) /* the queues of the tree are not the program's */
             continue;
         target[len] = '\0';
         if (arguments[0] && strcmp(arguments[0], "aloud") == 0)

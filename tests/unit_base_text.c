@@ -33,11 +33,12 @@ static void test_reason(void **state)
 }
 
 static const char zero_counters[] =
-    "\"requests\":0,\"connects\":0,\"leased\":0,\"fresh\":0,\"parked\":0,\"adapted\":0,\"opaque\":0,\"replayed\":0";
+    "\"requests\":0,\"connects\":0,\"leased\":0,\"fresh\":0,\"parked\":0,\"adapted\":0,\"opaque\":0,\"replayed\":0,"
+    "\"shared_taken\":0,\"shared_given\":0";
 
 static void assert_command(const char *command, const char *escaped)
 {
-    char expected[512], got[512];
+    char expected[600], got[600];
     size_t len;
 
     stats_reset();
@@ -67,7 +68,7 @@ static void test_stats_counts(void **state)
 {
     static const char expected[] =
         "{\"pid\":123456,\"command\":\"x\",\"requests\":2,\"connects\":0,\"leased\":0,\"fresh\":0,\"parked\":1,"
-        "\"adapted\":0,\"opaque\":0,\"replayed\":0,\"reasons\":{\"pool_empty\":1,\"stale\":2,\"replayed\":1}}\n";
+        "\"adapted\":0,\"opaque\":0,\"replayed\":0,\"shared_taken\":0,\"shared_given\":0,\"reasons\":{\"pool_empty\":1,\"stale\":2,\"replayed\":1}}\n";
     char got[512];
 
     stats_reset();

@@ -11,7 +11,10 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
-enum { HIGHEST = 1024 }; /* select(2) knows no higher numbers, and tables of fds stay small */
+enum {
+    HIGHEST = 1024, /* tables of fds stay small */
+    ENOUGH = 256,   /* of so many numbers a program can spare some */
+};
 
 /* Under _GNU_SOURCE these take a union instead of a pointer. */
 static int bind_plain(int fd, const struct sockaddr *name, socklen_t len)
@@ -52,18 +55,38 @@ static bool are_free(int first)
     return true;
 }
 
-/* High numbers, which programs do not meet by counting upwards.  -1: none. */
-static int find_numbers(void)
+/* Numbers that the program does not miss: from its soft limit on, which the kernel gives out while the limit
+ * is higher for a moment and which stay valid (getrlimit(2)); else the highest of many.  -1: none. */
+static int find_numbers(const struct rlimit *limit, struct rlimit *higher)
 {
-    struct rlimit limit;
+    int end = limit->rlim_cur > HIGHEST ? HIGHEST : (int)limit->rlim_cur;
 
-    if (getrlimit(RLIMIT_NOFILE, &limit) != 0)
-        return -1;
-    int end = limit.rlim_cur > HIGHEST ? HIGHEST : (int)limit.rlim_cur;
-    for (int first = end - TREE_QUEUES; first >= end / 2 && first > STDERR_FILENO; first--)
+    *higher = *limit;
+    if (limit->rlim_cur <= HIGHEST && limit->rlim_max - TREE_QUEUES >= limit->rlim_cur) {
+        higher->rlim_cur += TREE_QUEUES;
+        if (are_free((int)limit->rlim_cur))
+            return (int)limit->rlim_cur;
+    }
+    *higher = *limit;
+    for (int first = end - TREE_QUEUES; end >= ENOUGH && first >= end / 2; first--)
         if (are_free(first))
             return first;
     return -1;
+}
+
+static int create(struct tree *tree)
+{
+    struct rlimit limit, higher;
+
+    if (getrlimit(RLIMIT_NOFILE, &limit) != 0)
+        return -errno;
+    int first = find_numbers(&limit, &higher);
+    if (first < 0 || setrlimit(RLIMIT_NOFILE, &higher) != 0)
+        return -EMFILE;
+    int result = tree_create(tree, &calls, first, tree_is_privileged() ? TREE_MOST_PRIVILEGED : TREE_MOST,
+                             geteuid());
+    setrlimit(RLIMIT_NOFILE, &limit);
+    return result;
 }
 
 /* A launcher under a launcher: the queues are there already, but where the library is loaded into this
@@ -83,9 +106,7 @@ void tree_prepare(void)
 
     if (is_there(getenv(TREE_VARIABLE)))
         return;
-    int first = find_numbers();
-    unsigned most = tree_is_privileged() ? TREE_MOST_PRIVILEGED : TREE_MOST;
-    if (first < 0 || tree_create(&tree, &calls, first, most, geteuid()) != 0) {
+    if (create(&tree) != 0) {
         unsetenv(TREE_VARIABLE);
         return;
     }

@@ -21,7 +21,7 @@
 #include <sys/socket.h>
 
 enum {
-    TREE_QUEUES = 8,
+    TREE_QUEUES = 16,
     TREE_TOKEN = 16,
     TREE_MOST = 56,             /* connections in flight: far below any limit of fds, see README */
     TREE_MOST_PRIVILEGED = 256, /* for whom the kernel does not count them */
@@ -29,7 +29,9 @@ enum {
 
 /* The environment's HOLDFAST_TREE: always this long, so that it can be changed in place. */
 #define TREE_VARIABLE "HOLDFAST_TREE"
-#define TREE_TEXT sizeof "12345-0123456789abcdef-4294967295"
+#define TREE_TEXT sizeof "12345-0123456789abcdef-4294967295-256"
+
+struct sockaddr_un;
 
 /* libc's, without any hook in between. */
 struct tree_calls {
@@ -52,6 +54,7 @@ struct tree {
     int first;                /* the queues' numbers begin here */
     char token[TREE_TOKEN + 1];
     uint32_t uid;             /* effective user of who made it */
+    unsigned most;            /* connections in it */
 };
 
 /* Makes the queues, not close-on-exec, under first to first + TREE_QUEUES - 1, over whatever is there;
@@ -62,6 +65,9 @@ int tree_create(struct tree *t, const struct tree_calls *calls, int first, unsig
 int tree_parse(struct tree *t, const struct tree_calls *calls, const char *text);
 void tree_text(const struct tree *t, char out[TREE_TEXT]);
 
+/* The address of queue i; returns its length. */
+socklen_t tree_name(const struct tree *t, unsigned i, struct sockaddr_un *name);
+
 /* Does queue i lie under its number?  Not all may have survived what the program does to its fds. */
 bool tree_has(const struct tree *t, unsigned i);
 
@@ -70,6 +76,9 @@ bool tree_lives(const struct tree *t);
 
 /* Does the kernel not count what this process has in flight (CAP_SYS_RESOURCE, CAP_SYS_ADMIN)? */
 bool tree_is_privileged(void);
+
+/* How many connections lie in the tree, whosever they are; about. */
+unsigned tree_count(const struct tree *t);
 
 /* Gives a connection to the tree.  idle->fd stays the caller's, who closes it.  Where the tree is full, an
  * older one makes room; no more than `limit` are kept for the endpoint.  0, or -errno: it was not taken

@@ -4,6 +4,7 @@
 #ifndef HOLDFAST_PRELOAD_REAL_H
 #define HOLDFAST_PRELOAD_REAL_H
 
+#include <dirent.h>
 #include <errno.h>
 #include <pthread.h>
 #include <spawn.h>
@@ -20,6 +21,11 @@
 struct iovec;
 struct epoll_event;
 struct mmsghdr;
+#ifdef __GLIBC__
+struct dirent64;
+#elif !defined dirent64
+#define dirent64 dirent
+#endif
 
 /* Where the two libcs disagree about a type. */
 #ifdef __GLIBC__
@@ -33,6 +39,7 @@ typedef unsigned real_mmsg_flags;
 #undef freopen64
 #undef preadv64v2
 #undef pwritev64v2
+#undef readdir64
 
 struct real {
 #define SYMBOL(ret, name, params, args, failure) ret(*name) params;

@@ -134,6 +134,21 @@ static void recover(void)
     real.close(parent);
 }
 
+/* The queues' numbers may lie above the soft limit.  At start nobody else is there to meet a higher one. */
+static struct rlimit raise_limit(void)
+{
+    struct rlimit before = { 0 }, higher;
+    rlim_t end = (rlim_t)tree.first + TREE_QUEUES;
+
+    getrlimit(RLIMIT_NOFILE, &before);
+    higher = before;
+    if (higher.rlim_cur < end) {
+        higher.rlim_cur = end;
+        setrlimit(RLIMIT_NOFILE, &higher);
+    }
+    return before;
+}
+
 static unsigned find_queues(void)
 {
     unsigned found = 0;
@@ -168,11 +183,15 @@ void shared_start(void)
     take_calls();
     if (tree_parse(&tree, &calls, text) != 0 || tree.first <= STDERR_FILENO)
         return;
-    if (tree.uid != (uint32_t)getauxval(AT_EUID)) {
-        if (!found_own(text))
+    bool foreign = tree.uid != (uint32_t)getauxval(AT_EUID);
+    if (foreign || find_queues() < TREE_QUEUES) {
+        struct rlimit before = raise_limit();
+        bool made = foreign && found_own(text);
+        if (!foreign)
+            recover();
+        setrlimit(RLIMIT_NOFILE, &before);
+        if (foreign && !made)
             return;
-    } else if (find_queues() < TREE_QUEUES) {
-        recover();
     }
     for (unsigned i = 0; i < TREE_QUEUES; i++)
         if (tree_has(&tree, i)) {
@@ -297,7 +316,10 @@ int shared_lease(const struct conn *c, const struct wanted *wanted, struct idle 
             result = 0;
             break;
         }
-        idle_discard(out, wrong);
+        if (wrong == REASON_replaced) /* not the socket that its message spoke of */
+            private_close(out->fd);
+        else
+            idle_discard(out, wrong);
         *why = wrong;
     }
     errno = saved;
@@ -339,10 +361,34 @@ static void mark_queues(int flags)
             real.fcntl(tree.first + i, F_SETFD, (void *)(intptr_t)flags);
 }
 
+static __thread char *const *looked_in;
+
+static char *lookup(const char *name)
+{
+    size_t len = strlen(name);
+
+    for (char *const *entry = looked_in; entry && *entry; entry++)
+        if (strncmp(*entry, name, len) == 0 && (*entry)[len] == '=')
+            return *entry + len + 1;
+    return NULL;
+}
+
+/* Will a program with this environment take the queues over, or look past them? */
+static bool wants_queues(char *const *env)
+{
+    struct config config;
+
+    if (!handover_preloads(env))
+        return false;
+    looked_in = env;
+    config_load(&config, lookup, NULL, NULL);
+    return config.enabled && config.share == CONFIG_SHARE_TREE;
+}
+
 bool shared_leave(char *const *env)
 {
     int saved = errno;
-    bool leave = on && !handover_preloads(env);
+    bool leave = on && !wants_queues(env);
 
     shared_give_all();
     if (leave)

@@ -1,0 +1,295 @@
+/* Giving and taking.  A message is in nobody's hands but for the moment between the two calls that move
+ * it on. */
+#define _GNU_SOURCE
+#include "pool/tree.h"
+
+#include "pool/tree_message.h"
+
+#include <errno.h>
+#include <string.h>
+#include <sys/uio.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+static unsigned queue_of(const struct endpoint *to)
+{
+    return endpoint_hash(to) % TREE_QUEUES;
+}
+
+/* One message, with what came beside it. */
+struct parcel {
+    struct tree_message message;
+    struct endpoint to;
+    struct idle idle; /* its fd is the caller's */
+};
+
+static int put(const struct tree *t, unsigned queue, const struct parcel *parcel)
+{
+    struct sockaddr_un name;
+    union {
+        struct cmsghdr head;
+        char room[CMSG_SPACE(sizeof(int))];
+    } control = { .room = { 0 } };
+    struct iovec piece = { (void *)(uintptr_t)&parcel->message, sizeof parcel->message };
+    struct msghdr msg = {
+        .msg_name = &name,
+        .msg_namelen = tree_name(t, queue, &name),
+        .msg_iov = &piece,
+        .msg_iovlen = 1,
+        .msg_control = control.room,
+        .msg_controllen = sizeof control.room,
+    };
+
+    control.head.cmsg_level = SOL_SOCKET;
+    control.head.cmsg_type = SCM_RIGHTS;
+    control.head.cmsg_len = CMSG_LEN(sizeof(int));
+    memcpy(CMSG_DATA(&control.head), &parcel->idle.fd, sizeof(int));
+    return t->calls->sendmsg(t->first, &msg, MSG_DONTWAIT | MSG_NOSIGNAL) < 0 ? -errno : 0;
+}
+
+/* What came beside a message: all of its fds are ours now. */
+enum {
+    FDS_ROOM = 2, /* we send one; what finds no room, the kernel closes */
+    CONTROL_ROOM = CMSG_SPACE(FDS_ROOM * sizeof(int)) + CMSG_SPACE(sizeof(struct ucred)),
+    FDS_MOST = CONTROL_ROOM / sizeof(int), /* without credentials beside them */
+};
+struct beside {
+    int fds[FDS_MOST];
+    size_t count;
+    bool ours;
+};
+
+static void read_control(struct msghdr *msg, struct beside *beside)
+{
+    for (struct cmsghdr *c = CMSG_FIRSTHDR(msg); c; c = CMSG_NXTHDR(msg, c)) {
+        size_t len = c->cmsg_len - CMSG_LEN(0);
+        struct ucred sender;
+
+        if (c->cmsg_level != SOL_SOCKET)
+            continue;
+        if (c->cmsg_type == SCM_RIGHTS) {
+            beside->count = len / sizeof(int) < FDS_MOST ? len / sizeof(int) : FDS_MOST;
+            memcpy(beside->fds, CMSG_DATA(c), beside->count * sizeof(int));
+        } else if (c->cmsg_type == SCM_CREDENTIALS && len == sizeof sender) {
+            memcpy(&sender, CMSG_DATA(c), sizeof sender);
+            beside->ours = sender.uid == getuid();
+        }
+    }
+}
+
+/* The next message of a queue.  0; -EBADMSG: something else, which is gone; -EAGAIN: no more. */
+static int get(const struct tree *t, unsigned queue, struct parcel *parcel, uint64_t now_ms)
+{
+    struct beside beside = { .count = 0 };
+    char control[CONTROL_ROOM] __attribute__((aligned(__alignof__(struct cmsghdr))));
+    struct iovec piece = { &parcel->message, sizeof parcel->message };
+    struct msghdr msg = {
+        .msg_iov = &piece,
+        .msg_iovlen = 1,
+        .msg_control = control,
+        .msg_controllen = sizeof control,
+    };
+    ssize_t len =
+        t->calls->recvmsg(t->first + (int)queue, &msg, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
+
+    if (len < 0)
+        return errno == EINTR ? -EBADMSG : -EAGAIN;
+    read_control(&msg, &beside);
+    bool whole = !(msg.msg_flags & (MSG_TRUNC | MSG_CTRUNC)) && beside.ours && beside.count == 1;
+    if (whole && tree_message_read(&parcel->message, (size_t)len, now_ms, &parcel->to, &parcel->idle) == 0) {
+        parcel->idle.fd = beside.fds[0];
+        return 0;
+    }
+    for (size_t i = 0; i < beside.count; i++)
+        t->calls->close(beside.fds[i]);
+    return -EBADMSG;
+}
+
+/* The server is told of the end even if the child of some fork still has a copy. */
+static void drop(const struct tree *t, const struct parcel *parcel)
+{
+    t->calls->shutdown(parcel->idle.fd, SHUT_RDWR);
+    t->calls->close(parcel->idle.fd);
+}
+
+/* Another process may have read the clock later than we have. */
+static bool is_expired(const struct idle *idle, uint64_t now_ms)
+{
+    return now_ms > idle->parked_ms && now_ms - idle->parked_ms >= idle->idle_ms;
+}
+
+static bool is_over(const struct tree *t, const struct parcel *parcel, uint64_t now_ms)
+{
+    char byte;
+
+    if (is_expired(&parcel->idle, now_ms))
+        return true;
+    return t->calls->recv(parcel->idle.fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) >= 0 ||
+           (errno != EAGAIN && errno != EWOULDBLOCK);
+}
+
+static void put_back(const struct tree *t, unsigned queue, const struct parcel *parcel)
+{
+    put(t, queue, parcel);
+    t->calls->close(parcel->idle.fd);
+}
+
+/* Once round a queue.  Others may be at it, too, and hold what would tell us that we are round. */
+struct round {
+    uint64_t first_back; /* cookie of the first that was put back: met again, the round is over */
+    unsigned looks;
+};
+enum { LOOKS_MOST = 2 * TREE_MOST_PRIVILEGED };
+
+static bool next(const struct tree *t, unsigned queue, struct round *round, struct parcel *parcel,
+                 uint64_t now_ms)
+{
+    while (round->looks++ < LOOKS_MOST) {
+        int result = get(t, queue, parcel, now_ms);
+
+        if (result == -EAGAIN)
+            return false;
+        if (result != 0)
+            continue;
+        if (parcel->idle.cookie == round->first_back) {
+            put_back(t, queue, parcel);
+            return false;
+        }
+        return true;
+    }
+    return false;
+}
+
+static void pass_on(const struct tree *t, unsigned queue, struct round *round,
+                    const struct parcel *parcel, uint64_t now_ms)
+{
+    if (is_over(t, parcel, now_ms)) {
+        drop(t, parcel);
+        return;
+    }
+    if (!round->first_back)
+        round->first_back = parcel->idle.cookie;
+    put_back(t, queue, parcel);
+}
+
+/* Is there anything for `to`?  With SO_PEEK_OFF each peek goes on to the next message, and takes nothing
+ * (socket(7)).  The offset is the socket's: who peeks at the same time may hide a message from us, which
+ * costs a handshake.  In doubt, yes. */
+static bool holds(const struct tree *t, unsigned queue, const struct endpoint *to,
+                  const struct wanted *wanted, uint64_t now_ms)
+{
+    int fd = t->first + (int)queue, start = 0;
+    struct tree_message message;
+    struct endpoint its;
+    struct idle idle;
+
+    if (t->calls->setsockopt(fd, SOL_SOCKET, SO_PEEK_OFF, &start, sizeof start) != 0)
+        return true;
+    for (int i = 0; i < LOOKS_MOST; i++) {
+        ssize_t len = t->calls->recv(fd, &message, sizeof message, MSG_PEEK | MSG_DONTWAIT);
+        if (len < 0)
+            return false;
+        if (tree_message_read(&message, (size_t)len, now_ms, &its, &idle) != 0 ||
+            (endpoint_equal(&its, to) && pool_mismatch(&idle, wanted) == REASON_none))
+            return true;
+    }
+    return true;
+}
+
+int tree_take(const struct tree *t, const struct endpoint *to, const struct wanted *wanted,
+              struct idle *out, uint64_t now_ms)
+{
+    unsigned queue = queue_of(to);
+    struct round round = { .looks = 0 };
+    struct parcel parcel;
+
+    if (!tree_has(t, queue) || !holds(t, queue, to, wanted, now_ms))
+        return -ENOENT;
+    while (next(t, queue, &round, &parcel, now_ms)) {
+        if (endpoint_equal(&parcel.to, to) && pool_mismatch(&parcel.idle, wanted) == REASON_none) {
+            *out = parcel.idle;
+            return 0;
+        }
+        pass_on(t, queue, &round, &parcel, now_ms);
+    }
+    return -ENOENT;
+}
+
+/* Lets the oldest go, of the endpoint's own queue first. */
+static bool make_room(const struct tree *t, unsigned queue, uint64_t now_ms)
+{
+    struct parcel parcel;
+
+    for (unsigned i = 0; i < TREE_QUEUES; i++) {
+        unsigned from = (queue + i) % TREE_QUEUES;
+        int result = tree_has(t, from) ? get(t, from, &parcel, now_ms) : -EAGAIN;
+        if (result == 0)
+            drop(t, &parcel);
+        if (result != -EAGAIN)
+            return true;
+    }
+    return false;
+}
+
+/* With the one that comes, no more than `limit` of an endpoint stay. */
+static void keep_limit(const struct tree *t, unsigned queue, const struct endpoint *to, unsigned limit,
+                       uint64_t now_ms)
+{
+    struct round round = { .looks = 0 };
+    struct parcel parcel;
+    unsigned seen = 0;
+
+    while (next(t, queue, &round, &parcel, now_ms)) {
+        if (endpoint_equal(&parcel.to, to) && ++seen >= limit)
+            drop(t, &parcel);
+        else
+            pass_on(t, queue, &round, &parcel, now_ms);
+    }
+}
+
+/* Nobody watches what lies there: who comes by lets go of what has expired at the queue's old end. */
+static void sweep(const struct tree *t, unsigned queue, uint64_t now_ms)
+{
+    enum { MOST = 2 };
+    const int start = 0, fd = t->first + (int)queue;
+    struct tree_message message;
+    struct endpoint to;
+    struct idle idle;
+    struct parcel parcel;
+
+    for (int i = 0; i < MOST; i++) {
+        if (t->calls->setsockopt(fd, SOL_SOCKET, SO_PEEK_OFF, &start, sizeof start) != 0)
+            return;
+        ssize_t len = t->calls->recv(fd, &message, sizeof message, MSG_PEEK | MSG_DONTWAIT);
+        if (len < 0)
+            return;
+        if (tree_message_read(&message, (size_t)len, now_ms, &to, &idle) == 0 &&
+            !is_expired(&idle, now_ms))
+            return;
+        if (get(t, queue, &parcel, now_ms) != 0)
+            continue;
+        if (is_over(t, &parcel, now_ms)) /* another may have been quicker: then it is the next one */
+            drop(t, &parcel);
+        else
+            put_back(t, queue, &parcel);
+    }
+}
+
+int tree_give(const struct tree *t, const struct endpoint *to, const struct idle *idle, unsigned limit,
+              uint64_t now_ms)
+{
+    unsigned queue = queue_of(to);
+    struct parcel parcel = { .to = *to, .idle = *idle };
+
+    if (!tree_has(t, queue))
+        return -ENOENT;
+    parcel.idle.parked_ms = now_ms;
+    tree_message_write(&parcel.message, to, &parcel.idle);
+    sweep(t, queue, now_ms);
+    if (limit < t->most && tree_count(t) >= limit)
+        keep_limit(t, queue, to, limit, now_ms);
+    int result = put(t, queue, &parcel);
+    if ((result == -EAGAIN || result == -ETOOMANYREFS) && make_room(t, queue, now_ms))
+        result = put(t, queue, &parcel);
+    return result;
+}
