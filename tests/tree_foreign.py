@@ -1,7 +1,7 @@
 """What is run for tests/tree.py as some user: makes the queues of a tree by hand, runs clients under the
 library with them, and puts into the queues what does not belong there.
 
-    tree_foreign.py LIBRARY TREECLIENT HOST:PORT ROUNDS QUEUES
+    tree_foreign.py LIBRARY TREECLIENT HOST:PORT ROUNDS QUEUES MOST
 
 Prints JSON: how many were tried, and each that did harm.
 """
@@ -37,7 +37,7 @@ class Tree:
         for queue in reversed(self.queues):
             queue.connect(NAME.format(token, 0))
         self.token = token
-        self.variable = f"{FIRST:05d}-{token}-{os.geteuid():010d}"
+        self.variable = f"{FIRST:05d}-{token}-{os.geteuid():010d}-{int(sys.argv[6]):03d}"
 
     def send(self, queue, data, fds=()):
         control = [(*RIGHTS, array.array("i", fds))] if fds else []
