@@ -19,7 +19,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-enum { GROUPS_MAX = 64, CLASSES_MAX = 4096, WAIT_MS = 8000, TURN_MS = 100, COPIES = 500, STUCK_MS = 20000 };
+enum { GROUPS_MAX = 64, CLASSES_MAX = 4096, WAIT_MS = 8000, TURN_MS = 20, SLOW_MS = 3000, COPIES = 500, STUCK_MS = 20000 };
 enum action { AT_END, CLOSES, SHUTS_RD, SHUTS_WR, SHUTS_BOTH, DUPS, DUP2S, ACTIONS };
 
 static const char *const actions[] = { "end", "close", "shut_rd", "shut_wr", "shut_both", "dup_close", "dup2" };
@@ -29,7 +29,7 @@ struct group {
     struct exchange e;
     struct plan plan;
     enum action action;
-    long delay_us;
+    long delay_us, took_ms;
     unsigned random;
     atomic_int copy; /* of the socket, where its first number goes; -1 */
     atomic_bool read_over;
@@ -40,6 +40,7 @@ struct group {
 
 static struct group groups[GROUPS_MAX];
 static int groups_count, null_fd;
+static long slow;
 static pthread_barrier_t round_begins, round_ends;
 static atomic_bool over;
 static atomic_long progress_ms;
@@ -182,8 +183,11 @@ static bool read_once(struct group *g)
 
 static void reads(struct group *g)
 {
+    long began = now_ms();
+
     while (read_once(g))
         ;
+    g->took_ms = now_ms() - began;
     g->read_over = true;
     sem_post(&g->again);
     sem_post(&g->read);
@@ -267,6 +271,11 @@ static void end(struct group *g)
     snprintf(name, sizeof name, "%s %s %s %s %s", waits[g->plan.waits], actions[g->action], g->reader, g->writer,
              g->waiter);
     count_class(name);
+    if (g->took_ms > SLOW_MS) {
+        slow++;
+        fprintf(stderr, "%ld ms: %s style %d after %ld us chunked %d stall %ld, %ld of %ld bytes\n", g->took_ms, name,
+                g->plan.style, g->delay_us, g->plan.chunked, g->plan.stall_ms, g->e.body, g->plan.size);
+    }
     if (g->copy >= 0)
         close(g->copy);
     if (g->action == AT_END || g->action == CLOSES || g->action == DUPS)
@@ -307,6 +316,7 @@ int shared(int argc, char **argv)
     for (int i = 0; classes[i].count; i++)
         printf("class %s %ld\n", classes[i].name, classes[i].count);
     close(null_fd);
+    printf("slow %ld\n", slow);
     printf("fds_left %d\n", fds_open() - before);
     return 0;
 }

@@ -70,7 +70,7 @@ void closing_number(struct conn *c, int fd)
     int saved = errno;
 
     if (c->nfds > 1) {
-        conn_drop_fd(c, fd);
+        registrations_move(&c->registrations, fd, c->fds[c->fds[0].fd == fd].fd);
         return;
     }
     switch (c->state) {
@@ -98,8 +98,13 @@ void closing_number(struct conn *c, int fd)
     }
     private_close(c->private_fd);
     c->private_fd = -1;
-    conn_drop_fd(c, fd);
     errno = saved;
+}
+
+void closing_gone(struct conn *c, int fd)
+{
+    conn_drop_fd(c, fd);
+    c->closed = c->nfds == 0;
 }
 
 void closing_leave_alone(struct conn *c, int fd, enum reason why)

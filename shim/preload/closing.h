@@ -4,9 +4,11 @@
 
 #include "preload/conn.h"
 
-/* The number is about to be closed, or replaced by dup2: parks what can be parked, sends what is held,
- * and takes the number out of the table.  The caller makes the real call next.  `c` is locked. */
+/* The number is about to be closed, or replaced by dup2: parks what can be parked, sends what is held.  The
+ * caller makes the real call next, if it can without leaving `c`, which is locked, and then takes the number
+ * out of the table by closing_gone. */
 void closing_number(struct conn *c, int fd);
+void closing_gone(struct conn *c, int fd);
 
 /* The program does something to the socket that cannot be followed.  Before an exchange: what is held
  * goes out and libc alone has the socket.  During one: it will not be pooled. */

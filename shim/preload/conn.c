@@ -11,6 +11,7 @@
 #include <errno.h>
 #include <pthread.h>
 #include <string.h>
+#include <time.h>
 
 enum { CHUNK = 16 }; /* conns made at a time */
 
@@ -236,6 +237,52 @@ void conn_drop_fd(struct conn *c, int fd)
             atomic_store_explicit(&conn_table[fd], NULL, memory_order_release);
             return;
         }
+}
+
+void conn_drop_stale(struct conn *stale, int fd)
+{
+    int state;
+
+    pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &state);
+    if (!lock_take(&stale->lock)) {
+        pthread_setcancelstate(state, NULL);
+        return;
+    }
+    stale->cancel_state = state;
+    for (int i = 0; i < stale->nfds && conn_find(fd) != stale; i++)
+        if (stale->fds[i].fd == fd) {
+            stale->fds[i] = stale->fds[--stale->nfds];
+            break;
+        }
+    conn_leave(stale);
+}
+
+int conn_number(const struct conn *c, int fd)
+{
+    for (int i = 0; i < c->nfds; i++)
+        if (c->fds[i].fd == fd)
+            return fd;
+    return c->nfds ? c->fds[0].fd : -1;
+}
+
+void conn_wait_home(struct conn *c)
+{
+    enum { NAPS_MAX = 150000 }; /* it left by longjmp */
+    const struct timespec nap = { 0, 200000 };
+
+    for (int i = 0; i < NAPS_MAX && c->homing && c->homing != conn_self() && c->nfds; i++) {
+        conn_outside_begin(c);
+        nanosleep(&nap, NULL);
+        conn_outside_end(c);
+    }
+}
+
+/* Left to libc, which answers; or closed by another thread: then the number is nobody's business here. */
+ssize_t conn_lost(const struct conn *c)
+{
+    if (!c->closed)
+        return CONN_PLAIN;
+    return c->state == CONN_ENDED ? 0 : -EBADF;
 }
 
 void conn_set_cloexec(struct conn *c, int fd, bool on)

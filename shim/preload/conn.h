@@ -84,6 +84,8 @@ struct conn {
     bool shared;          /* copies of the fd exist that we cannot follow: never swap, never pool */
     bool sent_after_end;  /* one send after the end was swallowed already */
     bool write_shut;      /* the client has ended its sending side */
+    bool read_shut;       /* ... its receiving side */
+    bool closed;          /* by another thread, while one is inside: the numbers mean nothing any more */
     bool head_owed;       /* the adapted head went out in part; the client still has its last byte */
     bool tail;            /* the last byte of an edited head still lies in the kernel's queue */
     bool tail_ends;       /* ... and the response ends with it */
@@ -94,6 +96,7 @@ struct conn {
     size_t queued;        /* bytes that were followed but still lie in the kernel's queue */
     int pending_error;    /* to be given to the client after the held bytes, 0: none */
     enum reason unparkable; /* found outside of the exchange: why not to park, or REASON_none */
+    const void *homing;   /* the thread that connects another socket for it: whoever wants to send waits */
     const void *reader;   /* conn_self of the thread inside a real receive call, or NULL */
     unsigned inside;      /* threads inside real calls */
     struct exchange x;
@@ -149,6 +152,17 @@ bool conn_add_fd(struct conn *c, int fd, bool cloexec);
 /* The number leaves the table.  The conn is freed with its last number; conn_leave still follows. */
 void conn_drop_fd(struct conn *c, int fd);
 
+/* A number that was closed where we did not see it leads to another conn now: `stale`, which the table had,
+ * loses it.  No conn is locked. */
+void conn_drop_stale(struct conn *stale, int fd);
+
+/* The number to make real calls by, of one that the client has called with: fd, or another one if that was
+ * closed meanwhile; -1: all were. */
+int conn_number(const struct conn *c, int fd);
+
+/* Until no other thread is connecting another socket for c. */
+void conn_wait_home(struct conn *c);
+
 /* The client has set or cleared FD_CLOEXEC on this number. */
 void conn_set_cloexec(struct conn *c, int fd, bool on);
 
@@ -175,6 +189,9 @@ enum {
     CONN_PLAIN = -5000,   /* make the plain libc call: the conn does not matter (any more) */
     CONN_SIGPIPE = -5001, /* EPIPE, and the signal is ours to raise */
 };
+
+/* What a call answers whose conn has lost all its numbers while the thread was outside. */
+ssize_t conn_lost(const struct conn *c);
 
 /* hold: room for `len` more bytes behind `end`; false: no memory. */
 bool hold_reserve(struct hold *h, size_t len);

@@ -24,17 +24,22 @@ static void number_goes(int fd)
 
     if (c) {
         closing_number(c, fd);
+        closing_gone(c, fd);
         conn_leave(c);
     }
 }
 
-static int close_uncancelled(int fd)
+/* The lock is held until the number is gone: another thread must not find there what closing left. */
+static int close_entered(int fd)
 {
-    int state;
+    struct conn *c = conn_enter(fd);
 
-    pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &state);
+    if (!c)
+        return real.close(fd);
+    closing_number(c, fd);
     int result = real.close(fd);
-    pthread_setcancelstate(state, NULL);
+    closing_gone(c, fd);
+    conn_leave(c);
     return result;
 }
 
@@ -44,9 +49,8 @@ static OUT_OF_LINE int tracked_close(int fd)
         return real.close(fd);
     if (conn_find(fd) == &conn_private)
         return (int)hook_result(-EBADF);
-    pthread_testcancel(); /* once its number is gone from here, the close has to be made */
-    number_goes(fd);
-    return close_uncancelled(fd);
+    pthread_testcancel();
+    return close_entered(fd);
 }
 
 int close(int fd)
@@ -104,12 +108,8 @@ void closefrom(int first)
 
 /* A second number for a tracked socket.  Before connect nobody can say what it will be used for; as
  * standard input or output it will be used by stdio, past us, or by another program. */
-static void follow_copy(int fd, int copy, bool cloexec)
+static void follow_copy(struct conn *c, int fd, int copy, bool cloexec)
 {
-    struct conn *c = conn_find(fd) ? conn_enter(fd) : NULL;
-
-    if (!c)
-        return;
     if (c->state == CONN_NEW) {
         conn_forget(c, REASON_dup_before_connect);
     } else if (!conn_add_fd(c, copy, cloexec)) {
@@ -118,22 +118,53 @@ static void follow_copy(int fd, int copy, bool cloexec)
     } else if (copy <= STDERR_FILENO && c->state != CONN_EXCHANGE && c->state != CONN_ENDED) {
         closing_leave_alone(c, fd, REASON_odd_descriptor);
     }
-    bool under_way = copy == STDIN_FILENO && c->nfds && c->state == CONN_EXCHANGE;
-    conn_leave(c);
-    if (under_way)
-        hook_stdio_take_stdin();
 }
 
-/* The real call has given us `copy`; a stale entry under it means nothing any more. */
-static int copied(int fd, int copy, bool cloexec)
+/* What a real call may make a copy by. */
+enum copying { COPY_ANY, COPY_FROM, COPY_ONTO };
+
+static int copy_really(enum copying how, int fd, int number, bool cloexec)
 {
-    if (copy < 0)
-        return copy;
-    if (conn_find(copy) == &conn_private)
+    switch (how) {
+    case COPY_FROM:
+        return real.fcntl(fd, cloexec ? F_DUPFD_CLOEXEC : F_DUPFD, (void *)(intptr_t)number);
+    case COPY_ONTO: /* dup2 and dup3 differ in what both being the same means, which is not so here */
+        return real.dup3(fd, number, cloexec ? O_CLOEXEC : 0);
+    default:
+        return real.dup(fd);
+    }
+}
+
+static void disown(struct conn *stale, int fd)
+{
+    struct conn *none = stale;
+
+    atomic_compare_exchange_strong(&conn_table[fd], &none, NULL); /* unless it leads to the new one already */
+    conn_drop_stale(stale, fd);
+}
+
+/* Makes a copy of a number that may be tracked.  No other socket can get under fd meanwhile. */
+static int copy_number(enum copying how, int fd, int number, bool cloexec)
+{
+    struct conn *c = conn_find(fd) ? conn_enter(fd) : NULL;
+    int copy = copy_really(how, fd, number, cloexec);
+    int saved = errno;
+    struct conn *stale = copy >= 0 ? conn_find(copy) : NULL; /* closed where we did not see it */
+    bool under_way = false;
+
+    if (stale == &conn_private)
         private_forget(copy);
-    else if (conn_find(copy))
-        number_goes(copy);
-    follow_copy(fd, copy, cloexec);
+    if (c && copy >= 0 && stale != c) {
+        follow_copy(c, fd, copy, cloexec);
+        under_way = copy == STDIN_FILENO && c->nfds && c->state == CONN_EXCHANGE;
+    }
+    if (c)
+        conn_leave(c);
+    if (stale && stale != &conn_private && stale != c)
+        disown(stale, copy);
+    if (under_way)
+        hook_stdio_take_stdin();
+    errno = saved;
     return copy;
 }
 
@@ -145,10 +176,27 @@ int dup(int fd)
         return (int)hook_result(-EBADF);
     if (likely(!c) || !process_is_ours())
         return real.dup(fd);
-    return copied(fd, real.dup(fd), false);
+    return copy_number(COPY_ANY, fd, 0, false);
 }
 
-/* What lay under the target is closed by the call; one of our own is given up (the pool finds out). */
+/* Something that is not tracked comes to lie under a number that is. */
+static int replace(int fd, int onto, int flags)
+{
+    struct conn *c = conn_find(onto) ? conn_enter(onto) : NULL;
+
+    if (c)
+        closing_number(c, onto);
+    int result = real.dup3(fd, onto, flags);
+    if (c) {
+        closing_gone(c, onto);
+        c->closed = false; /* who is inside and comes back finds what lies there now */
+        conn_leave(c);
+    }
+    return result;
+}
+
+/* What lay under the target is closed by the call; one of our own is given up (the pool finds out).  Of two
+ * tracked ones the target goes first: two locks are never held. */
 static bool prepare_target(int fd, int onto)
 {
     struct conn *target = conn_find(onto);
@@ -157,7 +205,9 @@ static bool prepare_target(int fd, int onto)
         return false;
     if (target == &conn_private)
         private_forget(onto);
-    else if (target && real.fcntl(fd, F_GETFD) >= 0)
+    else if (real.fcntl(fd, F_GETFD) < 0)
+        return false;
+    else if (target && conn_find(fd))
         number_goes(onto);
     return true;
 }
@@ -168,16 +218,16 @@ int dup2(int fd, int onto)
         return (int)hook_result(-EBADF);
     if (!prepare_target(fd, onto))
         return real.dup2(fd, onto);
-    return copied(fd, real.dup2(fd, onto), false);
+    return conn_find(fd) ? copy_number(COPY_ONTO, fd, onto, false) : replace(fd, onto, 0);
 }
 
 int dup3(int fd, int onto, int flags)
 {
     if (conn_find(fd) == &conn_private)
         return (int)hook_result(-EBADF);
-    if (!prepare_target(fd, onto))
+    if (flags & ~O_CLOEXEC || !prepare_target(fd, onto))
         return real.dup3(fd, onto, flags);
-    return copied(fd, real.dup3(fd, onto, flags), flags & O_CLOEXEC);
+    return conn_find(fd) ? copy_number(COPY_ONTO, fd, onto, flags & O_CLOEXEC) : replace(fd, onto, flags);
 }
 
 /* CONN_PLAIN or the answer. */
@@ -214,10 +264,12 @@ static int any_fcntl(int (*libc)(int, int, ...), int fd, int command, void *argu
     if (!process_is_ours())
         return libc(fd, command, argument);
     if (command == F_DUPFD || command == F_DUPFD_CLOEXEC)
-        return copied(fd, libc(fd, command, argument), command == F_DUPFD_CLOEXEC);
+        return copy_number(COPY_FROM, fd, (int)(intptr_t)argument, command == F_DUPFD_CLOEXEC);
     int result = CONN_PLAIN;
     if ((c = conn_enter(fd))) {
         result = tracked_fcntl(c, fd, command, (long)(intptr_t)argument);
+        if (result == CONN_PLAIN && command == F_SETFL) /* before another socket can lie there */
+            result = libc(fd, command, argument);
         conn_leave(c);
     }
     return result == CONN_PLAIN ? libc(fd, command, argument) : result;
@@ -247,11 +299,11 @@ int epoll_ctl(int epfd, int op, int fd, struct epoll_event *event)
 
     if (c == &conn_private)
         return (int)hook_result(-EBADF);
+    if (likely(!c) || !process_is_ours() || !(c = conn_enter(fd)))
+        return real.epoll_ctl(epfd, op, fd, event);
     int result = real.epoll_ctl(epfd, op, fd, event);
-    if (likely(!c) || result != 0 || !process_is_ours() || !(c = conn_enter(fd)))
-        return result;
-    if (!registrations_note(&c->registrations, epfd, op, fd, event ? event->events : 0,
-                            event ? event->data.u64 : 0))
+    if (result == 0 && !registrations_note(&c->registrations, epfd, op, fd, event ? event->events : 0,
+                                           event ? event->data.u64 : 0))
         closing_leave_alone(c, fd, REASON_odd_descriptor);
     conn_leave(c);
     return result;

@@ -63,9 +63,13 @@ int shutdown(int fd, int how)
         return (int)hook_result(-EBADF);
     if (!process_is_ours() || !(c = conn_enter(fd)))
         return real.shutdown(fd, how);
+    conn_wait_home(c);
+    c->read_shut |= how == SHUT_RD || how == SHUT_RDWR;
     int result = tracked_shutdown(c, fd, how);
+    /* Under the lock: no socket of ours can get there in between. */
+    result = result == CONN_PLAIN ? real.shutdown(fd, how) : (int)hook_result(result);
     conn_leave(c);
-    return result == CONN_PLAIN ? real.shutdown(fd, how) : (int)hook_result(result);
+    return result;
 }
 
 /* The real call first: it knows what is a good value.  Returns its answer. */
@@ -119,9 +123,10 @@ int setsockopt(int fd, int level, int name, const void *value, socklen_t len)
     if (!process_is_ours() || !(c = conn_enter(fd)))
         return real.setsockopt(fd, level, name, value, len);
     int result = set_option(c, fd, level, name, value, len);
+    result = result == CONN_PLAIN ? real.setsockopt(fd, level, name, value, len)
+                                  : (int)hook_result(result);
     conn_leave(c);
-    return result == CONN_PLAIN ? real.setsockopt(fd, level, name, value, len)
-                                : (int)hook_result(result);
+    return result;
 }
 
 /* On an ended fd an option is what the client set; TCP_INFO is that of the connection, if it still lies in the pool, as it would be after
@@ -282,6 +287,7 @@ int ioctl(int fd, real_ioctl_request request, ...)
     if (!process_is_ours() || !(c = conn_enter(fd)))
         return real.ioctl(fd, request, argument);
     int result = tracked_ioctl(c, fd, (unsigned)request, argument);
+    result = result == CONN_PLAIN ? real.ioctl(fd, request, argument) : (int)hook_result(result);
     conn_leave(c);
-    return result == CONN_PLAIN ? real.ioctl(fd, request, argument) : (int)hook_result(result);
+    return result;
 }

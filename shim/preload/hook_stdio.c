@@ -148,6 +148,7 @@ static void number_is_reopened(FILE *stream)
 
     if (c) {
         closing_number(c, fd);
+        closing_gone(c, fd);
         conn_leave(c);
     }
 }
@@ -184,6 +185,7 @@ int fclose(FILE *stream)
         fflush(stream);
         if ((c = conn_enter(fd))) {
             closing_number(c, fd);
+            closing_gone(c, fd);
             conn_leave(c);
         }
     }

@@ -101,6 +101,7 @@ ssize_t incoming_receive(struct conn *c, struct incoming *call, char *buf, size_
     }
     ssize_t n = alone ? read_alone(c, call->fd, buf, len, flags) : incoming_wait(c, call->fd, flags);
     int error = errno;
+    call->fd = conn_number(c, call->fd);
     if (!alone && n >= 0 && c->reader && c->generation == generation)
         stand_back(c, call);
     if (c->generation != generation || c->state != state || (!alone && n >= 0))
@@ -146,6 +147,8 @@ static bool replay_unseen(struct conn *c)
 
 ssize_t incoming_at_end(struct conn *c, int error)
 {
+    if (error == EBADF && c->nfds == 0)
+        return -EBADF; /* not the server's doing */
     if (replay_unseen(c)) {
         c->expected = true;
         return -ESTALE;
@@ -163,7 +166,7 @@ ssize_t incoming_at_end(struct conn *c, int error)
         conn_note(c, why != REASON_none ? why : REASON_closed_by_server);
         conn_spoil(c, REASON_closed_by_server);
     }
-    if (exchange_cut_short(&c->x)) {
+    if (exchange_cut_short(&c->x) && !c->read_shut) {
         exchange_release(&c->x, REASON_closed_by_server); /* reported once, as the kernel does */
         return -ECONNRESET;
     }

@@ -122,6 +122,7 @@ static ssize_t receive(struct conn *c, int fd, const struct iovec *iov, int n, i
     ssize_t there = 1;
     if (call.wait)
         there = incoming_wait(c, fd, call.flags & ~MSG_WAITALL);
+    fd = conn_number(c, fd);
     if (there <= 0)
         return there < 0 ? -errno : 0;
     there = real.recvmsg(fd, &msg, flags | MSG_DONTWAIT);

@@ -17,6 +17,7 @@ ssize_t outgoing_transmit(struct conn *c, int fd, struct iovec *iov, int n, int 
     struct msghdr msg = { .msg_iov = iov, .msg_iovlen = (size_t)n };
     bool fastopen = c->fastopen;
 
+    fd = conn_number(c, fd);
     if (fastopen) {
         msg.msg_name = &c->peer;
         msg.msg_namelen = c->peer_len;
@@ -40,7 +41,7 @@ int outgoing_all(struct conn *c, int fd, const char *bytes, size_t len)
         struct iovec piece = { (void *)(uintptr_t)bytes, len };
         ssize_t sent = outgoing_transmit(c, fd, &piece, 1, MSG_NOSIGNAL | MSG_DONTWAIT);
         if (sent == -EAGAIN) {
-            struct pollfd wait = { .fd = fd, .events = POLLOUT };
+            struct pollfd wait = { .fd = conn_number(c, fd), .events = POLLOUT };
             if (poll(&wait, 1, 1000) == 0)
                 return -EAGAIN;
             continue;
@@ -117,11 +118,12 @@ ssize_t outgoing_head(struct conn *c, int fd, struct iovec *body, int flags)
 
 int outgoing_replay(struct conn *c)
 {
-    struct hold again = c->request;
-    int fd = c->fds[0].fd;
-
-    if (!c->reused || c->replayed || c->shared || !exchange_idempotent(&c->x) || !again.data ||
-        c->head_owed || exchange_answered(&c->x) || c->nfds == 0)
+    if (c->homing && c->homing != conn_self()) {
+        conn_wait_home(c); /* another thread does it */
+        return 0;
+    }
+    if (!c->reused || c->replayed || c->shared || c->read_shut || !exchange_idempotent(&c->x) ||
+        !c->request.data || c->head_owed || exchange_answered(&c->x) || c->nfds == 0)
         return -ENOTSUP;
     conn_note(c, REASON_replayed);
     int result = swap_rehome(c, false);
@@ -129,6 +131,5 @@ int outgoing_replay(struct conn *c)
         return result;
     stats_count(replayed);
     c->replayed = true;
-    result = outgoing_all(c, fd, again.data, again.end);
-    return result;
+    return c->request.data ? outgoing_all(c, c->fds[0].fd, c->request.data, c->request.end) : -ENOTSUP;
 }

@@ -6,6 +6,7 @@
 #include "preload/incoming.h"
 #include "preload/lookahead.h"
 #include "preload/observed.h"
+#include "preload/swap.h"
 
 #include <errno.h>
 #include <limits.h>
@@ -44,16 +45,15 @@ static ssize_t recv_exchange(struct conn *c, struct incoming *call, char *buf, s
     bool may_wait = call->wait;
     uint64_t deadline = 0;
     size_t got = 0;
+    bool lost = false;
 
-    while (got < len && (c->nfds || incoming_edited(c))) {
+    while (got < len && !(lost = c->nfds == 0 && !incoming_edited(c))) {
         call->wait = may_wait && (got == 0 || waitall);
         call->full = false;
         size_t held = incoming_edited(c);
         ssize_t n = incoming_step(c, call, buf + got, len - got, call->peek ? got : 0);
-        if (n == -ESTALE && c->nfds)
-            continue;
         if (n == -ESTALE)
-            return got ? (ssize_t)got : CONN_PLAIN; /* closed, or left to libc, by another thread */
+            continue;
         if (n == -EAGAIN && got == 0 && !may_wait && wait_for_more(c, call, &deadline))
             continue;
         if (n == 0 || (n < 0 && got && (n == -EAGAIN || n == -EINTR)))
@@ -72,6 +72,8 @@ static ssize_t recv_exchange(struct conn *c, struct incoming *call, char *buf, s
         if (!waitall && !call->full)
             break;
     }
+    if (lost && got == 0)
+        return conn_lost(c);
     if (c->peeked && !call->peek && got == len && c->nfds)
         lookahead_take_framing(c, call);
     return (ssize_t)got;
@@ -92,11 +94,18 @@ static ssize_t recv_before_request(struct conn *c, int fd, int flags)
         return CONN_PLAIN;
     ssize_t n = incoming_wait(c, fd, wait ? 0 : MSG_DONTWAIT);
     int error = n < 0 ? errno : 0;
+    conn_wait_home(c);
     if (c->generation != generation || c->state == CONN_EXCHANGE || c->state == CONN_OBSERVED)
         return -ESTALE;
     if (error)
         return -error;
-    if (c->state == CONN_LEASED && c->nfds)
+    if (c->nfds == 0)
+        return n == 0 ? 0 : conn_lost(c);
+    if (c->state == CONN_LEASED && hold_len(&c->request)) { /* the rest is still to come, on another one */
+        int result = swap_rehome(c, false);
+        return result < 0 ? result : -ESTALE;
+    }
+    if (c->state == CONN_LEASED)
         conn_forget(c, REASON_odd_descriptor);
     return CONN_PLAIN;
 }
@@ -173,7 +182,7 @@ ssize_t recv_pieces(struct conn *c, int fd, const struct iovec *iov, int n, int 
         if (got != -ESTALE)
             return got;
         if (c->nfds == 0)
-            return CONN_PLAIN;
+            return conn_lost(c);
     }
     got = 0;
     if (flags & (MSG_OOB | MSG_ERRQUEUE)) {

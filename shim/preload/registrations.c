@@ -47,6 +47,8 @@ bool registrations_note(struct registrations *r, int epfd, int op, int fd, uint3
  * "tfd:       10 events:       19 data: ..." in /proc/self/fdinfo/EPFD, proc(5). */
 static uint32_t armed(const struct registration *which)
 {
+    if (!(which->events & EPOLLONESHOT))
+        return which->events;
     char path[48], text[4096];
     size_t len = 0;
     ssize_t n;
@@ -78,9 +80,29 @@ void registrations_remove(struct registrations *r)
 
     for (int i = 0; i < r->count; i++) {
         struct registration *which = &r->set[i];
-        if (which->events & EPOLLONESHOT)
-            which->events = armed(which);
+        which->events = armed(which);
         which->out = real.epoll_ctl(which->epfd, EPOLL_CTL_DEL, which->fd, NULL) == 0;
+    }
+    errno = saved;
+}
+
+/* epoll(7): a registration outlives its number where a copy of that is open; but nothing could take it out
+ * before a swap then.  So it goes on under the copy, with the same data. */
+void registrations_move(struct registrations *r, int fd, int copy)
+{
+    int saved = errno;
+
+    for (int i = r->count; i-- > 0;) {
+        struct registration *which = &r->set[i];
+        if (which->fd != fd)
+            continue;
+        struct epoll_event event = { .events = armed(which), .data.u64 = which->data };
+        bool out = real.epoll_ctl(which->epfd, EPOLL_CTL_DEL, fd, NULL) == 0;
+        if (!out || find(r, which->epfd, copy) ||
+            real.epoll_ctl(which->epfd, EPOLL_CTL_ADD, copy, &event) != 0)
+            erase(r, which);
+        else
+            which->fd = copy;
     }
     errno = saved;
 }

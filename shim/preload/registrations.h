@@ -32,4 +32,7 @@ void registrations_restore(struct registrations *r);
 /* The number is about to be closed: its registrations leave for good. */
 void registrations_drop(struct registrations *r, int fd);
 
+/* One number is about to be closed while `copy` goes on to lead to the same socket. */
+void registrations_move(struct registrations *r, int fd, int copy);
+
 #endif

@@ -190,6 +190,7 @@ static ssize_t send_body(struct conn *c, int fd, const struct iovec *iov, int n,
         accepted += (size_t)sent;
         if (c->nfds == 0)
             return (ssize_t)accepted; /* closed by another thread */
+        fd = conn_number(c, fd);
         if (exchange_asks_close(&c->x) && !c->shared) /* the response came first */
             real.shutdown(fd, SHUT_WR);
         if (((size_t)sent < piece.iov_len && !may_wait) || c->state != CONN_EXCHANGE)
@@ -214,6 +215,7 @@ static ssize_t send_rest(struct conn *c, int fd, const struct iovec *iov, int n,
         accepted += (size_t)sent;
         if ((size_t)sent < piece.iov_len || c->nfds == 0)
             return (ssize_t)accepted;
+        fd = conn_number(c, fd);
     }
 }
 
@@ -326,6 +328,9 @@ ssize_t send_pieces(struct conn *c, int fd, const struct iovec *iov, int n, int 
 
     while (n > 1 && iov->iov_len == 0)
         iov++, n--;
+    conn_wait_home(c);
+    if (c->nfds == 0)
+        return conn_lost(c);
     switch (c->state) {
     case CONN_FRESH:
     case CONN_LEASED:

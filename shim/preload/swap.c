@@ -165,27 +165,46 @@ static int connect_fresh(const struct conn *c, int fd, bool nonblocking, bool *f
     return 0;
 }
 
+/* Not under a low number: a thread may still use one that another has closed, and would talk on this. */
+static int own_socket(int family)
+{
+    int fd = real.socket(family, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    int moved = fd < 0 ? -1 : private_move(fd);
+
+    return moved < 0 ? fd : moved;
+}
+
+static void close_own(int fd)
+{
+    if (private_is(fd))
+        private_close(fd);
+    else
+        real.close(fd);
+}
+
 /* The lock is not held while a connect may take its time.  Nobody would close the socket for a thread that
  * is cancelled there: that has to wait. */
 static int fresh_socket(struct conn *c, bool *fastopen)
 {
     unsigned generation = c->generation;
-    int fd = real.socket(c->to.family, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    int fd = own_socket(c->to.family);
 
     *fastopen = false;
     if (fd < 0)
         return -errno;
     int state = c->cancel_state;
     c->cancel_state = PTHREAD_CANCEL_DISABLE;
+    c->homing = conn_self();
     conn_outside_begin(c);
     int result = connect_fresh(c, fd, c->nonblocking, fastopen);
     conn_outside_end(c);
+    c->homing = NULL;
     c->cancel_state = state;
     if (result == 0 && (c->generation != generation || c->nfds == 0))
         result = -EBADF; /* closed by another thread meanwhile */
     if (result == 0)
         return fd;
-    real.close(fd);
+    close_own(fd);
     return result;
 }
 
@@ -198,7 +217,7 @@ int swap_rehome(struct conn *c, bool healthy)
     if (fd < 0)
         return fd;
     int result = swap_under(c, fd);
-    real.close(fd);
+    close_own(fd);
     if (result < 0)
         return result;
     give_back(c, healthy);
