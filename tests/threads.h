@@ -73,6 +73,7 @@ void pattern_init(void);
 char pattern_byte(unsigned seed, long at);
 
 int fds_open(void); /* that the program can see */
+int fds_in_all(void);
 long now_ms(void);
 void sleep_us(long us);
 void need(bool fine, const char *what);

@@ -68,6 +68,6 @@ int alone(int argc, char **argv)
         requests += workers[i].requests;
         bytes += workers[i].bytes;
     }
-    printf("requests %ld\nbytes %ld\nfds_left %d\n", requests, bytes, fds_open() - before);
+    printf("requests %ld\nbytes %ld\nfds_left %d\nfds_in_all %d\n", requests, bytes, fds_open() - before, fds_in_all());
     return 0;
 }

@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <netinet/in.h>
 #include <poll.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -247,14 +248,18 @@ static enum outcome receive(struct exchange *e)
     return GOOD;
 }
 
+/* close(2) is a cancellation point: the number would be lost there. */
 void exchange_drop(struct exchange *e)
 {
     int fd = atomic_exchange(&e->fd, -1), epfd = atomic_exchange(&e->epfd, -1);
+    int state;
 
+    pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &state);
     if (fd >= 0)
         close(fd);
     if (epfd >= 0)
         close(epfd);
+    pthread_setcancelstate(state, NULL);
 }
 
 enum outcome exchange_run(struct exchange *e)

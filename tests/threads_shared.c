@@ -317,6 +317,6 @@ int shared(int argc, char **argv)
         printf("class %s %ld\n", classes[i].name, classes[i].count);
     close(null_fd);
     printf("slow %ld\n", slow);
-    printf("fds_left %d\n", fds_open() - before);
+    printf("fds_left %d\nfds_in_all %d\n", fds_open() - before, fds_in_all());
     return 0;
 }

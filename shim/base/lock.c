@@ -69,6 +69,11 @@ bool lock_take(struct lock *lock)
     return true;
 }
 
+bool lock_mine(const struct lock *lock)
+{
+    return own_number && (atomic_load_explicit(&lock->word, memory_order_relaxed) & ~WAITED_FOR) == own_number;
+}
+
 void lock_give(struct lock *lock)
 {
     if (atomic_exchange_explicit(&lock->word, 0, memory_order_release) & WAITED_FOR)

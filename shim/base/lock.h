@@ -22,4 +22,7 @@ void lock_init(struct lock *lock);
 bool lock_take(struct lock *lock);
 void lock_give(struct lock *lock);
 
+/* This thread holds it: a signal handler has interrupted the holder, or it left by longjmp. */
+bool lock_mine(const struct lock *lock);
+
 #endif

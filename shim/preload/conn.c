@@ -158,12 +158,50 @@ static void recycle(struct conn *c)
     lock_give(&arena_lock);
 }
 
+bool conn_rob(int fd)
+{
+    struct conn *c = conn_find(fd);
+
+    if (!c || c == &conn_private || !lock_mine(&c->lock))
+        return false;
+    atomic_store(&conn_table[fd], NULL);
+    c->robbed = true;
+    return true;
+}
+
+ssize_t conn_refuse(int fd, int flags)
+{
+    enum { REFUSALS_MAX = 100 }; /* then it was no handler: the holder has left by longjmp */
+    struct conn *c = conn_find(fd);
+
+    if (!c || c == &conn_private || !lock_mine(&c->lock) || ++c->refused > REFUSALS_MAX)
+        return CONN_PLAIN;
+    return c->nonblocking || flags & MSG_DONTWAIT ? -EAGAIN : -EINTR;
+}
+
+/* Numbers that a signal handler has closed are gone. */
+static void drop_robbed(struct conn *c)
+{
+    c->robbed = false;
+    for (int i = c->nfds; i-- > 0;)
+        if (!conn_owns(c, c->fds[i].fd))
+            c->fds[i] = c->fds[--c->nfds];
+    if (c->nfds)
+        return;
+    private_close(c->private_fd);
+    c->private_fd = -1;
+    c->closed = true;
+}
+
 /* A conn goes back when it has no number and no thread is inside a real call for it. */
 void conn_leave(struct conn *c)
 {
+    if (c->robbed)
+        drop_robbed(c);
     bool gone = c->state != CONN_FREE && c->nfds == 0 && c->inside == 0;
     int state = c->cancel_state;
 
+    c->refused = 0;
     if (gone)
         conn_set_state(c, CONN_FREE);
     lock_give(&c->lock);
@@ -201,6 +239,8 @@ void conn_outside_begin(struct conn *c)
 {
     int state = c->cancel_state;
 
+    if (c->robbed)
+        drop_robbed(c);
     if (!watched)
         watched = pthread_setspecific(thread_end, &watched) == 0;
     inside_of = c;

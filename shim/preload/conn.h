@@ -86,6 +86,8 @@ struct conn {
     bool write_shut;      /* the client has ended its sending side */
     bool read_shut;       /* ... its receiving side */
     bool closed;          /* by another thread, while one is inside: the numbers mean nothing any more */
+    atomic_bool robbed;   /* a signal handler has closed a number while this was locked */
+    atomic_uint refused;  /* calls of such a handler that were */
     bool head_owed;       /* the adapted head went out in part; the client still has its last byte */
     bool tail;            /* the last byte of an edited head still lies in the kernel's queue */
     bool tail_ends;       /* ... and the response ends with it */
@@ -145,6 +147,20 @@ const void *conn_self(void);
 
 /* A new conn of state NEW for an fd, unlocked; NULL: not tracked.  Replaces whatever the table had. */
 struct conn *conn_create(int fd, bool cloexec);
+
+/* For a signal handler that finds its own thread inside (conn_enter said NULL, and it is not gone): the number
+ * leaves the table at once, and the conn when it is unlocked.  False: it is not so. */
+bool conn_rob(int fd);
+
+/* What such a handler's send or receive answers: -EINTR, -EAGAIN, or CONN_PLAIN if it is not so.  A real call
+ * would take bytes out of the middle of what the interrupted one follows. */
+ssize_t conn_refuse(int fd, int flags);
+
+/* Whether the number, one of c's, still leads here. */
+static inline bool conn_owns(const struct conn *c, int fd)
+{
+    return conn_find(fd) == c;
+}
 
 /* One more number for a locked conn; false: no room. */
 bool conn_add_fd(struct conn *c, int fd, bool cloexec);

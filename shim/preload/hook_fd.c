@@ -34,8 +34,10 @@ static int close_entered(int fd)
 {
     struct conn *c = conn_enter(fd);
 
-    if (!c)
+    if (!c) {
+        conn_rob(fd);
         return real.close(fd);
+    }
     closing_number(c, fd);
     int result = real.close(fd);
     closing_gone(c, fd);

@@ -123,7 +123,7 @@ static void settle(struct conn *c, enum exchange_flow flow)
 {
     size_t leave = flow == EXCHANGE_END;
 
-    if (c->queued > leave && c->nfds)
+    if (c->queued > leave && c->nfds && conn_owns(c, c->fds[0].fd))
         incoming_discard(c->fds[0].fd, c->queued - leave);
     c->queued = c->queued ? leave : 0;
 }
@@ -147,7 +147,7 @@ static bool replay_unseen(struct conn *c)
 
 ssize_t incoming_at_end(struct conn *c, int error)
 {
-    if (error == EBADF && c->nfds == 0)
+    if (error == EBADF)
         return -EBADF; /* not the server's doing */
     if (replay_unseen(c)) {
         c->expected = true;

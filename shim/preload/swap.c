@@ -21,14 +21,19 @@
 #define TCP_FASTOPEN_NO_COOKIE 34
 #endif
 
-/* dup3 answers EBUSY while another thread's open is about to take the number (dup(2)). */
-static int put(int source, const struct conn_fd *where)
+/* dup3 answers EBUSY while another thread's open is about to take the number (dup(2)).  A signal handler may
+ * close the number at any moment: it does not come back then. */
+static int put(const struct conn *c, int source, const struct conn_fd *where)
 {
     int result;
 
+    if (!conn_owns(c, where->fd))
+        return 0;
     do
         result = real.dup3(source, where->fd, where->cloexec ? O_CLOEXEC : 0);
     while (result < 0 && (errno == EBUSY || errno == EINTR));
+    if (result >= 0 && !conn_owns(c, where->fd))
+        real.close(where->fd);
     return result < 0 ? -errno : 0;
 }
 
@@ -39,7 +44,7 @@ int swap_under(struct conn *c, int source)
 
     registrations_remove(&c->registrations);
     for (int i = 0; i < c->nfds && result == 0; i++)
-        result = put(source, &c->fds[i]);
+        result = put(c, source, &c->fds[i]);
     registrations_restore(&c->registrations);
     c->generation++;
     errno = saved;
@@ -258,7 +263,7 @@ static void end_closed(struct conn *c)
 
 void swap_end(struct conn *c)
 {
-    if (c->nfds == 0) {
+    if (c->nfds == 0 || !conn_owns(c, c->fds[0].fd)) {
         end_closed(c);
         return;
     }
