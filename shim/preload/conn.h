@@ -32,6 +32,7 @@
 #include "http/exchange.h"
 #include "pool/endpoint.h"
 #include "pool/pool.h"
+#include "preload/hold.h"
 #include "preload/registrations.h"
 #include "preload/options.h"
 
@@ -58,12 +59,6 @@ enum conn_state {
 struct conn_fd {
     int fd;
     bool cloexec;
-};
-
-/* Bytes of ours: block memory, `start` to `end` are still of use. */
-struct hold {
-    char *data;
-    size_t cap, start, end;
 };
 
 struct conn {
@@ -208,11 +203,5 @@ enum {
 
 /* What a call answers whose conn has lost all its numbers while the thread was outside. */
 ssize_t conn_lost(const struct conn *c);
-
-/* hold: room for `len` more bytes behind `end`; false: no memory. */
-bool hold_reserve(struct hold *h, size_t len);
-bool hold_append(struct hold *h, const char *bytes, size_t len);
-void hold_clear(struct hold *h); /* gives the block back */
-static inline size_t hold_len(const struct hold *h) { return h->end - h->start; }
 
 #endif
