@@ -69,6 +69,38 @@ static void head_end_holds(const struct play *p, struct slice more)
     assert_true(reply.flow == EXCHANGE_MORE && reply.out == 0);
 }
 
+static struct exchange_reply edited(struct exchange *x, struct slice bytes, struct play_buffer *out)
+{
+    char *input = guard_put(bytes.data, bytes.len, EXCHANGE_RESPONSE_GROWTH);
+    struct exchange_reply reply = exchange_server(x, input, bytes.len);
+
+    out->len = 0;
+    play_append(out, input, reply.out);
+    return reply;
+}
+
+/* Half a head that the client saw nothing of can be forgotten: a replay's response is like a first one. */
+static void forgets(const struct exchange *x, struct slice server, size_t half)
+{
+    static struct play_buffer first_out, again_out;
+    struct exchange first = *x, again = *x;
+    struct exchange_reply reply;
+
+    if (!exchange_in_head(x) || exchange_answered(x) || half == 0)
+        return;
+    reply = edited(&again, (struct slice){ server.data, half }, &again_out);
+    if (reply.flow != EXCHANGE_MORE || reply.out > 0 || exchange_verdict(&again) != REASON_none)
+        return;
+    assert_true(exchange_answered(&again));
+    exchange_unanswered(&again);
+    assert_false(exchange_answered(&again));
+    reply = edited(&again, server, &again_out);
+    assert_int_equal(edited(&first, server, &first_out).flow, reply.flow);
+    same_text("after half a head", &again_out, (struct slice){ first_out.data, first_out.len });
+    assert_int_equal(exchange_verdict(&again), exchange_verdict(&first));
+    assert_int_equal(exchange_decoded(&again), exchange_decoded(&first));
+}
+
 static void play_turns(const struct fuzz_input *input)
 {
     for (int cut = 0; cut < FUZZ_CUTS; cut++) {
@@ -76,8 +108,10 @@ static void play_turns(const struct fuzz_input *input)
         play_start(&plays[cut]);
     }
     for (size_t i = 0; i < input->turns; i++) {
-        if (i % 2)
+        if (i % 2) {
             head_end_holds(&plays[FUZZ_WHOLE], input->turn[i]);
+            forgets(&plays[FUZZ_WHOLE].x, input->turn[i], input->seed % (input->turn[i].len + 1));
+        }
         for (int cut = 0; cut < FUZZ_CUTS; cut++) {
             fuzz_feed(&plays[cut], i % 2 ? play_server : play_client, input->turn[i], (enum fuzz_cut)cut,
                       input->seed + i);
@@ -114,6 +148,7 @@ static void check_end(const struct want *e, bool request_clean, size_t server_le
         assert_int_equal(bytes->ended_at, e->end);
     if (!e->maybe_broken)
         assert_int_equal(whole->broken, e->broken);
+    assert_int_equal(exchange_decoded(&whole->x), e->decoded && ended);
     if (e->decoded && !ended)
         assert_true(exchange_cut_short(&whole->x));
     if (!e->decoded)
