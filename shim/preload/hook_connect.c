@@ -23,11 +23,15 @@ static int socket_from_spare(int domain, int type, int *private_fd)
     int fd = real.fcntl(*private_fd, type & SOCK_CLOEXEC ? F_DUPFD_CLOEXEC : F_DUPFD, 0);
     if (fd < 0) {
         spare_give(domain, *private_fd, nonblocking);
+        *private_fd = -1;
         return -1;
     }
-    if (nonblocking != wanted)
-        real.fcntl(fd, F_SETFL, (void *)(intptr_t)(O_RDWR | (wanted ? O_NONBLOCK : 0)));
-    return fd;
+    if (nonblocking == wanted ||
+        real.fcntl(fd, F_SETFL, (void *)(intptr_t)(O_RDWR | (wanted ? O_NONBLOCK : 0))) == 0)
+        return fd;
+    real.close(fd);
+    private_close(*private_fd);
+    return *private_fd = -1;
 }
 
 static int tracked_socket(int domain, int type, int protocol)

@@ -47,7 +47,7 @@ void idle_identify(struct conn *c)
 
 bool idle_is_there(const struct idle *idle)
 {
-    return private_is(idle->fd) && idle_cookie(idle->fd) == idle->cookie;
+    return private_is(idle->fd) && idle->cookie && idle_cookie(idle->fd) == idle->cookie;
 }
 
 /* A 408 is how some servers say that they close an idle connection (9110 15.5.9): they do mean to
@@ -66,11 +66,18 @@ static enum pool_health look(int fd)
     return n == sizeof bytes && memcmp(bytes, timeout, sizeof bytes) == 0 ? POOL_STALE : POOL_POISONED;
 }
 
+/* What the program has put under the number is not ours to close; what a policy does not let us ask
+ * about is still ours. */
 static enum pool_health probe(const struct idle *idle)
 {
     int saved = errno;
-    enum pool_health health = idle_is_there(idle) ? look(idle->fd) : POOL_REPLACED;
+    enum pool_health health = POOL_REPLACED;
 
+    errno = 0;
+    if (idle_is_there(idle))
+        health = look(idle->fd);
+    else if (private_is(idle->fd) && errno && errno != EBADF && errno != ENOTSOCK)
+        health = POOL_STALE;
     errno = saved;
     return health;
 }
@@ -199,6 +206,10 @@ void idle_park(struct conn *c, bool served)
         idle_discard(&c->idle, REASON_option_not_undone);
         return;
     }
+    if (!c->idle.cookie) { /* could never be told from another one */
+        idle_discard(&c->idle, REASON_odd_descriptor);
+        return;
+    }
     if (shared_park(&c->to, &c->idle) == REASON_none && served)
         stats_count(parked);
 }
@@ -208,8 +219,16 @@ void idle_adopt(struct conn *c, const struct idle *idle)
     c->private_fd = idle->fd;
     c->idle = *idle;
     c->reused = true;
-    if (idle->nonblocking != c->nonblocking)
-        real.fcntl(idle->fd, F_SETFL, (void *)(intptr_t)(O_RDWR | (c->nonblocking ? O_NONBLOCK : 0)));
+}
+
+bool idle_match_blocking(const struct conn *c, struct idle *idle)
+{
+    void *flags = (void *)(intptr_t)(O_RDWR | (c->nonblocking ? O_NONBLOCK : 0));
+
+    if (idle->nonblocking != c->nonblocking && real.fcntl(idle->fd, F_SETFL, flags) != 0)
+        return false;
+    idle->nonblocking = c->nonblocking;
+    return true;
 }
 
 void idle_crossed_fork(struct conn *c)

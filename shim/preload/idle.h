@@ -25,6 +25,9 @@ void idle_adopt(struct conn *c, const struct idle *idle);
 /* Closes an idle connection, so that its server notices; `why` is counted and logged. */
 void idle_discard(const struct idle *idle, enum reason why);
 
+/* Makes a leased connection block, or not, as the client's socket does; false: cannot. */
+bool idle_match_blocking(const struct conn *c, struct idle *idle);
+
 /* SO_COOKIE: tells one socket from all others, under whatever number.  0 for what is no socket. */
 uint64_t idle_cookie(int fd);
 

@@ -128,35 +128,58 @@ static void settle(struct conn *c, enum exchange_flow flow)
     c->queued = c->queued ? leave : 0;
 }
 
-/* The end came before the client has got anything: half a head at most is held. */
-static bool replay_unseen(struct conn *c)
+bool incoming_is_end(ssize_t n)
+{
+    switch (-n) {
+    case 0:
+    case ECONNABORTED:
+    case ECONNRESET:
+    case EHOSTUNREACH:
+    case ENETUNREACH:
+    case ENOTCONN:
+    case EPIPE:
+    case ETIMEDOUT:
+        return true;
+    default:
+        return false;
+    }
+}
+
+/* The end came before the client has got anything: half a head at most is held.  As outgoing_replay. */
+static int replay_unseen(struct conn *c)
 {
     struct exchange before = c->x;
 
     if (c->given || !exchange_in_head(&c->x) || (hold_len(&c->response) && !c->response_raw))
-        return false;
+        return -ENOTSUP;
     exchange_unanswered(&c->x);
-    if (outgoing_replay(c) != 0) {
+    int result = outgoing_replay(c);
+    if (result != 0) {
         c->x = before;
-        return false;
+        return result;
     }
     hold_clear(&c->response);
     c->response_raw = false;
-    return true;
+    return 0;
 }
 
-ssize_t incoming_at_end(struct conn *c, int error)
+ssize_t incoming_at_end(struct conn *c, ssize_t n)
 {
-    if (error == EBADF)
-        return -EBADF; /* not the server's doing */
-    if (replay_unseen(c)) {
+    int result;
+
+    if (!incoming_is_end(n))
+        return n;
+    result = replay_unseen(c);
+    if (result == 0) {
         c->expected = true;
         return -ESTALE;
     }
+    if (result != -ENOTSUP)
+        n = result;
     if (c->response_raw && hold_len(&c->response)) {
         /* Half a head, and no more will come: the client gets it as it is, then the end. */
         c->response_raw = false;
-        c->pending_error = error;
+        c->pending_error = (int)-n;
         exchange_release(&c->x, REASON_closed_by_server);
         conn_note(c, REASON_closed_by_server);
         return -ESTALE;
@@ -168,9 +191,9 @@ ssize_t incoming_at_end(struct conn *c, int error)
     }
     if (exchange_cut_short(&c->x) && !c->read_shut) {
         exchange_release(&c->x, REASON_closed_by_server); /* reported once, as the kernel does */
-        return -ECONNRESET;
+        return n < 0 ? n : -ECONNRESET;
     }
-    return -error;
+    return n;
 }
 
 ssize_t incoming_foreign(struct conn *c)
@@ -232,10 +255,8 @@ static ssize_t recv_head_in_place(struct conn *c, struct incoming *call, char *b
     size_t raw = hold_len(&c->response);
     ssize_t n = incoming_receive(c, call, buf + raw, len - raw - EXCHANGE_RESPONSE_GROWTH, false);
 
-    if (n == 0 || (n < 0 && n != -EAGAIN && n != -EINTR && n != -ESTALE))
-        return incoming_at_end(c, (int)-n);
-    if (n < 0)
-        return n;
+    if (n <= 0)
+        return incoming_at_end(c, n);
     if (is_foreign(c, n))
         return incoming_foreign(c);
     if (raw)
@@ -272,23 +293,24 @@ static ssize_t recv_head_aside(struct conn *c, struct incoming *call)
     struct hold *h = &c->response;
     ssize_t n = peek_head(c, call);
 
-    if (n == 0 || (n < 0 && n != -EAGAIN && n != -EINTR && n != -ESTALE)) {
-        if (hold_len(h) == 0)
+    if (n <= 0) {
+        if (incoming_is_end(n) && hold_len(h) == 0)
             hold_clear(h);
-        return incoming_at_end(c, (int)-n);
+        return incoming_at_end(c, n);
     }
-    if (n < 0)
-        return n;
     if (is_foreign(c, n))
         return incoming_foreign(c);
     size_t whole = exchange_head_end(&c->x, h->data, h->end + (size_t)n);
     bool tail = whole > h->end;
     size_t take = tail ? whole - 1 - h->end : whole ? 0 : (size_t)n;
-    if (take && c->nfds && real.recv(call->fd, h->data + h->end, take, MSG_DONTWAIT) != (ssize_t)take)
-        return -EAGAIN;
+    ssize_t took = take && c->nfds ? real.recv(call->fd, h->data + h->end, take, MSG_DONTWAIT) : (ssize_t)take;
+    if (took < 0 && errno == EAGAIN)
+        return call->wait ? -ESTALE : -EAGAIN; /* by another process */
+    if (took <= 0 && take)
+        return took && errno == EINTR ? -ESTALE : incoming_at_end(c, took ? -errno : 0);
     call->took |= take > 0;
-    h->end += take;
-    if (!whole)
+    h->end += (size_t)took;
+    if (!whole || (size_t)took < take)
         return -ESTALE;
     struct exchange_reply reply = exchange_server(&c->x, h->data, whole);
     h->end = reply.out - (tail && reply.out);
@@ -308,10 +330,8 @@ static ssize_t receive_tail(struct conn *c, struct incoming *call, char *buf, si
     bool alone = c->tail_ends || exchange_in_head(&c->x);
     ssize_t n = incoming_receive(c, call, buf, alone ? 1 : len, false);
 
-    if (n == 0)
-        return incoming_at_end(c, 0);
-    if (n < 0)
-        return n;
+    if (n <= 0)
+        return incoming_at_end(c, n);
     c->tail = false;
     if (n == 1)
         settle(c, c->tail_ends ? EXCHANGE_END : EXCHANGE_DATA);
@@ -326,10 +346,8 @@ static ssize_t recv_body(struct conn *c, struct incoming *call, char *buf, size_
 {
     ssize_t n = incoming_receive(c, call, buf, len, false);
 
-    if (n == 0 || (n < 0 && n != -EAGAIN && n != -EINTR && n != -ESTALE))
-        return incoming_at_end(c, (int)-n);
-    if (n < 0)
-        return n;
+    if (n <= 0)
+        return incoming_at_end(c, n);
     ssize_t out = incoming_follow(c, exchange_server(&c->x, buf, (size_t)n));
     return out ? out : c->state == CONN_EXCHANGE ? -ESTALE : 0;
 }

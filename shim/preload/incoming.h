@@ -34,8 +34,12 @@ ssize_t incoming_wait(struct conn *c, int fd, int flags);
  * it by -ECONNRESET. */
 ssize_t incoming_foreign(struct conn *c);
 
-/* The server has ended (0) or broken (errno) the connection: what incoming_step answers then. */
-ssize_t incoming_at_end(struct conn *c, int error);
+/* Of what a receive gave, 0 or -errno: is the connection at its end?  All else passes (a signal, memory, a
+ * policy), and the next call may do. */
+bool incoming_is_end(ssize_t n);
+
+/* A receive gave 0 or -errno: what incoming_step answers then. */
+ssize_t incoming_at_end(struct conn *c, ssize_t n);
 
 /* Does what exchange_server has said; returns the bytes that are the client's. */
 ssize_t incoming_follow(struct conn *c, struct exchange_reply reply);
@@ -43,10 +47,10 @@ ssize_t incoming_follow(struct conn *c, struct exchange_reply reply);
 /* The response is complete. */
 void incoming_end(struct conn *c);
 
-/* Edited bytes that are held for the client. */
 /* Throws away `len` bytes that have arrived. */
 void incoming_discard(int fd, size_t len);
 
+/* Edited bytes that are held for the client. */
 size_t incoming_edited(const struct conn *c);
 
 #endif

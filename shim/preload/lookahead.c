@@ -68,9 +68,9 @@ ssize_t lookahead_peek(struct conn *c, struct incoming *call, char *buf, size_t 
         }
     }
     block_put(scratch, INCOMING_ROOM);
-    if (n == 0 || (n < 0 && n != -EAGAIN && n != -EINTR && n != -ESTALE))
-        return incoming_at_end(c, (int)-n);
-    return n < 0 ? n : out ? (ssize_t)out : c->state == CONN_EXCHANGE ? -ESTALE : 0;
+    if (n <= 0)
+        return incoming_at_end(c, n);
+    return out ? (ssize_t)out : c->state == CONN_EXCHANGE ? -ESTALE : 0;
 }
 
 void lookahead_take_framing(struct conn *c, struct incoming *call)

@@ -137,13 +137,14 @@ ssize_t observed_recv(struct conn *c, int fd, const struct iovec *iov, int n, in
     }
     ssize_t got = receive(c, fd, iov, n, flags);
 
-    if (got == -ESTALE || got == -EAGAIN || got == -EINTR)
+    if (got <= 0 && !incoming_is_end(got))
         return got;
     if (got <= 0) {
-        if (!exchange_answered(&c->x) && outgoing_replay(c) == 0)
+        int result = exchange_answered(&c->x) ? -ENOTSUP : outgoing_replay(c);
+        if (result == 0)
             return -ESTALE;
         conn_spoil(c, REASON_closed_by_server);
-        return got;
+        return result == -ENOTSUP ? got : result;
     }
     if (c->reused && !exchange_answered(&c->x) && idle_answers_another(c))
         return incoming_foreign(c);

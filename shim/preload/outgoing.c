@@ -28,11 +28,26 @@ ssize_t outgoing_transmit(struct conn *c, int fd, struct iovec *iov, int n, int 
     if (!fastopen)
         return sent < 0 ? -errno : sent;
     c->fastopen = false;
-    if (sent < 0 && errno == EOPNOTSUPP) /* sysctl net.ipv4.tcp_fastopen without bit 0 */
+    if (sent < 0 && (errno == EAGAIN || errno == EINTR))
+        c->fastopen = true; /* not begun */
+    else if (sent < 0 && errno == EOPNOTSUPP) /* sysctl net.ipv4.tcp_fastopen without bit 0 */
         errno = real.connect(fd, (struct sockaddr *)&c->peer, c->peer_len) == 0 ? EAGAIN : errno;
+    if (sent < 0 && c->client_fastopen)
+        return -errno;
     if (sent < 0)
-        return errno == EINPROGRESS && !c->client_fastopen ? -EAGAIN : -errno;
+        return errno == EINPROGRESS || errno == EAGAIN ? -EAGAIN
+               : errno == EINTR                        ? -EINTR
+                                                       : swap_late_error(-errno);
     return sent;
+}
+
+static bool writable(int fd)
+{
+    struct pollfd wait = { .fd = fd, .events = POLLOUT };
+
+    int n = poll(&wait, 1, 1000);
+
+    return n > 0 || (n < 0 && errno == EINTR);
 }
 
 int outgoing_all(struct conn *c, int fd, const char *bytes, size_t len)
@@ -40,12 +55,8 @@ int outgoing_all(struct conn *c, int fd, const char *bytes, size_t len)
     while (len) {
         struct iovec piece = { (void *)(uintptr_t)bytes, len };
         ssize_t sent = outgoing_transmit(c, fd, &piece, 1, MSG_NOSIGNAL | MSG_DONTWAIT);
-        if (sent == -EAGAIN) {
-            struct pollfd wait = { .fd = conn_number(c, fd), .events = POLLOUT };
-            if (poll(&wait, 1, 1000) == 0)
-                return -EAGAIN;
+        if (sent == -EINTR || (sent == -EAGAIN && writable(conn_number(c, fd))))
             continue;
-        }
         if (sent < 0)
             return (int)sent;
         bytes += sent;
@@ -82,9 +93,9 @@ static ssize_t send_head(struct conn *c, int fd, struct iovec *body, int flags)
     ssize_t sent = outgoing_transmit(c, fd, both, both[1].iov_len ? 2 : 1, flags);
     if (sent < 0)
         return sent;
-    if ((size_t)sent < head) {
+    if ((size_t)sent < head) { /* there may be room for more: then no event would tell */
         c->request.start += (size_t)sent;
-        return -EAGAIN;
+        return sent ? send_head(c, fd, body, flags) : -EAGAIN;
     }
     c->request.start = c->request.end;
     size_t extra = (size_t)sent - head;
@@ -95,24 +106,39 @@ static ssize_t send_head(struct conn *c, int fd, struct iovec *body, int flags)
     return (ssize_t)extra;
 }
 
+/* False: too long, or closed or replaced meanwhile. */
+static bool wait_for_room(struct conn *c, int fd)
+{
+    unsigned generation = c->generation;
+
+    if (!c->head_owed) /* nobody else may touch it yet */
+        return writable(conn_number(c, fd));
+    conn_outside_begin(c);
+    writable(conn_number(c, fd));
+    conn_outside_end(c);
+    return c->generation == generation && c->nfds;
+}
+
 /* A client that blocks does not learn of a socket without room. */
 ssize_t outgoing_head(struct conn *c, int fd, struct iovec *body, int flags)
 {
-    ssize_t sent = send_head(c, fd, body, flags);
+    size_t before = c->request.start;
     bool may_wait = !c->nonblocking && !(flags & MSG_DONTWAIT);
+    ssize_t sent = send_head(c, fd, body, flags);
 
-    if (sent == -EAGAIN && may_wait) {
-        size_t left = hold_len(&c->request);
-        int result = outgoing_all(c, fd, c->request.data + c->request.start, left);
-        c->request.start = c->request.end;
-        return result;
-    }
+    while (may_wait && (sent == -EAGAIN || (sent == -EINTR && c->request.start > before)) && wait_for_room(c, fd))
+        sent = send_head(c, fd, body, flags);
+    if (c->nfds == 0)
+        return -EBADF;
     if (sent < 0 && sent != -EAGAIN && sent != -EINTR && c->reused && !c->shared) {
-        /* Broken before a byte of it was sent: nothing was asked yet. */
+        /* Broken before it was sent whole: nothing was asked yet. */
         conn_note(c, REASON_stale);
         int result = swap_rehome(c, false);
+        c->request.start = result < 0 ? c->request.start : 0;
         return result < 0 ? result : outgoing_head(c, fd, body, flags);
     }
+    if (sent < 0 && c->request.start > before)
+        return -EAGAIN; /* sent in part: the next call finds out */
     return sent;
 }
 
@@ -131,5 +157,8 @@ int outgoing_replay(struct conn *c)
         return result;
     stats_count(replayed);
     c->replayed = true;
-    return c->request.data ? outgoing_all(c, c->fds[0].fd, c->request.data, c->request.end) : -ENOTSUP;
+    if (!c->request.data)
+        return -ENOTSUP;
+    result = outgoing_all(c, c->fds[0].fd, c->request.data, c->request.end);
+    return result < 0 ? swap_late_error(result) : 0;
 }

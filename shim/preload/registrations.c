@@ -74,6 +74,20 @@ static uint32_t armed(const struct registration *which)
     return mask;
 }
 
+/* Whoever waits on the set would wait for ever: what may pass (memory, the user's limit) is given a second
+ * and a third chance. */
+static int control(int epfd, int op, int fd, struct epoll_event *event)
+{
+    int result = -1;
+
+    for (int tries = 0; tries < 3 && result != 0; tries++) {
+        result = real.epoll_ctl(epfd, op, fd, event);
+        if (result != 0 && (errno == EBADF || errno == EINVAL))
+            break; /* closed, or no set any more */
+    }
+    return result;
+}
+
 void registrations_remove(struct registrations *r)
 {
     int saved = errno;
@@ -81,7 +95,7 @@ void registrations_remove(struct registrations *r)
     for (int i = 0; i < r->count; i++) {
         struct registration *which = &r->set[i];
         which->events = armed(which);
-        which->out = real.epoll_ctl(which->epfd, EPOLL_CTL_DEL, which->fd, NULL) == 0;
+        which->out = control(which->epfd, EPOLL_CTL_DEL, which->fd, NULL) == 0;
     }
     errno = saved;
 }
@@ -115,7 +129,7 @@ void registrations_restore(struct registrations *r)
     for (int i = r->count; i-- > 0;) {
         struct registration *which = &r->set[i];
         struct epoll_event event = { .events = which->events, .data.u64 = which->data };
-        if (!which->out || real.epoll_ctl(which->epfd, EPOLL_CTL_ADD, which->fd, &event) != 0)
+        if (!which->out || control(which->epfd, EPOLL_CTL_ADD, which->fd, &event) != 0)
             erase(r, which);
         else
             which->out = false;

@@ -15,6 +15,7 @@
 #include <fcntl.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <poll.h>
 #include <pthread.h>
 
 #ifndef TCP_FASTOPEN_NO_COOKIE
@@ -40,32 +41,31 @@ static int put(const struct conn *c, int source, const struct conn_fd *where)
 int swap_under(struct conn *c, int source)
 {
     int saved = errno;
-    int result = 0;
+    int result = 0, i = 0;
 
     registrations_remove(&c->registrations);
-    for (int i = 0; i < c->nfds && result == 0; i++)
-        result = put(c, source, &c->fds[i]);
+    while (i < c->nfds && (result = put(c, source, &c->fds[i])) == 0)
+        i++;
+    for (int k = 0; result < 0 && k < i; k++) /* number i still leads to the old one */
+        put(c, c->fds[i].fd, &c->fds[k]);
     registrations_restore(&c->registrations);
-    c->generation++;
+    if (result == 0)
+        c->generation++;
     errno = saved;
     return result;
 }
 
-/* The client's own fresh socket is kept for the next socket(2), if nothing was done to it. */
-static void keep_spare(struct conn *c)
+/* A reference to the client's own fresh socket, for the next socket(2), if nothing was done to it; or -1. */
+static int take_own(struct conn *c)
 {
     bool pristine = c->options.count == 0 && !c->options.bound;
     int fd = c->private_fd;
 
     c->private_fd = -1;
-    if (!pristine) {
-        private_close(fd);
-        return;
-    }
-    if (fd < 0)
-        fd = private_dup(c->fds[0].fd);
-    if (fd >= 0)
-        spare_give(c->to.family, fd, c->nonblocking);
+    if (pristine)
+        return fd >= 0 ? fd : private_dup(c->fds[0].fd);
+    private_close(fd);
+    return -1;
 }
 
 /* As pool_lease; one that ends while it is waited for is taken for the server's habit. */
@@ -75,11 +75,17 @@ static int lease(struct conn *c, const struct wanted *wanted, struct idle *out, 
 
     if (result != 0)
         result = shared_lease(c, wanted, out, why);
-    if (result != 0 || out->proven || idle_wait_for_proof(out))
+    if (result != 0)
         return result;
+    if (!out->proven && !idle_wait_for_proof(out)) {
+        pool_note_closed(&c->to, 0);
+        *why = REASON_closer;
+    } else if (idle_match_blocking(c, out)) {
+        return 0;
+    } else {
+        *why = REASON_odd_descriptor;
+    }
     private_close(out->fd);
-    pool_note_closed(&c->to, 0);
-    *why = REASON_closer;
     return -ENOENT;
 }
 
@@ -93,14 +99,16 @@ int swap_lease(struct conn *c)
         conn_note(c, why);
         return -ENOENT;
     }
-    keep_spare(c);
-    idle_adopt(c, &idle);
-    int result = swap_under(c, c->private_fd);
+    int own = take_own(c);
+    int result = swap_under(c, idle.fd);
     if (result < 0) {
-        private_close(c->private_fd);
-        c->private_fd = -1;
+        private_close(idle.fd);
+        c->private_fd = own;
         return result;
     }
+    if (own >= 0)
+        spare_give(c->to.family, own, c->nonblocking);
+    idle_adopt(c, &idle);
     conn_set_state(c, CONN_LEASED);
     stats_count(leased);
     return 0;
@@ -109,7 +117,7 @@ int swap_lease(struct conn *c)
 /* Gives the idle connection under a LEASED conn back. */
 static void give_back(struct conn *c, bool healthy)
 {
-    if (healthy && !c->shared && !c->inside) {
+    if (healthy && !c->shared && !c->inside && c->private_fd >= 0) {
         idle_park(c, false);
     } else {
         if (c->inside) /* wakes those who wait on it; they look again */
@@ -137,10 +145,9 @@ int swap_exchange_lease(struct conn *c, bool healthy)
             conn_note(c, why);
         return swap_rehome(c, healthy);
     }
-    int result = swap_under(c, idle.fd);
-    if (result < 0) {
+    if (swap_under(c, idle.fd) < 0) {
         private_close(idle.fd);
-        return result;
+        return swap_rehome(c, healthy);
     }
     give_back(c, healthy);
     idle_adopt(c, &idle);
@@ -148,32 +155,39 @@ int swap_exchange_lease(struct conn *c, bool healthy)
     return 0;
 }
 
-/* Makes a socket like the client's own would be: connected if the client may wait for that, with fast
- * open prepared if not. */
-static int connect_fresh(const struct conn *c, int fd, bool nonblocking, bool *fastopen)
+int swap_late_error(int error)
 {
-    const struct sockaddr *peer = (const struct sockaddr *)&c->peer;
-    int on = 1;
-    int result = options_apply(&c->options, fd);
-
-    *fastopen = false;
-    if (result < 0)
-        return result;
-    if (nonblocking) {
-        real.fcntl(fd, F_SETFL, (void *)(intptr_t)(O_RDWR | O_NONBLOCK));
-        *fastopen = real.setsockopt(fd, IPPROTO_TCP, TCP_FASTOPEN_NO_COOKIE, &on, sizeof on) == 0;
-        if (*fastopen)
-            return 0;
+    switch (-error) {
+    case 0:
+    case EBADF:
+    case ECONNREFUSED:
+    case EHOSTUNREACH:
+    case ENETUNREACH:
+    case ENOBUFS:
+    case ENOMEM:
+    case ETIMEDOUT:
+        return error;
+    default:
+        return -ECONNRESET;
     }
-    if (real.connect(fd, peer, c->peer_len) != 0 && errno != EINPROGRESS)
-        return -errno;
-    return 0;
+}
+
+/* An interrupted connect goes on by itself (connect(2)). */
+static int await_connection(int fd)
+{
+    struct pollfd wait = { .fd = fd, .events = POLLOUT };
+    int error = 0;
+    socklen_t len = sizeof error;
+
+    while (poll(&wait, 1, -1) < 0 && errno == EINTR)
+        ;
+    return real.getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &len) == 0 ? -error : -errno;
 }
 
 /* Not under a low number: a thread may still use one that another has closed, and would talk on this. */
-static int own_socket(int family)
+static int own_socket(int family, bool nonblocking)
 {
-    int fd = real.socket(family, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    int fd = real.socket(family, SOCK_STREAM | SOCK_CLOEXEC | (nonblocking ? SOCK_NONBLOCK : 0), 0);
     int moved = fd < 0 ? -1 : private_move(fd);
 
     return moved < 0 ? fd : moved;
@@ -189,43 +203,92 @@ static void close_own(int fd)
 
 /* The lock is not held while a connect may take its time.  Nobody would close the socket for a thread that
  * is cancelled there: that has to wait. */
-static int fresh_socket(struct conn *c, bool *fastopen)
+static int connect_outside(struct conn *c, int fd)
 {
     unsigned generation = c->generation;
-    int fd = own_socket(c->to.family);
+    bool nonblocking = c->nonblocking;
+    int state = c->cancel_state, result = 0;
 
-    *fastopen = false;
-    if (fd < 0)
-        return -errno;
-    int state = c->cancel_state;
     c->cancel_state = PTHREAD_CANCEL_DISABLE;
     c->homing = conn_self();
     conn_outside_begin(c);
-    int result = connect_fresh(c, fd, c->nonblocking, fastopen);
+    if (real.connect(fd, (const struct sockaddr *)&c->peer, c->peer_len) != 0)
+        result = -errno;
+    if (result == -EINTR && !nonblocking)
+        result = await_connection(fd);
     conn_outside_end(c);
     c->homing = NULL;
     c->cancel_state = state;
-    if (result == 0 && (c->generation != generation || c->nfds == 0))
-        result = -EBADF; /* closed by another thread meanwhile */
-    if (result == 0)
-        return fd;
-    close_own(fd);
+    if (c->generation != generation || c->nfds == 0)
+        return -EBADF; /* closed by another thread meanwhile */
+    return result == -EINPROGRESS || result == -EINTR ? 0 : swap_late_error(result);
+}
+
+/* Makes a socket like the client's own would be: connected if the client may wait for that, with fast
+ * open prepared if not.  0, or -errno; -ENOTSUP: there is none to be had. */
+static int fresh_socket(struct conn *c, int *fd, bool *fastopen)
+{
+    int on = 1, result = 0;
+
+    *fastopen = false;
+    *fd = own_socket(c->to.family, c->nonblocking);
+    if (*fd < 0)
+        return -ENOTSUP;
+    if (options_apply(&c->options, *fd) < 0)
+        result = -ENOTSUP;
+    else if (c->nonblocking)
+        *fastopen = real.setsockopt(*fd, IPPROTO_TCP, TCP_FASTOPEN_NO_COOKIE, &on, sizeof on) == 0;
+    if (result == 0 && !*fastopen)
+        result = connect_outside(c, *fd);
+    if (result < 0)
+        close_own(*fd);
     return result;
+}
+
+/* Where no other socket can be had (descriptors, memory, a policy) the one under the fds gives up its
+ * connection (connect(2): AF_UNSPEC) and makes another. */
+static int reconnect(struct conn *c)
+{
+    const struct sockaddr nowhere = { .sa_family = AF_UNSPEC };
+    int fd = c->private_fd >= 0 ? c->private_fd : c->fds[0].fd; /* not one that a thread may close */
+
+    if (c->inside || real.connect(fd, &nowhere, sizeof nowhere) != 0)
+        return -ECONNRESET;
+    int result = connect_outside(c, fd);
+    if (result < 0) {
+        private_close(c->private_fd);
+        c->private_fd = -1;
+        return result;
+    }
+    c->generation++;
+    return 0;
+}
+
+static int replace(struct conn *c, bool healthy, bool *fastopen)
+{
+    int fd, result = fresh_socket(c, &fd, fastopen);
+
+    if (result == 0) {
+        result = swap_under(c, fd) == 0 ? 0 : -ENOTSUP;
+        close_own(fd);
+        if (result == 0)
+            give_back(c, healthy);
+    }
+    if (result != -ENOTSUP)
+        return result;
+    *fastopen = false;
+    return reconnect(c);
 }
 
 int swap_rehome(struct conn *c, bool healthy)
 {
     int saved = errno;
     bool fastopen;
-    int fd = fresh_socket(c, &fastopen);
+    int result = c->nfds ? replace(c, healthy, &fastopen) : -EBADF;
 
-    if (fd < 0)
-        return fd;
-    int result = swap_under(c, fd);
-    close_own(fd);
+    errno = saved;
     if (result < 0)
         return result;
-    give_back(c, healthy);
     c->fastopen = fastopen;
     if (c->reused)
         stats_uncount(leased);
@@ -234,7 +297,6 @@ int swap_rehome(struct conn *c, bool healthy)
     if (c->state == CONN_LEASED)
         conn_set_state(c, CONN_FRESH);
     stats_count(fresh);
-    errno = saved;
     return 0;
 }
 

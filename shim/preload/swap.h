@@ -19,9 +19,13 @@ int swap_exchange_lease(struct conn *c, bool healthy);
 
 /* LEASED or EXCHANGE: puts a socket of its own under the fds, connected as the client's would have
  * been; without waiting if the client does not block (then the first send connects: `fastopen`).  The
- * old connection goes back to the pool if it is `healthy`.  0, or -errno, the error that the client's
- * own connect would have given, with nothing changed. */
+ * old connection goes back to the pool if it is `healthy`.  0, or an error as of swap_late_error, with the
+ * old socket still there; but it may have no connection any more. */
 int swap_rehome(struct conn *c, bool healthy);
+
+/* The error of a connect that came later than the client's own, as a call on a connected socket may give
+ * it: -ECONNRESET for one that no such call gives. */
+int swap_late_error(int error);
 
 /* EXCHANGE: the response is complete.  Parks the connection or closes it, and shows an end of file. */
 void swap_end(struct conn *c);
