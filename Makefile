@@ -43,6 +43,10 @@ COMMON_OBJ   := $(filter $(BUILD)/obj/shim/base/% $(BUILD)/obj/shim/pool/%,$(LIB
 LAUNCHER_OBJ := $(LAUNCHER_SRC:%.c=$(BUILD)/obj/%.o)
 ASAN_OBJ     := $(PURE_SRC:%.c=$(BUILD)/asan/obj/%.o)
 HELPERS      := $(HELPER_SRC:tests/%.c=$(BUILD)/tests/%)
+# A library that makes real calls fail, and the client that is put to that test: tests/fault.h.
+CLIENT_OBJ   := $(patsubst %.c,$(BUILD)/obj/%.o,$(wildcard tests/fault_client*.c))
+FAULT_OBJ    := $(filter-out $(CLIENT_OBJ),$(patsubst %.c,$(BUILD)/obj/%.o,$(wildcard tests/fault_*.c)))
+FAULTS       := $(BUILD)/tests/fault.so $(BUILD)/tests/fault_client
 ASSUMES      := $(ASSUME_SRC:tests/%.c=$(BUILD)/tests/%)
 UNITS        := $(UNIT_SRC:tests/%.c=$(BUILD)/asan/tests/%)
 # Tools for tests and measurements.
@@ -59,7 +63,7 @@ WIRE     := $(BUILD)/delay-wire
 X86_64   := $(filter x86_64-%,$(shell $(CC) -dumpmachine 2>/dev/null))
 PRELOADS := $(if $(X86_64),$(BUILD)/preload/i386)
 
-all: $(LIBRARY) $(if $(LAUNCHER_SRC),$(LAUNCHER)) $(PRELOADS) $(HELPERS) $(WIRE)
+all: $(LIBRARY) $(if $(LAUNCHER_SRC),$(LAUNCHER)) $(PRELOADS) $(HELPERS) $(FAULTS) $(WIRE)
 
 lib: $(LIBRARY)
 
@@ -97,7 +101,7 @@ $(BUILD)/obj/scripts/%.o: scripts/%.c Makefile
 # What is in tests/*.inc and tests/*.h is included by the programs.
 $(BUILD)/obj/tests/%.o: tests/%.c Makefile
 	@mkdir -p $(@D)
-	$(call say,CC)$(CC) $(STD) -Itests $(WARN) $(DEPS) $(CPPFLAGS) $(CFLAGS) -c -o $@ $<
+	$(call say,CC)$(CC) $(STD) -iquote tests $(WARN) $(DEPS) $(CPPFLAGS) $(CFLAGS) -c -o $@ $<
 
 .SECONDEXPANSION:
 $(HELPERS) $(ASSUMES): $(BUILD)/tests/%: $(BUILD)/obj/tests/%.o \
@@ -105,13 +109,23 @@ $(HELPERS) $(ASSUMES): $(BUILD)/tests/%: $(BUILD)/obj/tests/%.o \
 	@mkdir -p $(@D)
 	$(call say,LD)$(CC) -pthread $(CFLAGS) $(LDFLAGS) -o $@ $^ -ldl
 
+$(BUILD)/tests/fault.so: $(FAULT_OBJ)
+	@mkdir -p $(@D)
+	$(call say,LD)$(CC) -shared -pthread $(CFLAGS) $(LDFLAGS) -o $@ $^ -ldl
+
+$(BUILD)/tests/fault_client: $(CLIENT_OBJ)
+	@mkdir -p $(@D)
+	$(call say,LD)$(CC) -pthread $(CFLAGS) $(LDFLAGS) -o $@ $^ -ldl
+
+$(FAULT_OBJ) $(CLIENT_OBJ): CFLAGS += -U_FORTIFY_SOURCE
+
 $(BUILD)/asan/obj/shim/%.o: shim/%.c Makefile
 	@mkdir -p $(@D)
 	$(call say,CC)$(CC) $(STD) $(WARN) $(DEPS) $(CPPFLAGS) $(CFLAGS) $(UNFORTIFY) $(SANITIZE) -c -o $@ $<
 
 $(BUILD)/asan/tests/%: tests/%.c $(ASAN_OBJ) Makefile
 	@mkdir -p $(@D)
-	$(call say,CC)$(CC) $(STD) -Itests $(WARN) $(DEPS) -MF $@.d $(CPPFLAGS) $(CFLAGS) $(UNFORTIFY) $(SANITIZE) $(LDFLAGS) \
+	$(call say,CC)$(CC) $(STD) -iquote tests $(WARN) $(DEPS) -MF $@.d $(CPPFLAGS) $(CFLAGS) $(UNFORTIFY) $(SANITIZE) $(LDFLAGS) \
 	    -o $@ $< $(ASAN_OBJ) -lcmocka -ldl
 
 # Only shim/ is instrumented: its coverage is what steers, and what is reported.
@@ -176,6 +190,10 @@ check-matrix: all
 check-tree: all
 	tests/tree.py --full
 
+# Every real call made to fail, everywhere; `make check` does a part.
+faults: all
+	tests/e2e_fault --all
+
 layers:
 	scripts/check-layers
 
@@ -213,11 +231,12 @@ $(BUILD)/lint/%.ok: %.c .clang-tidy $(wildcard shim/*/*.h shim/*/*.def)
 clean:
 	rm -rf $(BUILD)
 
-.PHONY: all lib units assumes check chaos check-matrix check-tree layers werror musl demo lint clean
+.PHONY: all lib units assumes check chaos check-matrix check-tree faults layers werror musl demo lint clean
 .DELETE_ON_ERROR:
 .SUFFIXES:
 # Keep objects that only a pattern mentions.
 .SECONDARY:
 
 -include $(LIB_OBJ:.o=.d) $(LAUNCHER_OBJ:.o=.d) $(WIRE_OBJ:.o=.d) $(ASAN_OBJ:.o=.d) \
-         $(patsubst %.c,$(BUILD)/obj/%.d,$(HELPER_ALL) $(ASSUME_SRC)) $(UNITS:=.d)
+         $(patsubst %.c,$(BUILD)/obj/%.d,$(HELPER_ALL) $(ASSUME_SRC)) $(UNITS:=.d) \
+         $(FAULT_OBJ:.o=.d) $(CLIENT_OBJ:.o=.d)

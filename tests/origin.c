@@ -48,7 +48,8 @@ static const char help[] =
     "  trickle=head|body|all piece=BYTES delay=US   split=1 (head and body apart)   stall=MS stall-body=MS\n"
     "  close=1 close=silent quiet=1 (closes without saying so)   persist=1 (/early)\n"
     "  cut=N, cut-body=N (end after N bytes of the answer, of its body)   rst=1 (end by reset)   extra=TEXT "
-    "(behind the answer)\n";
+    "(behind the answer)\n"
+    "  stale=1 (not the first request of its connection: closes unanswered; stale=2: resets)\n";
 
 /* Wait for the client to end, so that no reset destroys what it has not read yet. */
 static void linger(int fd)

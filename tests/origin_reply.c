@@ -280,6 +280,18 @@ static int finish(const struct request *r, const struct plan *p, const struct ou
     return p->close || o->failed ? AFTER_CLOSE : AFTER_PERSIST;
 }
 
+/* As a server that gave the connection up while the request was on its way. */
+static bool gives_up(const struct conn *c, const struct request *r, int *after)
+{
+    long long how = request_number(r, "stale", 0);
+
+    if (how == 0 || c->requests == 1)
+        return false;
+    *after = how == 2 ? AFTER_RESET : AFTER_CLOSE;
+    book_request(c, r);
+    return true;
+}
+
 static int reply_as_told(struct conn *c, struct request *r)
 {
     struct out *o = calloc(1, sizeof(*o));
@@ -298,6 +310,10 @@ static int reply_as_told(struct conn *c, struct request *r)
     }
     if (!early && request_read_body(c, r) < 0)
         r->bad = true;
+    if (gives_up(c, r, &after)) {
+        free(o);
+        return after;
+    }
     plan_path(c, r, &p, &owned);
     p.status = (int)request_number(r, "status", p.status);
     plan_close(c, r, &p);
