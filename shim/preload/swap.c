@@ -221,6 +221,8 @@ static int connect_outside(struct conn *c, int fd)
     c->cancel_state = state;
     if (c->generation != generation || c->nfds == 0)
         return -EBADF; /* closed by another thread meanwhile */
+    if (result == -EBADF || result == -ENOTSOCK)
+        return -ENOTSUP; /* somebody else has taken the number */
     return result == -EINPROGRESS || result == -EINTR ? 0 : swap_late_error(result);
 }
 
@@ -258,7 +260,7 @@ static int reconnect(struct conn *c)
     if (result < 0) {
         private_close(c->private_fd);
         c->private_fd = -1;
-        return result;
+        return swap_late_error(result);
     }
     c->generation++;
     return 0;
