@@ -119,6 +119,9 @@ $(BUILD)/tests/fault_client: $(CLIENT_OBJ)
 
 $(FAULT_OBJ) $(CLIENT_OBJ): CFLAGS += -U_FORTIFY_SOURCE
 
+# It measures shim/pool, and is linked with it.
+$(BUILD)/tests/treecost: $(PURE_SRC:%.c=$(BUILD)/obj/%.o)
+
 $(BUILD)/asan/obj/shim/%.o: shim/%.c Makefile
 	@mkdir -p $(@D)
 	$(call say,CC)$(CC) $(STD) $(WARN) $(DEPS) $(CPPFLAGS) $(CFLAGS) $(UNFORTIFY) $(SANITIZE) -c -o $@ $<
@@ -188,7 +191,7 @@ check-matrix: all
 
 # Sharing between processes, with thousands of them; a small version is in `make check`.
 check-tree: all
-	tests/tree.py --full
+	tests/e2e_tree --full
 
 # Every real call made to fail, everywhere; `make check` does a part.
 faults: all

@@ -1,4 +1,4 @@
-"""Cases of tests/tree.py: to whom nothing is lent, what is bounded, and what holds across processes."""
+"""Cases of tests/e2e_tree: to whom nothing is lent, what is bounded, and what holds across processes."""
 
 import json
 import os

@@ -1,4 +1,4 @@
-"""What is run for tests/tree.py as some user: makes the queues of a tree by hand, runs clients under the
+"""What is run for tests/e2e_tree as some user: makes the queues of a tree by hand, runs clients under the
 library with them, and puts into the queues what does not belong there.
 
     tree_foreign.py LIBRARY TREECLIENT HOST:PORT ROUNDS QUEUES MOST

@@ -1,4 +1,4 @@
-"""Cases of tests/tree.py: what processes do with themselves and their descriptors, and how they end.  None of
+"""Cases of tests/e2e_tree: what processes do with themselves and their descriptors, and how they end.  None of
 it may do harm; where it can, sharing goes on."""
 
 import contextlib

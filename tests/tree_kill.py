@@ -1,4 +1,4 @@
-"""A driver for tests/tree.py: starts many clients, 16 at a time, kills some of them at any moment of their
+"""A driver for tests/e2e_tree: starts many clients, 16 at a time, kills some of them at any moment of their
 lives, and tells how the others fared.
 
     tree_kill.py URL RUNS KILLS CLOSE_FDS TREECLIENT

@@ -1,4 +1,4 @@
-"""Cases of tests/tree.py: how much is reused.  The figures that sharing is for."""
+"""Cases of tests/e2e_tree: how much is reused.  The figures that sharing is for."""
 
 import json
 import os

@@ -1,4 +1,4 @@
-"""How the tests of sharing between processes (tests/tree.py) run things: as root and as an ordinary user,
+"""How the tests of sharing between processes (tests/e2e_tree) run things: as root and as an ordinary user,
 directly and under holdfast, counted at the server.
 
     @case

@@ -1,4 +1,4 @@
-"""What is run at the client's end of a wire for tests/tree.py: processes of `curl -0`, one after another,
+"""What is run at the client's end of a wire for tests/e2e_tree: processes of `curl -0`, one after another,
 directly and under holdfast, each timed by the shell that starts it.
 
     delay-wire --rtt 20 -- python3 tests/tree_wire.py HOLDFAST TIMES UID

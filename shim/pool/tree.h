@@ -80,9 +80,10 @@ bool tree_is_privileged(void);
 /* How many connections lie in the tree, whosever they are; about. */
 unsigned tree_count(const struct tree *t);
 
-/* Gives a connection to the tree.  idle->fd stays the caller's, who closes it.  Where the tree is full, an
- * older one makes room; no more than `limit` are kept for the endpoint.  0, or -errno: it was not taken
- * (-ETOOMANYREFS: the user has too many fds in flight). */
+/* Gives a connection to the tree, parked at idle->parked_ms: what lay elsewhere before does not get
+ * younger.  idle->fd stays the caller's, who closes it.  Where the tree is full, an older one makes room;
+ * no more than `limit` are kept for the endpoint.  0, or -errno: it was not taken (-ETOOMANYREFS: the
+ * user has too many fds in flight). */
 int tree_give(const struct tree *t, const struct endpoint *to, const struct idle *idle, unsigned limit,
               uint64_t now_ms);
 

@@ -283,7 +283,6 @@ int tree_give(const struct tree *t, const struct endpoint *to, const struct idle
 
     if (!tree_has(t, queue))
         return -ENOENT;
-    parcel.idle.parked_ms = now_ms;
     tree_message_write(&parcel.message, to, &parcel.idle);
     sweep(t, queue, now_ms);
     if (limit < t->most && tree_count(t) >= limit)

@@ -202,6 +202,7 @@ void idle_park(struct conn *c, bool served)
         learn(c);
     else
         age(&c->idle);
+    c->idle.parked_ms = idle_now_ms();
     if (!options_undo(&c->options, c->idle.fd)) {
         idle_discard(&c->idle, REASON_option_not_undone);
         return;
