@@ -33,6 +33,19 @@ static void in_range(const struct config *config)
     assert_true(config->host == CONFIG_HOST_ADDRESS || config->host == CONFIG_HOST_NEVER);
 }
 
+/* What is taken is what it says. */
+static void taken(const struct config *config, const char *value)
+{
+    unsigned number = strcmp(variable, "HOLDFAST_IDLE") == 0               ? config->idle_seconds
+                      : strcmp(variable, "HOLDFAST_MAX_PER_ENDPOINT") == 0 ? config->max_per_endpoint
+                                                                           : 0;
+
+    if (number == 0)
+        return;
+    assert_int_equal(strspn(value, "0123456789"), strlen(value));
+    assert_int_equal(strtoul(value, NULL, 10), number);
+}
+
 static void check_settings(const char *value)
 {
     struct config plain, config;
@@ -51,6 +64,8 @@ static void check_settings(const char *value)
         assert_true(refused <= 1);
         if (refused || !*value)
             assert_memory_equal(&config, &plain, sizeof(config));
+        else
+            taken(&config, value);
         in_range(&config);
     }
 }

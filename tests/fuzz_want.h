@@ -19,23 +19,25 @@ static inline bool want_any(struct slice name, const char *const *names)
     return false;
 }
 
-/* All fields but those that are about the connection, and of its value `stays`. */
-static inline void want_fields(struct play_buffer *out, const struct naive_head *head,
-                               const struct naive_options *options, const char *const *go, const char *stays,
-                               const char *connection)
+/* All fields but those that are about the connection: those named in `go`, but for the one that `stays`
+ * here, and those named by a Connection field.  The first of these becomes `connection`. */
+static inline void want_fields(struct play_buffer *out, const struct naive_head *head, const char *const *go,
+                               const char *stays, const char *connection)
 {
     const char *at = head->fields;
+    struct naive_options options;
     struct naive_field field;
     bool placed = false;
 
+    naive_options(head, &options);
     while (naive_next(head, &at, &field)) {
         if (naive_is(field.name, "connection")) {
             play_append(out, connection, placed ? 0 : strlen(connection));
             placed = true;
-        } else if (naive_is(field.name, stays) || naive_vital(field.name)) {
-            if (naive_is(field.name, stays) || !want_any(field.name, go))
-                want_slice(out, field.line);
-        } else if (!want_any(field.name, go) && !naive_named(options, field.name)) {
+        } else if (naive_is(field.name, stays)) {
+            want_slice(out, field.line);
+        } else if (!want_any(field.name, go) &&
+                   (naive_vital(field.name) || !naive_named(&options, field.name))) {
             want_slice(out, field.line);
         }
     }
@@ -61,8 +63,7 @@ static inline void want_request_head(struct play_buffer *out, const char *head, 
         want_slice(out, r->absolute ? r->authority : SLICE(PLAY_AUTHORITY));
         play_append(out, "\r\n", 2);
     }
-    want_fields(out, &r->head, &r->options, r->minor ? new : old, r->absolute ? "proxy-authorization" : "-",
-                "");
+    want_fields(out, &r->head, r->minor ? new : old, r->absolute ? "proxy-authorization" : "-", "");
     play_append(out, "Connection: keep-alive\r\n\r\n", 26);
 }
 
@@ -78,8 +79,8 @@ static inline void want_response_head(struct play_buffer *out, const char *head,
     };
 
     play_append(out, head, (size_t)(r->head.fields - head));
-    want_fields(out, &r->head, &r->options, client_minor ? new : old,
-                r->code == 407 ? "proxy-authenticate" : "-", "Connection: close\r\n");
+    want_fields(out, &r->head, client_minor ? new : old, r->code == 407 ? "proxy-authenticate" : "-",
+                "Connection: close\r\n");
     play_append(out, "\r\n", 2);
 }
 
