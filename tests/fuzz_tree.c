@@ -23,7 +23,8 @@ struct fake_message {
 };
 
 static struct fake_message queue[TREE_QUEUES][PARCELS];
-static size_t first[TREE_QUEUES], queued[TREE_QUEUES], offset[TREE_QUEUES];
+static size_t first[TREE_QUEUES], queued[TREE_QUEUES];
+static int offset[TREE_QUEUES]; /* in messages; -1: none */
 static bool fd_open[FDS], fd_ends[FDS];
 static int next_fd, calls_made;
 static const uint8_t *input, *input_end;
@@ -147,7 +148,7 @@ static ssize_t fake_recvmsg(int fd, struct msghdr *msg, int flags)
 static ssize_t fake_recv(int fd, void *out, size_t size, int flags)
 {
     unsigned n;
-    size_t len;
+    size_t len, here;
 
     assert_true(flags & MSG_PEEK);
     if (fd >= FIRST_FD) {
@@ -156,19 +157,24 @@ static ssize_t fake_recv(int fd, void *out, size_t size, int flags)
         return fd_ends[fd - FIRST_FD] ? 0 : -1;
     }
     n = number_of(fd);
-    if (offset[n] >= queued[n]) {
+    here = offset[n] < 0 ? 0 : (size_t)offset[n];
+    if (here >= queued[n]) {
         errno = EAGAIN;
         return -1;
     }
-    len = at(n, offset[n])->len < size ? at(n, offset[n])->len : size;
-    memcpy(out, at(n, offset[n]++)->data, len);
+    len = at(n, here)->len < size ? at(n, here)->len : size;
+    memcpy(out, at(n, here)->data, len);
+    offset[n] += offset[n] >= 0;
     return (ssize_t)len;
 }
 
 static int fake_setsockopt(int fd, int level, int name, const void *value, socklen_t len)
 {
-    (void)level, (void)name, (void)value, (void)len;
-    offset[number_of(fd)] = 0;
+    int bytes;
+
+    (void)level, (void)name;
+    memcpy(&bytes, value, len);
+    offset[number_of(fd)] = bytes < 0 ? -1 : bytes / (int)sizeof(struct tree_message);
     return 0;
 }
 
@@ -305,6 +311,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
     check_read(data, len);
     memset(queued, 0, sizeof(queued));
     memset(first, 0, sizeof(first));
+    memset(offset, -1, sizeof(offset));
     memset(fd_open, 0, sizeof(fd_open));
     next_fd = calls_made = 0;
     tree_text(&(struct tree){ .first = FIRST, .token = "0123456789abcdef", .uid = 7, .most = TREE_MOST }, text);

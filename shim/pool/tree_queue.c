@@ -172,28 +172,47 @@ static void pass_on(const struct tree *t, unsigned queue, struct round *round,
     put_back(t, queue, parcel);
 }
 
-/* Is there anything for `to`?  With SO_PEEK_OFF each peek goes on to the next message, and takes nothing
- * (socket(7)).  The offset is the socket's: who peeks at the same time may hide a message from us, which
- * costs a handshake.  In doubt, yes. */
-static bool holds(const struct tree *t, unsigned queue, const struct endpoint *to,
-                  const struct wanted *wanted, uint64_t now_ms)
+/* What a peek at a queue tells of the next message. */
+enum sight { SIGHT_NONE, SIGHT_OTHER, SIGHT_PERHAPS };
+
+static enum sight look(const struct tree *t, int fd, const struct endpoint *to,
+                       const struct wanted *wanted, uint64_t now_ms)
 {
-    int fd = t->first + (int)queue, start = 0;
     struct tree_message message;
     struct endpoint its;
     struct idle idle;
+    ssize_t len = t->calls->recv(fd, &message, sizeof message, MSG_PEEK | MSG_DONTWAIT);
 
-    if (t->calls->setsockopt(fd, SOL_SOCKET, SO_PEEK_OFF, &start, sizeof start) != 0)
+    if (len < 0)
+        return SIGHT_NONE;
+    if (tree_message_read(&message, (size_t)len, now_ms, &its, &idle) != 0)
+        return SIGHT_PERHAPS; /* it is in the way */
+    return endpoint_equal(&its, to) && pool_mismatch(&idle, wanted) == REASON_none ? SIGHT_PERHAPS
+                                                                                     : SIGHT_OTHER;
+}
+
+static bool set_peek_offset(const struct tree *t, int fd, int offset)
+{
+    return t->calls->setsockopt(fd, SOL_SOCKET, SO_PEEK_OFF, &offset, sizeof offset) == 0;
+}
+
+/* Is there anything for `to`?  In doubt, yes.  With SO_PEEK_OFF each peek goes on to the next message, and
+ * takes nothing (socket(7)).  The offset is the socket's: who peeks at the same time, or died in here, may
+ * hide a message from us, which costs a handshake; whoever gives sets it right again (sweep). */
+static bool holds(const struct tree *t, unsigned queue, const struct endpoint *to,
+                  const struct wanted *wanted, uint64_t now_ms)
+{
+    int fd = t->first + (int)queue;
+    enum sight sight = look(t, fd, to, wanted, now_ms);
+
+    if (sight != SIGHT_OTHER)
+        return sight == SIGHT_PERHAPS;
+    if (!set_peek_offset(t, fd, (int)sizeof(struct tree_message)))
         return true;
-    for (int i = 0; i < LOOKS_MOST; i++) {
-        ssize_t len = t->calls->recv(fd, &message, sizeof message, MSG_PEEK | MSG_DONTWAIT);
-        if (len < 0)
-            return false;
-        if (tree_message_read(&message, (size_t)len, now_ms, &its, &idle) != 0 ||
-            (endpoint_equal(&its, to) && pool_mismatch(&idle, wanted) == REASON_none))
-            return true;
-    }
-    return true;
+    for (int i = 0; i < LOOKS_MOST && sight == SIGHT_OTHER; i++)
+        sight = look(t, fd, to, wanted, now_ms);
+    set_peek_offset(t, fd, -1);
+    return sight != SIGHT_NONE;
 }
 
 int tree_take(const struct tree *t, const struct endpoint *to, const struct wanted *wanted,
@@ -203,7 +222,8 @@ int tree_take(const struct tree *t, const struct endpoint *to, const struct want
     struct round round = { .looks = 0 };
     struct parcel parcel;
 
-    if (!tree_has(t, queue) || !holds(t, queue, to, wanted, now_ms))
+    /* First what most often says no; a peek does no harm to what is not the queue. */
+    if (!holds(t, queue, to, wanted, now_ms) || !tree_has(t, queue))
         return -ENOENT;
     while (next(t, queue, &round, &parcel, now_ms)) {
         if (endpoint_equal(&parcel.to, to) && pool_mismatch(&parcel.idle, wanted) == REASON_none) {
@@ -251,15 +271,14 @@ static void keep_limit(const struct tree *t, unsigned queue, const struct endpoi
 static void sweep(const struct tree *t, unsigned queue, uint64_t now_ms)
 {
     enum { MOST = 2 };
-    const int start = 0, fd = t->first + (int)queue;
+    const int fd = t->first + (int)queue;
     struct tree_message message;
     struct endpoint to;
     struct idle idle;
     struct parcel parcel;
 
     for (int i = 0; i < MOST; i++) {
-        if (t->calls->setsockopt(fd, SOL_SOCKET, SO_PEEK_OFF, &start, sizeof start) != 0)
-            return;
+        set_peek_offset(t, fd, -1);
         ssize_t len = t->calls->recv(fd, &message, sizeof message, MSG_PEEK | MSG_DONTWAIT);
         if (len < 0)
             return;
