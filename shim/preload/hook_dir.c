@@ -4,6 +4,7 @@
 #include "preload/hook.h"
 
 #include "preload/private.h"
+#include "preload/process.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -43,7 +44,7 @@ static DIR *opened(DIR *dir)
 {
     int saved = errno;
 
-    if (dir && is_own_listing(dir))
+    if (dir && process_active && is_own_listing(dir))
         for (int i = 0; i < LISTINGS; i++) {
             DIR *none = NULL;
             if (atomic_compare_exchange_strong(&listings[i], &none, dir)) {

@@ -83,7 +83,7 @@ static bool ready(int fd, short events, unsigned flags)
 {
     struct pollfd wait = { .fd = fd, .events = events };
 
-    return poll(&wait, 1, flags & SPLICE_F_NONBLOCK ? 0 : -1) > 0;
+    return real.poll(&wait, 1, flags & SPLICE_F_NONBLOCK ? 0 : -1) > 0;
 }
 
 static ssize_t splice_page(int in, int out, size_t len, unsigned flags)

@@ -82,7 +82,7 @@ static void stand_back(struct conn *c, struct incoming *call)
     if (call->turns < TURNS_QUICK)
         sched_yield();
     else
-        nanosleep(&nap, NULL);
+        real.nanosleep(&nap, NULL);
     conn_outside_end(c);
 }
 

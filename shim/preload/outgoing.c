@@ -45,7 +45,7 @@ static bool writable(int fd)
 {
     struct pollfd wait = { .fd = fd, .events = POLLOUT };
 
-    int n = poll(&wait, 1, 1000);
+    int n = real.poll(&wait, 1, 1000);
 
     return n > 0 || (n < 0 && errno == EINTR);
 }

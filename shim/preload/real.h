@@ -6,13 +6,16 @@
 
 #include <dirent.h>
 #include <errno.h>
+#include <poll.h>
 #include <pthread.h>
+#include <signal.h>
 #include <spawn.h>
 #include <stdarg.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <sys/select.h>
 #include <sys/socket.h>
 #include <sys/types.h>
 #include <threads.h>
@@ -21,6 +24,7 @@
 struct iovec;
 struct epoll_event;
 struct mmsghdr;
+struct rusage;
 #ifdef __GLIBC__
 struct dirent64;
 #elif !defined dirent64

@@ -7,6 +7,7 @@
 #include "preload/lookahead.h"
 #include "preload/observed.h"
 #include "preload/swap.h"
+#include "preload/real.h"
 
 #include <errno.h>
 #include <limits.h>
@@ -33,7 +34,7 @@ static bool wait_for_more(struct conn *c, const struct incoming *call, uint64_t 
     if (now >= *deadline)
         return false;
     conn_outside_begin(c);
-    int ready = poll(&wait, 1, (int)(*deadline - now));
+    int ready = real.poll(&wait, 1, (int)(*deadline - now));
     conn_outside_end(c);
     return ready > 0;
 }

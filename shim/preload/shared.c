@@ -36,6 +36,8 @@ enum {
     USER_MOST = 60, /* fds in flight of one user, in all his trees */
 };
 
+atomic_bool shared_keeping;
+
 static struct tree tree;
 static bool on;
 static atomic_bool ending;
@@ -282,8 +284,12 @@ static void give_some(unsigned most)
 
 enum reason shared_park(const struct endpoint *to, const struct idle *idle)
 {
-    if (!on || is_hot())
+    if (!on)
         return pool_park(to, idle);
+    if (is_hot()) {
+        atomic_store_explicit(&shared_keeping, true, memory_order_relaxed);
+        return pool_park(to, idle);
+    }
     if (pool_count())
         give_some(LEFT_AT_ONCE);
     if (pool_refusal(to, idle) == REASON_none && give(to, idle))
@@ -328,8 +334,10 @@ int shared_lease(const struct conn *c, const struct wanted *wanted, struct idle 
 
 void shared_give_all(void)
 {
-    if (on && process_active && process_is_ours())
-        give_some(private_limit());
+    if (!on || !process_active || !process_is_ours())
+        return;
+    atomic_store_explicit(&shared_keeping, false, memory_order_relaxed);
+    give_some(private_limit());
 }
 
 /* An observed client that has not closed: the connection is lent to others from here on, so what the

@@ -3,16 +3,25 @@
  *
  * A connection is left to the others as soon as it is parked: nothing would wake this process to do so
  * later.  Only while it makes one connection after the other (it is "hot") does it keep them; what is
- * left of that is given away at the first quiet occasion, before it starts others, and when it ends. */
+ * left of that is given away when it waits (hook_wait.c), at the next quiet connect or park, before it
+ * starts others, and when it ends. */
 #ifndef HOLDFAST_PRELOAD_SHARED_H
 #define HOLDFAST_PRELOAD_SHARED_H
 
 #include "preload/conn.h"
 
+#include <stdatomic.h>
 #include <stdbool.h>
 
 /* Finds the queues that were inherited, by the environment, and hides them. */
 void shared_start(void);
+
+/* Does the process keep connections that others could use? */
+extern atomic_bool shared_keeping;
+static inline bool shared_keeps(void)
+{
+    return atomic_load_explicit(&shared_keeping, memory_order_relaxed);
+}
 
 /* The program connects to something. */
 void shared_note_connect(void);

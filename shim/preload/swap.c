@@ -179,7 +179,7 @@ static int await_connection(int fd)
     int error = 0;
     socklen_t len = sizeof error;
 
-    while (poll(&wait, 1, -1) < 0 && errno == EINTR)
+    while (real.poll(&wait, 1, -1) < 0 && errno == EINTR)
         ;
     return real.getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &len) == 0 ? -error : -errno;
 }
