@@ -43,6 +43,15 @@ ssize_t lookahead_available(struct conn *c, int fd)
     return (ssize_t)incoming_edited(c) + queued;
 }
 
+/* How much to look at for `len` bytes: of what passes as it is, no more; chunks have framing in between.
+ * All that there is would be followed anew for every small peek. */
+static size_t enough(const struct conn *c, size_t len)
+{
+    size_t room = exchange_cut_short(&c->x) ? 2 * len + 4096 : len;
+
+    return len < INCOMING_ROOM && room < INCOMING_ROOM ? room : INCOMING_ROOM;
+}
+
 ssize_t lookahead_peek(struct conn *c, struct incoming *call, char *buf, size_t len)
 {
     char *scratch = block_get(INCOMING_ROOM, NULL);
@@ -53,7 +62,7 @@ ssize_t lookahead_peek(struct conn *c, struct incoming *call, char *buf, size_t 
     if (!scratch)
         return -ENOMEM;
     c->peeked = true;
-    ssize_t n = incoming_receive(c, call, scratch, alone ? 1 : INCOMING_ROOM, true);
+    ssize_t n = incoming_receive(c, call, scratch, alone ? 1 : enough(c, len), true);
     if (n > 0) {
         struct exchange_reply reply = { .out = 0 };
         if ((size_t)n > tail)

@@ -111,6 +111,16 @@ static ssize_t recv_before_request(struct conn *c, int fd, int flags)
     return CONN_PLAIN;
 }
 
+/* An error behind bytes is told by the next call, as the kernel does. */
+static ssize_t behind_bytes(struct conn *c, size_t got, ssize_t result)
+{
+    if (got == 0)
+        return result;
+    if (result < 0 && result != CONN_PLAIN && result != -EAGAIN && result != -EINTR)
+        c->pending_error = (int)-result;
+    return (ssize_t)got;
+}
+
 static ssize_t recv_piece(struct conn *c, int fd, struct iovec piece, int flags)
 {
     struct incoming call = {
@@ -130,7 +140,7 @@ static ssize_t recv_piece(struct conn *c, int fd, struct iovec piece, int flags)
         size_t len = piece.iov_len - got < sizeof bounce ? piece.iov_len - got : sizeof bounce;
         ssize_t n = recv_exchange(c, &call, bounce, len, waitall);
         if (n <= 0)
-            return got ? (ssize_t)got : n;
+            return behind_bytes(c, got, n);
         got += (size_t)n;
         call.wait = call.wait && waitall;
         if (call.peek || (size_t)n < len)
@@ -195,7 +205,7 @@ ssize_t recv_pieces(struct conn *c, int fd, const struct iovec *iov, int n, int 
             continue;
         ssize_t piece = recv_piece(c, fd, iov[i], flags);
         if (piece < 0)
-            return got ? got : piece;
+            return behind_bytes(c, (size_t)got, piece);
         got += piece;
         if ((size_t)piece < iov[i].iov_len || flags & MSG_PEEK)
             break;
