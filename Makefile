@@ -197,6 +197,16 @@ check-tree: all
 faults: all
 	tests/e2e_fault --all
 
+# The library and the client of tests/e2e_threads with ThreadSanitizer; everything with UBSan.  Both can be
+# preloaded; a library with AddressSanitizer cannot.
+TSAN_FLAGS  := -O1 -g -fsanitize=thread -fno-omit-frame-pointer
+UBSAN_FLAGS := -O1 -g -fsanitize=undefined -fno-sanitize-recover=all -fno-omit-frame-pointer -static-libubsan
+tsan:
+	+$(MAKE) --no-print-directory BUILD=$(BUILD)/tsan CFLAGS='$(TSAN_FLAGS)' lib $(BUILD)/tsan/tests/threads
+
+ubsan:
+	+$(MAKE) --no-print-directory BUILD=$(BUILD)/ubsan CFLAGS='$(UBSAN_FLAGS)' all
+
 layers:
 	scripts/check-layers
 
@@ -234,7 +244,7 @@ $(BUILD)/lint/%.ok: %.c .clang-tidy $(wildcard shim/*/*.h shim/*/*.def)
 clean:
 	rm -rf $(BUILD)
 
-.PHONY: all lib units assumes check chaos check-matrix check-tree faults layers werror musl demo lint clean
+.PHONY: all lib units assumes check chaos check-matrix check-tree faults layers werror musl demo lint clean tsan ubsan
 .DELETE_ON_ERROR:
 .SUFFIXES:
 # Keep objects that only a pattern mentions.

@@ -1,13 +1,13 @@
 #define _GNU_SOURCE
 #include "threads.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -53,15 +53,20 @@ int fds_open(void)
     return n;
 }
 
+/* By the kernel's own list: a program is not shown what holdfast has open. */
 int fds_in_all(void)
 {
-    DIR *dir = opendir("/proc/self/fd");
-    int n = -3; /* ., .., its own */
+    int fd = open("/proc/self/fd", O_RDONLY | O_DIRECTORY | O_CLOEXEC), n = -3; /* ., .., its own */
+    _Alignas(long) char entries[4096];
+    long len;
 
-    while (dir && readdir(dir))
-        n++;
-    if (dir)
-        closedir(dir);
+    while ((len = syscall(SYS_getdents64, fd, entries, sizeof entries)) > 0)
+        for (long at = 0; at < len; n++) {
+            unsigned short size;
+            memcpy(&size, entries + at + 16, sizeof size); /* d_reclen, getdents(2) */
+            at += size;
+        }
+    close(fd);
     return n;
 }
 

@@ -26,7 +26,13 @@ static void clean(void *argument)
 {
     struct doomed *d = argument;
 
+#ifndef __SANITIZE_THREAD__
     exchange_drop(&d->e);
+#else
+    /* ThreadSanitizer sees no atomics in a thread that was cancelled in one of its interceptors (they are
+     * off until the interceptor returns, which it does not): end() closes then. */
+    (void)d;
+#endif
 }
 
 /* An answer that takes its time: the thread is cancelled in recv. */
@@ -98,6 +104,7 @@ static void end(struct doomed *d)
     need(pthread_cancel(d->thread) == 0, "pthread_cancel");
     need(pthread_join(d->thread, &result) == 0, "pthread_join");
     broken += result != PTHREAD_CANCELED;
+    exchange_drop(&d->e);
 }
 
 /* By a peek: a byte that was taken when the thread is cancelled would be lost. */

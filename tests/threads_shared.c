@@ -30,7 +30,7 @@ struct group {
     struct plan plan;
     enum action action;
     long delay_us, took_ms;
-    unsigned random;
+    unsigned writes_random, reads_random;
     atomic_int copy; /* of the socket, where its first number goes; -1 */
     atomic_bool read_over;
     sem_t readable, again, read, written;
@@ -87,7 +87,7 @@ static void send_all(struct group *g)
 
     snprintf(g->writer, sizeof g->writer, "sent");
     while (sent < g->e.request_len) {
-        size_t n = 1 + random_next(&g->random) % g->e.request_len;
+        size_t n = 1 + random_next(&g->writes_random) % g->e.request_len;
         int fd = number(g);
         ssize_t got = send(fd, g->e.request + sent, n < g->e.request_len - sent ? n : g->e.request_len - sent, MSG_NOSIGNAL);
         if (got > 0) {
@@ -96,8 +96,8 @@ static void send_all(struct group *g)
             snprintf(g->writer, sizeof g->writer, "%s", strerrorname_np(errno));
             return;
         }
-        if (random_next(&g->random) % 3 == 0)
-            sleep_us(random_next(&g->random) % 200);
+        if (random_next(&g->writes_random) % 3 == 0)
+            sleep_us(random_next(&g->writes_random) % 200);
     }
 }
 
@@ -155,19 +155,22 @@ static bool read_once(struct group *g)
 {
     char buf[8192];
     int fd = number(g);
-    size_t room = 1 + random_next(&g->random) % sizeof buf;
+    size_t room = 1 + random_next(&g->reads_random) % sizeof buf;
     ssize_t n = recv(fd, buf, room, 0);
 
     if (n == 0)
         conclude(g, "end");
     if (n > 0) {
         enum outcome outcome = exchange_feed(&g->e, buf, (size_t)n);
-        if (outcome != GOOD)
+        if (outcome != GOOD) {
             conclude(g, outcome_name(outcome));
-        else if (g->plan.style == KEPT && exchange_complete(&g->e))
-            conclude(g, "length");
-        else
+            fprintf(stderr, "%s at byte %ld of %ld, asked by\n%.200s\nhead\n%.*s\n", outcome_name(outcome),
+                    g->e.body, g->plan.size, g->e.request, (int)g->e.head_len, g->e.head);
+        }
+        if (outcome == GOOD && !(g->plan.style == KEPT && exchange_complete(&g->e)))
             return true;
+        if (outcome == GOOD)
+            conclude(g, "length");
     }
     if (n < 0 && errno == EAGAIN && g->plan.waits != BLOCKING) {
         sem_post(&g->again);
@@ -240,7 +243,7 @@ static void *watch(void *unused)
             continue;
         for (int i = 0; i < groups_count; i++)
             if (!groups[i].read_over)
-                printf("hung %s %s after %ld us, %ld bytes\n", waits[groups[i].plan.waits],
+                printf("stuck %s %s after %ld us, %ld bytes\n", waits[groups[i].plan.waits],
                        actions[groups[i].action], groups[i].delay_us, groups[i].e.body);
         fflush(stdout);
         _exit(3);
@@ -254,7 +257,8 @@ static void begin(struct group *g, unsigned *random)
     g->plan.stall_ms = random_next(random) % 4 == 0 ? 2 : 0;
     g->action = (enum action)(random_next(random) % ACTIONS);
     g->delay_us = random_next(random) % 2 ? random_next(random) % 400 : random_next(random) % 3000;
-    g->random = random_next(random);
+    g->writes_random = random_next(random);
+    g->reads_random = random_next(random);
     g->copy = -1;
     g->read_over = false;
     sem_init(&g->readable, 0, 0);
