@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 
 enum { THREADS_MAX = 1024, MOST = 60000 };
 
@@ -43,8 +44,17 @@ static void *work(void *argument)
     return NULL;
 }
 
+static unsigned long fd_limit(void)
+{
+    struct rlimit limit;
+
+    need(getrlimit(RLIMIT_NOFILE, &limit) == 0, "getrlimit");
+    return limit.rlim_cur;
+}
+
 int alone(int argc, char **argv)
 {
+    unsigned long limit = fd_limit();
     static struct worker workers[THREADS_MAX];
     int threads = atoi(argv[0]), before = fds_open();
     long exchanges = argc > 1 ? atol(argv[1]) : 10, requests = 0, bytes = 0;
@@ -68,6 +78,7 @@ int alone(int argc, char **argv)
         requests += workers[i].requests;
         bytes += workers[i].bytes;
     }
+    printf("limit_changed %d\n", fd_limit() != limit);
     printf("requests %ld\nbytes %ld\nfds_left %d\nfds_in_all %d\n", requests, bytes, fds_open() - before, fds_in_all());
     return 0;
 }
