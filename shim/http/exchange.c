@@ -205,6 +205,18 @@ bool exchange_idempotent(const struct exchange *x)
     return x->request.idempotent && !x->unsafe;
 }
 
+uint64_t exchange_request_left(const struct exchange *x)
+{
+    switch (x->request_body.kind) {
+    case FRAMING_NONE:
+        return 0;
+    case FRAMING_LENGTH:
+        return x->request_body.left;
+    default:
+        return UINT64_MAX;
+    }
+}
+
 bool exchange_request_done(const struct exchange *x)
 {
     return x->client_state == CLIENT_DONE || x->client_state == CLIENT_STRAY ||

@@ -189,6 +189,9 @@ void exchange_unanswered(struct exchange *x);
 /* Is every request since exchange_init idempotent?  If not, what was sent cannot be sent again. */
 bool exchange_idempotent(const struct exchange *x);
 
+/* Body bytes that the client still owes after EXCHANGE_HEAD, UINT64_MAX if that is not known in advance. */
+uint64_t exchange_request_left(const struct exchange *x);
+
 /* Was the request (OBSERVED: everything that the client began) sent completely? */
 bool exchange_request_done(const struct exchange *x);
 

@@ -248,7 +248,7 @@ static int tracked_ioctl(struct conn *c, int fd, unsigned long request, void *ar
 
     switch (request) {
     case FIONREAD:
-        if (c->state != CONN_EXCHANGE && c->state != CONN_ENDED)
+        if (c->state != CONN_EXCHANGE && c->state != CONN_OBSERVED && c->state != CONN_ENDED)
             return CONN_PLAIN;
         result = real.ioctl(fd, (real_ioctl_request)request, argument); /* a bad pointer fails there */
         if (result == 0)

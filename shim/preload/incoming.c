@@ -145,7 +145,7 @@ bool incoming_is_end(ssize_t n)
     }
 }
 
-/* The end came before the client has got anything: half a head at most is held.  As outgoing_replay. */
+/* Half a head at most is held.  As outgoing_replay. */
 static int replay_unseen(struct conn *c)
 {
     struct exchange before = c->x;
@@ -163,17 +163,21 @@ static int replay_unseen(struct conn *c)
     return 0;
 }
 
+int incoming_replay(struct conn *c)
+{
+    int result = c->state == CONN_OBSERVED ? outgoing_replay(c) : replay_unseen(c);
+
+    c->expected |= result == 0;
+    return result;
+}
+
 ssize_t incoming_at_end(struct conn *c, ssize_t n)
 {
-    int result;
-
     if (!incoming_is_end(n))
         return n;
-    result = replay_unseen(c);
-    if (result == 0) {
-        c->expected = true;
+    int result = incoming_replay(c);
+    if (result == 0)
         return -ESTALE;
-    }
     if (result != -ENOTSUP)
         n = result;
     if (c->response_raw && hold_len(&c->response)) {

@@ -38,6 +38,10 @@ ssize_t incoming_foreign(struct conn *c);
  * policy), and the next call may do. */
 bool incoming_is_end(ssize_t n);
 
+/* The end came: if the client has not got anything of the answer, sends the request again on a fresh
+ * connection.  As outgoing_replay. */
+int incoming_replay(struct conn *c);
+
 /* A receive gave 0 or -errno: what incoming_step answers then. */
 ssize_t incoming_at_end(struct conn *c, ssize_t n);
 

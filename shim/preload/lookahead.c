@@ -5,6 +5,7 @@
 #include "preload/real.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <string.h>
 #include <sys/ioctl.h>
 
@@ -28,12 +29,24 @@ static size_t foreseen(const struct conn *c, int fd, size_t queued)
     return n > 0 && (size_t)n < queued ? out + queued - (size_t)n : out;
 }
 
+/* A client that was told of input, and then that there is none, takes that for the end.  It is the end
+ * only if the request cannot be sent again. */
+static bool replayed_at_end(struct conn *c, int fd)
+{
+    struct pollfd p = { .fd = fd, .events = POLLIN | POLLRDHUP };
+
+    return c->reused && poll(&p, 1, 0) > 0 && p.revents & (POLLRDHUP | POLLHUP | POLLERR) &&
+           incoming_replay(c) == 0;
+}
+
 ssize_t lookahead_available(struct conn *c, int fd)
 {
     int queued = 0;
 
     if (c->state != CONN_ENDED && real.ioctl(fd, FIONREAD, &queued) != 0)
         return -errno;
+    if (c->state != CONN_ENDED && !queued && replayed_at_end(c, fd))
+        return 1;
     bool as_it_is = !exchange_in_head(&c->x) && !exchange_cut_short(&c->x);
     if (c->state == CONN_EXCHANGE && queued && !as_it_is) {
         queued = (int)foreseen(c, fd, (size_t)queued);
@@ -93,6 +106,6 @@ void lookahead_take_framing(struct conn *c, struct incoming *call)
     while (n == -ESTALE && c->state == CONN_EXCHANGE && !c->tail && !exchange_in_head(&c->x) &&
            exchange_body_left(&c->x) == UINT64_MAX)
         n = lookahead_peek(c, call, &byte, 1);
-    if (n < 0 && n != -ESTALE && n != -EAGAIN && n != -EINTR)
+    if (n < 0 && incoming_is_end(n))
         c->pending_error = (int)-n; /* the kernel says it once only */
 }

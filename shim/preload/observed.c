@@ -88,18 +88,22 @@ ssize_t observed_send(struct conn *c, int fd, const struct iovec *iov, int n, in
 {
     struct msghdr msg = { .msg_iov = (struct iovec *)(uintptr_t)iov, .msg_iovlen = (size_t)n };
     unsigned generation = c->generation;
+    bool mendable = c->reused && !exchange_answered(&c->x);
+    int quiet = mendable ? MSG_NOSIGNAL : 0;
 
     if (flags & MSG_OOB) {
         conn_forget(c, REASON_odd_descriptor);
         return CONN_PLAIN;
     }
     conn_outside_begin(c);
-    ssize_t sent = n == 1 ? real.send(fd, iov->iov_base, iov->iov_len, flags)
-                          : real.sendmsg(fd, &msg, flags);
+    ssize_t sent = n == 1 ? real.send(fd, iov->iov_base, iov->iov_len, flags | quiet)
+                          : real.sendmsg(fd, &msg, flags | quiet);
     int error = errno;
     conn_outside_end(c);
+    if (sent < 0 && mendable && c->generation == generation && outgoing_mend(c, error))
+        return observed_send(c, conn_number(c, fd), iov, n, flags);
     if (sent < 0)
-        return -error;
+        return error == EPIPE && mendable ? CONN_SIGPIPE : -error;
     if (c->generation == generation && c->nfds) {
         show(c, iov, n, (size_t)sent, follow_client);
         forbid_replay(c);

@@ -65,6 +65,14 @@ int outgoing_all(struct conn *c, int fd, const char *bytes, size_t len)
     return 0;
 }
 
+bool outgoing_holdable(const struct conn *c, size_t head)
+{
+    uint64_t body = exchange_request_left(&c->x);
+
+    head += EXCHANGE_REQUEST_GROWTH + ENDPOINT_TEXT_MAX;
+    return head <= REPLAY_MAX && body <= REPLAY_MAX - head;
+}
+
 void outgoing_keep(struct conn *c, const char *bytes, size_t len)
 {
     if (!c->reused || !c->request.data)
@@ -160,5 +168,19 @@ int outgoing_replay(struct conn *c)
     if (!c->request.data)
         return -ENOTSUP;
     result = outgoing_all(c, c->fds[0].fd, c->request.data, c->request.end);
+    if (result == 0 && c->unparkable == REASON_half_closed && c->nfds) /* by the client, after its request */
+        real.shutdown(c->fds[0].fd, SHUT_WR);
     return result < 0 ? swap_late_error(result) : 0;
+}
+
+bool outgoing_mend(struct conn *c, int error)
+{
+    char byte;
+
+    if ((error != EPIPE && error != ECONNRESET) || !c->reused || c->nfds == 0 || hold_len(&c->response) ||
+        c->unparkable == REASON_half_closed)
+        return false;
+    if (real.recv(c->fds[0].fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) > 0)
+        return false; /* it has answered before it closed */
+    return outgoing_replay(c) == 0;
 }

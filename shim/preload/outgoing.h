@@ -12,6 +12,9 @@
  * and the client's own wait for the answer does the waiting (tcp(7), TCP_FASTOPEN).  Bytes or -errno. */
 ssize_t outgoing_transmit(struct conn *c, int fd, struct iovec *iov, int n, int flags);
 
+/* Can the request, with a head of `head` bytes, be held whole until its response begins? */
+bool outgoing_holdable(const struct conn *c, size_t head);
+
 /* Sends all of it, and waits if the socket has no room: only for what the client believes sent.  0 or
  * -errno. */
 int outgoing_all(struct conn *c, int fd, const char *bytes, size_t len);
@@ -28,5 +31,9 @@ void outgoing_keep(struct conn *c, const char *bytes, size_t len);
  * it is under way; -errno when it cannot be done (not idempotent, not held whole, second time): the
  * client must see what happened. */
 int outgoing_replay(struct conn *c);
+
+/* A send on a reused connection failed in the middle of a request.  True: what went before has been sent
+ * again on a fresh one, and this send is to be tried again.  False: the client must see the error. */
+bool outgoing_mend(struct conn *c, int error);
 
 #endif

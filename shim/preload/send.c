@@ -95,12 +95,14 @@ static enum reason objection(const struct conn *c, const struct request *request
 }
 
 /* The lease was provisional until the request was known. */
-static int choose_connection(struct conn *c, const struct request *request)
+static int choose_connection(struct conn *c, const struct request *request, size_t head)
 {
+    bool fresh = process_config.unsafe == CONFIG_UNSAFE_FRESH;
+
     if (c->state != CONN_LEASED)
         return 0;
-    if (!request->idempotent && process_config.unsafe == CONFIG_UNSAFE_FRESH) {
-        conn_note(c, REASON_unsafe_method);
+    if (fresh && (!request->idempotent || !outgoing_holdable(c, head))) {
+        conn_note(c, request->idempotent ? REASON_long_body : REASON_unsafe_method);
         return swap_rehome(c, true);
     }
     enum reason ill = c->shared ? REASON_none : idle_second_look(c);
@@ -162,8 +164,10 @@ static ssize_t send_body_piece(struct conn *c, int fd, struct iovec piece, int f
     ssize_t sent = real.send(fd, piece.iov_base, piece.iov_len, flags);
     int error = errno;
     conn_outside_end(c);
+    if (sent < 0 && c->generation == generation && outgoing_mend(c, error))
+        return send_body_piece(c, conn_number(c, fd), piece, flags);
     if (sent < 0)
-        return error == EPIPE && c->reused ? CONN_SIGPIPE : -error;
+        return error == EPIPE && flags & MSG_NOSIGNAL ? CONN_SIGPIPE : -error;
     if (c->generation == generation) {
         exchange_client(&c->x, piece.iov_base, (size_t)sent);
         outgoing_keep(c, piece.iov_base, (size_t)sent);
@@ -228,7 +232,7 @@ static ssize_t send_adapted(struct conn *c, int fd, struct slice head, size_t he
     int left = n;
     size_t used = head.len - held;
 
-    int result = choose_connection(c, &c->x.request);
+    int result = choose_connection(c, &c->x.request, head.len);
     if (result < 0)
         return result;
     if (!build_head(c, head.data, head.len, &built)) {
