@@ -47,9 +47,11 @@ class Batch(NamedTuple):
     method: str = "GET"
     body: int = -1          # bytes; -1: none
     words: tuple = ()
+    settings: tuple = ()    # (name, value) of HOLDFAST_*
 
     def __str__(self):
-        return f"{self.name} {self.method} seed {self.seed} numbers {self.numbers[0]}.. {' '.join(self.words)}"
+        return f"{self.name} {self.method} seed {self.seed} numbers {self.numbers[0]}.. {' '.join(self.words)}" + (
+            f" {self.settings}" if self.settings else "")
 
     def only(self, number):
         return self._replace(numbers=(number,), name=f"{self.name} again")
@@ -65,7 +67,8 @@ class Prober:
     @staticmethod
     def command(batch, place):
         body = ["--body-size", str(batch.body)] if batch.body >= 0 else []
-        return [PROBER, "--port", str(place.port), "--to", place.address(0), "--spread", str(ENDPOINTS),
+        quiet = ["sh", "-c", "trap '' PIPE; exec \"$@\"", "sh"] if batch.settings else []
+        return [*quiet, PROBER, "--port", str(place.port), "--to", place.address(0), "--spread", str(ENDPOINTS),
                 "--method", batch.method, "--timeout", "20000", "--no-after", "--trim",
                 "-n", str(len(batch.numbers)), *body, *batch.words,
                 *(place.target(batch, i) for i in range(len(batch.numbers)))]
@@ -92,7 +95,7 @@ class Curl:
             lines += [f'data-binary = "@{place.file("body", "b" * batch.body)}"']
         method = ["-I"] if batch.method == "HEAD" else ["-X", batch.method]
         return ["curl", "-sS", "--no-progress-meter", "-m", "20", "-H", "Expect:", *method, *batch.words,
-                "-w", "%{urlnum} %{http_code} %{size_download} %{exitcode} %{errormsg}\\n",
+                "-w", "%{urlnum} %{http_code} %{exitcode} %{errormsg}\\n",
                 "-K", place.file("urls", "\n".join(lines))]
 
     @staticmethod
@@ -103,7 +106,6 @@ class Curl:
             body = read(os.path.join(place.directory, f"got.{index}"))
             if batch.method == "HEAD":
                 body = re.sub(rb"(?mi)^(connection|keep-alive):.*\r\n", b"", body)
-                rest = re.sub(r"^(\d+) \d+ ", r"\1 ", rest)
             found[batch.numbers[int(index)]] = f"{rest} {len(body)} {digest(body)}"
         return found
 
@@ -273,8 +275,9 @@ class Script:
 
     @staticmethod
     def records(_batch, out, _err, _place):
-        lines = (line.partition(" ") for line in out.decode("latin-1").splitlines())
-        return {int(number): re.sub(r"127\.[\d.]+", "ADDRESS", text) for number, _, text in lines}
+        text = re.sub(r"127\.[\d.]+", "ADDRESS", out.decode("latin-1"))
+        parts = re.split(r"(?m)^(\d+) ", text)[1:]
+        return {int(number): rest for number, rest in zip(parts[::2], parts[1::2])}
 
 
 REAL = (
@@ -307,16 +310,23 @@ BODIES = {"GET": (-1,), "HEAD": (-1,), "DELETE": (-1, 10), "PUT": (0, 10, 3000, 
 METHODS = ("GET", "GET", "GET", "GET", "HEAD", "PUT", "PUT", "DELETE", "POST", "PATCH")
 
 
-def prober_batch(dice: random.Random, seed, numbers):
-    method = dice.choice(METHODS)
-    words = [*dice.choice(PROBER_VERSIONS), *dice.choice(PROBER_WAITS), *dice.choice(PROBER_READS)]
-    body = dice.choice(BODIES[method])
+def prober_habits(dice: random.Random, method):
+    """(body, words) of a client of the prober's kind."""
+    version, read, body = dice.choice(PROBER_VERSIONS), dice.choice(PROBER_READS), dice.choice(BODIES[method])
+    if "--keep" in version and "waitall" in read:
+        read = ()                       # the server does not end it
+    words = [*version, *dice.choice(PROBER_WAITS), *read]
     if body >= 0:
         words += dice.choice(PROBER_SENDS)
         words += ("--chunked-body",) if "1.1" in words and dice.random() < 0.2 else ()
     if "--send-piece" in words and body > 3000:
         words[words.index("--send-piece") + 1] = "1000"
-    return Batch("prober", Prober, seed, numbers, method, body, tuple(words))
+    return body, tuple(words)
+
+
+def prober_batch(dice, seed, numbers):
+    method = dice.choice(METHODS)
+    return Batch("prober", Prober, seed, numbers, method, *prober_habits(dice, method))
 
 
 def real_batch(dice: random.Random, kind, seed, numbers):

@@ -13,10 +13,12 @@ import collections
 import contextlib
 import json
 import os
+import re
 import tempfile
 import threading
+from typing import NamedTuple
 
-from chaos_clients import Place
+from chaos_clients import ENDPOINTS, Place
 from holdfast_test import Origin, quoted, run
 
 AGAIN = 6
@@ -28,10 +30,10 @@ class Side:
 
     def __init__(self, stack, shim, path):
         self.shim, self.path = shim, path
-        self.log, self.stats = (stack.enter_context(tempfile.NamedTemporaryFile(prefix="holdfast-"))
-                                for _ in range(2))
+        self.log, self.stats, self.said = (
+            stack.enter_context(tempfile.NamedTemporaryFile(prefix="holdfast-")) for _ in range(3))
         self.origin = stack.enter_context(Origin("--loopback-net", "--log", self.log.name))
-        self.environment = {"HOLDFAST_STATS": self.stats.name}
+        self.environment = {"HOLDFAST_STATS": self.stats.name, "HOLDFAST_LOG": self.said.name}
         if share := os.environ.get("TEST_SHARE"):
             self.environment["HOLDFAST_SHARE"] = share
 
@@ -39,19 +41,27 @@ class Side:
         """(records, Result)"""
         with tempfile.TemporaryDirectory(prefix="holdfast-chaos-") as directory:
             place = Place(net, self.origin.port, self.path, directory)
-            result = run(batch.client.command(batch, place), shim=self.shim, timeout=120, env=self.environment)
+            result = run(batch.client.command(batch, place), shim=self.shim, timeout=120,
+                         env={**self.environment, **dict(batch.settings)})
             return batch.client.records(batch, result.out, result.err, place), result
 
     def executed(self):
-        """({number: times}, {numbers that crossed something}) since the last call."""
-        counts, crossed = collections.Counter(), set()
+        """What the origin did since the last call."""
+        done = Executed(collections.Counter(), set(), set())
         for line in self.log.read().decode().splitlines():
             words = line.split()
             if words[0] == "crossed":
-                crossed.add(number_of(words[4]))
+                done.crossed.add(number_of(words[4]))
             elif words[2] != "BAD":
-                counts[number_of(words[3])] += 1
-        return counts, crossed
+                done.times[number_of(words[3])] += 1
+                if words[1] != "1" and words[2] not in IDEMPOTENT:
+                    done.unsafe.add(number_of(words[3]))
+        return done
+
+    def replays(self):
+        """{address: how often holdfast's log has a replay} since the last call."""
+        return collections.Counter(re.findall(r"^\S+ \d+ fd \d+ ([\d.]+):\d+ replayed:",
+                                              self.said.read().decode(), re.M))
 
     def counted(self):
         """Sums of HOLDFAST_STATS since the last call."""
@@ -61,6 +71,12 @@ class Side:
             sums.update({k: v for k, v in stats.items() if isinstance(v, int) and k != "pid"})
             sums.update({f"reason {k}": v for k, v in stats["reasons"].items()})
         return sums
+
+
+class Executed(NamedTuple):
+    times: collections.Counter      # by number
+    crossed: set                    # numbers that met unasked bytes on their way
+    unsafe: set                     # numbers, not idempotent, that came on a reused connection
 
 
 def number_of(target):
@@ -95,33 +111,34 @@ class Runs:
             net = next(self.nets)
         direct, plain = worker.direct.run(batch, net)
         shim, held = worker.shim.run(batch, net)
-        done_directly, _ = worker.direct.executed()
-        done, crossed = worker.shim.executed()
-        stats = worker.shim.counted()
-        found = self.executions(batch, done_directly, done, stats)
+        once, done = worker.direct.executed(), worker.shim.executed()
+        found = self.executions(batch, once.times, done, worker.shim.replays(), net)
         if held.status is None and plain.status is not None:
             found.append(f"hung: {quoted(held.command)}")
         if not set(batch.numbers) <= shim.keys():
             found.append(f"status {held.status}, {len(shim)} records of {len(batch.numbers)}: {held.out[-300:]!r}")
         for number in batch.numbers:
-            found += self.compare(batch, number, direct.get(number), shim.get(number), crossed, worker, net)
+            found += self.compare(batch, number, direct.get(number), shim.get(number), done.crossed, worker, net)
         worker.direct.executed()
-        self.add(exchanges=len(batch.numbers), **stats)
+        self.add(exchanges=len(batch.numbers), **worker.shim.counted())
         return found
 
-    def executions(self, batch, direct, shim, stats):
-        """None twice that must not be, and no other without a replay."""
-        found, more = [], 0
-        for number, times in shim.items():
-            extra = times - max(direct[number], 1)
-            if extra > 0:
-                more += extra
-            if extra > 0 and (batch.method not in IDEMPOTENT or extra > 1):
-                found.append(f"{batch.method} {number} executed {times} times, directly {direct[number]}")
-        if more > stats["replayed"]:
-            found.append(f"{more} executions too many, {stats['replayed']} replays")
-        self.add(**{"executed": sum(shim.values()), "executed twice": more,
-                    f"executed {batch.method}": sum(shim.values()), f"twice {batch.method}": more})
+    def executions(self, batch, direct, done, replays, net):
+        """None twice that must not be, and no other without a replay to the same address."""
+        found, extra = [], collections.Counter()
+        for i, number in enumerate(batch.numbers):
+            more = done.times[number] - max(direct[number], 1)
+            if more > 0:
+                extra[f"{net}.{1 + i % ENDPOINTS}"] += more
+            if more > 1 or (more == 1 and batch.method not in IDEMPOTENT):
+                found.append(f"{batch.method} {number} executed {done.times[number]} times, directly {direct[number]}")
+        for address, more in extra.items():
+            if more > replays[address]:
+                found.append(f"{address}: {more} executions too many, {replays[address]} replays in the log")
+        if done.unsafe and dict(batch.settings).get("HOLDFAST_UNSAFE") != "reuse":
+            found.append(f"on reused connections: {batch.method} {sorted(done.unsafe)}")
+        self.add(**{f"{batch.method} executed": sum(done.times.values()), f"{batch.method} twice": extra.total(),
+                    f"{batch.method} requests": len(batch.numbers)})
         return found
 
     def compare(self, batch, number, direct, shim, crossed, worker, net):

@@ -57,6 +57,8 @@ int replay_reply(struct conn *c, struct request *r, uint64_t seed, uint64_t numb
         fate = FATE_FIN_AFTER + (enum fate)dice_draw(&d, 2);
     else if (c->requests == 1)
         fate = FATE_ANSWER;
+    else if (fate >= FATE_FIN_IN_HEAD && !r->says_keep_alive)
+        fate -= 2; /* a client that nobody speaks for has seen the half head: it can only fail */
     if (fate == FATE_FIN_BEFORE_BODY || fate == FATE_RESET_BEFORE_BODY) {
         if (r->length <= 0 && !r->chunked)
             book_request(c, r);
