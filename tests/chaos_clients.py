@@ -124,7 +124,7 @@ class Wget:
                       "@", text)
         text = re.sub(r"http://\S*/|" + re.escape(place.directory) + "/", "", text)
         text = re.sub(r"127\.[\d.]+:\d+", "ADDRESS", text)
-        text = re.sub(r"(?m)^ *\d+K .*\n?", "", text)      # dots and speeds
+        text = re.sub(r"(?m)^ *\d+K.*\n?", "", text)      # dots and speeds
         text = re.sub(r"(?m)^(FINISHED|Total wall|Downloaded:).*\n?", "", text)
         found = {}
         for block in re.split(r"^--@-- ", text, flags=re.M)[1:]:
