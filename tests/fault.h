@@ -15,7 +15,7 @@
  *   NTH     the how-manieth real call of that name inside of it, from 0; -1: any
  *   WHAT    an errno; or `one`, `half`: a short count; `eof`: a receive finds the end; `gone`: the fd was
  *           closed behind the caller's back
- *   TIMES   once, or ever: from there on, every call of the class.  With NTH -1: from WHERE on.
+ *   TIMES   once, or ever: from there on, every call of the class.  With NTH -1: from WHERE on, whatever was called there.
  * FAULT_RECORD=FILE   of sizeof(struct fault_record_file): what was called, and what was injected
  * FAULT_START=N       the place of what runs before main (after an exec), instead of 0
  *
@@ -39,7 +39,7 @@ struct fault_record {
 };
 
 struct fault_record_file {
-    _Atomic uint32_t count, fired;
+    _Atomic uint32_t count, fired, reached, unused;
     struct fault_record records[FAULT_RECORDS];
 };
 

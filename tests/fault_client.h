@@ -2,6 +2,7 @@
  *
  *   fault_client.c           the run, what is left open at its end
  *   fault_client_talk.c      one exchange, step by step
+ *   fault_client_wait.c      poll and epoll
  *   fault_client_io.c        the many ways to send and to receive
  *   fault_client_reply.c     takes the response apart, and compares it with what the origin must send
  *   fault_client_scripts.c   the scripts
@@ -124,6 +125,7 @@ struct exchange {
     const struct how *how;
     int fd, set, copy; /* set: epoll, or -1 */
     bool registered, input_only;
+    unsigned ready; /* edge-triggered: what was told and not yet denied */
     int counts[STEPS];
     char *request;
     size_t request_len, sent;
@@ -163,6 +165,9 @@ bool exchange_ask(struct exchange *x);      /* connects and sends; false: failed
 void exchange_receive(struct exchange *x);
 void exchange_finish(struct exchange *x);   /* closes and reports */
 void exchange_resume(int index, int fd);    /* after an exec */
+
+/* fault_client_wait.c */
+void enroll(struct exchange *x); /* registers with epoll, if that is the way, once */
 bool wait_for(struct exchange *x, short events);
 
 /* fault_client_io.c: as send and recv, by the call of the script. */

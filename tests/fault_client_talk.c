@@ -18,32 +18,6 @@
 
 enum { WRONG_PORT = 1, COPY = 50 };
 
-/* A level that is always high would wake us for ever. */
-static bool wants_input_only(struct exchange *x)
-{
-    struct epoll_event event = { .events = EPOLLIN | EPOLLRDHUP, .data.fd = x->fd };
-
-    if (x->how->wait != WAIT_LEVEL || x->input_only)
-        return true;
-    x->input_only = true;
-    return CALL(x, STEP_REGISTER, epoll_ctl(x->set, EPOLL_CTL_MOD, x->fd, &event)) == 0;
-}
-
-bool wait_for(struct exchange *x, short events)
-{
-    struct pollfd p = { .fd = x->fd, .events = events };
-    struct epoll_event event;
-
-    if (events == POLLIN && !wants_input_only(x))
-        return false;
-    int n = x->set >= 0 ? epoll_wait(x->set, &event, 1, PATIENCE) : poll(&p, 1, PATIENCE);
-
-    x->timed_out = n == 0;
-    if (n == 0)
-        errno = ETIMEDOUT;
-    return n > 0;
-}
-
 static void build_request(struct exchange *x, int turn)
 {
     const struct how *how = x->how;
@@ -77,20 +51,6 @@ static void set_options(struct exchange *x, enum step step)
         (step == STEP_OPTION &&
          CALL(x, step, setsockopt(x->fd, SOL_SOCKET, SO_RCVBUF, &size, sizeof size)) < 0))
         fail(x, "option");
-}
-
-static void enroll(struct exchange *x)
-{
-    struct epoll_event event = { .events = EPOLLIN | EPOLLOUT | EPOLLRDHUP };
-
-    if (x->registered || x->set < 0)
-        return;
-    if (x->how->wait == WAIT_EDGE)
-        event.events |= EPOLLET;
-    event.data.fd = x->fd;
-    if (CALL(x, STEP_REGISTER, epoll_ctl(x->set, EPOLL_CTL_ADD, x->fd, &event)) < 0)
-        fail(x, "register");
-    x->registered = true;
 }
 
 static void await_connection(struct exchange *x)
@@ -161,6 +121,7 @@ static void send_all(struct exchange *x)
         if (n >= 0)
             x->sent += (size_t)n;
         else if ((errno == EAGAIN || errno == EINPROGRESS) && x->how->wait && ++tries < 1000) {
+            x->ready &= EPOLLIN;
             enroll(x);
             if (!x->failed && !wait_for(x, POLLOUT))
                 fail(x, "wait");
@@ -299,17 +260,20 @@ static void receive_one(struct exchange *x)
     int tries = 0;
 
     while (!x->failed && !x->ended && !enough(x)) {
+        if (x->how->wait && !wait_for(x, POLLIN)) {
+            fail(x, x->timed_out ? "wait" : "register");
+            return;
+        }
         ssize_t n = io_receive(x, buf, size);
 
         if (n > 0)
             reply_take(&x->reply, buf, (size_t)n);
         else if (n == 0)
             x->ended = true;
-        else if (errno == EAGAIN && (x->how->wait || x->how->receive == RECEIVE_DONTWAIT) && ++tries < 1000) {
-            if (!wait_for(x, POLLIN))
-                fail(x, x->timed_out ? "wait" : "register");
-        } else if (errno != EINTR)
-            fail(x, "receive");
+        else if (errno == EAGAIN && (x->how->wait || x->how->receive == RECEIVE_DONTWAIT) && ++tries < 1000)
+            x->ready &= EPOLLOUT;
+        else if (errno != EINTR)
+            fail(x, x->timed_out ? "wait" : "receive");
     }
 }
 

@@ -163,8 +163,11 @@ static bool is_hit(const char *name, int place, int nth)
 
     if (plan.what == FAULT_NOTHING || (fired && !plan.ever))
         return false;
-    if (plan.ever && plan.nth < 0)
-        return place >= plan.where && name_fits(name);
+    if (plan.ever && plan.nth < 0) {
+        if (place == plan.where)
+            atomic_store(&file->reached, 1);
+        return atomic_load(&file->reached) && name_fits(name);
+    }
     if (fired)
         return strcmp(class_of(name), wanted) == 0;
     return place == plan.where && name_fits(name) && (plan.nth < 0 || plan.nth == nth);

@@ -106,7 +106,7 @@ EXPORTED ssize_t pread(int fd, void *buf, size_t len, off_t offset)
 {
     NEXT(pread);
     FAIL_IF_TOLD("pread", fd, -1);
-    return next(fd, buf, fault.what == FAULT_ONE ? 1 : fault.what == FAULT_HALF ? len / 2 : len, offset);
+    return next(fd, buf, fault.what == FAULT_ONE ? 1 : fault.what == FAULT_HALF ? (len + 1) / 2 : len, offset);
 }
 
 EXPORTED FILE *fopencookie(void *cookie, const char *mode, cookie_io_functions_t io)
@@ -114,4 +114,11 @@ EXPORTED FILE *fopencookie(void *cookie, const char *mode, cookie_io_functions_t
     NEXT(fopencookie);
     FAIL_IF_TOLD("fopencookie", 0, NULL);
     return next(cookie, mode, io);
+}
+
+EXPORTED int ftruncate(int fd, off_t len)
+{
+    NEXT(ftruncate);
+    FAIL_IF_TOLD("ftruncate", fd, -1);
+    return next(fd, len);
 }

@@ -36,9 +36,10 @@ ONCE = {
     "memfd_create": f"EMFILE ENFILE ENOMEM {CHANCE}",
     "getrlimit": f"EINVAL {CHANCE}",
     "setrlimit": f"EINVAL {CHANCE}",
-    "lseek": f"ESPIPE {CHANCE}",
     "readlink": f"ENOENT EACCES ENOMEM {CHANCE}",
     "pread": f"EIO EINTR {CHANCE}",
+    "lseek": CHANCE,
+    "ftruncate": f"EIO {CHANCE}",
     "fdopen": "ENOMEM EMFILE",
     "fopencookie": "ENOMEM",
     "fclose": "EIO",
@@ -60,7 +61,7 @@ EVER = {
     "recv": "ECONNRESET ENOMEM EPERM eof one half",
     "dup2": "EMFILE EPERM ENOSYS",
     "fcntl-dup": "EMFILE EPERM",
-    "epoll_ctl": "ENOSPC ENOMEM EPERM",
+    "epoll_ctl": "",    # what was in a set a moment ago can be put in again
     "poll": "ENOMEM eof",
 }
 for name, whats in ONCE.items():
@@ -77,7 +78,7 @@ PRIVATE = 200       # the client's own numbers are lower
 
 CLASSES = {**{name: "send" for name in ("send", "sendto", "sendmsg", "write", "writev")},
            **{name: "recv" for name in ("recv", "recvfrom", "recvmsg", "read", "readv", "pread")},
-           "dup2": "dup2", "dup3": "dup2"}
+           "dup2": "dup2", "dup3": "dup2", "fopencookie": "fdopen"}
 
 
 def class_of(name):
@@ -116,27 +117,15 @@ def faults(script, position, first):
         yield Fault(script, position, what, True)
 
 
-# The shim's own memory comes from mmap; a call of the client's that lacks memory says ENOMEM.
-def as_direct(fault):
-    """The fault as the client's own call would have it."""
-    return fault._replace(what="ENOMEM") if fault.at.name == "mmap" else fault
-
-
-def possible(fault, name):
-    """Can a call of this name fail so, too?"""
-    table = EVER[class_of(name)] if fault.ever else ONCE.get(name, "")
-    return fault.what in table.split()
-
-
-# Errors of a connect that comes later than the client's own; all others are ECONNRESET by then.
+# Errors that a call on a connected socket gives, too; all others are ECONNRESET by then.
 LATE = "ECONNREFUSED EHOSTUNREACH ENETUNREACH ENOBUFS ENOMEM ETIMEDOUT".split()
 
 
 def late(verdict):
-    """What a failed connect of the client's looks like if the connection was leased, and is replaced in a
-    later call: `fail connect E` or `fail error E` -> the verdicts that will do."""
+    """A connection was leased and had to be replaced: what failed directly (connect, send) is made then
+    and fails then.  The verdicts that will do instead of this one."""
     words = verdict.split()
-    if words[:2] not in (["fail", "connect"], ["fail", "socket"]):
+    if words[0] != "fail" or words[1] not in ("connect", "send"):
         return []
     error = words[2] if words[2] in LATE else "ECONNRESET"
     return [f"fail {step} {error}" for step in ("send", "receive", "between")]

@@ -211,6 +211,18 @@ EXPORTED int close(int fd)
     return -1;
 }
 
+/* So does this (fclose(3)). */
+EXPORTED int fclose(FILE *stream)
+{
+    NEXT(fclose);
+    struct fault fault = fault_meet("fclose", 0, true, CALLER);
+    int result = next(stream);
+    if (fault.what != FAULT_ERRNO)
+        return result;
+    errno = fault.error;
+    return EOF;
+}
+
 EXPORTED int epoll_ctl(int epfd, int op, int fd, struct epoll_event *event)
 {
     static int (*next)(int, int, int, struct epoll_event *);

@@ -92,6 +92,7 @@ struct conn {
     bool peeked;          /* the client has peeked at the body */
     size_t queued;        /* bytes that were followed but still lie in the kernel's queue */
     int pending_error;    /* to be given to the client after the held bytes, 0: none */
+    int send_error;       /* to be given to the client by its next send, 0: none */
     enum reason unparkable; /* found outside of the exchange: why not to park, or REASON_none */
     const void *homing;   /* the thread that connects another socket for it: whoever wants to send waits */
     const void *reader;   /* conn_self of the thread inside a real receive call, or NULL */

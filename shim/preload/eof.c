@@ -1,6 +1,7 @@
 #define _GNU_SOURCE
 #include "preload/eof.h"
 
+#include "preload/idle.h"
 #include "preload/private.h"
 #include "preload/real.h"
 
@@ -11,8 +12,16 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-static atomic_int ours[2] = { -1, -1 }; /* AF_INET, AF_INET6 */
+#define NONE UINT64_MAX
+
+static _Atomic uint64_t ours[2] = { NONE, NONE }; /* AF_INET, AF_INET6; see named */
 static atomic_int far_end[2] = { -1, -1 };
+
+/* An fd, and which socket it is: it has to be still that one. */
+static uint64_t named(int fd)
+{
+    return idle_cookie(fd) << 32 | (uint32_t)fd;
+}
 
 static socklen_t loopback(int family, struct sockaddr_storage *address)
 {
@@ -94,11 +103,11 @@ static int make(int family, int slot)
         real.close(ends[0]);
     if (far < 0 && ends[1] >= 0)
         real.close(ends[1]); /* reset: reads still end, with an error at worst on the first */
-    int none = -1;
-    if (fd >= 0 && !atomic_compare_exchange_strong(&ours[slot], &none, fd)) {
+    uint64_t none = NONE;
+    if (fd >= 0 && !atomic_compare_exchange_strong(&ours[slot], &none, named(fd))) {
         private_close(fd); /* another thread was first */
         private_close(far);
-        return atomic_load(&ours[slot]);
+        return (int)(uint32_t)atomic_load(&ours[slot]);
     }
     atomic_store(&far_end[slot], far);
     return fd;
@@ -106,14 +115,16 @@ static int make(int family, int slot)
 
 int eof_socket(int family)
 {
-    int slot = family == AF_INET ? 0 : 1;
-    int fd = atomic_load_explicit(&ours[slot], memory_order_relaxed);
+    int slot = family == AF_INET ? 0 : 1, saved = errno;
+    uint64_t known = atomic_load(&ours[slot]);
+    int fd = (int)(uint32_t)known;
 
-    if (private_is(fd))
-        return fd;
-    int saved = errno;
-    atomic_compare_exchange_strong(&ours[slot], &fd, -1);
-    fd = make(family, slot);
+    errno = 0;
+    if (known == NONE || !private_is(fd) || (named(fd) != known && !idle_unknown())) {
+        /* Not there, or closed where we did not see it: under its number may be another one of ours. */
+        atomic_compare_exchange_strong(&ours[slot], &known, NONE);
+        fd = make(family, slot);
+    }
     errno = saved;
     return fd;
 }

@@ -26,6 +26,7 @@ enum { FDS_SEEN = 256 }; /* higher numbers are not looked at for inherited socke
 /* One conn; the held bytes of both directions follow. */
 struct parcel {
     uint32_t size; /* of this struct: another build is not read */
+    int number;    /* that leads to the socket, as far as is known; or -1 */
     uint64_t cookie;
     bool nonblocking, reused, tail, tail_ends, head_owed, write_shut, response_raw, replayed;
     int pending_error;
@@ -42,23 +43,36 @@ struct packing {
     bool any;        /* every exchange, whether an fd of it is inherited or not */
     bool hopeless;   /* nobody will unpack */
     uint64_t cookies[FDS_SEEN]; /* of the sockets that are inherited, by number; 0: none */
+    bool unknown[FDS_SEEN];     /* could not be asked */
 };
 static __thread struct packing *packing;
 static __thread int memfd;
 
-static bool put(const void *bytes, size_t len)
+static bool put(const char *bytes, size_t len)
 {
-    return len == 0 || real.write(memfd, bytes, len) == (ssize_t)len;
+    while (len) {
+        ssize_t n = real.write(memfd, bytes, len);
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n <= 0)
+            return false;
+        bytes += n;
+        len -= (size_t)n;
+    }
+    return true;
 }
 
-static void write_parcel(const struct conn *c)
+/* False: there is no such parcel. */
+static bool write_parcel(const struct conn *c, int number)
 {
-    struct parcel p = { .size = sizeof p, .cookie = c->idle.cookie };
+    struct parcel p = { .size = sizeof p, .number = number, .cookie = c->idle.cookie };
 
+    if (packing->hopeless || !p.cookie)
+        return false;
     if (memfd < 0)
         memfd = memfd_create(MEMFD_NAME, 0);
     if (memfd < 0)
-        return;
+        return false;
     p.nonblocking = c->nonblocking;
     p.reused = c->reused;
     p.tail = c->tail;
@@ -76,9 +90,15 @@ static void write_parcel(const struct conn *c)
     p.request_start = c->request.start;
     p.request_len = c->request.end;
     p.response_len = hold_len(&c->response);
-    put(&p, sizeof p);
-    put(c->request.data, p.request_len);
-    put(p.response_len ? c->response.data + c->response.start : NULL, p.response_len);
+    off_t before = lseek(memfd, 0, SEEK_CUR);
+    if (put((const char *)&p, sizeof p) && put(c->request.data, p.request_len) &&
+        put(p.response_len ? c->response.data + c->response.start : NULL, p.response_len))
+        return true;
+    if (before < 0 || ftruncate(memfd, before) != 0) { /* then none */
+        real.close(memfd);
+        memfd = -1;
+    }
+    return false;
 }
 
 static int inherited_number(const struct conn *c)
@@ -86,6 +106,9 @@ static int inherited_number(const struct conn *c)
     for (int fd = 0; fd < FDS_SEEN; fd++)
         if (packing->cookies[fd] && packing->cookies[fd] == c->idle.cookie)
             return fd;
+    for (int i = 0; i < c->nfds; i++)
+        if (c->fds[i].fd < FDS_SEEN && !c->fds[i].cloexec && (packing->unknown[c->fds[i].fd] || !c->idle.cookie))
+            return c->fds[i].fd;
     return -1;
 }
 
@@ -99,17 +122,19 @@ static void pack(struct conn *c)
         idle_crossed_fork(c);
     if (c->state != CONN_EXCHANGE)
         return;
-    if (!packing->hopeless)
-        write_parcel(c);
-    else if (fd >= 0 && exchange_request_done(&c->x) && !c->head_owed)
+    if (write_parcel(c, fd))
+        return;
+    if (fd >= 0 && exchange_request_done(&c->x) && !c->head_owed)
         real.shutdown(fd, SHUT_WR);
 }
 
 static void look_at_fds(void)
 {
     for (int fd = 0; fd < FDS_SEEN; fd++) {
+        errno = EBADF;
         int flags = private_is(fd) ? -1 : real.fcntl(fd, F_GETFD);
         packing->cookies[fd] = flags >= 0 && !(flags & FD_CLOEXEC) ? idle_cookie(fd) : 0;
+        packing->unknown[fd] = !packing->cookies[fd] && !(flags >= 0 && flags & FD_CLOEXEC) && idle_unknown();
     }
 }
 
@@ -200,19 +225,43 @@ void handover_done(char *const *packed, char *const *env)
         real.close(memfd);
 }
 
-static bool take(int fd, void *bytes, size_t len)
+/* From the beginning on: the offset is shared with whoever has written it. */
+struct reading {
+    int fd;
+    off_t at;
+};
+
+static bool take(struct reading *r, char *bytes, size_t len)
 {
-    return len == 0 || real.read(fd, bytes, len) == (ssize_t)len;
+    while (len) {
+        ssize_t n = pread(r->fd, bytes, len, r->at);
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n <= 0)
+            return false;
+        bytes += n;
+        len -= (size_t)n;
+        r->at += n;
+    }
+    return true;
 }
 
-static bool take_hold(int fd, struct hold *hold, size_t len)
+static bool take_hold(struct reading *r, struct hold *hold, size_t len)
 {
     if (len == 0)
         return true;
-    if (!hold_reserve(hold, len) || !take(fd, hold->data, len))
+    if (!hold_reserve(hold, len) || !take(r, hold->data, len))
         return false;
     hold->end = len;
     return true;
+}
+
+static bool leads_to(int fd, const struct parcel *p)
+{
+    errno = 0;
+    uint64_t cookie = idle_cookie(fd);
+
+    return cookie ? cookie == p->cookie : idle_unknown() && fd == p->number;
 }
 
 /* The numbers that lead to the parcel's socket here. */
@@ -221,10 +270,12 @@ static struct conn *find_socket(const struct parcel *p)
     struct conn *c = NULL;
 
     for (int fd = 0; fd < FDS_SEEN; fd++) {
-        if (idle_cookie(fd) != p->cookie)
+        if (!leads_to(fd, p))
             continue;
-        if (!c && !(c = conn_create(fd, false)))
+        if (!c && !(c = conn_create(fd, false))) {
+            real.shutdown(fd, SHUT_WR); /* the response as it comes, but with an end */
             return NULL;
+        }
         if (c->fds[0].fd != fd)
             conn_add_fd(c, fd, false);
     }
@@ -255,15 +306,21 @@ static void adopt(struct conn *c, const struct parcel *p)
 }
 
 /* The next parcel; false: no more, or not to be read. */
-static bool unpack(int fd)
+static bool unpack(struct reading *r)
 {
     struct parcel p;
     struct hold request = { 0 }, response = { 0 };
 
-    if (!take(fd, &p, sizeof p) || p.size != sizeof p || !take_hold(fd, &request, p.request_len) ||
-        !take_hold(fd, &response, p.response_len))
+    if (!take(r, (char *)&p, sizeof p) || p.size != sizeof p)
         return false;
-    struct conn *c = p.cookie ? find_socket(&p) : NULL;
+    struct conn *c = find_socket(&p);
+    if (!take_hold(r, &request, p.request_len) || !take_hold(r, &response, p.response_len)) {
+        if (c) {
+            real.shutdown(c->fds[0].fd, SHUT_RDWR);
+            conn_forget(c, REASON_no_memory);
+        }
+        return false;
+    }
     if (!c) {
         hold_clear(&request);
         hold_clear(&response);
@@ -276,7 +333,7 @@ static bool unpack(int fd)
     return true;
 }
 
-/* Only what we have made ourselves: a memfd of our name and version. */
+/* Only what we have made ourselves: a memfd of our name and version; where there is no /proc, a memfd. */
 static bool is_ours(int fd)
 {
     char path[40], target[64];
@@ -284,7 +341,7 @@ static bool is_ours(int fd)
     snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
     ssize_t len = readlink(path, target, sizeof target - 1);
     if (len < 0)
-        return false;
+        return real.fcntl(fd, F_GET_SEALS) >= 0;
     target[len] = '\0';
     return strcmp(target, "/memfd:" MEMFD_NAME " (deleted)") == 0;
 }
@@ -299,8 +356,8 @@ void handover_unpack(void)
     unsetenv(VARIABLE);
     if (fd <= 2 || !is_ours(fd))
         return;
-    lseek(fd, 0, SEEK_SET);
-    while (unpack(fd))
+    struct reading from = { .fd = fd };
+    while (unpack(&from))
         ;
     real.close(fd);
     if (conn_find(0))

@@ -65,8 +65,10 @@ static FILE *stream_open(int fd, const char *mode)
 
     while (slot < STREAMS_MAX && streams[slot].stream)
         slot++;
-    if (slot == STREAMS_MAX)
+    if (slot == STREAMS_MAX) {
+        errno = EMFILE;
         return NULL;
+    }
     FILE *stream = fopencookie((void *)(intptr_t)fd, mode, io);
     if (stream) {
         streams[slot].fd = fd;
@@ -84,13 +86,16 @@ FILE *fdopen(int fd, const char *mode)
         errno = EBADF;
         return NULL;
     }
+    int saved = errno;
     FILE *stream = c && process_is_ours() ? stream_open(fd, mode) : NULL;
-    if (stream)
+    if (stream || (c && errno == ENOMEM))
         return stream;
     if (c && process_is_ours() && (c = conn_enter(fd))) {
         closing_leave_alone(c, fd, REASON_odd_descriptor);
+        closing_ask_end(c); /* libc would wait for it */
         conn_leave(c);
     }
+    errno = saved;
     return real.fdopen(fd, mode);
 }
 

@@ -39,6 +39,11 @@ uint64_t idle_cookie(int fd)
     return real.getsockopt(fd, SOL_SOCKET, SO_COOKIE, &cookie, &len) == 0 ? cookie : 0;
 }
 
+bool idle_unknown(void)
+{
+    return errno && errno != EBADF && errno != ENOTSOCK;
+}
+
 void idle_identify(struct conn *c)
 {
     if (c->nfds && !c->idle.cookie && c->state != CONN_NEW && c->state != CONN_ENDED)
@@ -76,7 +81,7 @@ static enum pool_health probe(const struct idle *idle)
     errno = 0;
     if (idle_is_there(idle))
         health = look(idle->fd);
-    else if (private_is(idle->fd) && errno && errno != EBADF && errno != ENOTSOCK)
+    else if (private_is(idle->fd) && idle_unknown())
         health = POOL_STALE;
     errno = saved;
     return health;

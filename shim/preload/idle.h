@@ -31,6 +31,10 @@ bool idle_match_blocking(const struct conn *c, struct idle *idle);
 /* SO_COOKIE: tells one socket from all others, under whatever number.  0 for what is no socket. */
 uint64_t idle_cookie(int fd);
 
+/* errno was 0 before a cookie was asked for: could it only not be asked (a policy)?  Else there is another
+ * thing, or nothing, under that number. */
+bool idle_unknown(void);
+
 /* Asks for the cookie of the connection under a conn that is in use, if it is not known yet. */
 void idle_identify(struct conn *c);
 

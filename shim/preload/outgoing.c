@@ -36,7 +36,7 @@ ssize_t outgoing_transmit(struct conn *c, int fd, struct iovec *iov, int n, int 
         return -errno;
     if (sent < 0)
         return errno == EINPROGRESS || errno == EAGAIN ? -EAGAIN
-               : errno == EINTR                        ? -EINTR
+               : errno == EINTR || errno == EPIPE      ? -errno
                                                        : swap_late_error(-errno);
     return sent;
 }

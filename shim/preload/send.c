@@ -177,6 +177,16 @@ static ssize_t send_body_piece(struct conn *c, int fd, struct iovec piece, int f
     return sent;
 }
 
+/* As the kernel: of a call that has sent a part, the next one tells the error. */
+static ssize_t give_part(struct conn *c, size_t accepted, ssize_t error)
+{
+    if (!accepted)
+        return error;
+    if (error != -EAGAIN && error != -EINTR && error > -4096)
+        c->send_error = (int)-error;
+    return (ssize_t)accepted;
+}
+
 static ssize_t send_body(struct conn *c, int fd, const struct iovec *iov, int n, size_t accepted,
                          int flags)
 {
@@ -190,7 +200,7 @@ static ssize_t send_body(struct conn *c, int fd, const struct iovec *iov, int n,
             return (ssize_t)accepted;
         ssize_t sent = send_body_piece(c, fd, piece, flags);
         if (sent < 0)
-            return accepted ? (ssize_t)accepted : sent;
+            return give_part(c, accepted, sent);
         accepted += (size_t)sent;
         if (c->nfds == 0)
             return (ssize_t)accepted; /* closed by another thread */
@@ -215,7 +225,7 @@ static ssize_t send_rest(struct conn *c, int fd, const struct iovec *iov, int n,
             return (ssize_t)accepted;
         ssize_t sent = observed_send(c, fd, &piece, 1, flags);
         if (sent < 0)
-            return accepted ? (ssize_t)accepted : sent;
+            return give_part(c, accepted, sent);
         accepted += (size_t)sent;
         if ((size_t)sent < piece.iov_len || c->nfds == 0)
             return (ssize_t)accepted;
@@ -272,16 +282,19 @@ static ssize_t send_first(struct conn *c, int fd, const struct iovec *iov, int n
     struct exchange before = c->x;
     ssize_t result;
 
-    bool direct = held == 0 && n == 1;
-    for (int i = 0; !direct && i < n && limit; i++) {
+    bool direct = held == 0 && n == 1, kept = true;
+    for (int i = 0; !direct && i < n && limit && kept; i++) {
         size_t len = iov[i].iov_len < limit ? iov[i].iov_len : limit;
-        if (!hold_append(&c->request, iov[i].iov_base, len))
-            break;
+        kept = hold_append(&c->request, iov[i].iov_base, len);
         limit -= len;
     }
     if (!direct)
         view = (struct slice){ c->request.data, c->request.end };
-    struct exchange_step step = exchange_client(&c->x, view.data, view.len);
+    struct exchange_step step = { .action = EXCHANGE_PASS };
+    if (kept)
+        step = exchange_client(&c->x, view.data, view.len);
+    else
+        exchange_release(&c->x, REASON_no_memory);
     if (direct && (step.action == EXCHANGE_HOLD || step.action == EXCHANGE_PASS_KEEP) &&
         !hold_append(&c->request, view.data, view.len))
         exchange_release(&c->x, REASON_no_memory);

@@ -349,7 +349,7 @@ void swap_end(struct conn *c)
         conn_note(c, why);
     if (c->inside) /* wakes those who wait for bytes that will never come */
         real.shutdown(c->fds[0].fd, SHUT_RDWR);
-    if (end < 0 || swap_under(c, end) < 0) {
+    if (end < 0 || end == c->private_fd || swap_under(c, end) < 0) {
         /* Copies of the fd share the socket: they all see its end. */
         real.shutdown(c->fds[0].fd, SHUT_RD);
         why = why != REASON_none ? why : REASON_duplicated;
