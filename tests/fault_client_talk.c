@@ -178,7 +178,7 @@ static void receive_in_program(struct exchange *x)
     snprintf(fd, sizeof fd, "%d", x->fd);
     snprintf(start, sizeof start, "%d", run.base + PLACE_EXEC);
     setenv("FAULT_START", start, 1);
-    CALL(x, STEP_BETWEEN, execv("/proc/self/exe", argv));
+    CALL(x, STEP_BETWEEN, execve("/proc/self/exe", argv, environ));
     fail(x, "between");
 }
 
