@@ -251,19 +251,37 @@ static bool make_room(const struct tree *t, unsigned queue, uint64_t now_ms)
     return false;
 }
 
-/* With the one that comes, no more than `limit` of an endpoint stay. */
+static unsigned count(const struct tree *t, unsigned queue, const struct endpoint *to, uint64_t now_ms)
+{
+    static const struct wanted any = { .any = true };
+    enum sight sight = SIGHT_OTHER;
+    int fd = t->first + (int)queue;
+    unsigned seen = 0;
+
+    set_peek_offset(t, fd, 0);
+    for (int i = 0; i < LOOKS_MOST && sight != SIGHT_NONE; i++) {
+        sight = look(t, fd, to, &any, now_ms);
+        seen += sight == SIGHT_PERHAPS;
+    }
+    set_peek_offset(t, fd, -1);
+    return seen;
+}
+
+/* With the one that comes, no more than `limit` of an endpoint stay: the oldest go. */
 static void keep_limit(const struct tree *t, unsigned queue, const struct endpoint *to, unsigned limit,
                        uint64_t now_ms)
 {
+    unsigned seen = count(t, queue, to, now_ms);
     struct round round = { .looks = 0 };
     struct parcel parcel;
-    unsigned seen = 0;
 
-    while (next(t, queue, &round, &parcel, now_ms)) {
-        if (endpoint_equal(&parcel.to, to) && ++seen >= limit)
-            drop(t, &parcel);
-        else
+    while (seen >= limit && next(t, queue, &round, &parcel, now_ms)) {
+        if (!endpoint_equal(&parcel.to, to)) {
             pass_on(t, queue, &round, &parcel, now_ms);
+            continue;
+        }
+        drop(t, &parcel);
+        seen--;
     }
 }
 
