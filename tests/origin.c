@@ -17,7 +17,7 @@
 
 #include "origin.h"
 
-enum { LINGER_MS = 2000, STACK = 256 * 1024 };
+enum { LINGER_MS = 2000, FIRST_MS = 5000, STACK = 256 * 1024 };
 
 struct options options = { .families = 46, .keepalive_ms = -1 };
 
@@ -63,6 +63,14 @@ static void linger(int fd)
             break;
 }
 
+/* A busy client may take its time between connect and send. */
+static int patience(const struct conn *c)
+{
+    int ms = options.keepalive_ms;
+
+    return c->requests == 0 && ms >= 0 ? ms + FIRST_MS : ms;
+}
+
 static void *serve(void *arg)
 {
     struct conn *c = arg;
@@ -78,7 +86,7 @@ static void *serve(void *arg)
         after = mood_pass(c);
         if (after != AFTER_PERSIST)
             break;
-        if (request_read_head(c, r, options.keepalive_ms) <= 0) {
+        if (request_read_head(c, r, patience(c)) <= 0) {
             after = AFTER_GONE;
         } else {
             c->requests++;

@@ -280,7 +280,8 @@ def background_job_outlives_the_shell(world):
 
 
 PYTHON_LONG_LIVED = """
-import http.client, sys, threading, time
+import http.client, os, sys, threading, time, traceback
+threading.excepthook = lambda args: (traceback.print_exception(args.exc_value), os._exit(1))
 port, rounds = int(sys.argv[1]), int(sys.argv[2])
 def one(host, path):
     c = http.client.HTTPConnection(host, port, timeout=20)
@@ -325,6 +326,7 @@ def no_pile_of_dead_connections(world):
             dead, own = sockets(server.port, "CLOSE_WAIT", "client"), dead_of(child.pid, server.port)
             child.stdin.close()
             child.stdin = None
+            check(child.wait(20) == 0, "a request failed")
         opened = server.stats()["connections"]
     world.note(f"{opened} connections that the server closed when idle: {dead} of them are still held, {own} by "
                "the process itself")

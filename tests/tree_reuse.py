@@ -29,7 +29,7 @@ def command(name, server, size=2000):
 
 def one_after_another(world, name, times, most):
     with Server() as server:
-        direct, shim = world.few(repeat(times, command(name, server)), server, most)
+        direct, shim = world.few(repeat(times, command(name, server)), server, most, timeout=900)
     check(direct.connections == direct.requests == times, f"directly {direct.connections} connections")
     check(len(shim.outcome.files) == times, "answers are missing")
     world.note(f"{name}, {times} processes one after another: {shim.connections} connections")
@@ -63,7 +63,7 @@ def python_one_after_another(world):
 def at_a_time(world, name, text, times):
     """`text` is run 16 at a time."""
     with Server() as server:
-        _, shim = world.few(parallel(times, 16, text(server)), server, 32)
+        _, shim = world.few(parallel(times, 16, text(server)), server, 32, timeout=900)
     check(len(shim.outcome.files) == times, "answers are missing")
     world.note(f"{name}, {times} processes, 16 at a time: {shim.connections} connections")
 
@@ -101,7 +101,7 @@ def busybox(world):
     with Server() as server:
         fetch = f'{program} wget -q -O - "{server.url("/bytes/500")}?seed=$i"'
         loop = f"i=0; while [ $i -lt {times} ]; do {fetch} || exit 9; i=$((i+1)); done"
-        _, shim = world.few([program, "sh", "-c", loop], server, 5)
+        _, shim = world.few([program, "sh", "-c", loop], server, 5, timeout=900)
     world.note(f"BusyBox, {times} processes: {shim.connections} connections")
 
 
@@ -110,7 +110,7 @@ def fifty_endpoints_in_turn(world):
     endpoints, times = 50, world.size(200, 2000)
     with Server() as server:
         fetch = f'{world.client} get 127.0.0.$((1 + i % {endpoints})):{server.port}"/bytes/300?seed=$i"'
-        _, shim = world.both(repeat(times, fetch), server, HOLDFAST_IDLE="300")
+        _, shim = world.both(repeat(times, fetch), server, timeout=900, HOLDFAST_IDLE="300")
     could = times - endpoints
     reused = times - shim.connections
     check(reused >= 0.9 * could, f"{shim.connections} connections: {reused} of {could} were reused")
@@ -122,7 +122,7 @@ def fifty_endpoints_sixteen_at_a_time(world):
     endpoints, times = 50, world.size(200, 2000)
     with Server() as server:
         fetch = f'{world.client} get 127.0.0.$((1 + i % {endpoints})):{server.port}"/bytes/300?seed=$i" >out.$i'
-        _, shim = world.both(parallel(times, 16, fetch), server, HOLDFAST_IDLE="300")
+        _, shim = world.both(parallel(times, 16, fetch), server, timeout=900, HOLDFAST_IDLE="300")
     check(len(shim.outcome.files) == times, "answers are missing")
     world.note(f"{endpoints} endpoints, {times} processes, 16 at a time: {shim.connections} connections")
 

@@ -285,10 +285,11 @@ static void keep_limit(const struct tree *t, unsigned queue, const struct endpoi
     }
 }
 
-/* Nobody watches what lies there: who comes by lets go of what has expired at the queue's old end. */
+/* Nobody watches what lies there: who comes by lets go of what has expired at the queue's old end, or has
+ * lain for a while and was closed by its server meanwhile. */
 static void sweep(const struct tree *t, unsigned queue, uint64_t now_ms)
 {
-    enum { MOST = 2 };
+    enum { MOST = 2, A_WHILE_MS = 1000 };
     const int fd = t->first + (int)queue;
     struct tree_message message;
     struct endpoint to;
@@ -301,7 +302,7 @@ static void sweep(const struct tree *t, unsigned queue, uint64_t now_ms)
         if (len < 0)
             return;
         if (tree_message_read(&message, (size_t)len, now_ms, &to, &idle) == 0 &&
-            !is_expired(&idle, now_ms))
+            !is_expired(&idle, now_ms) && now_ms < idle.parked_ms + A_WHILE_MS)
             return;
         if (get(t, queue, &parcel, now_ms) != 0)
             continue;
