@@ -7,7 +7,7 @@ import sys
 import tempfile
 
 from servers import find_program
-from tree_run import ORDINARY, Server, Skipped, can, case, check, parallel, repeat
+from tree_run import ORDINARY, Failed, Server, Skipped, can, case, check, parallel, repeat
 
 PYTHON = "/usr/bin/python3" if os.access("/usr/bin/python3", os.X_OK) else sys.executable
 URLLIB = f"{PYTHON} -c \"import sys, urllib.request as u; " \
@@ -192,17 +192,28 @@ def wire_of_20_ms(world):
     here = os.path.join(os.path.dirname(os.path.abspath(__file__)), "tree_wire.py")
     times = world.size(21, 101)
     user = str(ORDINARY) if world.uid else "0"
-    done = world_free_run([wire, "--rtt", "20", "--", sys.executable, here, world.holdfast, str(times), user])
+    words = [wire, "--rtt", "20", "--", sys.executable, here, world.holdfast, str(times), user]
+    # A busy machine takes its share, so the quietest of three counts; if handshakes were made all the same,
+    # nothing would be saved in any.
+    least = world.size(0.6, 0.9) * 20
+    for _ in range(3):
+        told = on_the_wire(words, times)
+        world.note(f"a wire of 20 ms, {times} processes: {told['direct_ms']:.1f} ms each directly, "
+                   f"{told['shim_ms']:.1f} under holdfast: {told['saved_ms'] / 20:.2f} round trips less; packets "
+                   f"each {told['direct_packets']:.1f} and {told['shim_packets']:.1f}")
+        if told["saved_ms"] >= least:
+            return
+    raise Failed(f"only {told['saved_ms']:.1f} ms less than directly: {told}")
+
+
+def on_the_wire(words, times):
+    done = world_free_run(words)
     check(done.returncode == 0, f"exit status {done.returncode}: {done.stderr[-500:]}")
     told = json.loads(done.stdout)
     check(told["direct_connections"] == times, f"directly {told['direct_connections']} connections")
-    world.note(f"a wire of 20 ms, {times} processes: {told['direct_ms']:.1f} ms each directly, "
-               f"{told['shim_ms']:.1f} under holdfast: {told['saved_ms'] / 20:.2f} round trips less; packets "
-               f"each {told['direct_packets']:.1f} and {told['shim_packets']:.1f}")
     check(told["same"], "other bytes than directly")
     check(told["shim_connections"] <= 5, f"{told['shim_connections']} connections")
-    # A busy machine takes its share; if handshakes were made all the same, nothing would be saved.
-    check(told["saved_ms"] >= world.size(0.6, 0.9) * 20, f"only {told['saved_ms']:.1f} ms less than directly: {told}")
+    return told
 
 
 def world_free_run(words):
