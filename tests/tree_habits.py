@@ -336,7 +336,7 @@ def no_pile_of_dead_connections(world):
 
 
 PYTHON_BURST = """
-import sys, threading, urllib.request
+import os, select, sys, threading, time, urllib.request
 def get(i):
     urllib.request.urlopen(sys.argv[1] + "?burst=%d" % i, timeout=20).read()
 for i in range(8):
@@ -344,15 +344,25 @@ for i in range(8):
     [t.start() for t in threads]
     [t.join() for t in threads]
 print("quiet", flush=True)
-sys.stdin.readline()
+if sys.argv[2] == "select":
+    select.select([sys.stdin], [], [])
+elif sys.argv[2] == "poll":
+    poll = select.poll()
+    poll.register(0, select.POLLIN)
+    poll.poll()
+elif sys.argv[2] == "sleep":
+    time.sleep(1)
+elif sys.argv[2] == "wait":
+    os.system("sleep 1")
+else:
+    sys.stdin.readline()
 """
 
 
-@case
-def what_a_quiet_process_holds(world):
+def quiet_by(world, way):
     """A process was busy and has nothing to do now: what it has idle is of use to the others."""
     with Server() as server:
-        text = f"{PYTHON} -c {shlex.quote(PYTHON_BURST)} {server.url('/bytes/100')} <&3 | {{ read quiet; " \
+        text = f"{PYTHON} -c {shlex.quote(PYTHON_BURST)} {server.url('/bytes/100')} {way} <&3 | {{ read quiet; sleep 0.3; " \
                f"{world.client} get {server.at('/bytes/10')}?after >/dev/null; echo done; }}"
         with world.start(["bash", "-c", f"exec 3<&0; {text}"]) as child:
             check(child.stdout.readline() == "done\n", "the shell fails")
@@ -361,7 +371,18 @@ def what_a_quiet_process_holds(world):
         hits = server.hits()
     busy = {hit.connection for hit in hits if "burst" in hit.target}
     after = {hit.connection for hit in hits if "after" in hit.target}
-    check(len(after) == 1 and after <= busy, f"the others had to open {after} beside {busy}")
+    check(len(after) == 1 and after <= busy, f"{way}: the others had to open {after} beside {busy}")
+
+
+@case
+def what_a_quiet_process_holds(world):
+    for way in "select", "poll", "sleep", "wait":
+        quiet_by(world, way)
+
+
+@case
+def what_a_process_holds_that_reads(world):
+    quiet_by(world, "read")
 
 
 @case
