@@ -31,6 +31,7 @@ static void same_state(const struct play *a, const struct play *b)
     if (a->x.kind == EXCHANGE_UNDECIDED || a->x.kind == EXCHANGE_OPAQUE)
         return;
     assert_memory_equal(&a->x.request, &b->x.request, sizeof(a->x.request));
+    assert_int_equal(exchange_request_left(&a->x), exchange_request_left(&b->x));
     assert_int_equal(a->x.keep_timeout, b->x.keep_timeout);
     assert_int_equal(a->x.keep_max, b->x.keep_max);
     assert_int_equal(a->x.promised, b->x.promised);
@@ -169,6 +170,11 @@ static void check_end(const struct want *e, bool request_clean, size_t server_le
         assert_true(e->clean && request_clean);
 }
 
+static uint64_t smaller(uint64_t a, uint64_t b)
+{
+    return a < b ? a : b;
+}
+
 static void check_adapted(struct slice client, struct slice server, const struct naive_request *request)
 {
     static struct want e;
@@ -182,6 +188,10 @@ static void check_adapted(struct slice client, struct slice server, const struct
         &wanted, (struct slice){ client.data + request->head.len, client.len - request->head.len }, request);
     same_text("to the server, against what is expected", &plays[0].to_server,
               (struct slice){ wanted.data, wanted.len });
+    if (request->kind == NAIVE_LENGTH)
+        assert_int_equal(exchange_request_left(&plays[0].x),
+                         request->body.length -
+                             smaller(request->body.length, client.len - request->head.len));
     want_server(&e, server, request);
     same_text("to the client, against what is expected", &plays[0].to_client,
               (struct slice){ wanted.data, wanted.len });

@@ -21,6 +21,7 @@ static void same_state(const struct play *a, const struct play *b)
     assert_int_equal(exchange_idempotent(&a->x), exchange_idempotent(&b->x));
     assert_int_equal(exchange_body_left(&a->x), exchange_body_left(&b->x));
     assert_memory_equal(&a->x.request, &b->x.request, sizeof(a->x.request));
+    assert_int_equal(exchange_request_left(&a->x), exchange_request_left(&b->x));
     assert_int_equal(a->x.keep_timeout, b->x.keep_timeout);
     assert_int_equal(a->x.keep_max, b->x.keep_max);
     assert_int_equal(a->x.promised, b->x.promised);
