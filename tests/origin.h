@@ -31,7 +31,7 @@ struct options {
 extern struct options options;
 
 /* What happens to a connection when it has been idle for a while. */
-enum { MOOD_CALM, MOOD_CLOSE, MOOD_RESET, MOOD_408, MOOD_GARBAGE, MOOD_HALF, MOOD_SECOND, MOOD_COUNT };
+enum { MOOD_CALM, MOOD_CLOSE, MOOD_RESET, MOOD_408, MOOD_GARBAGE, MOOD_HALF, MOOD_SECOND, MOOD_COUNT, MOOD_LATEST = MOOD_COUNT };
 struct mood {
     int kind;
     long delay_us;

@@ -6,6 +6,8 @@
  *   origin_chaos.c       what a number stands for
  *   origin_chaos_send.c  sends that
  *   origin_mood.c        the time between two requests
+ *                        /mood/KIND/MICROSECONDS: an answer, and then that; 7 (LATEST): a second answer as
+ *                        late as can be, when the next request has come
  *   origin_replay.c      /replay and /dead: an origin that breaks reused connections */
 #ifndef ORIGIN_CHAOS_H
 #define ORIGIN_CHAOS_H
@@ -61,6 +63,9 @@ int chaos_reply(struct conn *c, struct request *r, uint64_t seed, uint64_t numbe
 int chaos_finish(const struct conn *c, enum finish finish);
 
 int replay_reply(struct conn *c, struct request *r, uint64_t seed, uint64_t number, bool dead);
+
+/* /mood */
+int mood_reply(struct conn *c, struct request *r, uint64_t kind, uint64_t delay_us);
 
 /* "/name/SEED/NUMBER" */
 bool chaos_path(const struct request *r, const char *name, uint64_t *seed, uint64_t *number);

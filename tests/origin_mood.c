@@ -46,15 +46,45 @@ static void poison(struct conn *c, int kind)
     c->mood.crossed = has_request(c);
 }
 
+int mood_reply(struct conn *c, struct request *r, uint64_t kind, uint64_t delay_us)
+{
+    struct out o = { .fd = c->fd, .left = -1 };
+
+    if (request_read_body(c, r) < 0)
+        return AFTER_CLOSE;
+    book_request(c, r);
+    out_text(&o, "HTTP/1.1 200 OK\r\nX-Mood: %llu\r\nContent-Length: 4\r\n\r\n", (unsigned long long)kind);
+    if (strcmp(r->method, "HEAD") != 0)
+        out_bytes(&o, "mood", 4);
+    out_flush(&o);
+    if (r->says_close || (r->minor == 0 && !r->says_keep_alive))
+        return AFTER_CLOSE;
+    c->mood.kind = (int)kind;
+    c->mood.delay_us = (long)delay_us;
+    return AFTER_PERSIST;
+}
+
+/* The next request is there, and is not answered first. */
+static void poison_latest(struct conn *c)
+{
+    struct pollfd p = { .fd = c->fd, .events = POLLIN };
+    const char *bytes = bytes_of(MOOD_SECOND);
+
+    if (poll(&p, 1, -1) > 0 && has_request(c))
+        send(c->fd, bytes, strlen(bytes), MSG_NOSIGNAL);
+}
+
 int mood_pass(struct conn *c)
 {
     struct pollfd p = { .fd = c->fd, .events = POLLIN };
-    struct timespec wait = { .tv_nsec = c->mood.delay_us * 1000 };
+    struct timespec wait = { .tv_sec = c->mood.delay_us / 1000000, .tv_nsec = c->mood.delay_us % 1000000 * 1000 };
     int kind = c->mood.kind;
 
     c->mood.kind = MOOD_CALM;
     c->mood.crossed = false;
-    if (kind == MOOD_CALM || c->pos < c->len || ppoll(&p, 1, &wait, NULL) != 0)
+    if (kind == MOOD_LATEST)
+        poison_latest(c);
+    if (kind == MOOD_CALM || kind == MOOD_LATEST || c->pos < c->len || ppoll(&p, 1, &wait, NULL) != 0)
         return AFTER_PERSIST;
     switch (kind) {
     case MOOD_CLOSE:

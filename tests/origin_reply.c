@@ -340,6 +340,8 @@ int reply(struct conn *c, struct request *r)
         book_crossed(c, r);
     if (chaos_path(r, "/chaos", &seed, &number))
         return chaos_reply(c, r, seed, number);
+    if (chaos_path(r, "/mood", &seed, &number))
+        return mood_reply(c, r, seed, number);
     if (chaos_path(r, "/replay", &seed, &number))
         return replay_reply(c, r, seed, number, false);
     if (chaos_path(r, "/dead", &seed, &number))

@@ -355,6 +355,8 @@ void conn_note(const struct conn *c, enum reason why)
     char text[ENDPOINT_TEXT_MAX] = "-";
 
     stats_reason(why);
+    if (why == REASON_bytes_left && c->reused)
+        pool_note_closed(&c->to, 0);
     if (!log_on())
         return;
     if (c->to.family)

@@ -88,6 +88,7 @@ struct conn {
     bool tail_ends;       /* ... and the response ends with it */
     bool replayed;
     bool expected;        /* the client was told of input that then came to nothing: see recv.c */
+    bool broken;          /* a decoded body was: one error, then the end, as after a reset */
     bool given;           /* the client has got, or seen, bytes of the response */
     bool peeked;          /* the client has peeked at the body */
     size_t queued;        /* bytes that were followed but still lie in the kernel's queue */
@@ -187,7 +188,9 @@ void conn_forget(struct conn *c, enum reason why);
 /* Marks what the pool must not have; the first reason counts. */
 void conn_spoil(struct conn *c, enum reason why);
 
-/* Writes a log line and counts a reason for this connection. */
+/* Writes a log line and counts a reason for this connection.  If a reused one is found with more bytes on
+ * it than its answer, the answer may have been one to an earlier request, come too late for anybody to
+ * tell: that is not to happen again with this endpoint. */
 void conn_note(const struct conn *c, enum reason why);
 
 /* Calls `each` for every conn in use, without locks: for the child of a fork. */

@@ -227,7 +227,8 @@ ssize_t incoming_follow(struct conn *c, struct exchange_reply reply)
     if (open && exchange_request_done(&c->x) && exchange_asks_close(&c->x) && !c->shared)
         real.shutdown(c->fds[0].fd, SHUT_WR);
     if (reply.flow == EXCHANGE_BROKEN) {
-        c->pending_error = ECONNRESET;
+        c->pending_error = c->broken ? c->pending_error : ECONNRESET;
+        c->broken = true;
         if (open) /* who waits for more is told that there is something */
             real.shutdown(c->fds[0].fd, SHUT_RD);
     }
@@ -378,7 +379,7 @@ ssize_t incoming_step(struct conn *c, struct incoming *call, char *buf, size_t l
         call->full = true; /* the kernel may have more behind what was held */
         return (ssize_t)serve_held(c, buf, len, peeked, call->peek);
     }
-    if (c->state != CONN_EXCHANGE || c->pending_error) {
+    if (c->state != CONN_EXCHANGE || c->pending_error || c->broken) {
         int error = c->pending_error;
         if (!call->peek)
             c->pending_error = 0;
