@@ -23,7 +23,7 @@
 enum {
     TREE_QUEUES = 16,
     TREE_TOKEN = 16,
-    TREE_MOST = 56,             /* connections in flight: far below any limit of fds, see README */
+    TREE_MOST = 48,             /* connections in flight: far below any limit of fds, see README */
     TREE_MOST_PRIVILEGED = 256, /* for whom the kernel does not count them */
 };
 
@@ -81,7 +81,8 @@ bool tree_is_privileged(void);
 unsigned tree_count(const struct tree *t);
 
 /* Gives a connection to the tree, parked at idle->parked_ms: what lay elsewhere before does not get
- * younger.  idle->fd stays the caller's, who closes it.  Where the tree is full, an older one makes room;
+ * younger.  idle->fd stays the caller's, who closes it.  Where the tree is full, one that nobody
+ * has wanted for long makes room, or it is not taken;
  * no more than `limit` are kept for the endpoint.  0, or -errno: it was not taken (-ETOOMANYREFS: the
  * user has too many fds in flight). */
 int tree_give(const struct tree *t, const struct endpoint *to, const struct idle *idle, unsigned limit,

@@ -235,14 +235,38 @@ int tree_take(const struct tree *t, const struct endpoint *to, const struct want
     return -ENOENT;
 }
 
-/* Lets the oldest go, of the endpoint's own queue first. */
+/* What lies at a queue's old end: true if there is something, and *idle says what; idle_ms is 0 where it
+ * is no message of ours. */
+static bool look_at_oldest(const struct tree *t, unsigned queue, struct idle *idle, uint64_t now_ms)
+{
+    const int fd = t->first + (int)queue;
+    struct tree_message message;
+    struct endpoint to;
+
+    *idle = (struct idle){ .fd = -1 };
+    set_peek_offset(t, fd, -1); /* somebody may have died in the middle of looking */
+    ssize_t len = t->calls->recv(fd, &message, sizeof message, MSG_PEEK | MSG_DONTWAIT);
+    if (len >= 0)
+        tree_message_read(&message, (size_t)len, now_ms, &to, idle);
+    return len >= 0;
+}
+
+/* The tree is full.  One that nobody has wanted for half of its time goes; where all are wanted, the new
+ * one has to: with more endpoints than room, taken in turn, the others would all be gone when their turn
+ * comes. */
 static bool make_room(const struct tree *t, unsigned queue, uint64_t now_ms)
 {
     struct parcel parcel;
+    struct idle oldest;
 
     for (unsigned i = 0; i < TREE_QUEUES; i++) {
         unsigned from = (queue + i) % TREE_QUEUES;
-        int result = tree_has(t, from) ? get(t, from, &parcel, now_ms) : -EAGAIN;
+        if (!tree_has(t, from) || !look_at_oldest(t, from, &oldest, now_ms))
+            continue;
+        oldest.idle_ms /= 2;
+        if (!is_expired(&oldest, now_ms))
+            continue;
+        int result = get(t, from, &parcel, now_ms);
         if (result == 0)
             drop(t, &parcel);
         if (result != -EAGAIN)
@@ -290,19 +314,11 @@ static void keep_limit(const struct tree *t, unsigned queue, const struct endpoi
 static void sweep(const struct tree *t, unsigned queue, uint64_t now_ms)
 {
     enum { MOST = 2, A_WHILE_MS = 1000 };
-    const int fd = t->first + (int)queue;
-    struct tree_message message;
-    struct endpoint to;
-    struct idle idle;
     struct parcel parcel;
+    struct idle oldest;
 
-    for (int i = 0; i < MOST; i++) {
-        set_peek_offset(t, fd, -1);
-        ssize_t len = t->calls->recv(fd, &message, sizeof message, MSG_PEEK | MSG_DONTWAIT);
-        if (len < 0)
-            return;
-        if (tree_message_read(&message, (size_t)len, now_ms, &to, &idle) == 0 &&
-            !is_expired(&idle, now_ms) && now_ms < idle.parked_ms + A_WHILE_MS)
+    for (int i = 0; i < MOST && look_at_oldest(t, queue, &oldest, now_ms); i++) {
+        if (oldest.idle_ms && !is_expired(&oldest, now_ms) && now_ms < oldest.parked_ms + A_WHILE_MS)
             return;
         if (get(t, queue, &parcel, now_ms) != 0)
             continue;

@@ -1,12 +1,11 @@
 #define _GNU_SOURCE
 #include "preload/shared.h"
 
-#include "base/log.h"
 #include "base/stats.h"
 #include "pool/tree.h"
-#include "preload/eof.h"
 #include "preload/handover.h"
 #include "preload/idle.h"
+#include "preload/inherited.h"
 #include "preload/observed.h"
 #include "preload/private.h"
 #include "preload/process.h"
@@ -16,12 +15,9 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
-#include <stdlib.h>
 #include <string.h>
-#include <sys/auxv.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
-#include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -33,7 +29,7 @@ enum {
     HOT_MS = 10,   /* connects that follow each other faster ... */
     HOT_RUN = 3,   /* ... so many times make the process hot */
     LEFT_AT_ONCE = 4,
-    USER_MOST = 60, /* fds in flight of one user, in all his trees */
+    USER_MOST = 52, /* fds in flight of one user, in all his trees */
 };
 
 atomic_bool shared_keeping;
@@ -54,12 +50,13 @@ static ssize_t send_within_budget(int fd, const struct msghdr *msg, int flags)
     struct rlimit before, lower;
     sigset_t all, mask;
 
+    if (process_threaded)
+        return real.sendmsg(fd, msg, flags);
     if (checked != process_identity) {
         privileged = tree_is_privileged();
         checked = process_identity;
     }
-    if (privileged || process_threaded || getrlimit(RLIMIT_NOFILE, &before) != 0 ||
-        before.rlim_cur <= USER_MOST)
+    if (privileged || getrlimit(RLIMIT_NOFILE, &before) != 0 || before.rlim_cur <= USER_MOST)
         return real.sendmsg(fd, msg, flags);
     lower = before;
     lower.rlim_cur = USER_MOST;
@@ -95,111 +92,12 @@ static void take_calls(void)
     };
 }
 
-static bool is_free(int fd)
-{
-    return real.fcntl(fd, F_GETFD) < 0;
-}
-
-/* 0 or 1: ptrace(2) of others' processes; -1: not known, which is yes. */
-static bool may_look_at_parent(void)
-{
-    char mode = '0';
-    int fd = open("/proc/sys/kernel/yama/ptrace_scope", O_RDONLY | O_CLOEXEC);
-
-    if (fd < 0)
-        return true;
-    if (real.read(fd, &mode, 1) != 1)
-        mode = '0';
-    real.close(fd);
-    return mode == '0';
-}
-
-/* What closed the queues (a posix_spawn that closes all, a static program) may have been started by a
- * process that still has them. */
-static void recover(void)
-{
-    if (!may_look_at_parent())
-        return;
-    int parent = (int)syscall(SYS_pidfd_open, getppid(), 0);
-    if (parent < 0)
-        return;
-    for (int i = 0; i < TREE_QUEUES; i++) {
-        int number = tree.first + i;
-        int fd = is_free(number) ? (int)syscall(SYS_pidfd_getfd, parent, number, 0) : -1;
-        if (fd < 0)
-            continue;
-        real.dup3(fd, number, 0);
-        real.close(fd);
-        if (!tree_has(&tree, (unsigned)i))
-            real.close(number);
-    }
-    real.close(parent);
-}
-
-/* The queues' numbers may lie above the soft limit.  At start nobody else is there to meet a higher one. */
-static struct rlimit raise_limit(void)
-{
-    struct rlimit before = { 0 }, higher;
-    rlim_t end = (rlim_t)tree.first + TREE_QUEUES;
-
-    getrlimit(RLIMIT_NOFILE, &before);
-    higher = before;
-    if (higher.rlim_cur < end) {
-        higher.rlim_cur = end;
-        setrlimit(RLIMIT_NOFILE, &higher);
-    }
-    return before;
-}
-
-static unsigned find_queues(void)
-{
-    unsigned found = 0;
-
-    for (unsigned i = 0; i < TREE_QUEUES; i++)
-        found += tree_has(&tree, i);
-    return found;
-}
-
-/* Another user's tree is left; this user's processes from here on have one of their own.  The text in
- * the environment has always the same length. */
-static bool found_own(char *text)
-{
-    int first = tree.first;
-
-    for (int i = 0; i < TREE_QUEUES; i++)
-        if (!is_free(first + i) && !tree_has(&tree, (unsigned)i))
-            return false;
-    unsigned most = tree_is_privileged() ? TREE_MOST_PRIVILEGED : TREE_MOST;
-    if (tree_create(&tree, &calls, first, most, (uint32_t)getauxval(AT_EUID)) != 0)
-        return false;
-    tree_text(&tree, text);
-    return true;
-}
-
 void shared_start(void)
 {
-    char *text = getenv(TREE_VARIABLE);
-
-    if (process_config.share != CONFIG_SHARE_TREE || !text)
+    if (process_config.share != CONFIG_SHARE_TREE)
         return;
     take_calls();
-    if (tree_parse(&tree, &calls, text) != 0 || tree.first <= STDERR_FILENO)
-        return;
-    bool foreign = tree.uid != (uint32_t)getauxval(AT_EUID);
-    if (foreign || find_queues() < TREE_QUEUES) {
-        struct rlimit before = raise_limit();
-        bool made = foreign && found_own(text);
-        if (!foreign)
-            recover();
-        setrlimit(RLIMIT_NOFILE, &before);
-        if (foreign && !made)
-            return;
-    }
-    for (unsigned i = 0; i < TREE_QUEUES; i++)
-        if (tree_has(&tree, i)) {
-            private_adopt(tree.first + (int)i);
-            on = true;
-        }
+    on = inherited_find(&tree, &calls);
 }
 
 static uint64_t coarse_ms(void)
