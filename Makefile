@@ -105,9 +105,14 @@ $(BUILD)/obj/tests/%.o: tests/%.c Makefile
 
 .SECONDEXPANSION:
 $(HELPERS) $(ASSUMES): $(BUILD)/tests/%: $(BUILD)/obj/tests/%.o \
-    $$(addprefix $(BUILD)/obj/,$$(addsuffix .o,$$(basename $$(filter $$(wildcard tests/$$*_*.c),$$(HELPER_PARTS)))))
+    $$(addprefix $(BUILD)/obj/,$$(addsuffix .o,$$(basename $$(filter $$(wildcard tests/$$*_*.c),$$(HELPER_PARTS))))) \
+    $$(if $$(filter $$*,$$(LINKED)),$$(BUILD)/library.o)
 	@mkdir -p $(@D)
 	$(call say,LD)$(CC) -pthread $(CFLAGS) $(LDFLAGS) -o $@ $^ -ldl
+
+# The library as one object, whose own names are nobody else's.
+$(BUILD)/library.o: $(LIB_OBJ)
+	$(call say,LD)$(LD) -r -o $@ $(LIB_OBJ) && objcopy --localize-hidden $@
 
 $(BUILD)/tests/fault.so: $(FAULT_OBJ)
 	@mkdir -p $(@D)
@@ -207,6 +212,13 @@ tsan:
 ubsan:
 	+$(MAKE) --no-print-directory BUILD=$(BUILD)/ubsan CFLAGS='$(UBSAN_FLAGS)' all
 
+# With AddressSanitizer the library is linked into the client.  tests/linked_launcher runs these.
+LINKED      :=
+CLIENTS     := prober surface threads
+asan:
+	+$(MAKE) --no-print-directory BUILD=$(BUILD)/linked CFLAGS='-O1 -g $(SANITIZE)' LINKED='$(CLIENTS)' \
+	    $(CLIENTS:%=$(BUILD)/linked/tests/%)
+
 layers:
 	scripts/check-layers
 
@@ -244,7 +256,7 @@ $(BUILD)/lint/%.ok: %.c .clang-tidy $(wildcard shim/*/*.h shim/*/*.def)
 clean:
 	rm -rf $(BUILD)
 
-.PHONY: all lib units assumes check chaos check-matrix check-tree faults layers werror musl demo lint clean tsan ubsan
+.PHONY: all lib units assumes check chaos check-matrix check-tree faults layers werror musl demo lint clean tsan ubsan asan
 .DELETE_ON_ERROR:
 .SUFFIXES:
 # Keep objects that only a pattern mentions.
