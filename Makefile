@@ -219,6 +219,10 @@ asan:
 	+$(MAKE) --no-print-directory BUILD=$(BUILD)/linked CFLAGS='-O1 -g $(SANITIZE)' LINKED='$(CLIENTS)' \
 	    $(CLIENTS:%=$(BUILD)/linked/tests/%)
 
+# The long runs of all these.
+sanitize:
+	MAKE='$(MAKE)' BUILD='$(BUILD)' scripts/sanitize
+
 layers:
 	scripts/check-layers
 
@@ -256,7 +260,7 @@ $(BUILD)/lint/%.ok: %.c .clang-tidy $(wildcard shim/*/*.h shim/*/*.def)
 clean:
 	rm -rf $(BUILD)
 
-.PHONY: all lib units assumes check chaos check-matrix check-tree faults layers werror musl demo lint clean tsan ubsan asan
+.PHONY: all lib units assumes check chaos check-matrix check-tree faults layers werror musl demo lint clean tsan ubsan asan sanitize
 .DELETE_ON_ERROR:
 .SUFFIXES:
 # Keep objects that only a pattern mentions.

@@ -128,7 +128,9 @@ static bool on_process(long number, const long a[6], long *result)
     }
 }
 
-long syscall(long number, ...)
+/* It takes six arguments whatever the caller gave, as libc's own does: AddressSanitizer sees a read of the
+ * caller's stack there. */
+__attribute__((no_sanitize("address"))) long syscall(long number, ...)
 {
     va_list ap;
     long a[6], result;
