@@ -224,7 +224,8 @@ ssize_t incoming_follow(struct conn *c, struct exchange_reply reply)
     bool open = c->nfds; /* else another thread has closed it */
 
     settle(c, reply.flow);
-    if (open && exchange_request_done(&c->x) && exchange_asks_close(&c->x) && !c->shared)
+    /* Also where copies of the fd are with others: nobody has more to send. */
+    if (open && exchange_request_done(&c->x) && exchange_asks_close(&c->x))
         real.shutdown(c->fds[0].fd, SHUT_WR);
     if (reply.flow == EXCHANGE_BROKEN) {
         c->pending_error = c->broken ? c->pending_error : ECONNRESET;

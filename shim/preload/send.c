@@ -205,7 +205,7 @@ static ssize_t send_body(struct conn *c, int fd, const struct iovec *iov, int n,
         if (c->nfds == 0)
             return (ssize_t)accepted; /* closed by another thread */
         fd = conn_number(c, fd);
-        if (exchange_asks_close(&c->x) && !c->shared) /* the response came first */
+        if (exchange_asks_close(&c->x)) /* the response came first */
             real.shutdown(fd, SHUT_WR);
         if (((size_t)sent < piece.iov_len && !may_wait) || c->state != CONN_EXCHANGE)
             return (ssize_t)accepted;
