@@ -6,7 +6,8 @@ another one what it read and how that ended.  Run directly and under holdfast by
     {"to": [host, port], "send": [hex, ...], "size": 7, "until": 40, "habit": "peek"}
     {"got": hex, "end": "EOF"}
 
-habit: recv; timeout (that is poll and a socket that does not block); peek; waitall; readv; poll.
+habit: recv; timeout (that is poll and a socket that does not block); peek; waitall; readv; poll; fork: a
+child process reads.
 
 until: how many bytes to read at least (null: up to the end); what comes within a moment behind them is
 read, too.  end: EOF, open (nothing more came), or the name of an error.
@@ -14,6 +15,7 @@ read, too.  end: EOF, open (nothing more came), or the name of an error.
 
 import errno
 import json
+import os
 import select
 import socket
 import sys
@@ -45,7 +47,8 @@ def read_poll(sock, size):
 
 
 READS = {"recv": socket.socket.recv, "timeout": socket.socket.recv, "peek": read_peek,
-         "waitall": read_waitall, "readv": read_pieces, "poll": read_poll}
+         "waitall": read_waitall, "readv": read_pieces, "poll": read_poll,
+         "fork": socket.socket.recv}
 
 
 def receive(sock, task):
@@ -67,15 +70,9 @@ def receive(sock, task):
         yield piece
 
 
-def exchange(task):
-    got, end = bytearray(), None
-    sock = socket.socket()
+def answer(sock, task):
+    got = bytearray()
     try:
-        if task["habit"] == "timeout":
-            sock.settimeout(PATIENCE)
-        sock.connect(tuple(task["to"]))
-        for piece in task["send"]:
-            sock.sendall(bytes.fromhex(piece))
         pieces = receive(sock, task)
         while True:
             got += next(pieces)
@@ -83,8 +80,34 @@ def exchange(task):
         end = stop.value
     except OSError as error:
         end = errno.errorcode.get(error.errno, str(error))
-    sock.close()
     return {"got": got.hex(), "end": end}
+
+
+def answer_of_child(sock, task):
+    reading, writing = os.pipe()
+    pid = os.fork()
+    if pid == 0:
+        with open(writing, "w", encoding="ascii") as file:
+            json.dump(answer(sock, task), file)
+        os._exit(0)
+    os.close(writing)
+    with open(reading, encoding="ascii") as file:
+        result = json.load(file)
+    os.waitpid(pid, 0)
+    return result
+
+
+def exchange(task):
+    with socket.socket() as sock:
+        try:
+            if task["habit"] == "timeout":
+                sock.settimeout(PATIENCE)
+            sock.connect(tuple(task["to"]))
+            for piece in task["send"]:
+                sock.sendall(bytes.fromhex(piece))
+        except OSError as error:
+            return {"got": "", "end": f"{errno.errorcode.get(error.errno, str(error))} before a byte"}
+        return answer_of_child(sock, task) if task["habit"] == "fork" else answer(sock, task)
 
 
 def main():
