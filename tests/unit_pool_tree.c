@@ -201,21 +201,46 @@ static void test_queue_limit(void **state)
     assert_int_equal(take(1, NOW), 0);
 }
 
-static void test_queue_full(void **state)
+static unsigned drain(int *far, unsigned count, uint64_t now_ms)
 {
-    int far[2 * TREE_MOST];
     unsigned found = 0;
 
-    (void)state;
-    for (unsigned i = 0; i < 2 * TREE_MOST; i++)
-        far[i] = give(i % 20, 1000 + i, 64, NOW, 0);
-    assert_in_range(tree_count(&tree), TREE_MOST - 4, TREE_MOST + 4);
-    for (unsigned i = 0; i < 2 * TREE_MOST; i++) {
-        while (take(i % 20, NOW))
+    for (unsigned i = 0; i < count; i++) {
+        while (take(i % 20, now_ms))
             found++;
         close(far[i]);
     }
-    assert_in_range(found, TREE_MOST - 4, TREE_MOST + 4);
+    return found;
+}
+
+/* Those that are in use stay, and the new one goes. */
+static void test_queue_full(void **state)
+{
+    int far[2 * TREE_MOST];
+
+    (void)state;
+    for (unsigned i = 0; i < 2 * TREE_MOST; i++)
+        far[i] = give(i % 20, 1000 + i, 64, NOW, i < TREE_MOST ? 0 : -EAGAIN);
+    assert_in_range(tree_count(&tree), TREE_MOST - 4, TREE_MOST);
+    for (unsigned i = 0; i < 2 * TREE_MOST; i++)
+        assert_int_equal(has_ended(far[i]), i >= TREE_MOST);
+    assert_int_equal(drain(far, 2 * TREE_MOST, NOW), TREE_MOST);
+}
+
+/* One that nobody wanted for half of its time makes room. */
+static void test_queue_full_of_old(void **state)
+{
+    int far[TREE_MOST + 1];
+    unsigned ended = 0;
+
+    (void)state;
+    for (unsigned i = 0; i < TREE_MOST; i++)
+        far[i] = give(i % 20, 1000 + i, 64, NOW, 0);
+    far[TREE_MOST] = give(3, 2000, 64, NOW + IDLE_MS / 2 + 1, 0);
+    for (unsigned i = 0; i < TREE_MOST; i++)
+        ended += has_ended(far[i]);
+    assert_int_equal(ended, 1);
+    assert_int_equal(drain(far, TREE_MOST + 1, NOW + IDLE_MS / 2 + 1), TREE_MOST);
 }
 
 static void test_queue_wanted(void **state)
@@ -300,6 +325,7 @@ int main(void)
         QUEUE_TEST(test_queue_dead),
         QUEUE_TEST(test_queue_limit),
         QUEUE_TEST(test_queue_full),
+        QUEUE_TEST(test_queue_full_of_old),
         QUEUE_TEST(test_queue_wanted),
         QUEUE_TEST(test_queue_gone),
         QUEUE_TEST(test_queue_lives),
