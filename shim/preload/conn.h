@@ -92,8 +92,10 @@ struct conn {
     bool given;           /* the client has got, or seen, bytes of the response */
     bool peeked;          /* the client has peeked at the body */
     size_t queued;        /* bytes that were followed but still lie in the kernel's queue */
+    size_t owed;          /* ... that the client has got, and that could not be taken out */
     int pending_error;    /* to be given to the client after the held bytes, 0: none */
     int send_error;       /* to be given to the client by its next send, 0: none */
+    int receive_error;    /* what the kernel has told a look ahead, instead of the next receive */
     enum reason unparkable; /* found outside of the exchange: why not to park, or REASON_none */
     const void *homing;   /* the thread that connects another socket for it: whoever wants to send waits */
     const void *reader;   /* conn_self of the thread inside a real receive call, or NULL */

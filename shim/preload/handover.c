@@ -42,6 +42,7 @@ struct parcel {
 struct packing {
     bool any;        /* every exchange, whether an fd of it is inherited or not */
     bool hopeless;   /* nobody will unpack */
+    int first;       /* the first number that a parcel is about */
     uint64_t cookies[FDS_SEEN]; /* of the sockets that are inherited, by number; 0: none */
     bool unknown[FDS_SEEN];     /* could not be asked */
 };
@@ -122,8 +123,10 @@ static void pack(struct conn *c)
         idle_crossed_fork(c);
     if (c->state != CONN_EXCHANGE)
         return;
-    if (write_parcel(c, fd))
+    if (write_parcel(c, fd)) {
+        packing->first = packing->first >= 0 ? packing->first : fd;
         return;
+    }
     if (fd >= 0 && exchange_request_done(&c->x) && !c->head_owed)
         real.shutdown(fd, SHUT_WR);
 }
@@ -192,7 +195,7 @@ char *const *handover_pack(const char *path, char *const *env, char **room, bool
 {
     static __thread char text[32];
     size_t n = handover_entries(env) - 2;
-    struct packing here = { .any = rearranged };
+    struct packing here = { .any = rearranged, .first = -1 };
     int saved = errno;
 
     memfd = -1;
@@ -213,7 +216,7 @@ char *const *handover_pack(const char *path, char *const *env, char **room, bool
         return env;
     if (n)
         memcpy(room, env, n * sizeof *room);
-    snprintf(text, sizeof text, VARIABLE "=%d", memfd);
+    snprintf(text, sizeof text, VARIABLE "=%d,%d", memfd, here.first);
     room[n] = text;
     room[n + 1] = NULL;
     return room;
@@ -315,8 +318,8 @@ static bool unpack(struct reading *r)
         return false;
     struct conn *c = find_socket(&p);
     if (!take_hold(r, &request, p.request_len) || !take_hold(r, &response, p.response_len)) {
-        if (c) {
-            real.shutdown(c->fds[0].fd, SHUT_RDWR);
+        if (c) { /* without what was held of it, it has to end */
+            real.shutdown(c->fds[0].fd, p.response_len ? SHUT_RDWR : SHUT_WR);
             conn_forget(c, REASON_no_memory);
         }
         return false;
@@ -352,13 +355,16 @@ void handover_unpack(void)
 
     if (!value)
         return;
-    int fd = atoi(value);
+    const char *second = strchr(value, ',');
+    int fd = atoi(value), first = second ? atoi(second + 1) : -1;
     unsetenv(VARIABLE);
     if (fd <= 2 || !is_ours(fd))
         return;
     struct reading from = { .fd = fd };
     while (unpack(&from))
         ;
+    if (from.at == 0 && first >= 0) /* nothing to be read: the response as it comes, but with an end */
+        real.shutdown(first, SHUT_WR);
     real.close(fd);
     if (conn_find(0))
         hook_stdio_take_stdin();

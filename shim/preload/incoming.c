@@ -86,6 +86,31 @@ static void stand_back(struct conn *c, struct incoming *call)
     conn_outside_end(c);
 }
 
+/* tcp(7): MSG_TRUNC discards.  The bytes are there: what fails may not fail again. */
+size_t incoming_discard(int fd, size_t len)
+{
+    for (int tries = 0; len && tries < 4;) {
+        ssize_t n = real.recv(fd, NULL, len, MSG_TRUNC | MSG_DONTWAIT);
+        if (n == 0)
+            return 0; /* the connection has lost them */
+        if (n > 0)
+            len -= (size_t)n;
+        else if (tries++, incoming_is_end(-errno))
+            break;
+    }
+    return len;
+}
+
+/* Discards what the client has got already. */
+static void take_out(struct conn *c, int fd, size_t len)
+{
+    c->owed = incoming_discard(fd, len);
+    if (c->owed && incoming_is_end(-errno)) { /* lost as well */
+        c->owed = 0;
+        c->receive_error = errno;
+    }
+}
+
 ssize_t incoming_receive(struct conn *c, struct incoming *call, char *buf, size_t len, bool peek)
 {
     unsigned generation = c->generation;
@@ -94,6 +119,15 @@ ssize_t incoming_receive(struct conn *c, struct incoming *call, char *buf, size_
     int flags = call->flags | (call->wait ? 0 : MSG_DONTWAIT) | (peek || queued ? MSG_PEEK : 0);
     bool alone = !c->reader || c->reader == conn_self();
 
+    if (c->owed)
+        take_out(c, call->fd, c->owed);
+    if (c->owed)
+        return -errno;
+    if (c->receive_error) {
+        int error = c->receive_error;
+        c->receive_error = 0;
+        return -error;
+    }
     if (!call->wait && alone) {
         ssize_t n = real.recv(call->fd, buf, len, flags);
         call->full = n == (ssize_t)len;
@@ -110,12 +144,6 @@ ssize_t incoming_receive(struct conn *c, struct incoming *call, char *buf, size_
     return n < 0 ? -error : received(c, call, n, peek, queued);
 }
 
-/* tcp(7): MSG_TRUNC discards. */
-void incoming_discard(int fd, size_t len)
-{
-    real.recv(fd, NULL, len, MSG_TRUNC | MSG_DONTWAIT);
-}
-
 /* Takes what was only looked at, but for the last byte of a response: that one stays queued until
  * another socket lies under the fd, so that a thread that begins to wait in between is not left on the
  * old one without an event. */
@@ -124,92 +152,8 @@ static void settle(struct conn *c, enum exchange_flow flow)
     size_t leave = flow == EXCHANGE_END;
 
     if (c->queued > leave && c->nfds && conn_owns(c, c->fds[0].fd))
-        incoming_discard(c->fds[0].fd, c->queued - leave);
+        take_out(c, c->fds[0].fd, c->queued - leave);
     c->queued = c->queued ? leave : 0;
-}
-
-bool incoming_is_end(ssize_t n)
-{
-    switch (-n) {
-    case 0:
-    case ECONNABORTED:
-    case ECONNRESET:
-    case EHOSTUNREACH:
-    case ENETUNREACH:
-    case ENOTCONN:
-    case EPIPE:
-    case ETIMEDOUT:
-        return true;
-    default:
-        return false;
-    }
-}
-
-/* Half a head at most is held.  As outgoing_replay. */
-static int replay_unseen(struct conn *c)
-{
-    struct exchange before = c->x;
-
-    if (c->given || !exchange_in_head(&c->x) || (hold_len(&c->response) && !c->response_raw))
-        return -ENOTSUP;
-    exchange_unanswered(&c->x);
-    int result = outgoing_replay(c);
-    if (result != 0) {
-        c->x = before;
-        return result;
-    }
-    hold_clear(&c->response);
-    c->response_raw = false;
-    return 0;
-}
-
-int incoming_replay(struct conn *c)
-{
-    int result = c->state == CONN_OBSERVED ? outgoing_replay(c) : replay_unseen(c);
-
-    c->expected |= result == 0;
-    return result;
-}
-
-ssize_t incoming_at_end(struct conn *c, ssize_t n)
-{
-    if (!incoming_is_end(n))
-        return n;
-    int result = incoming_replay(c);
-    if (result == 0)
-        return -ESTALE;
-    if (result != -ENOTSUP)
-        n = result;
-    if (c->response_raw && hold_len(&c->response)) {
-        /* Half a head, and no more will come: the client gets it as it is, then the end. */
-        c->response_raw = false;
-        c->pending_error = (int)-n;
-        exchange_release(&c->x, REASON_closed_by_server);
-        conn_note(c, REASON_closed_by_server);
-        return -ESTALE;
-    }
-    if (c->unparkable == REASON_none) {
-        enum reason why = exchange_verdict(&c->x);
-        conn_note(c, why != REASON_none ? why : REASON_closed_by_server);
-        conn_spoil(c, REASON_closed_by_server);
-    }
-    if (exchange_cut_short(&c->x) && !c->read_shut) {
-        exchange_release(&c->x, REASON_closed_by_server); /* reported once, as the kernel does */
-        return n < 0 ? n : -ECONNRESET;
-    }
-    return n;
-}
-
-ssize_t incoming_foreign(struct conn *c)
-{
-    c->queued = 0;
-    if (outgoing_replay(c) == 0) {
-        c->expected = true;
-        return -ESTALE;
-    }
-    conn_spoil(c, REASON_poisoned);
-    swap_end(c);
-    return -ECONNRESET;
 }
 
 /* The first bytes of a response: are they one to an earlier request? */

@@ -51,8 +51,8 @@ ssize_t incoming_follow(struct conn *c, struct exchange_reply reply);
 /* The response is complete. */
 void incoming_end(struct conn *c);
 
-/* Throws away `len` bytes that have arrived. */
-void incoming_discard(int fd, size_t len);
+/* Throws away `len` bytes that have arrived.  Returns how many are left: that could not be done. */
+size_t incoming_discard(int fd, size_t len);
 
 /* Edited bytes that are held for the client. */
 size_t incoming_edited(const struct conn *c);

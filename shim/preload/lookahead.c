@@ -10,7 +10,7 @@
 #include <sys/ioctl.h>
 
 /* What queued bytes would become, by looking ahead. */
-static size_t foreseen(const struct conn *c, int fd, size_t queued)
+static size_t foreseen(struct conn *c, int fd, size_t queued)
 {
     struct exchange ahead = c->x;
     size_t raw = c->response_raw ? hold_len(&c->response) : 0, out = 0;
@@ -21,6 +21,8 @@ static size_t foreseen(const struct conn *c, int fd, size_t queued)
     if (raw)
         memcpy(scratch, c->response.data, raw);
     ssize_t n = real.recv(fd, scratch + raw, EXCHANGE_HEAD_MAX - raw, MSG_PEEK | MSG_DONTWAIT);
+    if (n < 0 && incoming_is_end(-errno)) /* the kernel tells it once */
+        c->receive_error = errno;
     size_t tail = c->tail && n > 0 ? 1 : 0;
     if (n > 0)
         out = tail + exchange_server(&ahead, scratch + tail, raw + (size_t)n - tail).out;

@@ -145,8 +145,10 @@ ssize_t outgoing_head(struct conn *c, int fd, struct iovec *body, int flags)
         c->request.start = result < 0 ? c->request.start : 0;
         return result < 0 ? result : outgoing_head(c, fd, body, flags);
     }
-    if (sent < 0 && c->request.start > before)
-        return -EAGAIN; /* sent in part: the next call finds out */
+    if (sent < 0 && c->request.start > before) { /* sent in part: the next call tells */
+        c->send_error = sent == -EAGAIN || sent == -EINTR ? 0 : (int)-sent;
+        return -EAGAIN;
+    }
     return sent;
 }
 

@@ -16,9 +16,12 @@
 #include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <pthread.h>
+#include <signal.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <sys/auxv.h>
+#include <time.h>
 #include <unistd.h>
 
 struct config process_config;
@@ -59,9 +62,26 @@ static int open_private(const char *path)
     return moved;
 }
 
+/* A file of ours may be a pipe whose reader has gone: the program must not die of that. */
+static ssize_t write_quietly(int fd, const void *bytes, size_t len)
+{
+    const struct timespec now = { 0, 0 };
+    sigset_t pipe, before, pending;
+
+    sigemptyset(&pipe);
+    sigaddset(&pipe, SIGPIPE);
+    sigpending(&pending);
+    pthread_sigmask(SIG_BLOCK, &pipe, &before);
+    ssize_t n = real.write(fd, bytes, len);
+    if (n < 0 && errno == EPIPE && !sigismember(&pending, SIGPIPE))
+        sigtimedwait(&pipe, NULL, &now);
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    return n;
+}
+
 static ssize_t write_real(int fd, const void *bytes, size_t len)
 {
-    return private_is(fd) ? real.write(fd, bytes, len) : -1;
+    return private_is(fd) ? write_quietly(fd, bytes, len) : -1;
 }
 
 /* Half a head that is held would be sent by both sides, or by neither: it goes out now, as it is. */
@@ -212,7 +232,7 @@ void process_exit(void)
     if (!private_is(stats_fd)) /* the program has taken the number */
         stats_fd = open_private(process_config.stats_path);
     len = stats_format(line, sizeof line, getpid(), program_invocation_short_name);
-    if (stats_fd >= 0 && len && real.write(stats_fd, line, len) < 0)
+    if (stats_fd >= 0 && len && write_quietly(stats_fd, line, len) < 0)
         return;
 }
 

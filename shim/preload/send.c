@@ -348,6 +348,11 @@ ssize_t send_pieces(struct conn *c, int fd, const struct iovec *iov, int n, int 
     conn_wait_home(c);
     if (c->nfds == 0)
         return conn_lost(c);
+    if (c->send_error && total && (c->state == CONN_EXCHANGE || c->state == CONN_OBSERVED)) {
+        int error = c->send_error;
+        c->send_error = 0;
+        return -error;
+    }
     switch (c->state) {
     case CONN_FRESH:
     case CONN_LEASED:

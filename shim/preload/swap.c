@@ -354,9 +354,10 @@ void swap_end(struct conn *c)
         real.shutdown(c->fds[0].fd, SHUT_RD);
         why = why != REASON_none ? why : REASON_duplicated;
     }
-    if (c->queued && c->private_fd >= 0)
-        incoming_discard(c->private_fd, c->queued);
-    c->queued = 0;
+    c->queued += c->owed;
+    if (c->queued && c->private_fd >= 0 && incoming_discard(c->private_fd, c->queued) > 0)
+        why = REASON_poisoned;
+    c->queued = c->owed = 0;
     if (why == REASON_none)
         idle_park(c, true);
     private_close(c->private_fd);

@@ -1,0 +1,92 @@
+/* What the end of a connection means, or an answer that is not ours: a replay, an end, an error. */
+#define _GNU_SOURCE
+#include "preload/incoming.h"
+
+#include "preload/outgoing.h"
+#include "preload/swap.h"
+
+#include <errno.h>
+
+bool incoming_is_end(ssize_t n)
+{
+    switch (-n) {
+    case 0:
+    case ECONNABORTED:
+    case ECONNRESET:
+    case EHOSTUNREACH:
+    case ENETUNREACH:
+    case ENOTCONN:
+    case EPIPE:
+    case ETIMEDOUT:
+        return true;
+    default:
+        return false;
+    }
+}
+
+/* Half a head at most is held.  As outgoing_replay. */
+static int replay_unseen(struct conn *c)
+{
+    struct exchange before = c->x;
+
+    if (c->given || !exchange_in_head(&c->x) || (hold_len(&c->response) && !c->response_raw))
+        return -ENOTSUP;
+    exchange_unanswered(&c->x);
+    int result = outgoing_replay(c);
+    if (result != 0) {
+        c->x = before;
+        return result;
+    }
+    hold_clear(&c->response);
+    c->response_raw = false;
+    return 0;
+}
+
+int incoming_replay(struct conn *c)
+{
+    int result = c->state == CONN_OBSERVED ? outgoing_replay(c) : replay_unseen(c);
+
+    c->expected |= result == 0;
+    return result;
+}
+
+ssize_t incoming_at_end(struct conn *c, ssize_t n)
+{
+    if (!incoming_is_end(n))
+        return n;
+    int result = incoming_replay(c);
+    if (result == 0)
+        return -ESTALE;
+    if (result != -ENOTSUP)
+        n = result;
+    if (c->response_raw && hold_len(&c->response)) {
+        /* Half a head, and no more will come: the client gets it as it is, then the end. */
+        c->response_raw = false;
+        c->pending_error = (int)-n;
+        exchange_release(&c->x, REASON_closed_by_server);
+        conn_note(c, REASON_closed_by_server);
+        return -ESTALE;
+    }
+    if (c->unparkable == REASON_none) {
+        enum reason why = exchange_verdict(&c->x);
+        conn_note(c, why != REASON_none ? why : REASON_closed_by_server);
+        conn_spoil(c, REASON_closed_by_server);
+    }
+    if (exchange_cut_short(&c->x) && !c->read_shut) {
+        exchange_release(&c->x, REASON_closed_by_server); /* reported once, as the kernel does */
+        return n < 0 ? n : -ECONNRESET;
+    }
+    return n;
+}
+
+ssize_t incoming_foreign(struct conn *c)
+{
+    c->queued = 0;
+    if (outgoing_replay(c) == 0) {
+        c->expected = true;
+        return -ESTALE;
+    }
+    conn_spoil(c, REASON_poisoned);
+    swap_end(c);
+    return -ECONNRESET;
+}
