@@ -1,8 +1,8 @@
 /* usage: fault_client PORT SCRIPT ID [EXCHANGE FD]   runs a script (the last two: after an exec)
  *        fault_client --list
  *
- * FAULT_FILL=EXCHANGE:STEP:FREE   at the first call of that step the table of descriptors fills up, but
- *                                 for FREE of them; it is empty again when the exchange is over */
+ * FAULT_FILL=EXCHANGE:STEP:FREE:STAYS   at the first call of that step the table of descriptors fills up,
+ *      but for FREE of them; it is empty again when the exchange is over, or (STAYS is 1) when all are */
 #define _GNU_SOURCE
 #include "fault_client.h"
 
@@ -10,6 +10,7 @@
 
 #include <dlfcn.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <netinet/in.h>
 #include <pthread.h>
 #include <signal.h>
@@ -35,7 +36,7 @@ static void (*mark)(int) = no_mark;
 
 static struct {
     bool wanted, done;
-    int exchange, step, spare;
+    int exchange, step, spare, stays;
     int fds[FDS_MAX], count;
 } fill;
 
@@ -56,7 +57,7 @@ static void fill_up(void)
     int fd;
 
     fill.done = true;
-    while (fill.count < FDS_MAX && (fd = (int)FAULT_KERNEL(SYS_dup, STDIN_FILENO)) >= 0)
+    while (fill.count < FDS_MAX && (fd = (int)FAULT_KERNEL(SYS_fcntl, STDIN_FILENO, F_DUPFD_CLOEXEC, 0)) >= 0)
         fill.fds[fill.count++] = fd;
     for (int i = 0; i < fill.spare && fill.count; i++) {
         FAULT_KERNEL(SYS_close, fill.fds[0]);
@@ -131,8 +132,10 @@ static void run_script(void)
                 exchange_receive(&all[k]);
             exchange_finish(&all[k]);
         }
-        empty_again();
+        if (!fill.stays)
+            empty_again();
     }
+    empty_again();
 }
 
 /* Whose is it?  Asked past every library. */
@@ -207,7 +210,8 @@ int main(int argc, char **argv)
     run.argv = argv;
     run.base = place ? atoi(place) : 0;
     find_script(argv[2]);
-    fill.wanted = full && sscanf(full, "%d:%d:%d", &fill.exchange, &fill.step, &fill.spare) == 3;
+    fill.wanted = full && 
+                  sscanf(full, "%d:%d:%d:%d", &fill.exchange, &fill.step, &fill.spare, &fill.stays) == 4;
     if (run.script->threads && pthread_create(&thread, NULL, sleep_on, NULL) != 0)
         return 4;
     if (argc == 6)

@@ -315,7 +315,7 @@ void exchange_receive(struct exchange *x)
         send_all(x);
         receive_one(x);
     }
-    if (!x->failed && x->how->asks && !x->how->stop_after)
+    if (is_right(x) && x->how->asks && !x->how->stop_after)
         ask_names(x, STEP_AFTER);
 }
 

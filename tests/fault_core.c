@@ -140,8 +140,8 @@ static int count_call(const char *name, int place)
 /* write, writev, send...: one class.  Others are a class of their own. */
 static const char *class_of(const char *name)
 {
-    if (strstr(name, "recv") || strstr(name, "read"))
-        return strstr(name, "pthread") ? name : "recv";
+    if (strstr(name, "recv") || (strstr(name, "read") && !strstr(name, "pthread") && !strstr(name, "link")))
+        return "recv";
     if (strstr(name, "send") || strstr(name, "write"))
         return "send";
     return strncmp(name, "dup", 3) == 0 && name[3] ? "dup2" : name;
