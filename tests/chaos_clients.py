@@ -228,12 +228,13 @@ foreach (file($file, FILE_IGNORE_NEW_LINES) as $line) {
     error_clear_last();
     $http_response_header = ["none"];
     $body = @file_get_contents($url, false, stream_context_create(["http" => $http]));
-    if (preg_match("/ 1\d\d /", $http_response_header[0]))     # it takes an interim response for the answer,
-        $body = preg_replace("/^Connection: .*\r\n/mi", "", $body);   # and so the head for its body
-    # It reads on behind the end of a message: what the server of a connection that persists sends there.
-    if (preg_match("/ (204|304) /", $http_response_header[0]))
-        $body = $body === false ? false : "";
-    foreach (preg_grep("/^Content-Length: *\d+$/i", $http_response_header) as $field)
+    # It takes an interim response for the answer, and the head behind it for its body; and it reads on behind
+    # the end of a message, where the server of a connection that persists may send other things.
+    if ($body !== false && preg_match("/ 1\d\d /", $http_response_header[0]))
+        $body = preg_replace(["/^Connection: .*\r\n/mi", "/\r\n\r\n.*/s"], "", $body);
+    elseif ($body !== false && ($method == "HEAD" || preg_match("/ (204|304) /", $http_response_header[0])))
+        $body = "";
+    foreach ($body !== false ? preg_grep("/^Content-Length: *\d+$/i", $http_response_header) : [] as $field)
         $body = substr($body, 0, (int)substr($field, 15));
     $name = implode(" ", preg_grep("/^X-Number/i", $http_response_header));
     $error = error_get_last()["message"] ?? "-";

@@ -1,5 +1,6 @@
 /* /replay/SEED/NUMBER: answers every request on a fresh connection, and breaks some of the reused ones,
- * as the seed and the number say.  /dead/SEED/NUMBER: takes every request and answers none. */
+ * as the seed and the number say.  /dead/SEED/NUMBER: eight numbers are answered, of the next eight every
+ * request is taken and none answered, on whatever connection. */
 #include "origin_chaos.h"
 
 #include <string.h>
@@ -54,7 +55,7 @@ int replay_reply(struct conn *c, struct request *r, uint64_t seed, uint64_t numb
     length = dice_draw(&d, 20) == 0 ? dice_draw(&d, 200000) : dice_draw(&d, 2000);
     fate = draw_fate(&d);
     if (dead)
-        fate = FATE_FIN_AFTER + (enum fate)dice_draw(&d, 2);
+        fate = number / 8 % 2 == 0 ? FATE_ANSWER : FATE_FIN_AFTER + (enum fate)dice_draw(&d, 2);
     else if (c->requests == 1)
         fate = FATE_ANSWER;
     else if (fate >= FATE_FIN_IN_HEAD && !r->says_keep_alive)
