@@ -124,7 +124,7 @@ static void return_sets(const struct sets *sets)
 /* Linux leaves in *time what was not waited: of the short turn that is `left`. */
 static void subtract(struct timeval *time, struct timeval left)
 {
-    time->tv_usec -= SHORT_MS * 1000 - left.tv_usec;
+    time->tv_usec -= (suseconds_t)SHORT_MS * 1000 - left.tv_usec;
     if (time->tv_usec < 0) {
         time->tv_usec += 1000000;
         time->tv_sec--;
@@ -133,7 +133,7 @@ static void subtract(struct timeval *time, struct timeval left)
 
 int select(int n, fd_set *in, fd_set *out, fd_set *except, struct timeval *time)
 {
-    struct timeval turn = { .tv_usec = SHORT_MS * 1000 };
+    struct timeval turn = { .tv_usec = (suseconds_t)SHORT_MS * 1000 };
     struct sets sets;
 
     bool odd = time && (time->tv_sec < 0 || time->tv_usec < 0 || time->tv_usec >= 1000000);
