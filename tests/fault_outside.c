@@ -5,11 +5,15 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
+#include <pthread.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
+#include <sys/random.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/vfs.h>
 #include <unistd.h>
 
 #define EXPORTED __attribute__((visibility("default")))
@@ -121,4 +125,40 @@ EXPORTED int ftruncate(int fd, off_t len)
     NEXT(ftruncate);
     FAIL_IF_TOLD("ftruncate", fd, -1);
     return next(fd, len);
+}
+
+EXPORTED ssize_t getrandom(void *buf, size_t len, unsigned flags)
+{
+    NEXT(getrandom);
+    FAIL_IF_TOLD("getrandom", 0, -1);
+    return next(buf, len, flags);
+}
+
+EXPORTED int stat(const char *path, struct stat *st)
+{
+    NEXT(stat);
+    FAIL_IF_TOLD("stat", 0, -1);
+    return next(path, st);
+}
+
+EXPORTED int fstatfs(int fd, struct statfs *st)
+{
+    NEXT(fstatfs);
+    FAIL_IF_TOLD("fstatfs", fd, -1);
+    return next(fd, st);
+}
+
+/* These return their errors. */
+EXPORTED int pthread_key_create(pthread_key_t *key, void (*destroy)(void *))
+{
+    NEXT(pthread_key_create);
+    FAIL_IF_TOLD("pthread_key_create", 0, fault.error);
+    return next(key, destroy);
+}
+
+EXPORTED int pthread_setspecific(pthread_key_t key, const void *value)
+{
+    NEXT(pthread_setspecific);
+    FAIL_IF_TOLD("pthread_setspecific", 0, fault.error);
+    return next(key, value);
 }

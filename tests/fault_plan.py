@@ -47,6 +47,11 @@ ONCE = {
     "execve": f"ENOMEM E2BIG EACCES EAGAIN {CHANCE}",
     "pthread_create": "EAGAIN EPERM",
     "syscall": "EINTR EAGAIN",      # a futex
+    "pthread_key_create": "EAGAIN ENOMEM",
+    "pthread_setspecific": "ENOMEM",
+    "getrandom": f"EINTR {CHANCE}",
+    "stat": f"ENOENT EACCES {CHANCE}",
+    "fstatfs": CHANCE,
 }
 for name in ("send", "sendto", "sendmsg", "write", "writev"):
     ONCE[name] = SEND
@@ -68,6 +73,14 @@ for name, whats in ONCE.items():
     whats = [w for w in whats.split() if w not in ("EINTR", "EAGAIN", "EBUSY")]
     EVER.setdefault(name, " ".join(whats[:1] + [w for w in whats[1:] if w in ("EPERM", "ENOSYS")]))
 del EVER["pthread_create"]
+
+# What the shim calls and the library does not wrap: these cannot fail, or there is nothing to learn from it.
+HARMLESS = set("""
+    memchr memcmp memcpy memmove memset strchr strcmp strlen strncmp strspn strstr strtol strtoul snprintf vsnprintf
+    inet_ntop clock_gettime getpid getppid getuid geteuid getenv secure_getenv unsetenv getauxval sysconf raise
+    sched_yield nanosleep dlsym dirfd fflush clearerr sigaddset sigemptyset sigfillset sigismember sigpending
+    sigprocmask sigtimedwait pthread_setcancelstate pthread_sigmask pthread_testcancel pthread_self
+""".split())
 
 # Their first argument is a descriptor.
 ON_FD = {"connect", "bind", "listen", "accept4", "shutdown", "setsockopt", "getsockopt", "getsockname", "getpeername",
