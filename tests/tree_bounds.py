@@ -165,7 +165,7 @@ def reasons(shim):
 @case
 def idle_time_across_processes(world):
     with Server() as server:
-        shim = paced(world, server, ["/bytes/1", "/bytes/2", 1.6, "/bytes/3"], HOLDFAST_IDLE="1")
+        shim = paced(world, server, ["/bytes/1", "/bytes/2", 2.6, "/bytes/3"], HOLDFAST_IDLE="2")
     check(shim.connections == 2, f"{shim.connections} connections")
     check(shim.hits[-1].nth == 1 and shim.hits[1].nth == 2, f"{shim.hits}")
 
@@ -194,13 +194,13 @@ time.sleep(float(sys.argv[2]))
 def idle_time_counts_from_the_last_use(world):
     """Not from the moment in which its process gave it to the others."""
     with Server() as server:
-        for wait, fresh in (1.5, True), (0.1, False):
+        for wait, fresh in (2.5, True), (0.1, False):
             words = ["sh", "-c", f"{PYTHON} -c '{PYTHON_BURST}' {server.url('/bytes/9')} {wait}; sleep 1; "
                      f"{world.client} get {server.at('/bytes/9')}?after"]
-            shim = world.run(words, server, HOLDFAST_IDLE="2")
+            shim = world.run(words, server, HOLDFAST_IDLE="3")
             check(shim.outcome.status == 0 and shim.requests == 13, f"{shim.requests} requests")
             check((shim.hits[-1].nth == 1) == fresh, f"after {wait} and 1 s it was "
-                  f"{'used again' if fresh else 'not used'} with HOLDFAST_IDLE=2")
+                  f"{'used again' if fresh else 'not used'} with HOLDFAST_IDLE=3")
 
 
 @case
@@ -294,10 +294,11 @@ def what_nobody_takes_is_bounded(world):
 @case
 def dead_ones_are_found_at_the_next_take(world):
     """The server closed what lay in the queue: the next process gets a fresh one, and no error."""
-    with Server("--keepalive-timeout", "200") as server:
-        steps = ["/bytes/1", "/bytes/2", 0.6, "/bytes/3", "/bytes/4", 0.6, "/bytes/5"]
+    with Server("--keepalive-timeout", "700") as server:
+        steps = ["/bytes/1", "/bytes/2", 1.2, "/bytes/3", "/bytes/4", 1.2, "/bytes/5"]
         shim = paced(world, server, steps)
-    check(shim.connections == 3, f"{shim.connections} connections")
+    check(shim.hits[2].nth == shim.hits[4].nth == 1, f"{shim.hits}")
+    check(shim.connections < 5, "nothing was used again")      # 3, where the machine is not too busy
     check(not shim.sum("replayed"), "a dead connection was used")
 
 
