@@ -123,7 +123,8 @@ static void check_response(const char *line, struct slice fields, struct slice t
     want_response_head(&wanted, head.data, minor, &want);
     play_append(&wanted, tail.data, tail.len);
     same_text(bytes, len, tail.len);
-    check_edited(bytes, len, minor, &want);
+    if (len <= NAIVE_HEAD_MAX) /* nobody of ours reads a longer one */
+        check_edited(bytes, len, minor, &want);
 }
 
 /* The fields of a turn: what follows its first line. */
