@@ -101,7 +101,9 @@ class Curl:
     @staticmethod
     def records(batch, out, _err, place):
         found = {}
-        for line in out.decode("latin-1").splitlines():
+        # The text of an attempt that curl has itself repeated stays; which error a dead socket gives is chance.
+        text = re.sub(r"Send failure: (Connection reset by peer|Broken pipe)", "Send failure", out.decode("latin-1"))
+        for line in text.splitlines():
             index, _, rest = line.partition(" ")
             body = read(os.path.join(place.directory, f"got.{index}"))
             if batch.method == "HEAD":
