@@ -71,6 +71,7 @@ struct how {
     bool not_http;      /* sends a line that is none, and wants the origin's 400 */
     bool no_send;       /* connects and closes */
     bool wrong_port;    /* nobody listens there */
+    bool stubborn;      /* makes a call that has failed once more */
 };
 
 struct script {
@@ -133,7 +134,7 @@ struct exchange {
     void *stream;
     const char *failed; /* the call, or NULL */
     int error, close_error;
-    bool ended, timed_out, elsewhere;
+    bool ended, timed_out, elsewhere, tried_again;
 };
 
 struct run {

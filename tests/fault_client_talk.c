@@ -110,6 +110,15 @@ static void open_socket(struct exchange *x)
         enroll(x);
 }
 
+/* Once an exchange: what has failed may have been a passing trouble. */
+static bool tries_again(struct exchange *x)
+{
+    bool again = x->how->stubborn && !x->tried_again;
+
+    x->tried_again = true;
+    return again;
+}
+
 static void send_all(struct exchange *x)
 {
     int tries = 0;
@@ -125,7 +134,7 @@ static void send_all(struct exchange *x)
             enroll(x);
             if (!x->failed && !wait_for(x, POLLOUT))
                 fail(x, "wait");
-        } else if (errno != EINTR)
+        } else if (errno != EINTR && !tries_again(x))
             fail(x, "send");
     }
 }
@@ -272,7 +281,7 @@ static void receive_one(struct exchange *x)
             x->ended = true;
         else if (errno == EAGAIN && (x->how->wait || x->how->receive == RECEIVE_DONTWAIT) && ++tries < 1000)
             x->ready &= EPOLLOUT;
-        else if (errno != EINTR)
+        else if (errno != EINTR && !tries_again(x))
             fail(x, x->timed_out ? "wait" : "receive");
     }
 }

@@ -214,7 +214,8 @@ void fault_break(int fd, int error)
 {
     int saved = errno;
 
-    if (error == ECONNRESET || error == EPIPE || error == ETIMEDOUT || error == 0) {
+    /* EHOSTUNREACH is how a connection ends that is given up: tcp_write_err of the kernel. */
+    if (error == ECONNRESET || error == EPIPE || error == ETIMEDOUT || error == EHOSTUNREACH || error == 0) {
         FAULT_KERNEL(SYS_shutdown, fd, SHUT_RDWR);
         while (FAULT_KERNEL(SYS_recvfrom, fd, 0, 1 << 20, MSG_TRUNC | MSG_DONTWAIT) > 0)
             ;

@@ -66,5 +66,7 @@ class Limits:
         return problems
 
     def print(self):
+        if not self.counts:
+            return
         print(f"out of descriptors: {len(self.cases)} of {self.total} cases: "
               + ", ".join(f"{kind} {self.counts[kind]}" for kind in ("as direct", "better", "worse")))
