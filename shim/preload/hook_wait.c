@@ -6,11 +6,13 @@
 
 #include "preload/shared.h"
 
+#include <errno.h>
 #include <poll.h>
+#include <signal.h>
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/select.h>
-#include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 enum { SHORT_MS = 20, FD_SETS_MOST = 8192 };
@@ -41,15 +43,32 @@ static struct timespec rest_of(struct timespec time)
     return time;
 }
 
+/* A signal that came between the two turns of a wait would interrupt neither.  So signals are held over
+ * both, and let through by the turns themselves, which the kernel does in one step. */
+static void hold_signals(sigset_t *mask)
+{
+    sigset_t all;
+    sigfillset(&all);
+    sigprocmask(SIG_SETMASK, &all, mask);
+}
+
+static void release_signals(const sigset_t *mask)
+{
+    int saved = errno;
+    sigprocmask(SIG_SETMASK, mask, NULL);
+    errno = saved;
+}
+
+static const struct timespec *as_time(int ms, struct timespec *time)
+{
+    *time = (struct timespec){ .tv_sec = ms / 1000, .tv_nsec = ms % 1000 * 1000000L };
+    return ms < 0 ? NULL : time;
+}
+
 int poll(struct pollfd *fds, nfds_t n, int ms)
 {
-    if (!splits(ms))
-        return real.poll(fds, n, ms);
-    int result = real.poll(fds, n, SHORT_MS);
-    if (result != 0)
-        return result;
-    shared_give_all();
-    return real.poll(fds, n, ms < 0 ? ms : ms - SHORT_MS);
+    struct timespec time;
+    return splits(ms) ? ppoll(fds, n, as_time(ms, &time), NULL) : real.poll(fds, n, ms);
 }
 
 /* A fortified program's. */
@@ -62,34 +81,40 @@ int ppoll(struct pollfd *fds, nfds_t n, const struct timespec *time, const sigse
 {
     if (!splits_time(time))
         return real.ppoll(fds, n, time, mask);
+    sigset_t own;
+    hold_signals(&own);
+    if (!mask)
+        mask = &own;
     int result = real.ppoll(fds, n, &short_time, mask);
-    if (result != 0)
-        return result;
-    shared_give_all();
-    struct timespec rest = time ? rest_of(*time) : short_time;
-    return real.ppoll(fds, n, time ? &rest : NULL, mask);
+    if (result == 0) {
+        shared_give_all();
+        struct timespec rest = time ? rest_of(*time) : short_time;
+        result = real.ppoll(fds, n, time ? &rest : NULL, mask);
+    }
+    release_signals(&own);
+    return result;
 }
 
 int epoll_wait(int epfd, struct epoll_event *events, int most, int ms)
 {
-    if (!splits(ms))
-        return real.epoll_wait(epfd, events, most, ms);
-    int result = real.epoll_wait(epfd, events, most, SHORT_MS);
-    if (result != 0)
-        return result;
-    shared_give_all();
-    return real.epoll_wait(epfd, events, most, ms < 0 ? ms : ms - SHORT_MS);
+    return splits(ms) ? epoll_pwait(epfd, events, most, ms, NULL) : real.epoll_wait(epfd, events, most, ms);
 }
 
 int epoll_pwait(int epfd, struct epoll_event *events, int most, int ms, const sigset_t *mask)
 {
     if (!splits(ms))
         return real.epoll_pwait(epfd, events, most, ms, mask);
+    sigset_t own;
+    hold_signals(&own);
+    if (!mask)
+        mask = &own;
     int result = real.epoll_pwait(epfd, events, most, SHORT_MS, mask);
-    if (result != 0)
-        return result;
-    shared_give_all();
-    return real.epoll_pwait(epfd, events, most, ms < 0 ? ms : ms - SHORT_MS, mask);
+    if (result == 0) {
+        shared_give_all();
+        result = real.epoll_pwait(epfd, events, most, ms < 0 ? ms : ms - SHORT_MS, mask);
+    }
+    release_signals(&own);
+    return result;
 }
 
 /* select(2) empties its sets when the time is over, so the short turn works on copies. */
@@ -121,36 +146,39 @@ static void return_sets(const struct sets *sets)
             memcpy(sets->given[i], sets->copies[i], sets->len);
 }
 
-/* Linux leaves in *time what was not waited: of the short turn that is `left`. */
-static void subtract(struct timeval *time, struct timeval left)
+/* Linux leaves in *time what was not waited; pselect does not. */
+static void subtract(struct timeval *time, const struct timespec *since)
 {
-    time->tv_usec -= (suseconds_t)SHORT_MS * 1000 - left.tv_usec;
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    long us = (now.tv_sec - since->tv_sec) * 1000000L + (now.tv_nsec - since->tv_nsec) / 1000;
+    time->tv_sec -= us / 1000000;
+    time->tv_usec -= us % 1000000;
     if (time->tv_usec < 0) {
         time->tv_usec += 1000000;
         time->tv_sec--;
     }
+    if (time->tv_sec < 0)
+        *time = (struct timeval){ 0 };
 }
 
 int select(int n, fd_set *in, fd_set *out, fd_set *except, struct timeval *time)
 {
-    struct timeval turn = { .tv_usec = (suseconds_t)SHORT_MS * 1000 };
-    struct sets sets;
-
     bool odd = time && (time->tv_sec < 0 || time->tv_usec < 0 || time->tv_usec >= 1000000);
-    bool brief = time && time->tv_sec == 0 && time->tv_usec <= turn.tv_usec;
+    bool brief = time && time->tv_sec == 0 && time->tv_usec <= (suseconds_t)SHORT_MS * 1000;
 
-    if (!shared_keeps() || odd || brief ||
-        !copy_sets(&sets, n, in, out, except))
+    if (!shared_keeps() || odd || brief || n < 0 || n > FD_SETS_MOST)
         return real.select(n, in, out, except, time);
-    int result = real.select(n, sets.copies[0], sets.copies[1], sets.copies[2], &turn);
+    struct timespec since, whole = { 0 };
     if (time)
-        subtract(time, turn);
-    if (result > 0)
-        return_sets(&sets);
-    if (result != 0)
-        return result;
-    shared_give_all();
-    return real.select(n, in, out, except, time);
+        whole = (struct timespec){ .tv_sec = time->tv_sec, .tv_nsec = time->tv_usec * 1000L };
+    clock_gettime(CLOCK_MONOTONIC, &since);
+    int result = pselect(n, in, out, except, time ? &whole : NULL, NULL);
+    int saved = errno;
+    if (time)
+        subtract(time, &since);
+    errno = saved;
+    return result;
 }
 
 int pselect(int n, fd_set *in, fd_set *out, fd_set *except, const struct timespec *time,
@@ -160,72 +188,81 @@ int pselect(int n, fd_set *in, fd_set *out, fd_set *except, const struct timespe
 
     if (!splits_time(time) || !copy_sets(&sets, n, in, out, except))
         return real.pselect(n, in, out, except, time, mask);
+    sigset_t own;
+    hold_signals(&own);
+    if (!mask)
+        mask = &own;
     int result = real.pselect(n, sets.copies[0], sets.copies[1], sets.copies[2], &short_time, mask);
     if (result > 0)
         return_sets(&sets);
-    if (result != 0)
-        return result;
-    shared_give_all();
-    struct timespec rest = time ? rest_of(*time) : short_time;
-    return real.pselect(n, in, out, except, time ? &rest : NULL, mask);
+    if (result == 0) {
+        shared_give_all();
+        struct timespec rest = time ? rest_of(*time) : short_time;
+        result = real.pselect(n, in, out, except, time ? &rest : NULL, mask);
+    }
+    release_signals(&own);
+    return result;
 }
 
-/* Here nothing can come that would need the connections, or what comes is late anyway. */
-static void give_before(void)
+/* Gives all, and says whether a handler ran for a signal that came meanwhile: the sleep that was to follow
+ * is over then. */
+static bool interrupted_giving(void)
 {
-    if (shared_keeps())
-        shared_give_all();
+    const struct timespec none = { 0 };
+    sigset_t own;
+    hold_signals(&own);
+    shared_give_all();
+    bool interrupted = real.ppoll(NULL, 0, &none, &own) < 0;
+    release_signals(&own);
+    return interrupted;
 }
 
 int nanosleep(const struct timespec *time, struct timespec *left)
 {
-    if (splits_time(time))
-        shared_give_all();
+    if (splits_time(time) && interrupted_giving()) {
+        if (left)
+            *left = *time;
+        errno = EINTR;
+        return -1;
+    }
     return real.nanosleep(time, left);
 }
 
 int clock_nanosleep(clockid_t clock, int flags, const struct timespec *time, struct timespec *left)
 {
-    if (flags & TIMER_ABSTIME ? shared_keeps() : splits_time(time))
-        shared_give_all();
+    bool until = flags & TIMER_ABSTIME;
+    if ((until ? shared_keeps() : splits_time(time)) && interrupted_giving()) {
+        if (left && !until)
+            *left = *time;
+        return EINTR;
+    }
     return real.clock_nanosleep(clock, flags, time, left);
 }
 
 int usleep(unsigned us)
 {
-    if (us > SHORT_MS * 1000)
-        give_before();
+    if (us > SHORT_MS * 1000 && shared_keeps() && interrupted_giving()) {
+        errno = EINTR;
+        return -1;
+    }
     return real.usleep(us);
 }
 
 unsigned sleep(unsigned seconds)
 {
-    give_before();
+    if (seconds > 0 && shared_keeps() && interrupted_giving())
+        return seconds;
     return real.sleep(seconds);
 }
 
 int pause(void)
 {
-    give_before();
-    return real.pause();
-}
-
-pid_t wait(int *status)
-{
-    give_before();
-    return real.wait(status);
-}
-
-pid_t waitpid(pid_t pid, int *status, int options)
-{
-    if (!(options & WNOHANG))
-        give_before();
-    return real.waitpid(pid, status, options);
-}
-
-pid_t wait4(pid_t pid, int *status, int options, struct rusage *usage)
-{
-    if (!(options & WNOHANG))
-        give_before();
-    return real.wait4(pid, status, options, usage);
+    if (!shared_keeps())
+        return real.pause();
+    sigset_t own;
+    hold_signals(&own);
+    shared_give_all();
+    sigsuspend(&own);
+    release_signals(&own);
+    return -1;
 }

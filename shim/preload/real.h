@@ -24,7 +24,6 @@
 struct iovec;
 struct epoll_event;
 struct mmsghdr;
-struct rusage;
 #ifdef __GLIBC__
 struct dirent64;
 #elif !defined dirent64
