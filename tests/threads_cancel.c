@@ -26,12 +26,11 @@ static void clean(void *argument)
 {
     struct doomed *d = argument;
 
-#if !defined(__SANITIZE_THREAD__) && !defined(__SANITIZE_ADDRESS__)
+#ifndef __SANITIZE_THREAD__
     exchange_drop(&d->e);
 #else
     /* ThreadSanitizer sees no atomics in a thread that was cancelled in one of its interceptors (they are
-     * off until the interceptor returns, which it does not), and AddressSanitizer goes on to protect the
-     * stack of the functions that cancelling left: end() closes then. */
+     * off until the interceptor returns, which it does not): end() closes then. */
     (void)d;
 #endif
 }
