@@ -78,7 +78,7 @@ del EVER["pthread_create"]
 HARMLESS = set("""
     memchr memcmp memcpy memmove memset strchr strcmp strlen strncmp strspn strstr strtol strtoul snprintf vsnprintf
     inet_ntop clock_gettime getpid getppid getuid geteuid getenv secure_getenv unsetenv getauxval sysconf raise
-    sched_yield nanosleep dlsym dirfd fflush clearerr sigaddset sigemptyset sigfillset sigismember sigpending
+    sched_yield nanosleep sigsuspend dlsym dirfd fflush clearerr sigaddset sigemptyset sigfillset sigismember sigpending
     sigprocmask sigtimedwait pthread_setcancelstate pthread_sigmask pthread_testcancel pthread_self
 """.split())
 

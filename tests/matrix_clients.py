@@ -90,13 +90,13 @@ def netcat(name, *argv, **more):
     """One request a process, each asked through a shell's pipe."""
     return Row(name, ("sh", "-c", """for path; do
         printf 'GET %s HTTP/1.0\\r\\n\\r\\n' "$path" | """ + " ".join(argv) + " || exit\ndone",
-                      "sh", "PATHS"), EACH, needs=argv[:1], **more)
+                      "sh", "PATHS"), SOME, needs=argv[:1], **more)
 
 
 def each(name, command, status=0, **more):
     """One process for each URL, which is "$url" in the command."""
     return Row(name, ("sh", "-c", f"n=0; for url; do n=$((n + 1)); {command} || s=$?; done; exit $s",
-                      "sh", "URLS"), EACH, status=status, needs=(command.split(" ")[0],), **more)
+                      "sh", "URLS"), SOME, status=status, needs=(command.split(" ")[0],), **more)
 
 
 def java(name, mode, connections):
@@ -162,7 +162,7 @@ CLIENTS = (
 
     Row("check_http", ("sh", "-c", """for path; do
         /usr/lib/nagios/plugins/check_http -H {host} -p {port} -u "$path" -s 0 || s=$?
-        done; exit $s""", "sh", "PATHS"), EACH, needs=("/usr/lib/nagios/plugins/check_http",),
+        done; exit $s""", "sh", "PATHS"), SOME, needs=("/usr/lib/nagios/plugins/check_http",),
         change=((r"[\d.]+ second.*", ""), (r"\d+ bytes", "BYTES"))),
     Row("check_http-follow", ("/usr/lib/nagios/plugins/check_http", "-H", "{host}", "-p", "{port}", "-u",
                               "/redirect", "-f", "follow"), answers=("redirect",),

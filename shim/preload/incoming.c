@@ -194,8 +194,6 @@ void incoming_end(struct conn *c)
     }
     settle(c, EXCHANGE_DATA);
     conn_note(c, why);
-    if (why == REASON_server_http10 && c->nfds && !c->shared) /* it may stay open because we asked for that */
-        real.shutdown(c->fds[0].fd, SHUT_WR);
     conn_forget(c, REASON_none);
 }
 
