@@ -24,7 +24,7 @@ struct conn *_Atomic conn_table[CONN_TABLE_SIZE];
 struct conn conn_private;
 
 /* A thread that is cancelled in a real call leaves by its destructor (see mend). */
-static __thread struct conn *inside_of;
+static __thread struct conn *inside_of, *locked;
 static __thread bool watched;
 static pthread_key_t thread_end;
 
@@ -118,6 +118,12 @@ struct conn *conn_create(int fd, bool cloexec)
     return c;
 }
 
+static void watch_thread(void)
+{
+    if (!watched)
+        watched = pthread_setspecific(thread_end, &watched) == 0;
+}
+
 static struct conn *lock_one(int fd)
 {
     for (;;) {
@@ -139,10 +145,13 @@ struct conn *conn_enter(int fd)
 
     pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &state);
     struct conn *c = lock_one(fd);
-    if (c)
+    if (c) {
+        watch_thread();
+        locked = c;
         c->cancel_state = state;
-    else
+    } else {
         pthread_setcancelstate(state, NULL);
+    }
     return c;
 }
 
@@ -202,6 +211,7 @@ void conn_leave(struct conn *c)
     int state = c->cancel_state;
 
     c->refused = 0;
+    locked = NULL;
     if (gone)
         conn_set_state(c, CONN_FREE);
     lock_give(&c->lock);
@@ -216,13 +226,19 @@ const void *conn_self(void)
 }
 
 /* The thread ends and was still inside a real call.  What it held is free again; the connection is not
- * trusted any more. */
+ * trusted any more.  Even under the lock: a SIGCANCEL that was sent before cancelling was forbidden, and comes
+ * later, ends a thread in any call that is a cancellation point (glibc 2.36, sigcancel_handler). */
 static void mend(void *unused)
 {
-    struct conn *c = inside_of;
+    struct conn *c = locked;
 
-    inside_of = NULL;
     watched = false;
+    if (c && lock_mine(&c->lock)) { /* nobody knows how far it came: libc alone has the socket now */
+        conn_forget(c, REASON_busy_thread);
+        conn_leave(c);
+    }
+    c = inside_of;
+    inside_of = locked = NULL;
     if (!c || !lock_take(&c->lock))
         return;
     pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &c->cancel_state);
@@ -241,8 +257,7 @@ void conn_outside_begin(struct conn *c)
 
     if (c->robbed)
         drop_robbed(c);
-    if (!watched)
-        watched = pthread_setspecific(thread_end, &watched) == 0;
+    locked = NULL;
     inside_of = c;
     c->inside++;
     lock_give(&c->lock);
@@ -256,53 +271,9 @@ void conn_outside_end(struct conn *c)
     pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &state);
     lock_take(&c->lock);
     inside_of = NULL;
+    locked = c;
     c->cancel_state = state;
     c->inside--;
-}
-
-bool conn_add_fd(struct conn *c, int fd, bool cloexec)
-{
-    if (c->nfds == CONN_FDS || (unsigned)fd >= CONN_TABLE_SIZE)
-        return false;
-    c->fds[c->nfds++] = (struct conn_fd){ .fd = fd, .cloexec = cloexec };
-    atomic_store_explicit(&conn_table[fd], c, memory_order_release);
-    return true;
-}
-
-void conn_drop_fd(struct conn *c, int fd)
-{
-    for (int i = 0; i < c->nfds; i++)
-        if (c->fds[i].fd == fd) {
-            c->fds[i] = c->fds[--c->nfds];
-            atomic_store_explicit(&conn_table[fd], NULL, memory_order_release);
-            return;
-        }
-}
-
-void conn_drop_stale(struct conn *stale, int fd)
-{
-    int state;
-
-    pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &state);
-    if (!lock_take(&stale->lock)) {
-        pthread_setcancelstate(state, NULL);
-        return;
-    }
-    stale->cancel_state = state;
-    for (int i = 0; i < stale->nfds && conn_find(fd) != stale; i++)
-        if (stale->fds[i].fd == fd) {
-            stale->fds[i] = stale->fds[--stale->nfds];
-            break;
-        }
-    conn_leave(stale);
-}
-
-int conn_number(const struct conn *c, int fd)
-{
-    for (int i = 0; i < c->nfds; i++)
-        if (c->fds[i].fd == fd)
-            return fd;
-    return c->nfds ? c->fds[0].fd : -1;
 }
 
 void conn_wait_home(struct conn *c)
@@ -323,13 +294,6 @@ ssize_t conn_lost(const struct conn *c)
     if (!c->closed)
         return CONN_PLAIN;
     return c->state == CONN_ENDED ? 0 : -EBADF;
-}
-
-void conn_set_cloexec(struct conn *c, int fd, bool on)
-{
-    for (int i = 0; i < c->nfds; i++)
-        if (c->fds[i].fd == fd)
-            c->fds[i].cloexec = on;
 }
 
 void conn_forget(struct conn *c, enum reason why)
