@@ -171,6 +171,8 @@ int talk_seed(void);
     OP(raw_recvfrom, "sme", "wk", false)                                                                     \
     OP(raw_getsockopt, "cme", "wk", true)                                                                    \
     OP(raw_msg, "csme", "wk", false)                                                                         \
+    OP(raw_mmsg, "csme", "wk", false)                                                                        \
+    OP(raw_splice, "sme", "wk", false)                                                                       \
     OP(hidden_read, "sm", "k", false)                                                                        \
     OP(hidden_write, "c", "cwk", false)                                                                      \
     OP(hidden_close, "ncsme", "wk", false)                                                                   \

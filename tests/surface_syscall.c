@@ -191,6 +191,53 @@ void op_raw_msg(struct talk *t)
     talk_end(t);
 }
 
+static ssize_t raw_sendmmsg(int fd, const void *bytes, size_t n)
+{
+    struct iovec part = { (void *)(uintptr_t)bytes, n };
+    struct mmsghdr m = { .msg_hdr = { .msg_iov = &part, .msg_iovlen = 1 } };
+
+    return syscall(SYS_sendmmsg, fd, &m, 1, 0) == 1 ? (ssize_t)m.msg_len : -1;
+}
+
+static ssize_t raw_recvmmsg(int fd, void *bytes, size_t n)
+{
+    struct iovec part = { bytes, n };
+    struct mmsghdr m = { .msg_hdr = { .msg_iov = &part, .msg_iovlen = 1 } };
+
+    return syscall(SYS_recvmmsg, fd, &m, 1, 0, NULL) == 1 ? (ssize_t)m.msg_len : -1;
+}
+
+void op_raw_mmsg(struct talk *t)
+{
+    static const struct io io_mmsg = { raw_socket, raw_connect, raw_sendmmsg, raw_recvmmsg, raw_closes };
+
+    t->io = &io_mmsg;
+    talk_end(t);
+}
+
+/* Through a pipe, a page at a time. */
+static ssize_t raw_splice(int fd, void *bytes, size_t n)
+{
+    int ends[2];
+
+    if (pipe(ends) != 0)
+        return -1;
+    ssize_t moved = syscall(SYS_splice, fd, NULL, ends[1], NULL, n < 4096 ? n : 4096, 0);
+    if (moved > 0)
+        moved = read(ends[0], bytes, (size_t)moved);
+    close(ends[0]);
+    close(ends[1]);
+    return moved;
+}
+
+void op_raw_splice(struct talk *t)
+{
+    static const struct io io_splice = { raw_socket, raw_connect, raw_send, raw_splice, raw_closes };
+
+    t->io = &io_splice;
+    talk_end(t);
+}
+
 /* Straight into the kernel. */
 static long hidden(long number, long a, long b, long c, long d, long e, long f)
 {

@@ -4,7 +4,6 @@
 #include "preload/hook.h"
 
 #include "preload/process.h"
-#include "preload/spare.h"
 
 #include <sched.h>
 #include <stdarg.h>
@@ -25,16 +24,9 @@ int prctl(int option, ...)
     return real.prctl(option, a[0], a[1], a[2], a[3]);
 }
 
-/* In another namespace, or as another user: what was connected before is never lent again. */
 static int moved(int result)
 {
-    int saved = errno;
-
-    if (result == 0 && process_active && process_is_ours()) {
-        process_identity++;
-        spare_abandon();
-    }
-    errno = saved;
+    process_moved(result == 0);
     return result;
 }
 

@@ -91,6 +91,9 @@ static bool on_socket(long number, const long a[6], long *result)
     case SYS_setsockopt:
         *result = setsockopt(fd, (int)a[1], (int)a[2], (const void *)a[3], (socklen_t)a[4]);
         return true;
+    case SYS_getsockopt:
+        *result = getsockopt(fd, (int)a[1], (int)a[2], (void *)a[3], (socklen_t *)a[4]);
+        return true;
     case SYS_getpeername:
         *result = getpeername(fd, (struct sockaddr *)a[1], (socklen_t *)a[2]);
         return true;
@@ -98,6 +101,52 @@ static bool on_socket(long number, const long a[6], long *result)
         *result = getsockname(fd, (struct sockaddr *)a[1], (socklen_t *)a[2]);
         return true;
 #endif
+    default:
+        return false;
+    }
+}
+
+/* Only where the kernel's types are libc's: long is 64 bits. */
+static bool on_several(long number, const long a[6], long *result)
+{
+    (void)number, (void)a, (void)result;
+#if __SIZEOF_LONG__ == 8
+    switch (number) {
+    case SYS_sendmmsg:
+        *result = sendmmsg((int)a[0], (struct mmsghdr *)a[1], (unsigned)a[2], (int)a[3]);
+        return true;
+    case SYS_recvmmsg:
+        *result = recvmmsg((int)a[0], (struct mmsghdr *)a[1], (unsigned)a[2], (int)a[3], (struct timespec *)a[4]);
+        return true;
+    case SYS_sendfile:
+        *result = sendfile((int)a[0], (int)a[1], (off_t *)a[2], (size_t)a[3]);
+        return true;
+    case SYS_splice:
+        *result = splice((int)a[0], (int64_t *)a[1], (int)a[2], (int64_t *)a[3], (size_t)a[4], (unsigned)a[5]);
+        return true;
+    default:
+        break;
+    }
+#endif
+    return false;
+}
+
+/* The process becomes another user's, or goes elsewhere. */
+static bool on_identity(long number, const long a[6], long *result)
+{
+    switch (number) {
+    case SYS_setns:
+        *result = setns((int)a[0], (int)a[1]);
+        return true;
+    case SYS_unshare:
+        *result = unshare((int)a[0]);
+        return true;
+    case SYS_setuid:
+    case SYS_setreuid:
+    case SYS_setresuid: /* of this thread only, unlike libc's own */
+        *result = real.syscall(number, a[0], a[1], a[2], a[3], a[4], a[5]);
+        process_moved(*result == 0);
+        return true;
     default:
         return false;
     }
@@ -141,7 +190,8 @@ __attribute__((no_sanitize("address"))) long syscall(long number, ...)
 
     if (process_active && number != SYS_futex &&
         (on_fd(number, a, &result) || on_socket(number, a, &result) ||
-         on_process(number, a, &result)))
+         on_several(number, a, &result) || on_process(number, a, &result) ||
+         on_identity(number, a, &result)))
         return result;
     return real.syscall(number, a[0], a[1], a[2], a[3], a[4], a[5]);
 }

@@ -154,6 +154,17 @@ void process_mend(void)
     idle_forked = true;
 }
 
+void process_moved(bool indeed)
+{
+    int saved = errno;
+
+    if (indeed && process_active && process_is_ours()) {
+        process_identity++;
+        spare_abandon();
+    }
+    errno = saved;
+}
+
 /* pthread_atfork(3) under the name that each libc has it by, so that one library loads under both. */
 static void watch_forks(void)
 {

@@ -28,6 +28,9 @@ static inline bool process_is_ours(void)
  * key. */
 extern uint64_t process_identity;
 
+/* It has done so if `indeed`: what was connected before is never lent again.  errno is left alone. */
+void process_moved(bool indeed);
+
 /* The program has made a thread. */
 extern atomic_bool process_threaded;
 
