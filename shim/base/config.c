@@ -78,12 +78,16 @@ static bool parse_host(void *field, const char *value)
 
 static bool parse_share(void *field, const char *value)
 {
-    bool off = strcmp(value, "off") == 0;
+    static const char *const words[] = {
+        [CONFIG_SHARE_TREE] = "tree", [CONFIG_SHARE_USER] = "user", [CONFIG_SHARE_OFF] = "off"
+    };
 
-    if (!off && strcmp(value, "tree") != 0)
-        return false;
-    *(enum config_share *)field = off ? CONFIG_SHARE_OFF : CONFIG_SHARE_TREE;
-    return true;
+    for (unsigned i = 0; i < sizeof(words) / sizeof(words[0]); i++)
+        if (strcmp(value, words[i]) == 0) {
+            *(enum config_share *)field = (enum config_share)i;
+            return true;
+        }
+    return false;
 }
 
 static bool parse_path(void *field, const char *value)

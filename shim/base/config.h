@@ -7,7 +7,7 @@
 #include <stddef.h>
 
 enum config_unsafe { CONFIG_UNSAFE_FRESH, CONFIG_UNSAFE_REUSE };
-enum config_share { CONFIG_SHARE_TREE, CONFIG_SHARE_OFF };
+enum config_share { CONFIG_SHARE_TREE, CONFIG_SHARE_USER, CONFIG_SHARE_OFF };
 enum config_host { CONFIG_HOST_ADDRESS, CONFIG_HOST_NEVER };
 
 struct config {

@@ -141,7 +141,7 @@ int main(int argc, char **argv)
         make_absolute("HOLDFAST_LOG");
         make_absolute("HOLDFAST_STATS");
         preload(argv[command], verbose);
-        if (config.share == CONFIG_SHARE_TREE)
+        if (config.share != CONFIG_SHARE_OFF)
             tree_prepare();
     }
     execvp(argv[command], argv + command);

@@ -94,7 +94,7 @@ static void take_calls(void)
 
 void shared_start(void)
 {
-    if (process_config.share != CONFIG_SHARE_TREE)
+    if (process_config.share == CONFIG_SHARE_OFF)
         return;
     take_calls();
     on = inherited_find(&tree, &calls);
@@ -288,7 +288,7 @@ static bool wants_queues(char *const *env)
         return false;
     looked_in = env;
     config_load(&config, lookup, NULL, NULL);
-    return config.enabled && config.share == CONFIG_SHARE_TREE;
+    return config.enabled && config.share != CONFIG_SHARE_OFF;
 }
 
 bool shared_leave(char *const *env)
