@@ -61,7 +61,9 @@ LAUNCHER := $(BUILD)/holdfast
 WIRE     := $(BUILD)/delay-wire
 # What loaders find under the names that they know their machine by: see shim/launcher/preload.c.
 X86_64   := $(filter x86_64-%,$(shell $(CC) -dumpmachine 2>/dev/null))
-PRELOADS := $(if $(X86_64),$(BUILD)/preload/i386)
+PRELOADS := $(if $(X86_64),$(BUILD)/preload/i386 $(BUILD)/preload-32/x86_64)
+# Debian's libraries lie in a folder of this name.
+MULTIARCH := $(shell $(CC) -print-multiarch 2>/dev/null)
 
 all: $(LIBRARY) $(if $(LAUNCHER_SRC),$(LAUNCHER)) $(PRELOADS) $(HELPERS) $(FAULTS) $(WIRE)
 
@@ -80,16 +82,26 @@ $(WIRE): $(WIRE_OBJ)
 	@mkdir -p $(@D)
 	$(call say,LD)$(CC) -pthread $(CFLAGS) $(LDFLAGS) -o $@ $^
 
+# What 64-bit loaders may call the machine, and 32-bit ones; musl's take $PLATFORM for a name.
+NAMES_64 := x86_64 haswell xeon_phi $$PLATFORM
+NAMES_32 := i386 i486 i586 i686
+
 # An empty library for 32-bit programs.  binutils can; where they cannot, there is none.
 $(BUILD)/preload/i386: Makefile
 	@rm -rf $(@D) && mkdir -p $@
 	$(call say,LD)if $(AS) --32 --noexecstack -o $(@D)/empty.o /dev/null && \
 	    $(LD) -m elf_i386 -shared -soname libholdfast.so -o $@/libholdfast.so $(@D)/empty.o; then \
-	    for name in i486 i586 i686; do ln -s i386 $(@D)/$$name; done; \
-	    for name in x86_64 haswell xeon_phi '$$PLATFORM'; do \
-	        mkdir $(@D)/$$name && ln -s ../../libholdfast.so $(@D)/$$name/libholdfast.so; done; \
+	    for name in $(filter-out i386,$(NAMES_32)); do ln -s i386 $(@D)/$$name; done; \
+	    for name in $(NAMES_64:%='%'); do ln -s .. $(@D)/$$name; done; \
 	fi; rm -f $(@D)/empty.o
 
+# The library for 32-bit programs, if it is there: `make i386`.
+$(BUILD)/preload-32/x86_64: Makefile
+	@rm -rf $(@D) && mkdir -p $(@D) && \
+	for name in $(NAMES_32); do ln -s ../i386 $(@D)/$$name; done && \
+	for name in $(NAMES_64:%='%'); do ln -s .. $(@D)/$$name; done
+
+$(BUILD)/obj/shim/launcher/%.o: CPPFLAGS += $(if $(MULTIARCH),-DHOLDFAST_MULTIARCH='"$(MULTIARCH)"')
 $(BUILD)/obj/shim/%.o: shim/%.c Makefile
 	@mkdir -p $(@D)
 	$(call say,CC)$(CC) $(STD) $(WARN) $(DEPS) -ftls-model=initial-exec $(CPPFLAGS) $(CFLAGS) $(UNFORTIFY) -c -o $@ $<

@@ -115,14 +115,17 @@ static void explain(const struct look *look)
 
 static void preload(const char *command, bool verbose)
 {
-    bool both;
-    char *library = preload_find_library(), *entry = preload_entry(library, &both);
+    enum preload_small small;
+    char *library = preload_find_library(), *entry = preload_entry(library, &small);
     struct look look;
 
+    preload_announce();
     look_at_command(command, library, &look);
+    if (look.effect == LOOK_FOREIGN && small == PRELOAD_SMALL_SERVED)
+        look.reason = NULL;
     if (look.reason && verbose)
         explain(&look);
-    if (look.effect == LOOK_DISTURBS || (look.effect == LOOK_FOREIGN && !both))
+    if (look.effect == LOOK_DISTURBS || (look.effect == LOOK_FOREIGN && small == PRELOAD_SMALL_DISTURBED))
         preload_remove();
     else
         preload_add(entry);

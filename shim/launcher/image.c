@@ -70,20 +70,9 @@ int image_library_libc(int fd, enum image_libc *libc)
 static bool has_go_sections(int fd, const image_header *elf)
 {
     image_section section;
-    struct image_part names;
-    bool go = false;
 
-    if (!image_read_section(fd, elf, elf->e_shstrndx, &section))
-        return false;
-    names = image_part_load(fd, &section);
-    if (!names.bytes)
-        return false;
-    for (unsigned i = 0; !go && image_read_section(fd, elf, i, &section); i++) {
-        const char *name = image_string(&names, section.sh_name);
-        go = strcmp(name, ".note.go.buildid") == 0 || strcmp(name, ".go.buildinfo") == 0;
-    }
-    free(names.bytes);
-    return go;
+    return image_section_find(fd, elf, ".note.go.buildid", &section) ||
+           image_section_find(fd, elf, ".go.buildinfo", &section);
 }
 
 static bool read_interpreter(int fd, const image_segment *segment, struct image *image)
@@ -145,4 +134,19 @@ void image_look(int fd, struct image *image)
         return;
     look_at_segments(fd, &elf, image);
     image->go = has_go_sections(fd, &elf);
+}
+
+bool image_version(int fd, char version[VERSION_SIZE])
+{
+    image_header elf;
+    image_section section;
+    struct version_note note;
+
+    if (!image_read(fd, &elf, sizeof(elf), 0) || memcmp(elf.e_ident, ELFMAG, SELFMAG) != 0 ||
+        elf.e_ident[EI_CLASS] != IMAGE_CLASS || !image_section_find(fd, &elf, VERSION_SECTION, &section) ||
+        section.sh_size != sizeof(note) || !image_read(fd, &note, sizeof(note), section.sh_offset))
+        return false;
+    memcpy(version, note.version, VERSION_SIZE);
+    version[VERSION_SIZE - 1] = '\0';
+    return true;
 }

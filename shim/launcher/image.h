@@ -3,6 +3,8 @@
 #ifndef HOLDFAST_LAUNCHER_IMAGE_H
 #define HOLDFAST_LAUNCHER_IMAGE_H
 
+#include "base/version.h"
+
 #include <limits.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -28,5 +30,8 @@ int image_library_libc(int fd, enum image_libc *libc);
 /* Whether `provider` defines each symbol that `library` cannot do without, versions aside: musl's
  * loader looks at nothing else, and ends the program if one is missing. */
 bool image_provides(int provider, int library);
+
+/* Of which release a library of ours is.  False if it does not say so. */
+bool image_version(int fd, char version[VERSION_SIZE]);
 
 #endif

@@ -1,6 +1,7 @@
 #include "launcher/image_part.h"
 
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 enum { SECTION_MAX = 64 << 20 };
@@ -34,6 +35,23 @@ struct image_part image_part_load(int fd, const image_section *header)
     }
     part.bytes[part.len] = '\0';
     return part;
+}
+
+bool image_section_find(int fd, const image_header *elf, const char *name, image_section *section)
+{
+    image_section header;
+    struct image_part names;
+    bool found = false;
+
+    if (!image_read_section(fd, elf, elf->e_shstrndx, &header))
+        return false;
+    names = image_part_load(fd, &header);
+    if (!names.bytes)
+        return false;
+    for (unsigned i = 0; !found && image_read_section(fd, elf, i, section); i++)
+        found = strcmp(image_string(&names, section->sh_name), name) == 0;
+    free(names.bytes);
+    return found;
 }
 
 static bool load_both(int fd, const image_header *elf, const image_section *section, struct image_part *table,

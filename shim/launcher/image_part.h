@@ -38,6 +38,9 @@ bool image_read_section(int fd, const image_header *elf, unsigned index, image_s
 /* The section whose header this is, if it is of a size that one can believe. */
 struct image_part image_part_load(int fd, const image_section *header);
 
+/* The section of this name.  False if there is none. */
+bool image_section_find(int fd, const image_header *elf, const char *name, image_section *section);
+
 /* The first section of this type (SHT_DYNAMIC, SHT_DYNSYM), and the string table that it is linked to. */
 bool image_part_find(int fd, unsigned type, struct image_part *table, struct image_part *strings);
 

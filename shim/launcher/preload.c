@@ -6,13 +6,19 @@
  *     on the next;
  *   - musl's: takes $PLATFORM for the name of a directory, and there is one.
  * So preload/NAME/libholdfast.so lies beside the library (see the Makefile), for the machines that have
- * such programs, and the entry is the plain path elsewhere. */
+ * such programs, and the entry is the plain path elsewhere.  Where a library of ours for 32-bit programs
+ * is installed, preload-32/NAME leads there; it says by itself if it is of another release. */
 #include "launcher/preload.h"
 
+#include "base/version.h"
 #include "launcher/fail.h"
+#include "launcher/image.h"
+#include "pool/tree.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <limits.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/auxv.h>
@@ -38,14 +44,65 @@ static void find_self(char self[PATH_MAX])
         fail("/proc/self/exe", strerror(errno));
 }
 
-char *preload_find_library(void)
+/* Where the library may be, seen from the launcher's directory: beside it, as it is built; or in a folder of
+ * its own, as it is installed.  HOLDFAST_MULTIARCH: the compiler's word for this machine, as in Debian. */
+static const char *const places[] = {
+    "", "../lib/holdfast/", "../lib64/holdfast/",
+#ifdef HOLDFAST_MULTIARCH
+    "../lib/" HOLDFAST_MULTIARCH "/holdfast/",
+#endif
+};
+
+static char *find_file(void)
 {
-    char self[PATH_MAX], *slash, *path;
-    struct stat status;
+    char self[PATH_MAX], *slash;
 
     find_self(self);
     slash = strrchr(self, '/');
-    path = fail_or_format("%.*s%s", slash ? (int)(slash + 1 - self) : 0, self, LIBRARY);
+    if (slash)
+        slash[1] = '\0';
+    for (size_t i = 0; i < sizeof(places) / sizeof(places[0]); i++) {
+        char *path = fail_or_format("%s%s%s", self, places[i], LIBRARY);
+
+        if (access(path, F_OK) == 0)
+            return path;
+        free(path);
+    }
+    return fail_or_format("%s%s", self, LIBRARY);
+}
+
+/* Without the dots. */
+static char *plain(char *path)
+{
+    char *absolute = strstr(path, "/../") ? realpath(path, NULL) : NULL;
+
+    if (!absolute)
+        return path;
+    free(path);
+    return absolute;
+}
+
+static void check_version(const char *path)
+{
+    char version[VERSION_SIZE], problem[VERSION_SIZE + 64] = "not a library of holdfast " HOLDFAST_VERSION;
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    bool told = fd >= 0 && image_version(fd, version);
+
+    if (fd >= 0)
+        close(fd);
+    if (told && strcmp(version, HOLDFAST_VERSION) == 0)
+        return;
+    if (told)
+        (void)snprintf(problem, sizeof(problem), "of version %s, and this is holdfast %s", version,
+                       HOLDFAST_VERSION);
+    fail(path, problem);
+}
+
+char *preload_find_library(void)
+{
+    char *path = plain(find_file());
+    struct stat status;
+
     if (stat(path, &status) != 0 || access(path, R_OK) != 0)
         fail(path, strerror(errno));
     if (!S_ISREG(status.st_mode))
@@ -53,28 +110,52 @@ char *preload_find_library(void)
     if (strpbrk(path, SEPARATORS))
         fail(path,
              "cannot be preloaded, because LD_PRELOAD is split at colons and spaces: move it elsewhere");
+    check_version(path);
     return path;
 }
 
-static bool is_there(const char *dir, size_t len, const char *platform)
+/* Whether `folder`, beside the library, has something for loaders of both classes. */
+static bool serves(const char *library, const char *folder)
 {
-    char *path = fail_or_format("%.*spreload/%s/%s", (int)len, dir, platform, LIBRARY);
-    bool there = access(path, R_OK) == 0;
+    const char *const platforms[] = { (const char *)getauxval(AT_PLATFORM), "i686" };
+    int dir = (int)(strlen(library) - strlen(LIBRARY));
+    bool all = true;
 
-    free(path);
-    return there;
+    for (int i = 0; all && i < 2; i++) {
+        char *path = platforms[i] ? fail_or_format("%.*s%s/%s/%s", dir, library, folder, platforms[i], LIBRARY)
+                                  : NULL;
+
+        all = path && access(path, R_OK) == 0;
+        free(path);
+    }
+    return all;
 }
 
-char *preload_entry(const char *library, bool *both)
+char *preload_entry(const char *library, enum preload_small *small)
 {
-    size_t dir = strlen(library) - strlen(LIBRARY);
-    const char *platform = (const char *)getauxval(AT_PLATFORM);
+    int dir = (int)(strlen(library) - strlen(LIBRARY));
+    const char *folder = NULL;
 
-    *both = platform && access(LOADER_32, F_OK) == 0 && is_there(library, dir, platform) &&
-            is_there(library, dir, "i686");
-    if (*both)
-        return fail_or_format("%.*spreload/$PLATFORM/%s", (int)dir, library, LIBRARY);
+    *small = PRELOAD_SMALL_DISTURBED;
+    if (access(LOADER_32, F_OK) == 0 && serves(library, "preload-32")) {
+        *small = PRELOAD_SMALL_SERVED;
+        folder = "preload-32";
+    } else if (access(LOADER_32, F_OK) == 0 && serves(library, "preload")) {
+        *small = PRELOAD_SMALL_UNDISTURBED;
+        folder = "preload";
+    }
+    if (folder)
+        return fail_or_format("%.*s%s/$PLATFORM/%s", dir, library, folder, LIBRARY);
     return fail_or_format("%s", library);
+}
+
+void preload_announce(void)
+{
+    const char *before = getenv(VERSION_VARIABLE);
+
+    if (before && strcmp(before, HOLDFAST_VERSION) != 0)
+        unsetenv(TREE_VARIABLE);
+    fail_or_set(VERSION_VARIABLE, HOLDFAST_VERSION);
 }
 
 static bool is_library(const char *entry, size_t len)

@@ -4,12 +4,21 @@
 
 #include <stdbool.h>
 
-/* The library beside this program; free() it.  Ends the program if there is none. */
+/* The library that belongs to this program; free() it.  Ends the program if there is none, or if it is of
+ * another release. */
 char *preload_find_library(void);
 
-/* The entry by which loaders find `library`; free() it.  `both`: whether 32-bit loaders find something
- * of their own class there. */
-char *preload_entry(const char *library, bool *both);
+enum preload_small {
+    PRELOAD_SMALL_DISTURBED,   /* their loader complains */
+    PRELOAD_SMALL_UNDISTURBED, /* it finds an empty library */
+    PRELOAD_SMALL_SERVED,      /* it finds ours */
+};
+
+/* The entry by which loaders find `library`; free() it.  `small`: what becomes of 32-bit programs. */
+char *preload_entry(const char *library, enum preload_small *small);
+
+/* Says in the environment of which release we are.  A tree of another release is left. */
+void preload_announce(void);
 
 /* Puts `entry` first, in the place of any library of our name: two of them, of two builds, would adapt
  * each other's work.  Leaves it where it is if it is there already. */

@@ -30,6 +30,20 @@ EXPORTED int execl(const char *path, const char *arg, ...);
 EXPORTED int execlp(const char *file, const char *arg, ...);
 EXPORTED int execle(const char *path, const char *arg, ...);
 
+#if REAL_TIME64
+EXPORTED int __fcntl_time64(int fd, int command, ...);
+EXPORTED int __ioctl_time64(int fd, real_ioctl_request request, ...);
+EXPORTED int __prctl_time64(int option, ...);
+EXPORTED int __getsockopt64(int fd, int level, int name, void *value, socklen_t *len);
+EXPORTED int __setsockopt64(int fd, int level, int name, const void *value, socklen_t len);
+EXPORTED ssize_t __sendmsg64(int fd, const struct msghdr *msg, int flags);
+EXPORTED int __sendmmsg64(int fd, struct mmsghdr *msgs, unsigned n, real_mmsg_flags flags);
+#endif
+
+/* hook_wait.c: before a long wait.  Leaves idle connections to others, and says whether a handler ran for a
+ * signal that came meanwhile: the wait that was to follow is over then. */
+bool hook_wait_interrupted(void);
+
 /* hook_stdio.c: 0 has become a tracked socket in mid-exchange (it was handed over, or dup2 put it there):
  * the stream stdin reads through us.  Where stdin is a variable, as in glibc. */
 void hook_stdio_take_stdin(void);

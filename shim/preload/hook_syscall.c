@@ -4,6 +4,7 @@
 #include "preload/hook.h"
 
 #include "preload/process.h"
+#include "preload/raw.h"
 
 #include <stdarg.h>
 #include <sys/syscall.h>
@@ -30,7 +31,7 @@ static bool on_fd(long number, const long a[6], long *result)
         *result = dup2(fd, (int)a[1]);
         return true;
 #endif
-    case SYS_fcntl:
+    case RAW_FCNTL:
         *result = fcntl(fd, (int)a[1], a[2]);
         return true;
     case SYS_ioctl:

@@ -204,9 +204,7 @@ int pselect(int n, fd_set *in, fd_set *out, fd_set *except, const struct timespe
     return result;
 }
 
-/* Gives all, and says whether a handler ran for a signal that came meanwhile: the sleep that was to follow
- * is over then. */
-static bool interrupted_giving(void)
+bool hook_wait_interrupted(void)
 {
     const struct timespec none = { 0 };
     sigset_t own;
@@ -219,7 +217,7 @@ static bool interrupted_giving(void)
 
 int nanosleep(const struct timespec *time, struct timespec *left)
 {
-    if (splits_time(time) && interrupted_giving()) {
+    if (splits_time(time) && hook_wait_interrupted()) {
         if (left)
             *left = *time;
         errno = EINTR;
@@ -231,7 +229,7 @@ int nanosleep(const struct timespec *time, struct timespec *left)
 int clock_nanosleep(clockid_t clock, int flags, const struct timespec *time, struct timespec *left)
 {
     bool until = flags & TIMER_ABSTIME;
-    if ((until ? shared_keeps() : splits_time(time)) && interrupted_giving()) {
+    if ((until ? shared_keeps() : splits_time(time)) && hook_wait_interrupted()) {
         if (left && !until)
             *left = *time;
         return EINTR;
@@ -241,7 +239,7 @@ int clock_nanosleep(clockid_t clock, int flags, const struct timespec *time, str
 
 int usleep(unsigned us)
 {
-    if (us > SHORT_MS * 1000 && shared_keeps() && interrupted_giving()) {
+    if (us > SHORT_MS * 1000 && shared_keeps() && hook_wait_interrupted()) {
         errno = EINTR;
         return -1;
     }
@@ -250,7 +248,7 @@ int usleep(unsigned us)
 
 unsigned sleep(unsigned seconds)
 {
-    if (seconds > 0 && shared_keeps() && interrupted_giving())
+    if (seconds > 0 && shared_keeps() && hook_wait_interrupted())
         return seconds;
     return real.sleep(seconds);
 }

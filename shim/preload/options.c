@@ -31,6 +31,10 @@ static const struct known known[] = {
     { SOL_SOCKET, SO_MARK, false },
     { SOL_SOCKET, SO_RCVTIMEO, false },
     { SOL_SOCKET, SO_SNDTIMEO, false },
+#if !defined __LP64__ && defined SO_RCVTIMEO_NEW /* with 64-bit times */
+    { SOL_SOCKET, SO_RCVTIMEO_NEW, false },
+    { SOL_SOCKET, SO_SNDTIMEO_NEW, false },
+#endif
     { SOL_SOCKET, SO_SNDBUF, true },
     { SOL_SOCKET, SO_RCVBUF, true },
     { SOL_SOCKET, SO_BINDTODEVICE, true },

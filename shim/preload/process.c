@@ -12,6 +12,7 @@
 #include "preload/real.h"
 #include "preload/shared.h"
 #include "preload/spare.h"
+#include "preload/version.h"
 
 #include <dlfcn.h>
 #include <errno.h>
@@ -187,7 +188,7 @@ __attribute__((constructor, used)) static void start(void)
 
     real_resolve();
     config_load(&process_config, secure ? lookup_secure : lookup, NULL, NULL);
-    if (process_config.enabled) {
+    if (process_config.enabled && version_agrees()) {
         vfork_init(before_vfork);
         int fd = open_private(process_config.log_path);
         if (fd >= 0) {

@@ -40,6 +40,22 @@ static inline long raw_syscall(long number, long a, long b, long c, long d, long
                      : "memory");
     return x0;
 }
+#elif defined(__i386__)
+/* The sixth argument's register may be the frame's. */
+static inline long raw_syscall(long number, long a, long b, long c, long d, long e, long f)
+{
+    long result;
+    __asm__ volatile("pushl %[f]\n\t"
+                     "pushl %%ebp\n\t"
+                     "movl 4(%%esp), %%ebp\n\t"
+                     "int $0x80\n\t"
+                     "popl %%ebp\n\t"
+                     "addl $4, %%esp"
+                     : "=a"(result)
+                     : "a"(number), "b"(a), "c"(b), "d"(c), "S"(d), "D"(e), [f] "m"(f)
+                     : "memory", "cc");
+    return result;
+}
 #else
 /* Elsewhere a program whose malloc does I/O while symbols are resolved gets ENOSYS for it. */
 static inline long raw_syscall(long number, long a, long b, long c, long d, long e, long f)

@@ -38,6 +38,24 @@ typedef int real_mmsg_flags;
 typedef int real_ioctl_request;
 typedef unsigned real_mmsg_flags;
 #endif
+/* A 32-bit glibc with 32-bit times has functions of other names for programs with 64-bit ones. */
+#if defined __GLIBC__ && __TIMESIZE == 32
+#define REAL_TIME64 1
+struct real_timespec64 {
+    int64_t tv_sec;
+#if __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__
+    int32_t pad, tv_nsec;
+#else
+    int32_t tv_nsec, pad;
+#endif
+};
+struct real_timeval64 {
+    int64_t tv_sec, tv_usec;
+};
+#else
+#define REAL_TIME64 0
+#endif
+
 #undef sendfile64 /* musl's headers make macros of these */
 #undef freopen64
 #undef preadv64v2
