@@ -43,6 +43,14 @@ static void assert_defaults(const struct config *config)
     assert_int_equal(config->max_per_endpoint, 64);
     assert_int_equal(config->unsafe, CONFIG_UNSAFE_FRESH);
     assert_int_equal(config->host, CONFIG_HOST_ADDRESS);
+    assert_true(config->upgrade);
+    assert_int_equal(config->max_idle, 0);
+    assert_int_equal(config->max_requests, 0);
+    assert_int_equal(config->max_age, 0);
+    assert_null(config->only);
+    assert_null(config->except);
+    assert_null(config->commands_only);
+    assert_null(config->commands_except);
     assert_null(config->log_path);
     assert_null(config->stats_path);
 }
@@ -141,6 +149,63 @@ static void test_words(void **state)
         refused("HOLDFAST_HOST", bad_host[i]);
 }
 
+static void test_limits(void **state)
+{
+    static const char *const bad[] = { "0", "-1", "none", "1 ", "99999999999" };
+    static const char *const names[] = { "HOLDFAST_MAX_IDLE", "HOLDFAST_MAX_REQUESTS", "HOLDFAST_MAX_AGE" };
+    struct config config;
+
+    accepted("HOLDFAST_MAX_IDLE", "7", &config);
+    assert_int_equal(config.max_idle, 7);
+    accepted("HOLDFAST_MAX_REQUESTS", "65535", &config);
+    assert_int_equal(config.max_requests, 65535);
+    refused("HOLDFAST_MAX_REQUESTS", "65536");
+    accepted("HOLDFAST_MAX_AGE", "86400", &config);
+    assert_int_equal(config.max_age, 86400);
+    refused("HOLDFAST_MAX_AGE", "86401");
+    for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
+        for (size_t n = 0; n < sizeof(names) / sizeof(names[0]); n++)
+            refused(names[n], bad[i]);
+    accepted("HOLDFAST_UPGRADE", "0", &config);
+    assert_false(config.upgrade);
+    refused("HOLDFAST_UPGRADE", "never");
+}
+
+static void assert_fault(const char *name, const char *value, const char *fault)
+{
+    for (size_t i = 0; i < config_settings_count; i++)
+        if (strcmp(config_settings[i].name, name) == 0) {
+            struct slice bad = config_fault(&config_settings[i], value);
+            assert_true(slice_equal(bad, (struct slice){ fault, strlen(fault) }));
+            return;
+        }
+    fail_msg("no %s", name);
+}
+
+/* What the elements may be: unit_base_filter.c. */
+static void test_lists(void **state)
+{
+    static const char places[] = "127.0.0.1,[::1]:80,example.com", commands[] = "curl, wget";
+    struct config config;
+
+    accepted("HOLDFAST_ONLY", places, &config);
+    assert_ptr_equal(config.only, places);
+    assert_null(config.except);
+    accepted("HOLDFAST_EXCEPT", places, &config);
+    assert_ptr_equal(config.except, places);
+    accepted("HOLDFAST_COMMANDS_ONLY", commands, &config);
+    assert_ptr_equal(config.commands_only, commands);
+    accepted("HOLDFAST_COMMANDS_EXCEPT", commands, &config);
+    assert_ptr_equal(config.commands_except, commands);
+    refused("HOLDFAST_ONLY", "127.0.0.1,");
+    refused("HOLDFAST_EXCEPT", "10.0.0.0/33");
+    refused("HOLDFAST_COMMANDS_ONLY", "/bin/sh");
+    refused("HOLDFAST_COMMANDS_EXCEPT", "sh,,ls");
+    assert_fault("HOLDFAST_EXCEPT", "a,10.0.0.0/33,b", "10.0.0.0/33");
+    assert_fault("HOLDFAST_COMMANDS_ONLY", "sh, /bin/ls ", "/bin/ls");
+    assert_fault("HOLDFAST_IDLE", "1,2", "1,2");
+}
+
 static void test_paths(void **state)
 {
     static const char path[] = "some/file with spaces";
@@ -159,7 +224,7 @@ static void test_table(void **state)
 {
     struct config config;
 
-    assert_int_equal(config_settings_count, 8);
+    assert_int_equal(config_settings_count, 16);
     for (size_t i = 0; i < config_settings_count; i++) {
         const struct config_setting *setting = &config_settings[i];
 
@@ -168,13 +233,17 @@ static void test_table(void **state)
         assert_int_equal(load(&config, setting->name, setting->fallback), 0);
         assert_defaults(&config);
     }
+    for (size_t i = 0; config_own_names[i]; i++)
+        for (size_t k = 0; k < config_settings_count; k++)
+            assert_string_not_equal(config_own_names[i], config_settings[k].name);
 }
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_defaults), cmocka_unit_test(test_switch), cmocka_unit_test(test_numbers),
-        cmocka_unit_test(test_words),    cmocka_unit_test(test_paths),  cmocka_unit_test(test_table),
+        cmocka_unit_test(test_words),    cmocka_unit_test(test_limits), cmocka_unit_test(test_lists),
+        cmocka_unit_test(test_paths),    cmocka_unit_test(test_table),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

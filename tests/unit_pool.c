@@ -115,6 +115,47 @@ static void test_spent(void **state)
     assert_int_equal(fake_lease(1), 9);
 }
 
+/* What the settings allow, of a connection that comes from elsewhere, too. */
+static void test_limits_of_use(void **state)
+{
+    struct endpoint to = fake_endpoint(1);
+    struct wanted any = { .any = true };
+    struct idle idle = fake_idle(5), out;
+    enum reason why;
+
+    fake_start(64, 1000);
+    pool_limit_use(3, 60000);
+    idle.opened_ms = idle.parked_ms = fake_now;
+    idle.requests = 2;
+    assert_int_equal(pool_refusal(&to, &idle), REASON_none);
+    assert_int_equal(pool_examine(&to, &idle), REASON_none);
+    assert_int_equal(pool_park(&to, &idle), REASON_none);
+    assert_int_equal(pool_lease(&to, &any, &out, &why), 0);
+    idle.requests = 3;
+    assert_int_equal(pool_refusal(&to, &idle), REASON_max_requests);
+    assert_int_equal(pool_examine(&to, &idle), REASON_max_requests);
+    assert_int_equal(pool_park(&to, &idle), REASON_max_requests);
+    assert_discard(0, 5, REASON_max_requests);
+
+    idle.requests = 2;
+    fake_now += 59999;
+    assert_int_equal(pool_park(&to, &idle), REASON_none);
+    fake_now += 1;
+    assert_int_equal(pool_refusal(&to, &idle), REASON_max_age);
+    assert_int_equal(pool_lease(&to, &any, &out, &why), -ENOENT);
+    assert_int_equal(why, REASON_max_age);
+    assert_discard(1, 5, REASON_max_age);
+    assert_int_equal(pool_park(&to, &idle), REASON_max_age);
+    assert_discard(2, 5, REASON_max_age);
+    assert_int_equal(pool_count(), 0);
+
+    pool_limit_use(0, 0);
+    idle.requests = UINT16_MAX;
+    fake_now += 86400000;
+    assert_int_equal(pool_park(&to, &idle), REASON_none);
+    assert_int_equal(pool_examine(&to, &idle), REASON_expired);
+}
+
 static void test_expiry(void **state)
 {
     fake_start(64, 1000);
@@ -438,6 +479,7 @@ int main(void)
         cmocka_unit_test(test_cap_of_all),
         cmocka_unit_test(test_cap_of_nothing),
         cmocka_unit_test(test_spent),
+        cmocka_unit_test(test_limits_of_use),
         cmocka_unit_test(test_expiry),
         cmocka_unit_test(test_own_idle_time),
         cmocka_unit_test(test_expiry_in_passing),

@@ -1,6 +1,7 @@
 #include "base/config.h"
 
-#include "base/slice.h"
+#include "base/filter.h"
+#include "base/list.h"
 
 #include <stdint.h>
 
@@ -56,6 +57,19 @@ static bool parse_count(void *field, const char *value)
     return parse_number(field, value, 1, 65536);
 }
 
+/* No limit where there is none. */
+static bool parse_limit(void *field, const char *value)
+{
+    *(unsigned *)field = 0;
+    return !*value || parse_number(field, value, 1, 65535);
+}
+
+static bool parse_age(void *field, const char *value)
+{
+    *(unsigned *)field = 0;
+    return !*value || parse_seconds(field, value);
+}
+
 static bool parse_unsafe(void *field, const char *value)
 {
     bool reuse = strcmp(value, "reuse") == 0;
@@ -96,6 +110,20 @@ static bool parse_path(void *field, const char *value)
     return true;
 }
 
+static bool parse_places(void *field, const char *value)
+{
+    struct slice bad;
+
+    return filter_check(value, &bad) && parse_path(field, value);
+}
+
+static bool parse_commands(void *field, const char *value)
+{
+    struct slice bad;
+
+    return list_check_commands(value, &bad) && parse_path(field, value);
+}
+
 const struct config_setting config_settings[] = {
 #define SETTING(name, field, parse, fallback, shape, meaning) { name, fallback, shape, meaning },
 #include "base/settings.def"
@@ -112,6 +140,26 @@ static const struct {
 };
 
 const size_t config_settings_count = sizeof(config_settings) / sizeof(config_settings[0]);
+
+const char *const config_own_names[] = {
+#define SETTING(name, field, parse, fallback, shape, meaning)
+#define OWN(name) name,
+#include "base/settings.def"
+#undef SETTING
+    NULL,
+};
+
+struct slice config_fault(const struct config_setting *setting, const char *value)
+{
+    bool (*parse)(void *, const char *) = targets[setting - config_settings].parse;
+    struct slice bad = { value, strlen(value) };
+
+    if (parse == parse_places)
+        filter_check(value, &bad);
+    else if (parse == parse_commands)
+        list_check_commands(value, &bad);
+    return bad;
+}
 
 int config_load(struct config *config, char *(*lookup)(const char *name),
                 void (*complain)(void *arg, const struct config_setting *setting, const char *value),

@@ -3,6 +3,8 @@
 #ifndef HOLDFAST_BASE_CONFIG_H
 #define HOLDFAST_BASE_CONFIG_H
 
+#include "base/slice.h"
+
 #include <stdbool.h>
 #include <stddef.h>
 
@@ -14,11 +16,18 @@ struct config {
     bool enabled;
     unsigned idle_seconds;
     unsigned max_per_endpoint;
+    unsigned max_idle;     /* here and below: 0: no limit */
+    unsigned max_requests;
+    unsigned max_age;      /* seconds */
+    bool upgrade;
     enum config_unsafe unsafe;
     enum config_host host;
     enum config_share share;
-    const char *log_path;   /* NULL: none.  Borrowed from the environment. */
-    const char *stats_path; /* likewise */
+    /* Texts are borrowed from the environment; NULL: none. */
+    const char *only, *except;                   /* for filter_read */
+    const char *commands_only, *commands_except; /* for list_has */
+    const char *log_path;
+    const char *stats_path;
 };
 
 /* One row of settings.def, for --help and for checking the documents. */
@@ -28,11 +37,17 @@ struct config_setting {
 extern const struct config_setting config_settings[];
 extern const size_t config_settings_count;
 
+/* Variables of our name that processes tell each other something by; no settings. */
+extern const char *const config_own_names[]; /* the last is NULL */
+
 /* Calls `complain(arg, setting, value)`, which may be NULL, for each variable whose value is refused; that field keeps
  * its default.  `lookup` is getenv, secure_getenv or a test's own.  An empty value is the default.
  * Returns the number of values refused.  No allocation, no output. */
 int config_load(struct config *config, char *(*lookup)(const char *name),
                 void (*complain)(void *arg, const struct config_setting *setting, const char *value),
                 void *arg);
+
+/* Of a value that was refused, the part that is wrong: an element of a list (it may be empty), or all of it. */
+struct slice config_fault(const struct config_setting *setting, const char *value);
 
 #endif

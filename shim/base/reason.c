@@ -1,10 +1,10 @@
 #include "base/reason.h"
 
 static const struct {
-    const char *name, *sentence;
+    const char *name, *sentence, *advice;
 } words[REASON_count] = {
-    [REASON_none] = { "none", "" },
-#define REASON(name, sentence) [REASON_##name] = { #name, sentence },
+    [REASON_none] = { "none", "", "" },
+#define REASON(name, sentence, advice) [REASON_##name] = { #name, sentence, advice },
 #include "base/reasons.def"
 #undef REASON
 };
@@ -22,4 +22,9 @@ const char *reason_name(enum reason reason)
 const char *reason_sentence(enum reason reason)
 {
     return words[index_of(reason)].sentence;
+}
+
+const char *reason_advice(enum reason reason)
+{
+    return words[index_of(reason)].advice;
 }

@@ -4,14 +4,15 @@
 
 enum reason {
     REASON_none,
-#define REASON(name, sentence) REASON_##name,
+#define REASON(name, sentence, advice) REASON_##name,
 #include "base/reasons.def"
 #undef REASON
     REASON_count
 };
 
-/* Both answer a string constant; for REASON_none and for anything out of range: "none", "". */
+/* All answer a string constant; for REASON_none and for anything out of range: "none", "", "". */
 const char *reason_name(enum reason reason);
 const char *reason_sentence(enum reason reason);
+const char *reason_advice(enum reason reason);
 
 #endif

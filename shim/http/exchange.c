@@ -182,6 +182,7 @@ size_t exchange_adapt(struct exchange *x, const char *head, size_t take, struct 
     struct hop_cut cut = { x->cut.from, x->cut.to };
 
     x->kind = EXCHANGE_ADAPTED;
+    x->requests = 1;
     x->client_state = (uint8_t)exchange_after_head(x);
     if (x->request.connection_auth)
         exchange_note(x, REASON_connection_auth);

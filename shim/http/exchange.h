@@ -84,6 +84,7 @@ struct exchange {
     enum exchange_kind kind;
     enum reason reason;     /* OPAQUE: why.  Else the first reason found not to park, or none */
     struct request request; /* valid from EXCHANGE_HEAD on; OBSERVED: the newest whole head's */
+    uint32_t requests;      /* that went out, whole heads: 1 where it is adapted */
     int keep_timeout;       /* seconds of the newest response's Keep-Alive: timeout, -1: none */
     int keep_max;           /* its max, -1: none */
     bool promised;          /* the server said in so many words that it persists */

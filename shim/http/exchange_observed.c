@@ -29,6 +29,7 @@ bool exchange_observed_request(struct exchange *x)
     flags |= request->connection_auth ? ASKED_AUTH : 0;
     x->asked.flags[(x->asked.first + x->asked.count) % EXCHANGE_PIPELINE_MAX] = (uint8_t)flags;
     x->asked.count++;
+    x->requests++;
     x->unsafe |= !request->idempotent;
     x->client_state = (uint8_t)exchange_after_head(x);
     return true;

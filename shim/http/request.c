@@ -126,6 +126,7 @@ static bool read_line(const char *bytes, size_t len, struct request_head *head)
         return head->facts.minor <= 1;
     authority = target_authority(head->target);
     head->facts.absolute = true;
+    head->host = authority;
     head->facts.host = field_hash(authority);
     return authority.len > 0 && head->facts.minor <= 1;
 }
@@ -158,8 +159,10 @@ static void read_field(struct request_head *head, enum field_id id, struct slice
         head->hosts += head->hosts < 2;
         head->bad_host |= !is_host(value);
         facts->has_host = true;
-        if (!facts->absolute)
-            facts->host = field_hash(value);
+        if (facts->absolute)
+            break;
+        facts->host = field_hash(value);
+        head->host = value;
         break;
     case FIELD_CONNECTION:
         hop_add_options(&head->options, value);

@@ -30,6 +30,7 @@ struct request_head {
     size_t len;
     size_t line_len; /* of the request line with its CRLF; 0: not whole */
     struct slice target;
+    struct slice host; /* the authority of an absolute target, else the (last) Host field; empty: none */
     struct request facts;
     struct hop_options options;
     struct field_body body;

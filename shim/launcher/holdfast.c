@@ -1,14 +1,14 @@
 /* holdfast: runs a command with libholdfast.so preloaded.  Checks here what the library, which must
  * keep quiet, could only ignore. */
-#include "base/config.h"
 #include "base/version.h"
+#include "launcher/env.h"
 #include "launcher/fail.h"
 #include "launcher/look.h"
 #include "launcher/preload.h"
+#include "launcher/settings.h"
 #include "launcher/tree.h"
 
 #include <errno.h>
-#include <limits.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -16,6 +16,14 @@
 #include <unistd.h>
 
 static const char usage_line[] = "usage: holdfast [-v] [--] COMMAND [ARG...]\n";
+
+enum mode { MODE_RUN, MODE_ENV, MODE_ENV_OFF };
+
+struct options {
+    enum mode mode;
+    bool verbose;
+    char **command; /* NULL: none is wanted */
+};
 
 static _Noreturn void finish_output(void)
 {
@@ -26,19 +34,24 @@ static _Noreturn void finish_output(void)
 
 static _Noreturn void show_help(void)
 {
-    printf("%s       holdfast --help | --version\n\n"
+    printf("%s       holdfast --env [--off]\n"
+           "       holdfast --help | --version\n\n"
            "Runs COMMAND so that the one-shot HTTP/1.x connections that it opens share kept ones.\n\n"
-           "  -v  says why not, if COMMAND's file shows that they cannot\n\n"
+           "  -v     says why not, if COMMAND's file shows that they cannot, and which variables\n"
+           "         HOLDFAST_... are no settings\n"
+           "  --env  prints what a shell has to set for all that it starts: eval \"$(holdfast --env)\";\n"
+           "         with --off, what undoes it\n\n"
            "Settings, from the environment:\n",
            usage_line);
-    for (size_t i = 0; i < config_settings_count; i++) {
-        const struct config_setting *setting = &config_settings[i];
-
-        printf("  %s\n      %s\n      %s (default: %s)\n", setting->name, setting->meaning, setting->shape,
-               *setting->fallback ? setting->fallback : "none");
-    }
+    settings_show();
     printf("\nExit status: 125 if holdfast itself fails, 126 if COMMAND cannot be executed, 127 if it is\n"
            "not found, otherwise that of COMMAND.\n");
+    finish_output();
+}
+
+static _Noreturn void show_version(void)
+{
+    printf("holdfast %s\n", HOLDFAST_VERSION);
     finish_output();
 }
 
@@ -48,60 +61,40 @@ static _Noreturn void refuse_usage(const char *problem, const char *word)
     exit(FAIL_OURS);
 }
 
-/* Returns the index of COMMAND. */
-static int parse_options(int argc, char **argv, bool *verbose)
+/* False: none of our options. */
+static bool parse_option(const char *option, struct options *options)
 {
-    int i;
-
-    for (i = 1; i < argc && argv[i][0] == '-'; i++) {
-        if (strcmp(argv[i], "--") == 0) {
-            i++;
-            break;
-        }
-        if (strcmp(argv[i], "--help") == 0)
-            show_help();
-        if (strcmp(argv[i], "--version") == 0) {
-            printf("holdfast %s\n", HOLDFAST_VERSION);
-            finish_output();
-        }
-        if (strcmp(argv[i], "-v") != 0)
-            refuse_usage("unknown option ", argv[i]);
-        *verbose = true;
-    }
-    if (i >= argc)
-        refuse_usage("no command given", "");
-    return i;
-}
-
-static void complain(void *arg, const struct config_setting *setting, const char *value)
-{
-    fprintf(stderr, "holdfast: %s=%s: expected %s\n", setting->name, value, setting->shape);
-}
-
-/* Whether to preload.  HOLDFAST=0 is the way out of everything: nothing else is looked at then. */
-static bool check_settings(struct config *config)
-{
-    config_load(config, getenv, NULL, NULL);
-    if (!config->enabled)
+    if (strcmp(option, "--help") == 0)
+        show_help();
+    if (strcmp(option, "--version") == 0)
+        show_version();
+    if (strcmp(option, "-v") == 0)
+        options->verbose = true;
+    else if (strcmp(option, "--env") == 0)
+        options->mode = MODE_ENV;
+    else if (strcmp(option, "--off") == 0 && options->mode == MODE_ENV)
+        options->mode = MODE_ENV_OFF;
+    else
         return false;
-    if (config_load(config, getenv, complain, NULL) > 0)
-        exit(FAIL_OURS);
     return true;
 }
 
-/* The command may change its directory, and so may its children. */
-static void make_absolute(const char *name)
+static void parse_options(char **argv, struct options *options)
 {
-    const char *path = getenv(name);
-    char cwd[PATH_MAX], *absolute;
-
-    if (!path || !*path || *path == '/')
-        return;
-    if (!getcwd(cwd, sizeof(cwd)))
-        fail(name, "a relative path, and the current directory cannot be found");
-    absolute = fail_or_format("%s%s%s", cwd, strcmp(cwd, "/") == 0 ? "" : "/", path);
-    fail_or_set(name, absolute);
-    free(absolute);
+    while (*++argv && **argv == '-') {
+        if (strcmp(*argv, "--") == 0) {
+            argv++;
+            break;
+        }
+        if (!parse_option(*argv, options))
+            refuse_usage("unknown option ", *argv);
+    }
+    bool wanted = options->mode == MODE_RUN;
+    if (wanted && !*argv)
+        refuse_usage("no command given", "");
+    if (!wanted && *argv)
+        refuse_usage("no command is wanted here: ", *argv);
+    options->command = argv;
 }
 
 static void explain(const struct look *look)
@@ -133,22 +126,57 @@ static void preload(const char *command, bool verbose)
     free(library);
 }
 
+static void print_env(const struct options *options)
+{
+    struct config config;
+
+    if (options->mode == MODE_ENV_OFF) {
+        env_print_off();
+        return;
+    }
+    bool on = settings_load(&config);
+    if (options->verbose)
+        settings_point_out();
+    if (on) {
+        settings_make_absolute();
+        settings_load(&config); /* it borrows from the environment */
+    }
+    env_print_on(on ? &config : NULL);
+}
+
+static void prepare(const struct options *options)
+{
+    struct config config;
+
+    if (!settings_load(&config))
+        return;
+    if (options->verbose)
+        settings_point_out();
+    settings_make_absolute();
+    preload(options->command[0], options->verbose);
+    if (config.share != CONFIG_SHARE_OFF)
+        tree_prepare();
+}
+
+static int execute(char **command)
+{
+    execvp(command[0], command);
+    int error = errno;
+    fprintf(stderr, "holdfast: %s: %s\n", command[0], strerror(error));
+    return error == ENOENT ? FAIL_NOT_FOUND : FAIL_CANNOT_EXECUTE;
+}
+
 int main(int argc, char **argv)
 {
-    bool verbose = isatty(STDERR_FILENO);
-    int command = parse_options(argc, argv, &verbose);
-    struct config config;
-    int error;
+    struct options options = { .mode = MODE_RUN, .verbose = isatty(STDERR_FILENO) };
 
-    if (check_settings(&config)) {
-        make_absolute("HOLDFAST_LOG");
-        make_absolute("HOLDFAST_STATS");
-        preload(argv[command], verbose);
-        if (config.share != CONFIG_SHARE_OFF)
-            tree_prepare();
+    if (argc == 0)
+        refuse_usage("no command given", "");
+    parse_options(argv, &options);
+    if (options.mode != MODE_RUN) {
+        print_env(&options);
+        finish_output();
     }
-    execvp(argv[command], argv + command);
-    error = errno;
-    fprintf(stderr, "holdfast: %s: %s\n", argv[command], strerror(error));
-    return error == ENOENT ? FAIL_NOT_FOUND : FAIL_CANNOT_EXECUTE;
+    prepare(&options);
+    return execute(options.command);
 }

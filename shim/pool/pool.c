@@ -23,7 +23,8 @@ struct removals {
 };
 
 static const struct pool_ops *ops;
-static unsigned most_per_endpoint, most_total;
+static unsigned most_per_endpoint, most_total, most_requests;
+static uint64_t oldest_ms; /* 0, as for most_requests: no limit */
 static struct lock lock;
 static struct table table;
 
@@ -99,6 +100,26 @@ int pool_init(const struct pool_ops *with, unsigned max_per_endpoint, unsigned m
     return 0;
 }
 
+void pool_limit_use(unsigned requests, uint64_t age_ms)
+{
+    most_requests = requests;
+    oldest_ms = age_ms;
+}
+
+/* What was set, not what the server says. */
+static enum reason worn_out(const struct idle *idle, uint64_t now)
+{
+    if (most_requests && idle->requests >= most_requests)
+        return REASON_max_requests;
+    return oldest_ms && now >= idle->opened_ms + oldest_ms ? REASON_max_age : REASON_none;
+}
+
+/* Why no room is wanted for it. */
+static enum reason useless(const struct idle *idle, uint64_t now)
+{
+    return idle->max_left == 0 || idle->idle_ms == 0 ? REASON_keepalive_spent : worn_out(idle, now);
+}
+
 enum reason pool_mismatch(const struct idle *idle, const struct wanted *wanted)
 {
     if (wanted->any)
@@ -145,6 +166,10 @@ static bool take(const struct endpoint *to, const struct wanted *wanted, struct 
 
 static enum reason examine(const struct idle *idle, uint64_t now)
 {
+    enum reason worn = worn_out(idle, now);
+
+    if (worn != REASON_none)
+        return worn;
     if (is_expired(idle, now))
         return REASON_expired;
     switch (ops->probe(idle)) {
@@ -225,12 +250,13 @@ enum reason pool_park(const struct endpoint *to, const struct idle *idle)
 {
     struct removals gone = { .count = 0 };
     struct idle parked = *idle;
-    enum reason why = REASON_no_memory;
+    enum reason why;
 
     parked.parked_ms = ops->now_ms();
-    if (idle->max_left == 0 || idle->idle_ms == 0) {
-        why = REASON_keepalive_spent;
-    } else if (lock_take(&lock)) {
+    why = useless(idle, parked.parked_ms);
+    if (why == REASON_none && !lock_take(&lock)) {
+        why = REASON_no_memory;
+    } else if (why == REASON_none) {
         why = try_keep(to, &parked, parked.parked_ms, &gone);
         look_around(parked.parked_ms, &gone);
         lock_give(&lock);
@@ -243,12 +269,13 @@ enum reason pool_park(const struct endpoint *to, const struct idle *idle)
 
 enum reason pool_refusal(const struct endpoint *to, const struct idle *idle)
 {
-    if (idle->max_left == 0 || idle->idle_ms == 0)
-        return REASON_keepalive_spent;
-    if (!lock_take(&lock))
-        return REASON_none;
+    uint64_t now = ops->now_ms();
+    enum reason why = useless(idle, now);
+
+    if (why != REASON_none || !lock_take(&lock))
+        return why;
     struct site *site = table.closers ? table_find(&table, to) : NULL;
-    bool closer = site && site->closer_until > ops->now_ms();
+    bool closer = site && site->closer_until > now;
     lock_give(&lock);
     return closer ? REASON_closer : REASON_none;
 }

@@ -52,10 +52,14 @@ struct pool;
  * that endpoint, or of all, is discarded (REASON_pool_full). */
 int pool_init(const struct pool_ops *ops, unsigned max_per_endpoint, unsigned max_total);
 
+/* Until further notice none that has served so many requests, or is so old, is lent or parked
+ * (REASON_max_requests, max_age); 0: no limit. */
+void pool_limit_use(unsigned requests, uint64_t age_ms);
+
 /* Leases an idle connection to `to`.  Returns 0 and moves it into *out (the caller owns
  * out->fd), or -ENOENT.  Dead and expired ones met on the way are discarded.  Never blocks.
  * On -ENOENT *why says why nothing was found: pool_empty, other_host, other_form, or what was wrong
- * with the last one tried (stale, poisoned, expired, replaced). */
+ * with the last one tried (stale, poisoned, expired, replaced, max_requests, max_age). */
 int pool_lease(const struct endpoint *to, const struct wanted *wanted, struct idle *out,
                enum reason *why);
 
@@ -69,12 +73,13 @@ enum reason pool_examine(const struct endpoint *to, const struct idle *idle);
 /* Takes the oldest connection out of the pool, to be kept elsewhere; *to says whose it is.  0 or -ENOENT. */
 int pool_take_any(struct endpoint *to, struct idle *out);
 
-/* Why a connection would not be parked whatever room there is: keepalive_spent, closer; or REASON_none. */
+/* Why a connection would not be parked whatever room there is: keepalive_spent, max_requests, max_age,
+ * closer; or REASON_none. */
 enum reason pool_refusal(const struct endpoint *to, const struct idle *idle);
 
 /* Parks; the pool owns idle->fd from here on, whatever happens (it discards what it cannot keep).
  * Returns REASON_none, or why it was discarded at once: keepalive_spent (max_left or idle_ms is 0),
- * closer, pool_full (a cap is 0), no_memory. */
+ * max_requests, max_age, closer, pool_full (a cap is 0), no_memory. */
 enum reason pool_park(const struct endpoint *to, const struct idle *idle);
 
 /* The server of this endpoint closed an idle connection, without having announced it, `idle_ms` after

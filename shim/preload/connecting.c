@@ -1,6 +1,7 @@
 #include "preload/connecting.h"
 
 #include "base/stats.h"
+#include "preload/choice.h"
 #include "preload/private.h"
 #include "preload/idle.h"
 #include "preload/process.h"
@@ -18,6 +19,10 @@ int connecting_lease(struct conn *c, const struct sockaddr *to, socklen_t len)
     if (!to || len > sizeof c->peer || endpoint_from(&c->to, to, len) != 0 ||
         c->to.family != family || c->shared) {
         conn_forget(c, c->unparkable);
+        return CONN_PLAIN;
+    }
+    if (choice_leaves_endpoint(&c->to)) {
+        conn_forget(c, REASON_excluded);
         return CONN_PLAIN;
     }
     memcpy(&c->peer, to, len);

@@ -138,7 +138,11 @@ int idle_start(void)
 {
     static const struct pool_ops ops = { .probe = probe, .discard = idle_discard, .now_ms = idle_now_ms };
 
-    return pool_init(&ops, process_config.max_per_endpoint, private_limit());
+    unsigned most = private_limit();
+
+    pool_limit_use(process_config.max_requests, (uint64_t)process_config.max_age * 1000);
+    return pool_init(&ops, process_config.max_per_endpoint,
+                     process_config.max_idle && process_config.max_idle < most ? process_config.max_idle : most);
 }
 
 static uint32_t idle_time(const struct conn *c)
@@ -171,6 +175,21 @@ bool idle_wait_for_proof(const struct idle *idle)
     return fine;
 }
 
+static uint16_t add_requests(uint16_t before, uint32_t more)
+{
+    return more < (uint32_t)UINT16_MAX - before ? (uint16_t)(before + more) : UINT16_MAX;
+}
+
+/* It expires when it is too old for any use. */
+static uint32_t within_age(const struct idle *idle, uint32_t idle_ms)
+{
+    uint64_t most = (uint64_t)process_config.max_age * 1000, age = idle_now_ms() - idle->opened_ms;
+
+    if (!most || age >= most) /* the pool says so */
+        return idle_ms;
+    return most - age < idle_ms ? (uint32_t)(most - age) : idle_ms;
+}
+
 /* What the exchange taught about the connection. */
 static void learn(struct conn *c)
 {
@@ -179,8 +198,8 @@ static void learn(struct conn *c)
     idle->absolute = c->x.request.absolute;
     idle->host = c->x.request.host;
     idle->proxy_auth = c->x.request.proxy_auth;
-    idle->idle_ms = idle_time(c);
-    idle->requests++;
+    idle->idle_ms = within_age(idle, idle_time(c));
+    idle->requests = add_requests(idle->requests, c->x.requests);
     idle->proven = c->x.promised || idle->requests > 1;
     if (c->x.keep_max >= 0)
         idle->max_left = c->x.keep_max;

@@ -4,6 +4,7 @@
 #include "base/block.h"
 #include "base/log.h"
 #include "base/stats.h"
+#include "preload/choice.h"
 #include "preload/closing.h"
 #include "preload/conn.h"
 #include "preload/handover.h"
@@ -46,8 +47,10 @@ static char *lookup_secure(const char *name)
 
 static void complain(void *arg, const struct config_setting *setting, const char *value)
 {
+    struct slice fault = config_fault(setting, value);
+
     (void)arg;
-    log_printf("%s=%s: expected %s; using %s", setting->name, value, setting->shape,
+    log_printf("%s: '%.*s': expected %s; using %s", setting->name, (int)fault.len, fault.data, setting->shape,
                *setting->fallback ? setting->fallback : "none");
 }
 
@@ -181,6 +184,41 @@ static void watch_forks(void)
         plain(process_before_fork, process_after_fork, process_mend);
 }
 
+static void open_log(char *(*look)(const char *))
+{
+    struct config again;
+    int fd = open_private(process_config.log_path);
+
+    if (fd < 0)
+        return;
+    log_start(fd, write_real);
+    config_load(&again, look, complain, NULL);
+}
+
+/* A program that is left alone hides what it inherits, and takes over what was begun for it. */
+static void begin(bool secure)
+{
+    bool left_alone = choice_leaves_program();
+
+    vfork_init(before_vfork);
+    open_log(secure ? lookup_secure : lookup);
+    if (left_alone)
+        log_printf("%s: left alone by HOLDFAST_COMMANDS_ONLY or HOLDFAST_COMMANDS_EXCEPT",
+                   program_invocation_short_name);
+    else
+        stats_fd = open_private(process_config.stats_path);
+    choice_start();
+    conn_init();
+    if (idle_start() != 0)
+        return;
+    watch_forks();
+    process_active = !left_alone;
+    if (!secure) {
+        shared_start();
+        handover_unpack();
+    }
+}
+
 __attribute__((constructor, used)) static void start(void)
 {
     int saved = errno;
@@ -188,25 +226,8 @@ __attribute__((constructor, used)) static void start(void)
 
     real_resolve();
     config_load(&process_config, secure ? lookup_secure : lookup, NULL, NULL);
-    if (process_config.enabled && version_agrees()) {
-        vfork_init(before_vfork);
-        int fd = open_private(process_config.log_path);
-        if (fd >= 0) {
-            struct config again;
-            log_start(fd, write_real);
-            config_load(&again, secure ? lookup_secure : lookup, complain, NULL);
-        }
-        stats_fd = open_private(process_config.stats_path);
-        conn_init();
-        if (idle_start() == 0) {
-            watch_forks();
-            process_active = true;
-            if (!secure) {
-                shared_start();
-                handover_unpack();
-            }
-        }
-    }
+    if (process_config.enabled && version_agrees())
+        begin(secure);
     errno = saved;
 }
 

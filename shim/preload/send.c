@@ -6,6 +6,7 @@
 #include "preload/send.h"
 
 #include "base/stats.h"
+#include "preload/choice.h"
 #include "preload/idle.h"
 #include "preload/observed.h"
 #include "preload/outgoing.h"
@@ -85,8 +86,12 @@ static ssize_t send_line(struct conn *c, int fd, size_t held, int flags)
 }
 
 /* Why this request cannot be adapted, although it could be read. */
-static enum reason objection(const struct conn *c, const struct request *request)
+static enum reason objection(const struct conn *c, const struct request *request, struct slice head)
 {
+    if (choice_leaves_request(&c->to, head))
+        return REASON_excluded;
+    if (request->one_shot && request->minor == 0 && !process_config.upgrade)
+        return REASON_no_upgrade;
     if (request->one_shot && !request->has_host && process_config.host == CONFIG_HOST_NEVER)
         return REASON_no_host;
     if (c->shared)
@@ -300,7 +305,7 @@ static ssize_t send_first(struct conn *c, int fd, const struct iovec *iov, int n
         exchange_release(&c->x, REASON_no_memory);
     if (step.action == EXCHANGE_HEAD) {
         stats_count(requests);
-        enum reason why = objection(c, &c->x.request);
+        enum reason why = objection(c, &c->x.request, (struct slice){ view.data, step.take });
         if (why != REASON_none)
             exchange_release(&c->x, why);
     }

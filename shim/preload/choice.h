@@ -1,0 +1,26 @@
+/* choice: what the settings leave alone: programs (HOLDFAST_COMMANDS_...), servers and Hosts
+ * (HOLDFAST_ONLY, HOLDFAST_EXCEPT). */
+#ifndef HOLDFAST_PRELOAD_CHOICE_H
+#define HOLDFAST_PRELOAD_CHOICE_H
+
+#include "base/slice.h"
+#include "pool/endpoint.h"
+
+#include <stdbool.h>
+
+/* Once, after process_config was loaded: reads the lists. */
+void choice_start(void);
+
+/* Is this program one that the settings leave alone?  Its name is that of argv[0], of the file that was
+ * executed (a script that the kernel runs by its first line, but not one that env(1) runs), or of the
+ * program's own file; of these nothing but the last component. */
+bool choice_leaves_program(void);
+
+/* Is a connection to there left alone, whatever will be asked on it? */
+bool choice_leaves_endpoint(const struct endpoint *to);
+
+/* Is a request with this whole head left alone, by the name of its server?  For an endpoint that is not
+ * left alone. */
+bool choice_leaves_request(const struct endpoint *to, struct slice head);
+
+#endif
