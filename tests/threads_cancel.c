@@ -2,6 +2,7 @@
 #define _GNU_SOURCE
 #include "threads.h"
 
+#include <errno.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -35,11 +36,25 @@ static void clean(void *argument)
 #endif
 }
 
-/* An answer that takes its time: the thread is cancelled in recv. */
+/* Asynchronous in here only, as far as that is sane. */
+static ssize_t doomed_recv(struct doomed *d, void *buf, size_t len, int flags)
+{
+    if (d->asynchronous)
+        pthread_setcanceltype(PTHREAD_CANCEL_ASYNCHRONOUS, NULL);
+    ssize_t n = recv(d->e.fd, buf, len, flags);
+    while (d->asynchronous && n < 0 && errno == EAGAIN && flags & MSG_DONTWAIT)
+        n = recv(d->e.fd, buf, len, flags);
+    pthread_setcanceltype(PTHREAD_CANCEL_DEFERRED, NULL);
+    return n;
+}
+
+/* An answer that takes its time: the thread is cancelled in recv, where it waits or, asynchronous, asks again
+ * and again. */
 static void slow_receive(struct doomed *d)
 {
     char buf[2000];
     ssize_t n = 1;
+    int flags = d->asynchronous && random_next(&d->random) % 2 ? MSG_DONTWAIT : 0;
 
     d->plan.waits = BLOCKING;
     d->plan.stall_ms = 3;
@@ -47,10 +62,7 @@ static void slow_receive(struct doomed *d)
     if (exchange_connect(&d->e) == 0 &&
         send(d->e.fd, d->e.request, d->e.request_len, MSG_NOSIGNAL) == (ssize_t)d->e.request_len)
         while (n > 0 && !(d->plan.style == KEPT && exchange_complete(&d->e))) {
-            if (d->asynchronous) /* in recv only, as far as that is sane */
-                pthread_setcanceltype(PTHREAD_CANCEL_ASYNCHRONOUS, NULL);
-            n = recv(d->e.fd, buf, sizeof buf, 0);
-            pthread_setcanceltype(PTHREAD_CANCEL_DEFERRED, NULL);
+            n = doomed_recv(d, buf, sizeof buf, flags);
             if (n > 0)
                 exchange_feed(&d->e, buf, (size_t)n);
         }

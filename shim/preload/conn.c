@@ -4,6 +4,7 @@
 #include "base/block.h"
 #include "base/log.h"
 #include "base/stats.h"
+#include "preload/cancel.h"
 #include "preload/private.h"
 #include "preload/real.h"
 
@@ -141,16 +142,15 @@ static struct conn *lock_one(int fd)
 
 struct conn *conn_enter(int fd)
 {
-    int state;
-
-    pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &state);
+    int state = cancel_forbid();
     struct conn *c = lock_one(fd);
+
     if (c) {
         watch_thread();
         locked = c;
-        c->cancel_state = state;
+        c->cancel = state;
     } else {
-        pthread_setcancelstate(state, NULL);
+        cancel_allow(state);
     }
     return c;
 }
@@ -208,7 +208,7 @@ void conn_leave(struct conn *c)
     if (c->robbed)
         drop_robbed(c);
     bool gone = c->state != CONN_FREE && c->nfds == 0 && c->inside == 0;
-    int state = c->cancel_state;
+    int state = c->cancel;
 
     c->refused = 0;
     locked = NULL;
@@ -217,7 +217,7 @@ void conn_leave(struct conn *c)
     lock_give(&c->lock);
     if (gone)
         recycle(c);
-    pthread_setcancelstate(state, NULL);
+    cancel_allow(state);
 }
 
 const void *conn_self(void)
@@ -226,8 +226,7 @@ const void *conn_self(void)
 }
 
 /* The thread ends and was still inside a real call.  What it held is free again; the connection is not
- * trusted any more.  Even under the lock: a SIGCANCEL that was sent before cancelling was forbidden, and comes
- * later, ends a thread in any call that is a cancellation point (glibc 2.36, sigcancel_handler). */
+ * trusted any more.  Even under the lock: a signal handler may have called pthread_exit. */
 static void mend(void *unused)
 {
     struct conn *c = locked;
@@ -241,7 +240,7 @@ static void mend(void *unused)
     inside_of = locked = NULL;
     if (!c || !lock_take(&c->lock))
         return;
-    pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &c->cancel_state);
+    c->cancel = cancel_forbid();
     if (c->inside) { /* not so in the child of a fork */
         c->inside--;
         conn_spoil(c, REASON_busy_thread);
@@ -253,7 +252,7 @@ static void mend(void *unused)
 
 void conn_outside_begin(struct conn *c)
 {
-    int state = c->cancel_state;
+    int state = c->cancel;
 
     if (c->robbed)
         drop_robbed(c);
@@ -261,18 +260,17 @@ void conn_outside_begin(struct conn *c)
     inside_of = c;
     c->inside++;
     lock_give(&c->lock);
-    pthread_setcancelstate(state, NULL);
+    cancel_allow(state);
 }
 
 void conn_outside_end(struct conn *c)
 {
-    int state;
+    int state = cancel_forbid();
 
-    pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &state);
     lock_take(&c->lock);
     inside_of = NULL;
     locked = c;
-    c->cancel_state = state;
+    c->cancel = state;
     c->inside--;
 }
 

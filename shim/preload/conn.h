@@ -24,7 +24,7 @@
  * Memory: conns come from blocks that never turn into anything else, so a stale pointer from the
  * table still points at a conn, and conn_enter finds under its lock whether it is still the one.
  * Locking: `lock` guards all of it and is never held across a call that can block.  Its holder cannot be
- * cancelled (pthread_setcancelstate(3)): a thread that ends in a real call would hold it for ever. */
+ * cancelled (preload/cancel.h): a thread that ends in a real call would hold it for ever. */
 #ifndef HOLDFAST_PRELOAD_CONN_H
 #define HOLDFAST_PRELOAD_CONN_H
 
@@ -63,7 +63,7 @@ struct conn_fd {
 
 struct conn {
     struct lock lock;
-    int cancel_state; /* of the thread that holds the lock, as it was before */
+    int cancel; /* of the thread that holds the lock: for cancel_allow */
     enum conn_state state;
     unsigned generation; /* grows when another socket gets under the fds */
     struct conn_fd fds[CONN_FDS];

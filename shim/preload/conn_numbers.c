@@ -1,7 +1,7 @@
 /* The numbers that lead to a conn. */
 #include "preload/conn.h"
 
-#include <pthread.h>
+#include "preload/cancel.h"
 
 bool conn_add_fd(struct conn *c, int fd, bool cloexec)
 {
@@ -24,14 +24,13 @@ void conn_drop_fd(struct conn *c, int fd)
 
 void conn_drop_stale(struct conn *stale, int fd)
 {
-    int state;
+    int state = cancel_forbid();
 
-    pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &state);
     if (!lock_take(&stale->lock)) {
-        pthread_setcancelstate(state, NULL);
+        cancel_allow(state);
         return;
     }
-    stale->cancel_state = state;
+    stale->cancel = state;
     for (int i = 0; i < stale->nfds && conn_find(fd) != stale; i++)
         if (stale->fds[i].fd == fd) {
             stale->fds[i] = stale->fds[--stale->nfds];

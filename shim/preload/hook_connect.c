@@ -1,6 +1,7 @@
 /* socket, connect, bind, listen: where conns begin, and where idle connections are lent. */
 #include "preload/hook.h"
 
+#include "preload/cancel.h"
 #include "preload/connecting.h"
 #include "preload/private.h"
 #include "preload/process.h"
@@ -58,11 +59,9 @@ static int tracked_socket(int domain, int type, int protocol)
 /* socket(2) is no cancellation point, but some of what it does here would be one. */
 static int uncancelled_socket(int domain, int type, int protocol)
 {
-    int state;
-
-    pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &state);
+    int state = cancel_forbid();
     int fd = tracked_socket(domain, type, protocol);
-    pthread_setcancelstate(state, NULL);
+    cancel_allow(state);
     return fd;
 }
 

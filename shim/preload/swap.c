@@ -207,9 +207,9 @@ static int connect_outside(struct conn *c, int fd)
 {
     unsigned generation = c->generation;
     bool nonblocking = c->nonblocking;
-    int state = c->cancel_state, result = 0;
+    int state = c->cancel, result = 0;
 
-    c->cancel_state = PTHREAD_CANCEL_DISABLE;
+    c->cancel = PTHREAD_CANCEL_DISABLE;
     c->homing = conn_self();
     conn_outside_begin(c);
     if (real.connect(fd, (const struct sockaddr *)&c->peer, c->peer_len) != 0)
@@ -218,7 +218,7 @@ static int connect_outside(struct conn *c, int fd)
         result = await_connection(fd);
     conn_outside_end(c);
     c->homing = NULL;
-    c->cancel_state = state;
+    c->cancel = state;
     if (c->generation != generation || c->nfds == 0)
         return -EBADF; /* closed by another thread meanwhile */
     if (result == -EBADF || result == -ENOTSOCK)
