@@ -4,6 +4,7 @@
 #   make check      everything that is checked: see scripts/check
 #   make musl       that the library compiles against musl, in build/musl/
 #   make fuzz       the fuzzers, FUZZ_SECONDS (900) for each; a short run is in `make check`: scripts/fuzz
+#   make bench      against proxies and against the client's own keep-alive: scripts/bench
 #   make demo, make lint, make layers, make clean
 #
 # CC, CFLAGS, LDFLAGS, BUILD, WERROR=1 and V=1 (show commands) are the caller's.
@@ -269,10 +270,15 @@ $(BUILD)/lint/%.ok: %.c .clang-tidy $(wildcard shim/*/*.h shim/*/*.def)
 	$(call say,TIDY)clang-tidy --quiet $< -- $(STD) -Wall -Wextra -Wno-unused-parameter
 	@touch $@
 
+# Some 20 minutes; BENCH_OPTIONS=--quick: some 8.  BENCH_ROUNDS: how often in each cell.
+bench: all
+	scripts/deps --bench
+	BUILD='$(BUILD)' scripts/bench $(BENCH_OPTIONS)
+
 clean:
 	rm -rf $(BUILD)
 
-.PHONY: all lib units assumes check chaos check-matrix check-tree faults layers werror musl demo lint clean tsan ubsan asan sanitize
+.PHONY: all bench lib units assumes check chaos check-matrix check-tree faults layers werror musl demo lint clean tsan ubsan asan sanitize
 .DELETE_ON_ERROR:
 .SUFFIXES:
 # Keep objects that only a pattern mentions.
