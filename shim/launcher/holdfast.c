@@ -2,6 +2,7 @@
  * keep quiet, could only ignore. */
 #include "base/version.h"
 #include "launcher/env.h"
+#include "launcher/explain.h"
 #include "launcher/fail.h"
 #include "launcher/look.h"
 #include "launcher/preload.h"
@@ -17,12 +18,13 @@
 
 static const char usage_line[] = "usage: holdfast [-v] [--] COMMAND [ARG...]\n";
 
-enum mode { MODE_RUN, MODE_ENV, MODE_ENV_OFF };
+enum mode { MODE_RUN, MODE_EXPLAIN, MODE_ENV, MODE_ENV_OFF };
 
 struct options {
     enum mode mode;
     bool verbose;
-    char **command; /* NULL: none is wanted */
+    const char *report; /* of MODE_EXPLAIN: a file; NULL: stderr */
+    char **command;
 };
 
 static _Noreturn void finish_output(void)
@@ -34,11 +36,15 @@ static _Noreturn void finish_output(void)
 
 static _Noreturn void show_help(void)
 {
-    printf("%s       holdfast --env [--off]\n"
+    printf("%s       holdfast --explain[=FILE] [--] COMMAND [ARG...]\n"
+           "       holdfast --env [--off]\n"
            "       holdfast --help | --version\n\n"
            "Runs COMMAND so that the one-shot HTTP/1.x connections that it opens share kept ones.\n\n"
            "  -v     says why not, if COMMAND's file shows that they cannot, and which variables\n"
            "         HOLDFAST_... are no settings\n"
+           "  --explain\n"
+           "         tells on stderr, or in FILE, when COMMAND has ended: which connections it and what\n"
+           "         it started made, and why no more of them were reused\n"
            "  --env  prints what a shell has to set for all that it starts: eval \"$(holdfast --env)\";\n"
            "         with --off, what undoes it\n\n"
            "Settings, from the environment:\n",
@@ -70,6 +76,10 @@ static bool parse_option(const char *option, struct options *options)
         show_version();
     if (strcmp(option, "-v") == 0)
         options->verbose = true;
+    else if (strncmp(option, "--explain", 9) == 0 && (!option[9] || (option[9] == '=' && option[10]))) {
+        options->mode = MODE_EXPLAIN;
+        options->report = option[9] ? option + 10 : NULL;
+    }
     else if (strcmp(option, "--env") == 0)
         options->mode = MODE_ENV;
     else if (strcmp(option, "--off") == 0 && options->mode == MODE_ENV)
@@ -89,7 +99,7 @@ static void parse_options(char **argv, struct options *options)
         if (!parse_option(*argv, options))
             refuse_usage("unknown option ", *argv);
     }
-    bool wanted = options->mode == MODE_RUN;
+    bool wanted = options->mode == MODE_RUN || options->mode == MODE_EXPLAIN;
     if (wanted && !*argv)
         refuse_usage("no command given", "");
     if (!wanted && *argv)
@@ -97,7 +107,7 @@ static void parse_options(char **argv, struct options *options)
     options->command = argv;
 }
 
-static void explain(const struct look *look)
+static void warn(const struct look *look)
 {
     if (*look->interpreter)
         fprintf(stderr, "holdfast: %s: its interpreter %s: %s: its connections will not be reused\n",
@@ -106,24 +116,30 @@ static void explain(const struct look *look)
         fprintf(stderr, "holdfast: %s: %s: its connections will not be reused\n", look->path, look->reason);
 }
 
-static void preload(const char *command, bool verbose)
+/* What is known of the command, and the library that was chosen for it. */
+struct chosen {
+    struct look look;
+    char *library;
+};
+
+static void preload(const char *command, bool verbose, struct chosen *chosen)
 {
     enum preload_small small;
-    char *library = preload_find_library(), *entry = preload_entry(library, &small);
-    struct look look;
+    struct look *look = &chosen->look;
 
+    chosen->library = preload_find_library();
+    char *entry = preload_entry(chosen->library, &small);
     preload_announce();
-    look_at_command(command, library, &look);
-    if (look.effect == LOOK_FOREIGN && small == PRELOAD_SMALL_SERVED)
-        look.reason = NULL;
-    if (look.reason && verbose)
-        explain(&look);
-    if (look.effect == LOOK_DISTURBS || (look.effect == LOOK_FOREIGN && small == PRELOAD_SMALL_DISTURBED))
+    look_at_command(command, chosen->library, look);
+    if (look->effect == LOOK_FOREIGN && small == PRELOAD_SMALL_SERVED)
+        look->reason = NULL;
+    if (look->reason && verbose)
+        warn(look);
+    if (look->effect == LOOK_DISTURBS || (look->effect == LOOK_FOREIGN && small == PRELOAD_SMALL_DISTURBED))
         preload_remove();
     else
         preload_add(entry);
     free(entry);
-    free(library);
 }
 
 static void print_env(const struct options *options)
@@ -144,18 +160,20 @@ static void print_env(const struct options *options)
     env_print_on(on ? &config : NULL);
 }
 
-static void prepare(const struct options *options)
+/* False: HOLDFAST=0. */
+static bool prepare(const struct options *options, struct chosen *chosen)
 {
     struct config config;
 
     if (!settings_load(&config))
-        return;
+        return false;
     if (options->verbose)
         settings_point_out();
     settings_make_absolute();
-    preload(options->command[0], options->verbose);
+    preload(options->command[0], options->verbose && options->mode == MODE_RUN, chosen);
     if (config.share != CONFIG_SHARE_OFF)
         tree_prepare();
+    return true;
 }
 
 static int execute(char **command)
@@ -169,14 +187,19 @@ static int execute(char **command)
 int main(int argc, char **argv)
 {
     struct options options = { .mode = MODE_RUN, .verbose = isatty(STDERR_FILENO) };
+    struct chosen chosen = { .library = NULL };
 
     if (argc == 0)
         refuse_usage("no command given", "");
     parse_options(argv, &options);
-    if (options.mode != MODE_RUN) {
+    if (options.mode == MODE_ENV || options.mode == MODE_ENV_OFF) {
         print_env(&options);
         finish_output();
     }
-    prepare(&options);
+    bool on = prepare(&options, &chosen);
+    if (options.mode == MODE_EXPLAIN) {
+        explain_prepare(options.report);
+        explain_run(execute, options.command, on ? &chosen.look : NULL, chosen.library);
+    }
     return execute(options.command);
 }

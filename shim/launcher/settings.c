@@ -1,6 +1,7 @@
 #include "launcher/settings.h"
 
 #include "launcher/fail.h"
+#include "launcher/text.h"
 
 #include <limits.h>
 #include <stdio.h>
@@ -10,7 +11,7 @@
 
 #define PREFIX "HOLDFAST_"
 
-enum { NAME_MAX_LEN = 64, WIDTH = 92 };
+enum { NAME_MAX_LEN = 64 };
 
 extern char **environ;
 
@@ -128,22 +129,6 @@ void settings_point_out(void)
     }
 }
 
-/* The words of `text`, in lines that begin with `indent` spaces. */
-static void show_wrapped(const char *text, int indent)
-{
-    int column = printf("%*s", indent, "") - 1;
-
-    while (*text) {
-        int len = (int)strcspn(text, " ");
-
-        if (column + 1 + len > WIDTH)
-            column = printf("\n%*s", indent, "") - 2;
-        column += printf("%s%.*s", column >= indent ? " " : "", len, text);
-        text += len + (text[len] == ' ');
-    }
-    printf("\n");
-}
-
 void settings_show(void)
 {
     for (size_t i = 0; i < config_settings_count; i++) {
@@ -151,8 +136,8 @@ void settings_show(void)
         char *last = fail_or_format("%s (default: %s)", setting->shape, *setting->fallback ? setting->fallback : "none");
 
         printf("  %s\n", setting->name);
-        show_wrapped(setting->meaning, 6);
-        show_wrapped(last, 6);
+        text_wrap(stdout, "      ", setting->meaning, 6);
+        text_wrap(stdout, "      ", last, 6);
         free(last);
     }
 }

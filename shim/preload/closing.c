@@ -8,6 +8,7 @@
 #include "preload/recv.h"
 #include "preload/send.h"
 #include "preload/spare.h"
+#include "preload/tracing.h"
 
 #include <errno.h>
 
@@ -78,6 +79,7 @@ void closing_number(struct conn *c, int fd)
         close_new(c, fd);
         break;
     case CONN_FRESH:
+        tracing_unused(c);
         if (hold_len(&c->request))
             send_held(c, fd);
         break;

@@ -7,6 +7,7 @@
 #include "preload/cancel.h"
 #include "preload/private.h"
 #include "preload/real.h"
+#include "preload/tracing.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -297,6 +298,8 @@ ssize_t conn_lost(const struct conn *c)
 void conn_forget(struct conn *c, enum reason why)
 {
     if (why != REASON_none) {
+        if (c->state == CONN_NEW || c->state == CONN_FRESH || c->state == CONN_LEASED)
+            tracing_note(c, TRACE_direct);
         stats_count(opaque);
         conn_note(c, why);
     }
@@ -319,6 +322,8 @@ void conn_note(const struct conn *c, enum reason why)
     stats_reason(why);
     if (why == REASON_bytes_left && c->reused)
         pool_note_closed(&c->to, 0);
+    if (tracing_on())
+        tracing_write(c, TRACE_reason, why);
     if (!log_on())
         return;
     if (c->to.family)

@@ -7,6 +7,7 @@
 #include "preload/process.h"
 #include "preload/shared.h"
 #include "preload/swap.h"
+#include "preload/tracing.h"
 
 #include <string.h>
 
@@ -21,7 +22,9 @@ int connecting_lease(struct conn *c, const struct sockaddr *to, socklen_t len)
         conn_forget(c, c->unparkable);
         return CONN_PLAIN;
     }
+    tracing_note(c, TRACE_connect);
     if (choice_leaves_endpoint(&c->to)) {
+        tracing_note(c, TRACE_open);
         conn_forget(c, REASON_excluded);
         return CONN_PLAIN;
     }
@@ -50,6 +53,7 @@ bool connecting_by_send(struct conn *c, const struct sockaddr *to, socklen_t len
     if (c->nfds == 0)
         return false;
     connecting_fresh(c);
+    tracing_note(c, TRACE_open);
     c->fastopen = c->client_fastopen = true;
     return true;
 }

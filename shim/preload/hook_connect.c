@@ -7,6 +7,7 @@
 #include "preload/process.h"
 #include "preload/spare.h"
 #include "preload/swap.h"
+#include "preload/tracing.h"
 
 #include <fcntl.h>
 #include <netinet/in.h>
@@ -89,8 +90,14 @@ static int connect_really(struct conn *c, int fd, const struct sockaddr *to, soc
     int result = real.connect(fd, to, len);
     int error = errno;
     conn_outside_end(c);
-    if (first && result < 0 && error != EINPROGRESS && error != EINTR && c->state == CONN_FRESH)
-        conn_set_state(c, CONN_NEW);
+    bool begun = result == 0 || error == EINPROGRESS || error == EINTR;
+    if (first)
+        tracing_note(c, TRACE_open);
+    if (first && !begun) {
+        tracing_note(c, TRACE_fail);
+        if (c->state == CONN_FRESH)
+            conn_set_state(c, CONN_NEW);
+    }
     conn_leave(c);
     errno = error;
     return result;

@@ -6,6 +6,7 @@
 #include "preload/handover.h"
 #include "preload/process.h"
 #include "preload/shared.h"
+#include "preload/tracing.h"
 
 #include <limits.h>
 #include <stdarg.h>
@@ -35,6 +36,7 @@ int execve(const char *path, char *const argv[], char *const env[])
 
     bool left = shared_leave(env);
 
+    tracing_exec(path, env);
     real.execve(path, argv, packed);
     return failed(packed, env, left);
 }
@@ -51,6 +53,7 @@ int execvpe(const char *file, char *const argv[], char *const env[])
 
     bool left = shared_leave(env);
 
+    tracing_exec(file, env);
     real.execvpe(file, argv, packed);
     return failed(packed, env, left);
 }
@@ -80,6 +83,7 @@ static int spawn(int (*libc)(pid_t *, const char *, const posix_spawn_file_actio
     char *room[handover_entries(env)];
     char *const *packed = handover_pack(strchr(path, '/') ? path : NULL, env, room, actions != NULL);
     bool left = shared_leave(env);
+    tracing_exec(path, env);
     int result = libc(pid, path, actions, attributes, argv, packed);
 
     shared_stay(left);

@@ -7,6 +7,7 @@
 #include "preload/process.h"
 #include "preload/real.h"
 #include "preload/shared.h"
+#include "preload/tracing.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -217,6 +218,13 @@ static void age(struct idle *idle)
     idle->idle_ms = passed < idle->idle_ms ? idle->idle_ms - (uint32_t)passed : 0;
 }
 
+static void lose(const struct conn *c, enum reason why)
+{
+    if (tracing_on())
+        tracing_write(c, TRACE_reason, why);
+    idle_discard(&c->idle, why);
+}
+
 void idle_park(struct conn *c, bool served)
 {
     c->idle.fd = c->private_fd;
@@ -228,15 +236,18 @@ void idle_park(struct conn *c, bool served)
         age(&c->idle);
     c->idle.parked_ms = idle_now_ms();
     if (!options_undo(&c->options, c->idle.fd)) {
-        idle_discard(&c->idle, REASON_option_not_undone);
+        lose(c, REASON_option_not_undone);
         return;
     }
     if (!c->idle.cookie) { /* could never be told from another one */
-        idle_discard(&c->idle, REASON_odd_descriptor);
+        lose(c, REASON_odd_descriptor);
         return;
     }
-    if (shared_park(&c->to, &c->idle) == REASON_none && served)
+    enum reason why = shared_park(&c->to, &c->idle);
+    if (why == REASON_none && served)
         stats_count(parked);
+    if (tracing_on() && (why != REASON_none || served))
+        tracing_write(c, why == REASON_none ? TRACE_parked : TRACE_reason, why);
 }
 
 void idle_adopt(struct conn *c, const struct idle *idle)

@@ -6,6 +6,7 @@
 #include "preload/incoming.h"
 #include "preload/outgoing.h"
 #include "preload/real.h"
+#include "preload/tracing.h"
 
 #include <errno.h>
 
@@ -13,6 +14,7 @@
 static void follow_client(struct conn *c, const char *bytes, size_t len)
 {
     struct hold *partial = &c->partial;
+    uint32_t requests = c->x.requests;
 
     outgoing_keep(c, bytes, len);
     if (hold_len(partial)) {
@@ -30,6 +32,8 @@ static void follow_client(struct conn *c, const char *bytes, size_t len)
         bytes += step.take;
         len -= step.take;
     }
+    for (; requests < c->x.requests; requests++)
+        tracing_note(c, TRACE_more);
     if (hold_len(partial))
         partial->start = partial->end - len;
     else if (len && !hold_append(partial, bytes, len))

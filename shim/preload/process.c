@@ -13,6 +13,7 @@
 #include "preload/real.h"
 #include "preload/shared.h"
 #include "preload/spare.h"
+#include "preload/tracing.h"
 #include "preload/version.h"
 
 #include <dlfcn.h>
@@ -208,6 +209,7 @@ static void begin(bool secure)
     else
         stats_fd = open_private(process_config.stats_path);
     choice_start();
+    tracing_start(left_alone);
     conn_init();
     if (idle_start() != 0)
         return;

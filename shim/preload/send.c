@@ -13,6 +13,7 @@
 #include "preload/process.h"
 #include "preload/real.h"
 #include "preload/swap.h"
+#include "preload/tracing.h"
 
 #include <errno.h>
 #include <string.h>
@@ -267,6 +268,7 @@ static ssize_t send_adapted(struct conn *c, int fd, struct slice head, size_t he
     conn_set_state(c, observed ? CONN_OBSERVED : CONN_EXCHANGE);
     if (!observed)
         stats_count(adapted);
+    tracing_note(c, observed ? TRACE_observed : TRACE_adapted);
     if (sent < 0) {
         c->head_owed = true;
         return used > 1 ? (ssize_t)used - 1 : -EAGAIN;

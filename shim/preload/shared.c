@@ -247,8 +247,13 @@ static void park_observed(struct conn *c)
 
     if (!entered)
         return;
-    if (entered == c && c->state == CONN_OBSERVED && !c->inside && observed_verdict(c) == REASON_none)
-        swap_end(c);
+    if (entered == c && c->state == CONN_OBSERVED && !c->inside) {
+        enum reason why = observed_verdict(c);
+        if (why == REASON_none)
+            swap_end(c);
+        else
+            conn_note(c, why); /* it will never be closed */
+    }
     conn_leave(entered);
 }
 

@@ -10,6 +10,7 @@
 #include "preload/real.h"
 #include "preload/shared.h"
 #include "preload/spare.h"
+#include "preload/tracing.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -111,6 +112,7 @@ int swap_lease(struct conn *c)
     idle_adopt(c, &idle);
     conn_set_state(c, CONN_LEASED);
     stats_count(leased);
+    tracing_note(c, TRACE_lease);
     return 0;
 }
 
@@ -292,8 +294,11 @@ int swap_rehome(struct conn *c, bool healthy)
     if (result < 0)
         return result;
     c->fastopen = fastopen;
-    if (c->reused)
+    if (c->reused) {
         stats_uncount(leased);
+        tracing_note(c, TRACE_return);
+    }
+    tracing_note(c, TRACE_open);
     c->reused = false;
     c->idle = (struct idle){ .fd = -1, .max_left = -1, .opened_ms = idle_now_ms() };
     if (c->state == CONN_LEASED)

@@ -1,0 +1,57 @@
+#define _GNU_SOURCE
+#include "launcher/explain.h"
+
+#include "base/trace.h"
+#include "launcher/child.h"
+#include "launcher/fail.h"
+#include "launcher/report.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+static FILE *events, *report;
+static char *events_path;
+
+void explain_prepare(const char *path)
+{
+    const char *wanted = getenv("TMPDIR");
+    char dir[PATH_MAX];
+
+    report = path ? fopen(path, "we") : stderr;
+    if (!report)
+        fail(path, strerror(errno));
+    if (!wanted || !realpath(wanted, dir))
+        strcpy(dir, "/tmp");
+    events_path = fail_or_format("%s/holdfast-explain-XXXXXX", dir);
+    int fd = mkostemp(events_path, O_CLOEXEC | O_APPEND);
+    events = fd >= 0 ? fdopen(fd, "r") : NULL;
+    if (!events)
+        fail(events_path, strerror(errno));
+    fail_or_set(TRACE_VARIABLE, events_path);
+}
+
+static double seconds(void)
+{
+    struct timespec now;
+
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (double)now.tv_sec + (double)now.tv_nsec / 1e9;
+}
+
+void explain_run(int (*execute)(char **command), char **command, const struct look *look, const char *library)
+{
+    struct report_run run = { .command = command[0], .look = look, .library = library };
+    double start = seconds();
+
+    run.status = child_run(execute, command);
+    run.seconds = seconds() - start;
+    unlink(events_path);
+    report_write(report, events, &run);
+    child_end_alike(run.status);
+}

@@ -1,0 +1,20 @@
+/* report: the page of `holdfast --explain`, made of what the processes wrote. */
+#ifndef HOLDFAST_LAUNCHER_REPORT_H
+#define HOLDFAST_LAUNCHER_REPORT_H
+
+#include "launcher/look.h"
+
+#include <stdio.h>
+
+struct report_run {
+    const char *command;
+    const struct look *look; /* of the command; NULL: HOLDFAST=0 */
+    const char *library;     /* the path of ours */
+    int status;              /* as from waitpid(2) */
+    double seconds;
+};
+
+/* Reads all of `events`; lines that are not as base/trace.h says are left out. */
+void report_write(FILE *out, FILE *events, const struct report_run *run);
+
+#endif

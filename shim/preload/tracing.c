@@ -1,0 +1,85 @@
+#define _GNU_SOURCE
+#include "preload/tracing.h"
+
+#include "preload/handover.h"
+#include "preload/private.h"
+#include "preload/real.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+enum { LINES_MOST = 200000 };
+
+int tracing_fd = -1;
+static atomic_uint lines;
+
+static void write_trace(struct trace *trace)
+{
+    int saved = errno;
+    char line[TRACE_LINE];
+    unsigned before = atomic_fetch_add_explicit(&lines, 1, memory_order_relaxed);
+
+    if (before <= LINES_MOST && private_is(tracing_fd)) {
+        trace->pid = getpid();
+        if (before == LINES_MOST)
+            trace->event = TRACE_cut;
+        if (real.write(tracing_fd, line, trace_format(trace, line)) < 0)
+            tracing_fd = -1;
+    }
+    errno = saved;
+}
+
+static void write_program(enum trace_event event, const char *program)
+{
+    struct trace trace = { .event = event };
+
+    trace_set_program(&trace, *program ? program : "-");
+    write_trace(&trace);
+}
+
+void tracing_start(bool left_alone)
+{
+    const char *path = secure_getenv(TRACE_VARIABLE);
+    int fd = path ? open(path, O_WRONLY | O_APPEND | O_CLOEXEC | O_NOCTTY | O_NOFOLLOW) : -1;
+
+    if (fd < 0)
+        return;
+    tracing_fd = private_move(fd);
+    if (tracing_fd < 0)
+        real.close(fd);
+    else
+        write_program(left_alone ? TRACE_left : TRACE_start, program_invocation_short_name);
+}
+
+void tracing_write(const struct conn *c, enum trace_event event, enum reason why)
+{
+    struct trace trace = { .event = event, .reason = why };
+
+    if (c->to.port)
+        endpoint_text(&c->to, trace.place);
+    trace_set_program(&trace, *program_invocation_short_name ? program_invocation_short_name : "-");
+    write_trace(&trace);
+}
+
+void tracing_exec(const char *path, char *const *env)
+{
+    if (tracing_on() && strlen(path) < TRACE_PROGRAM)
+        write_program(handover_preloads(env) ? TRACE_exec : TRACE_bare, path);
+}
+
+void tracing_unused(const struct conn *c)
+{
+    struct sockaddr_storage peer;
+    socklen_t len = sizeof peer;
+    int saved = errno;
+
+    if (!tracing_on())
+        return;
+    if (c->nfds && real.getpeername(c->fds[0].fd, (struct sockaddr *)&peer, &len) != 0 && errno == ENOTCONN)
+        tracing_write(c, TRACE_fail, REASON_none);
+    errno = saved;
+}
