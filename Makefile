@@ -137,8 +137,8 @@ $(BUILD)/tests/fault_client: $(CLIENT_OBJ)
 
 $(FAULT_OBJ) $(CLIENT_OBJ): CFLAGS += -U_FORTIFY_SOURCE
 
-# It measures shim/pool, and is linked with it.
-$(BUILD)/tests/treecost: $(PURE_SRC:%.c=$(BUILD)/obj/%.o)
+# They measure parts of shim/, and are linked with them.
+$(BUILD)/tests/treecost $(BUILD)/tests/parsecount: $(PURE_SRC:%.c=$(BUILD)/obj/%.o)
 
 $(BUILD)/asan/obj/shim/%.o: shim/%.c Makefile
 	@mkdir -p $(@D)

@@ -58,10 +58,10 @@ static void same_facts(const struct request_head *head, const struct naive_reque
 }
 
 /* What one length of the input comes to: WHOLE, and may be touched; MORE; or BAD. */
-static enum naive request_verdict(const char *bytes, size_t len, struct naive_request *want)
+static enum naive request_verdict(const char *bytes, size_t len, size_t version, struct naive_request *want)
 {
     struct request_head head;
-    enum head_result result = request_parse(bytes, len, &head);
+    enum head_result result = request_parse(bytes, len, version, &head);
 
     if (result == HEAD_MORE)
         return NAIVE_MORE;
@@ -85,7 +85,7 @@ static void check_requests(struct slice input)
 
         check_line(&line, bytes, len);
         if (line.part == REQUEST_LINE_DONE)
-            result = request_verdict(bytes, len, &want);
+            result = request_verdict(bytes, len, line.scanned, &want);
         if (line.part == REQUEST_LINE_REFUSED)
             result = NAIVE_BAD;
         if (before != NAIVE_MORE)

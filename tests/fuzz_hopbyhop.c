@@ -39,7 +39,7 @@ static void check_rewritten(const char *bytes, size_t len, const struct request_
 
     assert_int_equal(request_line_follow(REQUEST_LINE_METHOD, bytes, len, &scanned, &reason),
                      REQUEST_LINE_DONE);
-    assert_int_equal(request_parse(bytes, len, &after), HEAD_DONE);
+    assert_int_equal(request_parse(bytes, len, scanned, &after), HEAD_DONE);
     assert_int_equal(after.len, len);
     assert_int_equal(request_refusal(&after), REASON_none);
     assert_true(after.facts.minor == 1 && after.facts.has_host && !after.facts.one_shot);
@@ -65,7 +65,7 @@ static void check_request(const char *line, struct slice fields)
     bytes = guard_put(head.data, head.len, 0);
     if (naive_request(bytes, head.len, &want) != NAIVE_WHOLE || want.head.len != head.len)
         return;
-    assert_int_equal(request_parse(bytes, head.len, &parsed), HEAD_DONE);
+    assert_int_equal(request_parse(bytes, head.len, 0, &parsed), HEAD_DONE);
     cap = head.len + authority.len + EXCHANGE_REQUEST_GROWTH;
     out = malloc(cap);
     len = request_rewrite((struct slice){ bytes, head.len }, &parsed.facts, &parsed.cut, authority, out);

@@ -38,7 +38,7 @@ static const struct line_row lines[] = {
     { S("\rA: b\r\n"), HEAD_BAD, NULL, NULL, false },
 };
 
-static bool slice_is(struct slice s, const char *text)
+static bool text_is(struct slice s, const char *text)
 {
     return s.len == strlen(text) && memcmp(s.data, text, s.len) == 0;
 }
@@ -56,8 +56,8 @@ static void field_lines(void **state)
         assert_int_equal(lenient, row->lenient);
         if (row->result != HEAD_DONE)
             continue;
-        assert_true(slice_is(field.name, row->name));
-        assert_true(!row->value || slice_is(head_trim(field.value), row->value));
+        assert_true(text_is(field.name, row->name));
+        assert_true(!row->value || text_is(head_trim(field.value), row->value));
         assert_ptr_equal(field.next, end);
         for (size_t len = 0; len < row->line.len; len++) {
             at = guard_put(row->line.data, len, 0);

@@ -43,10 +43,12 @@ static struct exchange_step follow_line(struct exchange *x, const char *bytes, s
     x->client_state = (uint8_t)request_line_follow(x->client_state, bytes, seen, &x->scanned, &reason);
     if (reason != REASON_none)
         return release(x, reason, len);
-    if (x->client_state == CLIENT_FIELDS)
+    if (x->client_state == CLIENT_FIELDS) {
+        x->version = x->scanned;
         x->scanned = 0;
-    else if (len >= EXCHANGE_HEAD_MAX)
+    } else if (len >= EXCHANGE_HEAD_MAX) {
         return release(x, REASON_head_too_long, len);
+    }
     return pass_keep();
 }
 
@@ -61,6 +63,7 @@ static struct exchange_step head_read(struct exchange *x, const struct request_h
     x->request = head->facts;
     x->cut.from = head->cut.from;
     x->cut.to = head->cut.to;
+    x->cut.all = head->cut.all;
     x->scanned = 0;
     framing_start(&x->request_body,
                   body->has_coding   ? FRAMING_CHUNKED
@@ -77,7 +80,7 @@ static struct exchange_step follow_fields(struct exchange *x, const char *bytes,
     struct request_head head;
 
     if (x->scanned == 0 || x->scanned > seen || head_recheck(bytes, seen, x->scanned, true)) {
-        result = request_parse(bytes, seen, &head);
+        result = request_parse(bytes, seen, x->version, &head);
         if (result == HEAD_DONE)
             return head_read(x, &head, len);
         x->scanned = head.line_len ? (uint32_t)seen : 0;
@@ -179,7 +182,7 @@ struct exchange_step exchange_client(struct exchange *x, const char *bytes, size
 
 size_t exchange_adapt(struct exchange *x, const char *head, size_t take, struct slice authority, char *out)
 {
-    struct hop_cut cut = { x->cut.from, x->cut.to };
+    struct hop_cut cut = { x->cut.from, x->cut.to, x->cut.all };
 
     x->kind = EXCHANGE_ADAPTED;
     x->requests = 1;

@@ -96,8 +96,10 @@ struct exchange {
     uint8_t interim;        /* 1xx responses swallowed so far */
     uint32_t scanned;       /* how far the client's head has been searched for its end */
     uint32_t server_scanned;
+    uint32_t version; /* where that of the request line begins */
     struct {
         uint32_t from, to;
+        bool all;
     } cut; /* lines of the request's head that may have to go */
     struct framing request_body, response_body;
     struct {

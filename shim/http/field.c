@@ -5,56 +5,62 @@
 #include <limits.h>
 #include <stddef.h>
 
-struct known {
-    char first;
-    uint8_t id;
-    const char *name;
+#define LETTER(c) ((c) % 32)
+#define LENGTH(n) (1u << (n))
+
+const uint32_t field_lengths[32] = {
+    [LETTER('a')] = LENGTH(13),
+    [LETTER('c')] = LENGTH(6) | LENGTH(10) | LENGTH(14),
+    [LETTER('e')] = LENGTH(6),
+    [LETTER('h')] = LENGTH(4),
+    [LETTER('k')] = LENGTH(10),
+    [LETTER('p')] = LENGTH(16) | LENGTH(18) | LENGTH(19),
+    [LETTER('t')] = LENGTH(2) | LENGTH(7) | LENGTH(8) | LENGTH(17),
+    [LETTER('u')] = LENGTH(7),
+    [LETTER('w')] = LENGTH(16),
 };
 
-#define LONGEST 19
-
-/* By length; no two of one length begin alike. */
-static const struct known known_fields[LONGEST + 1][2] = {
-    [2] = { { 't', FIELD_TE, "te" } },
-    [4] = { { 'h', FIELD_HOST, "host" } },
-    [6] = { { 'c', FIELD_COOKIE, "cookie" }, { 'e', FIELD_EXPECT, "expect" } },
-    [7] = { { 't', FIELD_TRAILER, "trailer" }, { 'u', FIELD_UPGRADE, "upgrade" } },
-    [8] = { { 't', FIELD_TRAILERS, "trailers" } },
-    [10] = { { 'c', FIELD_CONNECTION, "connection" }, { 'k', FIELD_KEEP_ALIVE, "keep-alive" } },
-    [13] = { { 'a', FIELD_AUTHORIZATION, "authorization" } },
-    [14] = { { 'c', FIELD_CONTENT_LENGTH, "content-length" } },
-    [16] = { { 'p', FIELD_PROXY_CONNECTION, "proxy-connection" },
-             { 'w', FIELD_WWW_AUTHENTICATE, "www-authenticate" } },
-    [17] = { { 't', FIELD_TRANSFER_ENCODING, "transfer-encoding" } },
-    [18] = { { 'p', FIELD_PROXY_AUTHENTICATE, "proxy-authenticate" } },
-    [19] = { { 'p', FIELD_PROXY_AUTHORIZATION, "proxy-authorization" } },
-};
-
-/* Of a token and a lower-case name of the same length: no token character but the right one becomes a
- * letter or '-' by the bit that makes lower case. */
-static inline bool same_name(const char *token, const char *lower, size_t len)
+/* The name can be `lower` only. */
+static inline __attribute__((always_inline)) enum field_id known(struct slice name, const char *lower,
+                                                                 enum field_id id)
 {
-    for (size_t i = 0; i < len; i++)
-        if ((token[i] | 0x20) != lower[i])
-            return false;
-    return true;
+    return slice_is_lower(name, lower) ? id : FIELD_OTHER;
 }
 
-enum field_id field_identify(struct slice name)
+/* No two names of one length begin alike. */
+enum field_id field_identify_known(struct slice name)
 {
-    const struct known *k;
-    char first;
+    char first = name.data[0] | 0x20;
 
-    if (name.len > LONGEST || name.len == 0)
-        return FIELD_OTHER;
-    k = known_fields[name.len];
-    first = name.data[0] | 0x20;
-    if (k[0].first != first) {
-        if (k[1].first != first)
-            return FIELD_OTHER;
-        k++;
+    switch (name.len) {
+    case 2:
+        return known(name, "te", FIELD_TE);
+    case 4:
+        return known(name, "host", FIELD_HOST);
+    case 6:
+        return first == 'c' ? known(name, "cookie", FIELD_COOKIE) : known(name, "expect", FIELD_EXPECT);
+    case 7:
+        return first == 't' ? known(name, "trailer", FIELD_TRAILER) : known(name, "upgrade", FIELD_UPGRADE);
+    case 8:
+        return known(name, "trailers", FIELD_TRAILERS);
+    case 10:
+        return first == 'c' ? known(name, "connection", FIELD_CONNECTION)
+                            : known(name, "keep-alive", FIELD_KEEP_ALIVE);
+    case 13:
+        return known(name, "authorization", FIELD_AUTHORIZATION);
+    case 14:
+        return known(name, "content-length", FIELD_CONTENT_LENGTH);
+    case 16:
+        return first == 'p' ? known(name, "proxy-connection", FIELD_PROXY_CONNECTION)
+                            : known(name, "www-authenticate", FIELD_WWW_AUTHENTICATE);
+    case 17:
+        return known(name, "transfer-encoding", FIELD_TRANSFER_ENCODING);
+    case 18:
+        return known(name, "proxy-authenticate", FIELD_PROXY_AUTHENTICATE);
+    case 19:
+        return known(name, "proxy-authorization", FIELD_PROXY_AUTHORIZATION);
     }
-    return same_name(name.data, k->name, name.len) ? k->id : FIELD_OTHER;
+    return FIELD_OTHER;
 }
 
 bool field_element(struct slice *list, struct slice *element)
@@ -73,23 +79,23 @@ bool field_element(struct slice *list, struct slice *element)
     return false;
 }
 
-bool field_value_is(struct slice value, const char *lower)
+static uint64_t mix(uint64_t hash, uint64_t word)
 {
-    size_t i;
-
-    for (i = 0; i < value.len; i++)
-        if (lower[i] == '\0' || ascii_lower(value.data[i]) != lower[i])
-            return false;
-    return lower[i] == '\0';
+    hash = (hash ^ slice_lower_word(word)) * 0x9e3779b97f4a7c15u;
+    return hash ^ hash >> 32;
 }
 
-/* FNV-1a */
 uint64_t field_hash(struct slice value)
 {
-    uint64_t hash = 0xcbf29ce484222325u;
+    uint64_t hash = 0xcbf29ce484222325u ^ value.len;
+    size_t i = 0;
 
-    for (size_t i = 0; i < value.len; i++)
-        hash = (hash ^ (unsigned char)ascii_lower(value.data[i])) * 0x100000001b3u;
+    for (; value.len - i > 8; i += 8)
+        hash = mix(hash, slice_word(value.data + i, 8));
+    if (value.len >= 8)
+        hash = mix(hash, slice_word(value.data + value.len - 8, 8));
+    else
+        hash = mix(hash, slice_word(value.data, value.len));
     return hash ? hash : 1;
 }
 
@@ -111,6 +117,10 @@ static bool parse_length(struct slice s, uint64_t *length)
 /* "5, 5" comes of two fields that somebody joined (9110 8.6). */
 void field_add_length(struct field_body *body, struct slice value)
 {
+    if (!body->has_length && parse_length(value, &body->length)) {
+        body->has_length = true; /* as it should be */
+        return;
+    }
     do {
         const char *comma = memchr(value.data, ',', value.len);
         size_t len = comma ? (size_t)(comma - value.data) : value.len;
@@ -133,11 +143,13 @@ void field_add_coding(struct field_body *body, struct slice value)
 {
     struct slice coding;
 
-    body->plain_chunked = !body->has_coding && field_value_is(value, "chunked");
+    body->plain_chunked = !body->has_coding && slice_is_lower(value, "chunked");
     body->has_coding = true;
-    body->ends_chunked = false;
+    body->ends_chunked = body->plain_chunked;
+    if (body->plain_chunked)
+        return;
     while (field_element(&value, &coding))
-        body->ends_chunked = field_value_is(coding, "chunked");
+        body->ends_chunked = slice_is_lower(coding, "chunked");
 }
 
 static bool is_number_end(char c)
@@ -162,23 +174,31 @@ static void smallest_number(struct slice s, int *out)
         *out = n;
 }
 
+/* Does the token that ends there begin after `start`, and read so? */
+static inline bool ends_in(const char *start, const char *end, struct slice lower)
+{
+    const char *token = end - lower.len;
+
+    return (size_t)(end - start) >= lower.len &&
+           slice_is_lower((struct slice){ token, lower.len }, lower.data) &&
+           (token == start || !head_is_token_char(token[-1]));
+}
+
 void field_keep_alive(struct slice value, int *timeout, int *max)
 {
     const char *equals;
 
     /* Whatever separates the parameters: a name is the token before the equals sign. */
     while ((equals = memchr(value.data, '=', value.len))) {
-        struct slice name = head_trim((struct slice){ value.data, (size_t)(equals - value.data) });
-        size_t start = name.len;
+        const char *start = value.data, *end = equals;
 
-        while (start > 0 && head_is_token_char(name.data[start - 1]))
-            start--;
-        name = (struct slice){ name.data + start, name.len - start };
+        while (end > start && head_is_blank(end[-1]))
+            end--;
         value.len -= (size_t)(equals + 1 - value.data);
         value.data = equals + 1;
-        if (field_value_is(name, "timeout"))
+        if (ends_in(start, end, SLICE("timeout")))
             smallest_number(head_trim(value), timeout);
-        else if (field_value_is(name, "max"))
+        else if (ends_in(start, end, SLICE("max")))
             smallest_number(head_trim(value), max);
     }
 }
@@ -192,7 +212,7 @@ bool field_authenticates_connection(struct slice value)
 
         while (scheme.len < challenge.len && head_is_token_char(scheme.data[scheme.len]))
             scheme.len++;
-        if (field_value_is(scheme, "ntlm") || field_value_is(scheme, "negotiate"))
+        if (slice_is_lower(scheme, "ntlm") || slice_is_lower(scheme, "negotiate"))
             return true;
     }
     return false;

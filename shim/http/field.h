@@ -29,13 +29,19 @@ enum field_id {
     FIELD_COUNT
 };
 
-enum field_id field_identify(struct slice name);
+/* By the first letter (its lower five bits): a bit for the length of each name above. */
+extern const uint32_t field_lengths[32];
+enum field_id field_identify_known(struct slice name);
+
+static inline enum field_id field_identify(struct slice name)
+{
+    if (name.len - 1 >= 31 || !(field_lengths[name.data[0] & 31] >> name.len & 1))
+        return FIELD_OTHER;
+    return field_identify_known(name);
+}
 
 /* The next element of a comma-separated list that is not empty (9110 5.6.1); false: no more. */
 bool field_element(struct slice *list, struct slice *element);
-
-/* `lower` is in lower case. */
-bool field_value_is(struct slice value, const char *lower);
 
 /* 64 bits of the lower-cased value, never 0. */
 uint64_t field_hash(struct slice value);

@@ -1,43 +1,22 @@
-/* head: see head.h.  The hot path is head_field: a table for names, eight bytes at a time for values. */
 #include "http/head.h"
 
-#define ONES 0x0101010101010101u
-#define HIGHS 0x8080808080808080u
+#define BOTH (HEAD_TOKEN | HEAD_HOST)
 
-/* 9110 5.6.2: tchar */
-static const bool token_chars[256] = {
-    ['!'] = 1, ['#'] = 1, ['$'] = 1, ['%'] = 1,         ['&'] = 1,         ['\''] = 1,
-    ['*'] = 1, ['+'] = 1, ['-'] = 1, ['.'] = 1,         ['^'] = 1,         ['_'] = 1,
-    ['`'] = 1, ['|'] = 1, ['~'] = 1, ['0' ... '9'] = 1, ['A' ... 'Z'] = 1, ['a' ... 'z'] = 1,
+const uint8_t head_chars[256] = {
+    ['!'] = BOTH,         ['#'] = HEAD_TOKEN, ['$'] = BOTH,       ['%'] = BOTH,         ['&'] = BOTH,
+    ['\''] = BOTH,        ['*'] = BOTH,       ['+'] = BOTH,       ['-'] = BOTH,         ['.'] = BOTH,
+    ['^'] = HEAD_TOKEN,   ['_'] = BOTH,       ['`'] = HEAD_TOKEN, ['|'] = HEAD_TOKEN,   ['~'] = BOTH,
+    ['('] = HEAD_HOST,    [')'] = HEAD_HOST,  ['['] = HEAD_HOST,  [']'] = HEAD_HOST,    [','] = HEAD_HOST,
+    [';'] = HEAD_HOST,    [':'] = HEAD_HOST,  ['='] = HEAD_HOST,  ['0' ... '9'] = BOTH, ['A' ... 'Z'] = BOTH,
+    ['a' ... 'z'] = BOTH,
 };
-
-bool head_is_token_char(char c)
-{
-    return token_chars[(unsigned char)c];
-}
 
 bool head_is_token(struct slice s)
 {
     for (size_t i = 0; i < s.len; i++)
-        if (!token_chars[(unsigned char)s.data[i]])
+        if (!head_is_token_char(s.data[i]))
             return false;
     return s.len > 0;
-}
-
-static inline bool is_blank(char c)
-{
-    return c == ' ' || c == '\t';
-}
-
-struct slice head_trim(struct slice s)
-{
-    while (s.len > 0 && is_blank(s.data[0])) {
-        s.data++;
-        s.len--;
-    }
-    while (s.len > 0 && is_blank(s.data[s.len - 1]))
-        s.len--;
-    return s;
 }
 
 static inline bool ends_text(char c)
@@ -45,38 +24,11 @@ static inline bool ends_text(char c)
     return c == '\r' || c == '\n' || c == '\0';
 }
 
-/* Nonzero: bit 7 of the first byte below 0x20 is the lowest one that is set (the bits above it may be
- * there by borrow). */
-static inline uint64_t controls(const char *p)
-{
-    uint64_t word;
-
-    memcpy(&word, p, sizeof(word));
-    return (word - 0x20 * ONES) & ~word & HIGHS;
-}
-
 /* The first CR, LF or NUL, or end. */
-static inline const char *text_end(const char *p, const char *end)
+static const char *text_end(const char *p, const char *end)
 {
-    while (end - p >= 8) {
-        uint64_t hit = controls(p);
-
-        if (!hit) {
-            p += 8;
-            continue;
-        }
-#if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
-        p += __builtin_ctzll(hit) / 8;
-#else
-        while ((unsigned char)*p >= 0x20)
-            p++;
-#endif
-        if (ends_text(*p))
-            return p;
+    for (p = scan_text(p, end); p < end && !ends_text(*p); p = scan_text(p, end))
         p++; /* a tab, or another control that does no harm */
-    }
-    while (p < end && !ends_text(*p))
-        p++;
     return p;
 }
 
@@ -105,11 +57,11 @@ static inline enum head_result line_end(const char *p, const char *end, const ch
     return HEAD_DONE;
 }
 
-enum head_result head_field(const char *at, const char *end, struct head_field *field, bool *lenient)
+enum head_result head_field_any(const char *at, const char *end, struct head_field *field, bool *lenient)
 {
     const char *p = at, *value;
 
-    while (p < end && token_chars[(unsigned char)*p])
+    while (p < end && head_is_token_char(*p))
         p++;
     field->name = (struct slice){ at, (size_t)(p - at) };
     if (p == end)
@@ -148,7 +100,7 @@ enum head_result head_status(const char *at, const char *end, struct head_status
     const char *p;
     enum head_result result;
 
-    line->foreign = memcmp(at, "HTTP/1.", len < 7 ? len : 7) != 0;
+    line->foreign = len < 7 ? memcmp(at, "HTTP/1.", len) != 0 : memcmp(at, "HTTP/1.", 7) != 0;
     if (line->foreign)
         return HEAD_BAD;
     if (len <= 7)

@@ -29,17 +29,25 @@ static bool is_vital(enum field_id id)
 
 static bool is_option(struct slice element)
 {
-    return field_value_is(element, "close") || field_value_is(element, "keep-alive");
+    return slice_is_lower(element, "close") || slice_is_lower(element, "keep-alive");
 }
 
 void hop_add_options(struct hop_options *options, struct slice value)
 {
     struct slice element;
 
+    if (slice_is_lower(value, "close")) { /* as most say */
+        options->close = true;
+        return;
+    }
+    if (slice_is_lower(value, "keep-alive")) {
+        options->keep_alive = true;
+        return;
+    }
     while (field_element(&value, &element)) {
-        if (field_value_is(element, "close"))
+        if (slice_is_lower(element, "close"))
             options->close = true;
-        else if (field_value_is(element, "keep-alive"))
+        else if (slice_is_lower(element, "keep-alive"))
             options->keep_alive = true;
         else if (!head_is_token(element) || options->names == HOP_NAMES_MAX)
             options->odd = true;
@@ -57,8 +65,12 @@ bool hop_by_hop(enum field_id id, enum hop_side side)
 
 void hop_cut_line(struct hop_cut *cut, const char *head, const char *line, const char *next)
 {
+    uint32_t from = (uint32_t)(line - head);
+
     if (cut->to == 0)
-        cut->from = (uint32_t)(line - head);
+        *cut = (struct hop_cut){ .from = from, .all = true };
+    else
+        cut->all &= cut->to == from;
     cut->to = (uint32_t)(next - head);
 }
 

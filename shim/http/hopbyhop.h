@@ -35,6 +35,7 @@ void hop_add_options(struct hop_options *options, struct slice value);
 /* The lines that may have to go lie in [from, to) of a head; from == to: none. */
 struct hop_cut {
     uint32_t from, to;
+    bool all; /* there are no others in between */
 };
 
 /* Does a field of this kind go, or change, on that side whatever Connection says? */

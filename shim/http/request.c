@@ -4,11 +4,6 @@
  * EXCHANGE_REQUEST_GROWTH. */
 #define AUTHORITY_MAX 260u
 
-static inline bool is_target_char(char c)
-{
-    return (unsigned char)c > ' ' && c != 0x7f;
-}
-
 /* A part of one byte at least, followed by a space. */
 static enum request_line follow_part(enum request_line part, const char *bytes, size_t len, size_t *at)
 {
@@ -19,8 +14,7 @@ static enum request_line follow_part(enum request_line part, const char *bytes, 
         while (i < len && head_is_token_char(bytes[i]))
             i++;
     else
-        while (i < len && is_target_char(bytes[i]))
-            i++;
+        i = (size_t)(scan_target(bytes + i, bytes + len) - bytes);
     first &= i == *at;
     *at = i;
     if (i == len)
@@ -35,10 +29,11 @@ static enum request_line follow_version(const char *bytes, size_t len, size_t at
 {
     size_t have = len - at;
 
-    if (memcmp(bytes + at, "HTTP/1.", have < 7 ? have : 7) != 0)
-        return REQUEST_LINE_REFUSED;
     if (have < 8)
-        return REQUEST_LINE_VERSION;
+        return memcmp(bytes + at, "HTTP/1.", have < 7 ? have : 7) == 0 ? REQUEST_LINE_VERSION
+                                                                       : REQUEST_LINE_REFUSED;
+    if (memcmp(bytes + at, "HTTP/1.", 7) != 0)
+        return REQUEST_LINE_REFUSED;
     return bytes[at + 7] >= '0' && bytes[at + 7] <= '9' ? REQUEST_LINE_DONE : REQUEST_LINE_REFUSED;
 }
 
@@ -85,12 +80,9 @@ enum request_line request_line_follow(enum request_line part, const char *bytes,
 
 static bool is_idempotent(struct slice method)
 {
-    static const char *const names[] = { "GET", "HEAD", "OPTIONS", "TRACE", "PUT", "DELETE" };
-
-    for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
-        if (slice_equal(method, (struct slice){ names[i], strlen(names[i]) }))
-            return true;
-    return false;
+    return slice_equal(method, SLICE("GET")) || slice_equal(method, SLICE("HEAD")) ||
+           slice_equal(method, SLICE("OPTIONS")) || slice_equal(method, SLICE("TRACE")) ||
+           slice_equal(method, SLICE("PUT")) || slice_equal(method, SLICE("DELETE"));
 }
 
 /* 9110 4.2: the authority of scheme://[userinfo@]authority[/path]; an empty slice where there is none. */
@@ -109,17 +101,25 @@ static struct slice target_authority(struct slice target)
     return (struct slice){ start, (size_t)(p - start) };
 }
 
-/* The three parts of a line that request_line_follow has seen; false: the target is of no known form. */
-static bool read_line(const char *bytes, size_t len, struct request_head *head)
+static size_t find_version(const char *bytes, size_t len)
 {
-    struct slice method = { bytes, (size_t)((const char *)memchr(bytes, ' ', len) - bytes) };
-    const char *target = method.data + method.len + 1, *version;
-    struct slice authority;
+    const char *target = (const char *)memchr(bytes, ' ', len) + 1;
 
-    version = (const char *)memchr(target, ' ', len - method.len - 1) + 1;
-    head->target = (struct slice){ target, (size_t)(version - 1 - target) };
-    head->line_len = (size_t)(version - bytes) + sizeof("HTTP/1.1") - 1;
-    head->facts.minor = (uint8_t)(version[7] - '0');
+    return (size_t)((const char *)memchr(target, ' ', (size_t)(bytes + len - target)) - bytes) + 1;
+}
+
+/* The three parts of a line that request_line_follow has seen; false: the target is of no known form. */
+static bool read_line(const char *bytes, size_t version, struct request_head *head)
+{
+    struct slice method = { bytes, 0 }, authority;
+    const char *target;
+
+    while (bytes[method.len] != ' ')
+        method.len++;
+    target = bytes + method.len + 1;
+    head->target = (struct slice){ target, version - 1 - (method.len + 1) };
+    head->line_len = version + sizeof("HTTP/1.1") - 1;
+    head->facts.minor = (uint8_t)(bytes[version + 7] - '0');
     head->facts.head_method = slice_equal(method, SLICE("HEAD"));
     head->facts.idempotent = is_idempotent(method);
     if (target[0] == '/' || slice_equal(head->target, SLICE("*")))
@@ -141,13 +141,11 @@ static void read_credentials(struct request *facts, struct slice value, bool pro
 /* 9110 7.2, and what a uri-host may hold; an empty one is well-formed. */
 static bool is_host(struct slice value)
 {
-    for (size_t i = 0; i < value.len; i++) {
-        char c = value.data[i];
+    const char *end = value.data + value.len, *p = scan_host(value.data, end);
 
-        if (head_is_token_char(c) ? strchr("#^`|", c) != NULL : strchr("()[],;:=", c) == NULL)
-            return false;
-    }
-    return true;
+    while (p < end && head_chars[(unsigned char)*p] & HEAD_HOST)
+        p++;
+    return p == end;
 }
 
 static void read_field(struct request_head *head, enum field_id id, struct slice value)
@@ -191,7 +189,7 @@ static bool asks_proxy_to_persist(struct slice value)
     struct slice option;
 
     while (field_element(&value, &option))
-        if (field_value_is(option, "keep-alive"))
+        if (slice_is_lower(option, "keep-alive"))
             return true;
     return false;
 }
@@ -224,22 +222,22 @@ static enum head_result read_fields(const char *bytes, size_t len, struct reques
     }
     head->len = (size_t)(field.next - bytes);
     if (head->options.names > 0)
-        head->cut = (struct hop_cut){ (uint32_t)head->line_len, (uint32_t)(line - bytes) };
+        head->cut = (struct hop_cut){ (uint32_t)head->line_len, (uint32_t)(line - bytes), false };
     return HEAD_DONE;
 }
 
-enum head_result request_parse(const char *bytes, size_t len, struct request_head *head)
+enum head_result request_parse(const char *bytes, size_t len, size_t version, struct request_head *head)
 {
     enum head_result result;
-    const char *end;
     bool known;
+    size_t left;
 
     memset(head, 0, sizeof(*head));
-    known = read_line(bytes, len, head);
-    end = bytes + head->line_len;
-    if (!known || memcmp(end, "\r\n", len - head->line_len < 2 ? len - head->line_len : 2) != 0)
+    known = read_line(bytes, version ? version : find_version(bytes, len), head);
+    left = len - head->line_len;
+    if (!known || (left > 0 && bytes[len - left] != '\r') || (left > 1 && bytes[len - left + 1] != '\n'))
         return HEAD_BAD;
-    if (len - head->line_len < 2) {
+    if (left < 2) {
         head->line_len = 0;
         return HEAD_MORE;
     }
@@ -302,13 +300,16 @@ static char *write_line(const char *head, size_t line, const struct request *fac
 }
 
 /* The fields of [from, to), without those that go. */
-static char *write_filtered(const struct hop_filter *filter, const char *from, const char *to, char *out)
+static char *write_filtered(const struct request *facts, const char *from, const char *to, char *out)
 {
+    struct hop_filter filter;
     struct head_field field;
     bool lenient = false;
 
+    hop_filter_init(&filter, facts->minor ? HOP_REQUEST_11 : HOP_REQUEST_10,
+                    facts->absolute ? FIELD_PROXY_AUTHORIZATION : FIELD_OTHER, from, to);
     for (; from < to && head_field(from, to, &field, &lenient) == HEAD_DONE; from = field.next)
-        if (!hop_filter_drops(filter, &field, field_identify(field.name)))
+        if (!hop_filter_drops(&filter, &field, field_identify(field.name)))
             out = append(out, from, (size_t)(field.next - from));
     return out;
 }
@@ -321,14 +322,10 @@ size_t request_rewrite(struct slice head, const struct request *facts, const str
 
     out = write_line(bytes, (size_t)(from - bytes), facts, authority, out);
     if (cut->to > 0) {
-        struct hop_filter filter;
-
-        hop_filter_init(&filter, facts->minor ? HOP_REQUEST_11 : HOP_REQUEST_10,
-                        facts->absolute ? FIELD_PROXY_AUTHORIZATION : FIELD_OTHER, bytes + cut->from,
-                        bytes + cut->to);
         out = append(out, from, (size_t)(bytes + cut->from - from));
-        out = write_filtered(&filter, bytes + cut->from, bytes + cut->to, out);
         from = bytes + cut->to;
+        if (!cut->all || facts->absolute)
+            out = write_filtered(facts, bytes + cut->from, from, out);
     }
     out = append(out, from, (size_t)(blank - from));
     out = append(out, "Connection: keep-alive\r\n\r\n", 26);

@@ -22,7 +22,7 @@ enum request_line {
 };
 
 /* Goes on from `part` and *scanned (METHOD and 0 at first), through all len bytes from the beginning of
- * the line. */
+ * the line.  DONE: *scanned is where the version begins. */
 enum request_line request_line_follow(enum request_line part, const char *bytes, size_t len,
                                       uint32_t *scanned, enum reason *reason);
 
@@ -40,8 +40,8 @@ struct request_head {
     bool bad_host;   /* one of them cannot be a host */
 };
 
-/* After REQUEST_LINE_DONE.  BAD: ambiguous. */
-enum head_result request_parse(const char *bytes, size_t len, struct request_head *head);
+/* After REQUEST_LINE_DONE.  `version`: where that begins, or 0 to look for it.  BAD: ambiguous. */
+enum head_result request_parse(const char *bytes, size_t len, size_t version, struct request_head *head);
 
 /* Of a parsed head: why it must not be adapted, or REASON_none. */
 enum reason request_refusal(const struct request_head *head);

@@ -4,6 +4,7 @@ static void read_field(struct response *r, enum field_id id, struct slice value)
 {
     switch (id) {
     case FIELD_CONNECTION:
+        r->connection = true;
         hop_add_options(&r->options, value);
         break;
     case FIELD_KEEP_ALIVE:
@@ -46,7 +47,7 @@ static enum head_result read_fields(const char *bytes, const char *end, struct r
     }
     r->len = (size_t)(field.next - bytes);
     if (r->options.names > 0) /* any line may have to go */
-        r->cut = (struct hop_cut){ (uint32_t)(r->status.next - bytes), (uint32_t)(line - bytes) };
+        r->cut = (struct hop_cut){ (uint32_t)(r->status.next - bytes), (uint32_t)(line - bytes), false };
     return HEAD_DONE;
 }
 
@@ -148,13 +149,16 @@ static void keep_line(struct edit *e, const char *line)
     e->to += len;
 }
 
-static void edit_lines(struct edit *e, const struct hop_filter *filter, size_t lines)
+/* Some of the lines up to `end` go. */
+static void edit_lines(struct edit *e, const struct response *r, const char *end)
 {
-    const char *stop = e->from + lines;
+    bool is_407 = r->status.code == 407, lenient = false;
+    struct hop_filter filter;
     struct head_field field;
-    bool lenient = false;
 
-    while (e->from < stop + e->growth) {
+    hop_filter_init(&filter, r->side, is_407 ? FIELD_PROXY_AUTHENTICATE : FIELD_OTHER, e->from,
+                    r->options.names ? end : e->from);
+    while (e->from < end + e->growth) {
         const char *line = e->from;
         enum field_id id;
 
@@ -163,9 +167,17 @@ static void edit_lines(struct edit *e, const struct hop_filter *filter, size_t l
         id = field_identify(field.name);
         if (id == FIELD_CONNECTION && !e->placed)
             place_close(e);
-        else if (!hop_filter_drops(filter, &field, id))
+        else if (!hop_filter_drops(&filter, &field, id))
             keep_line(e, line);
     }
+}
+
+/* All of them go. */
+static void drop_lines(struct edit *e, const struct response *r, char *end)
+{
+    e->from = end;
+    if (r->connection)
+        place_close(e);
 }
 
 /* As the last field, before the blank line, which is `rest` bytes from here. */
@@ -184,17 +196,14 @@ size_t response_edit(char *head, size_t tail, const struct response *r)
     struct edit e = { .to = head + from, .from = head + from, .end = head + r->len + tail };
     char *old_end = head + r->len;
 
-    if (r->cut.to) {
-        struct hop_filter filter;
-
-        hop_filter_init(&filter, r->side, r->status.code == 407 ? FIELD_PROXY_AUTHENTICATE : FIELD_OTHER,
-                        e.from, r->options.names ? head + r->cut.to : e.from);
-        edit_lines(&e, &filter, r->cut.to - from);
-    }
+    if (r->cut.all && r->status.code != 407)
+        drop_lines(&e, r, head + r->cut.to);
+    else if (r->cut.to)
+        edit_lines(&e, r, head + r->cut.to);
     old_end += e.growth;
-    if (e.placed)
-        memmove(e.to, e.from, (size_t)(e.end - e.from));
-    else
+    if (!e.placed)
         append_close(&e, (size_t)(old_end - 2 - e.from));
+    else if (e.to != e.from)
+        memmove(e.to, e.from, (size_t)(e.end - e.from));
     return (size_t)(old_end - e.from) + (size_t)(e.to - head) + (e.placed ? 0 : CLOSE_LEN);
 }

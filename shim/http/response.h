@@ -16,6 +16,7 @@ struct response {
     struct head_status status;
     bool lenient;    /* bare LF */
     bool challenges; /* NTLM or Negotiate */
+    bool connection; /* there is such a field */
     int timeout, max;
     struct hop_options options;
     struct field_body body;

@@ -77,7 +77,7 @@ static struct slice server_name(struct slice head)
 {
     struct request_head parsed;
 
-    if (request_parse(head.data, head.len, &parsed) != HEAD_DONE)
+    if (request_parse(head.data, head.len, 0, &parsed) != HEAD_DONE)
         return (struct slice){ head.data, 0 };
     return parsed.host;
 }
