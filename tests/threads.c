@@ -18,7 +18,8 @@ static const char help[] =
     "  alone THREADS EXCHANGES [SEED]\n"
     "  shared ROUNDS GROUPS [SEED]\n"
     "  timer KIND EXCHANGES [SEED]   KIND: count, restart, request, read, close, victims, threads\n"
-    "  cancel KIND TIMES [SEED]      KIND: deferred, asynchronous\n";
+    "  cancel KIND TIMES [SEED]      KIND: deferred, asynchronous\n"
+    "  stray ROUNDS [SEED]\n";
 
 long now_ms(void)
 {
@@ -81,7 +82,8 @@ int main(int argc, char **argv)
     static const struct {
         const char *name;
         int (*run)(int argc, char **argv);
-    } modes[] = { { "alone", alone }, { "shared", shared }, { "timer", timer }, { "cancel", cancel } };
+    } modes[] = { { "alone", alone }, { "shared", shared }, { "timer", timer }, { "cancel", cancel },
+                { "stray", stray_mode } };
 
     signal(SIGPIPE, SIG_IGN);
     pattern_init();

@@ -6,6 +6,7 @@
  *   threads_shared.c    four threads at one socket: one waits, one reads, one writes, one closes it
  *   threads_timer.c     a timer signal, up to 1000 times a second, and handlers that use sockets
  *   threads_cancel.c    threads cancelled at any moment
+ *   threads_stray.c     threads that read from numbers which are nobody's
  *
  * It prints counts, `name value` a line: which of them have to be zero, and which the same as directly,
  * is said in e2e_threads.  It uses nothing but libc. */
@@ -82,5 +83,6 @@ int alone(int argc, char **argv);
 int shared(int argc, char **argv);
 int timer(int argc, char **argv);
 int cancel(int argc, char **argv);
+int stray_mode(int argc, char **argv);
 
 #endif

@@ -152,14 +152,27 @@ static bool make_key(const struct endpoint *to, int fd, struct endpoint *key)
     return key->netns != 0 && to->netns == process_identity;
 }
 
+static bool set_nonblocking(int fd, bool nonblocking)
+{
+    return real.fcntl(fd, F_SETFL, (void *)(intptr_t)(O_RDWR | (nonblocking ? O_NONBLOCK : 0))) == 0;
+}
+
+/* Who takes it has it under a low number for a moment.  A thread that reads by such a number, which another one
+ * has closed, must not find that it can wait there: the answer to a later request would be its own. */
 static bool give(const struct endpoint *to, const struct idle *idle)
 {
     struct endpoint key;
+    struct idle quiet = *idle;
     int saved = errno;
     int result = -EINVAL;
 
-    if (private_is(tree.first) && make_key(to, idle->fd, &key))
-        result = tree_give(&tree, &key, idle, process_config.max_per_endpoint, idle_now_ms());
+    quiet.nonblocking = true;
+    if (private_is(tree.first) && make_key(to, idle->fd, &key) &&
+        (idle->nonblocking || set_nonblocking(idle->fd, true))) {
+        result = tree_give(&tree, &key, &quiet, process_config.max_per_endpoint, idle_now_ms());
+        if (result != 0 && !idle->nonblocking)
+            set_nonblocking(idle->fd, false);
+    }
     errno = saved;
     if (result != 0)
         return false;
