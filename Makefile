@@ -5,6 +5,7 @@
 #   make musl       that the library compiles against musl, in build/musl/
 #   make fuzz       the fuzzers, FUZZ_SECONDS (900) for each; a short run is in `make check`: scripts/fuzz
 #   make bench      against proxies and against the client's own keep-alive: scripts/bench
+#   make install, make uninstall, make deb, make i386, make aarch64: scripts/packaging/install.mk
 #   make demo, make lint, make layers, make clean
 #
 # CC, CFLAGS, LDFLAGS, BUILD, WERROR=1 and V=1 (show commands) are the caller's.
@@ -85,6 +86,8 @@ $(WIRE): $(WIRE_OBJ)
 
 # What 64-bit loaders may call the machine, and 32-bit ones; musl's take $PLATFORM for a name.
 NAMES_64 := x86_64 haswell xeon_phi $$PLATFORM
+LINK_64   = for name in $(NAMES_64:%='%'); do \
+                mkdir $(@D)/$$name && ln -s ../../libholdfast.so $(@D)/$$name/libholdfast.so; done
 NAMES_32 := i386 i486 i586 i686
 
 # An empty library for 32-bit programs.  binutils can; where they cannot, there is none.
@@ -93,15 +96,16 @@ $(BUILD)/preload/i386: Makefile
 	$(call say,LD)if $(AS) --32 --noexecstack -o $(@D)/empty.o /dev/null && \
 	    $(LD) -m elf_i386 -shared -soname libholdfast.so -o $@/libholdfast.so $(@D)/empty.o; then \
 	    for name in $(filter-out i386,$(NAMES_32)); do ln -s i386 $(@D)/$$name; done; \
-	    for name in $(NAMES_64:%='%'); do ln -s .. $(@D)/$$name; done; \
+	    $(LINK_64); \
 	fi; rm -f $(@D)/empty.o
 
 # The library for 32-bit programs, if it is there: `make i386`.
 $(BUILD)/preload-32/x86_64: Makefile
 	@rm -rf $(@D) && mkdir -p $(@D) && \
 	for name in $(NAMES_32); do ln -s ../i386 $(@D)/$$name; done && \
-	for name in $(NAMES_64:%='%'); do ln -s .. $(@D)/$$name; done
+	$(LINK_64)
 
+$(BUILD)/obj/shim/launcher/%.o: UNFORTIFY :=
 $(BUILD)/obj/shim/launcher/%.o: CPPFLAGS += $(if $(MULTIARCH),-DHOLDFAST_MULTIARCH='"$(MULTIARCH)"')
 $(BUILD)/obj/shim/%.o: shim/%.c Makefile
 	@mkdir -p $(@D)
@@ -274,6 +278,8 @@ $(BUILD)/lint/%.ok: %.c .clang-tidy $(wildcard shim/*/*.h shim/*/*.def)
 bench: all
 	scripts/deps --bench
 	BUILD='$(BUILD)' scripts/bench $(BENCH_OPTIONS)
+
+include scripts/packaging/install.mk
 
 clean:
 	rm -rf $(BUILD)
