@@ -1,12 +1,9 @@
 # bash completion for holdfast: its own options, then a command and whatever that one completes.
 _holdfast() {
-    local i
+    local i current=${COMP_WORDS[COMP_CWORD]}
     for ((i = 1; i < COMP_CWORD; i++)); do
-        case ${COMP_WORDS[i]} in
-        --) ((i++)); break ;;
-        -*) ;;
-        *) break ;;
-        esac
+        [[ ${COMP_WORDS[i]} == -* ]] || break
+        [[ ${COMP_WORDS[i]} != -- ]] || { ((i++)); break; }
     done
     if ((i < COMP_CWORD)); then
         if declare -F _command_offset >/dev/null; then
@@ -14,11 +11,9 @@ _holdfast() {
         else
             compopt -o default
         fi
-        return
-    fi
-    local current=${COMP_WORDS[COMP_CWORD]}
-    if [[ $current == -* && ${COMP_WORDS[i - 1]} != -- ]]; then
-        mapfile -t COMPREPLY < <(compgen -W '-v -- --help --version' -- "$current")
+    elif [[ $current == -* && ${COMP_WORDS[i - 1]} != -- ]]; then
+        mapfile -t COMPREPLY < <(compgen -W "$("$1" --help 2>/dev/null | grep -oE -- '(^|[[ ])--?[a-z]+' |
+            tr -d '[ ' | sort -u)" -- "$current")
     else
         mapfile -t COMPREPLY < <(compgen -c -- "$current")
     fi
