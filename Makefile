@@ -2,7 +2,7 @@
 #
 #   make            the library, the launcher and the test programs, in build/
 #   make check      everything that is checked: see scripts/check
-#   make musl       that the library compiles against musl, in build/musl/
+#   make musl       library and launcher for musl, in build/musl/
 #   make fuzz       the fuzzers, FUZZ_SECONDS (900) for each; a short run is in `make check`: scripts/fuzz
 #   make bench      against proxies and against the client's own keep-alive: scripts/bench
 #   make install, make uninstall, make deb, make i386, make aarch64: scripts/packaging/install.mk
@@ -248,7 +248,11 @@ werror:
 
 # musl-gcc hides /usr/include; the kernel's own headers do no harm.
 MUSL_INCLUDE = $(BUILD)/musl/include
-musl:
+musl: musl-headers
+	+$(MAKE) --no-print-directory BUILD=$(BUILD)/musl CC=musl-gcc CPPFLAGS='-idirafter $(MUSL_INCLUDE)' PRELOADS= \
+	    lib $(BUILD)/musl/holdfast $(BUILD)/musl/tests/launched
+
+musl-headers:
 	@mkdir -p $(MUSL_INCLUDE)
 	@multiarch=$$($(CC) -print-multiarch 2>/dev/null); \
 	for dir in linux asm-generic asm; do \
@@ -256,7 +260,6 @@ musl:
 	        if [ -d $$from ]; then ln -sfn $$from $(MUSL_INCLUDE)/$$dir; break; fi; \
 	    done; \
 	done
-	+$(MAKE) --no-print-directory BUILD=$(BUILD)/musl CC=musl-gcc CPPFLAGS='-idirafter $(MUSL_INCLUDE)' lib
 
 demo: all
 	scripts/demo
@@ -284,7 +287,7 @@ include scripts/packaging/install.mk
 clean:
 	rm -rf $(BUILD)
 
-.PHONY: all bench lib units assumes check chaos check-matrix check-tree faults layers werror musl demo lint clean tsan ubsan asan sanitize
+.PHONY: all bench lib units assumes check chaos check-matrix check-tree faults layers werror musl musl-headers demo lint clean tsan ubsan asan sanitize
 .DELETE_ON_ERROR:
 .SUFFIXES:
 # Keep objects that only a pattern mentions.

@@ -2,6 +2,7 @@
 # make deb: Debian packages, in $(BUILD)/deb.
 # make i386, aarch64: the library for 32-bit programs, which the launcher of a 64-bit one finds where it
 #     lies; everything for 64-bit Arm, in $(BUILD)/aarch64.
+# make portable: launcher and library that can be copied into any root file system, in $(BUILD)/portable.
 # make check-package, check-machines: what takes longer than `make check` has time for.
 
 PREFIX  ?= /usr/local
@@ -34,10 +35,25 @@ aarch64:
 	+$(MAKE) --no-print-directory BUILD=$(BUILD)/aarch64 CC='$(CC_aarch64)' AS=aarch64-linux-gnu-as \
 	    LD=aarch64-linux-gnu-ld all
 
+# For any root file system of this machine's kind, old or new, glibc's or musl's: a launcher that is linked
+# statically, and the library without versions of symbols.  Whoever links with glibc gets those of the glibc
+# that he has, and then his library ends programs where it is older; so this one is linked with empty
+# libraries of the same names, which have none.  musl knows these names for its own.
+PORTABLE    := $(BUILD)/portable
+PORTABLE_CC := $(shell command -v musl-gcc || echo '$(CC)')
+PORTABLE_IN := $(BUILD)/portable.tmp
+
+portable: musl-headers $(LIB_OBJ) $(PRELOADS)
+	+$(MAKE) --no-print-directory BUILD=$(PORTABLE_IN) CC='$(PORTABLE_CC)' CPPFLAGS='-idirafter $(MUSL_INCLUDE)' \
+	    CFLAGS='-O2' LDFLAGS=-static $(PORTABLE_IN)/holdfast
+	$(call say,LD)CC='$(CC)' scripts/packaging/link-unversioned $(PORTABLE_IN) $(LIB_OBJ)
+	@rm -rf $(PORTABLE) && mkdir -p $(PORTABLE) && cp $(PORTABLE_IN)/holdfast $(PORTABLE_IN)/libholdfast.so $(PORTABLE)
+	@for folder in preload preload-32; do [ ! -d $(BUILD)/$$folder ] || cp -RP $(BUILD)/$$folder $(PORTABLE); done
+
 check-package:
 	tests/e2e_package --full
 
 check-machines:
 	tests/e2e_machines --full
 
-.PHONY: install uninstall deb i386 aarch64 check-package check-machines
+.PHONY: install uninstall deb i386 aarch64 portable check-package check-machines

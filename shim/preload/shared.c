@@ -15,9 +15,10 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
-#include <sys/stat.h>
+#include <sys/types.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -126,18 +127,28 @@ static bool is_hot(void)
            coarse_ms() - atomic_load_explicit(&last_connect_ms, memory_order_relaxed) <= HOT_MS;
 }
 
+/* Of the link's text, `net:[4026531840]`: a glibc before 2.33 has no function of the name `stat`. */
+static uint64_t namespace_inode(void)
+{
+    char text[64];
+    ssize_t len = readlink("/proc/self/ns/net", text, sizeof text - 1);
+
+    text[len > 0 ? len : 0] = '\0';
+    const char *digits = strchr(text, '[');
+    return digits ? strtoul(digits + 1, NULL, 10) : 0;
+}
+
 /* A number that never means two namespaces: the kernel's cookie, before Linux 5.14 an inode.  0: neither. */
 static uint64_t namespace_of(int fd)
 {
     static uint64_t inode, inode_of = UINT64_MAX;
     uint64_t cookie;
     socklen_t len = sizeof cookie;
-    struct stat status;
 
     if (real.getsockopt(fd, SOL_SOCKET, SO_NETNS_COOKIE, &cookie, &len) == 0)
         return cookie;
     if (inode_of != process_identity) {
-        inode = stat("/proc/self/ns/net", &status) == 0 ? status.st_ino : 0;
+        inode = namespace_inode();
         inode_of = process_identity;
     }
     return inode;
