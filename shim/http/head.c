@@ -57,7 +57,7 @@ static inline enum head_result line_end(const char *p, const char *end, const ch
     return HEAD_DONE;
 }
 
-enum head_result head_field_any(const char *at, const char *end, struct head_field *field, bool *lenient)
+enum head_result head_field(const char *at, const char *end, struct head_field *field, bool *lenient)
 {
     const char *p = at, *value;
 

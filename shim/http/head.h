@@ -30,12 +30,12 @@ struct head_status {
 
 /* BAD: no token right before the colon (blank before it, obs-fold, empty name, no colon), a NUL or a
  * bare CR.  *lenient is set, never cleared, where a bare LF ends the line. */
-enum head_result head_field_any(const char *at, const char *end, struct head_field *field, bool *lenient);
+enum head_result head_field(const char *at, const char *end, struct head_field *field, bool *lenient);
 
 /* The same, and the usual line is read right here: it is whole, its name has letters and '-' only, its value
- * no control characters. */
+ * no control characters.  For loops that every head goes through. */
 static inline __attribute__((always_inline)) enum head_result
-head_field(const char *at, const char *end, struct head_field *field, bool *lenient)
+head_field_inline(const char *at, const char *end, struct head_field *field, bool *lenient)
 {
     const char *colon, *stop;
 
@@ -45,10 +45,10 @@ head_field(const char *at, const char *end, struct head_field *field, bool *leni
     }
     colon = scan_name(at, end);
     if (colon == at || colon == end || *colon != ':')
-        return head_field_any(at, end, field, lenient);
+        return head_field(at, end, field, lenient);
     stop = scan_text(colon + 1, end);
     if (end - stop < 2 || memcmp(stop, "\r\n", 2) != 0)
-        return head_field_any(at, end, field, lenient);
+        return head_field(at, end, field, lenient);
     field->name = (struct slice){ at, (size_t)(colon - at) };
     field->value = (struct slice){ colon + 1, (size_t)(stop - colon - 1) };
     field->next = stop + 2;

@@ -202,7 +202,7 @@ static enum head_result read_fields(const char *bytes, size_t len, struct reques
     bool lenient = false;
 
     for (;; line = field.next) {
-        enum head_result result = head_field(line, end, &field, &lenient);
+        enum head_result result = head_field_inline(line, end, &field, &lenient);
         enum field_id id;
 
         if (lenient)

@@ -31,7 +31,7 @@ static enum head_result read_fields(const char *bytes, const char *end, struct r
     struct head_field field;
 
     for (;; line = field.next) {
-        enum head_result result = head_field(line, end, &field, &r->lenient);
+        enum head_result result = head_field_inline(line, end, &field, &r->lenient);
         enum field_id id;
 
         if (result != HEAD_DONE)

@@ -1,11 +1,9 @@
 #include "http/scan.h"
 
-scan_block scan_rest(const char *p, const char *end)
+void scan_rest(const char *p, const char *end, char rest[static 16])
 {
-    char rest[sizeof(scan_block)] = { 0 };
-    scan_block block;
+    size_t len = (size_t)(end - p);
 
-    memcpy(rest, p, (size_t)(end - p));
-    memcpy(&block, rest, sizeof(block));
-    return block;
+    memset(rest, 0, 16);
+    memcpy(rest, p, len < 16 ? len : 16); /* it is; now the compiler knows, too */
 }

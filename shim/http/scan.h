@@ -13,6 +13,9 @@
 #include <emmintrin.h>
 #endif
 
+/* No block is passed to a function that is not inlined: there is no ABI that could change. */
+#pragma GCC diagnostic ignored "-Wpsabi"
+
 typedef uint8_t scan_block __attribute__((vector_size(16)));
 
 /* Bit 0 of each of eight bytes, the first byte's lowest. */
@@ -70,25 +73,33 @@ static inline scan_block scan_ends_text(scan_block b)
     return (scan_block)(b < ' ');
 }
 
-/* The fewer than 16 bytes up to end, and zeros. */
-scan_block scan_rest(const char *p, const char *end);
+/* Puts the fewer than 16 bytes up to end there, and zeros behind them. */
+void scan_rest(const char *p, const char *end, char rest[static 16]);
 
-/* `kind` is one of the above, and is inlined; `made_of`: of the first sort. */
+/* Bits of the 16 bytes at p; `kind` is one of the above. */
+static inline __attribute__((always_inline)) unsigned scan_at(const char *p, scan_block (*kind)(scan_block))
+{
+    scan_block block;
+
+    memcpy(&block, p, sizeof(block));
+    return scan_bits(kind(block));
+}
+
+/* `made_of`: kind says what the run is made of, not what ends it. */
 static inline __attribute__((always_inline)) const char *scan(const char *p, const char *end,
                                                               scan_block (*kind)(scan_block), bool made_of)
 {
     unsigned flip = made_of ? 0xffff : 0;
+    char rest[16];
 
-    for (; end - p >= (ptrdiff_t)sizeof(scan_block); p += sizeof(scan_block)) {
-        scan_block block;
-        unsigned stops;
+    for (; end - p >= 16; p += 16) {
+        unsigned stops = scan_at(p, kind) ^ flip;
 
-        memcpy(&block, p, sizeof(block));
-        stops = scan_bits(kind(block)) ^ flip;
         if (stops)
             return p + __builtin_ctz(stops);
     }
-    return p + __builtin_ctz(scan_bits(kind(scan_rest(p, end))) ^ flip);
+    scan_rest(p, end, rest);
+    return p + __builtin_ctz(scan_at(rest, kind) ^ flip);
 }
 
 /* The first byte that is no letter and not '-', or end. */
