@@ -1,6 +1,7 @@
 /* holdfast: runs a command with libholdfast.so preloaded.  Checks here what the library, which must
  * keep quiet, could only ignore. */
 #include "base/version.h"
+#include "launcher/check.h"
 #include "launcher/env.h"
 #include "launcher/explain.h"
 #include "launcher/fail.h"
@@ -18,11 +19,12 @@
 
 static const char usage_line[] = "usage: holdfast [-v] [--] COMMAND [ARG...]\n";
 
-enum mode { MODE_RUN, MODE_EXPLAIN, MODE_ENV, MODE_ENV_OFF };
+enum mode { MODE_RUN, MODE_EXPLAIN, MODE_CHECK, MODE_ENV, MODE_ENV_OFF };
 
 struct options {
     enum mode mode;
     bool verbose;
+    bool asked; /* for that, by -v */
     const char *report; /* of MODE_EXPLAIN: a file; NULL: stderr */
     char **command;
 };
@@ -37,6 +39,7 @@ static _Noreturn void finish_output(void)
 static _Noreturn void show_help(void)
 {
     printf("%s       holdfast --explain[=FILE] [--] COMMAND [ARG...]\n"
+           "       holdfast --check [-v] [--] COMMAND\n"
            "       holdfast --env [--off]\n"
            "       holdfast --help | --version\n\n"
            "Runs COMMAND so that the one-shot HTTP/1.x connections that it opens share kept ones.\n\n"
@@ -45,6 +48,9 @@ static _Noreturn void show_help(void)
            "  --explain\n"
            "         tells on stderr, or in FILE, when COMMAND has ended: which connections it and what\n"
            "         it started made, and why no more of them were reused\n"
+           "  --check\n"
+           "         says, without running it, whether the library can be loaded into COMMAND (exit status\n"
+           "         0, else 1), and which socket calls it makes; with -v, also where\n"
            "  --env  prints what a shell has to set for all that it starts: eval \"$(holdfast --env)\";\n"
            "         with --off, what undoes it\n\n"
            "Settings, from the environment:\n",
@@ -75,11 +81,13 @@ static bool parse_option(const char *option, struct options *options)
     if (strcmp(option, "--version") == 0)
         show_version();
     if (strcmp(option, "-v") == 0)
-        options->verbose = true;
+        options->verbose = options->asked = true;
     else if (strncmp(option, "--explain", 9) == 0 && (!option[9] || (option[9] == '=' && option[10]))) {
         options->mode = MODE_EXPLAIN;
         options->report = option[9] ? option + 10 : NULL;
     }
+    else if (strcmp(option, "--check") == 0)
+        options->mode = MODE_CHECK;
     else if (strcmp(option, "--env") == 0)
         options->mode = MODE_ENV;
     else if (strcmp(option, "--off") == 0 && options->mode == MODE_ENV)
@@ -99,7 +107,7 @@ static void parse_options(char **argv, struct options *options)
         if (!parse_option(*argv, options))
             refuse_usage("unknown option ", *argv);
     }
-    bool wanted = options->mode == MODE_RUN || options->mode == MODE_EXPLAIN;
+    bool wanted = options->mode != MODE_ENV && options->mode != MODE_ENV_OFF;
     if (wanted && !*argv)
         refuse_usage("no command given", "");
     if (!wanted && *argv)
@@ -122,17 +130,26 @@ struct chosen {
     char *library;
 };
 
+/* free() the entry of LD_PRELOAD. */
+static char *look_for(const char *command, struct chosen *chosen, enum preload_small *small)
+{
+    struct look *look = &chosen->look;
+
+    chosen->library = preload_find_library();
+    char *entry = preload_entry(chosen->library, small);
+    look_at_command(command, chosen->library, look);
+    if (look->effect == LOOK_FOREIGN && *small == PRELOAD_SMALL_SERVED)
+        look->reason = NULL;
+    return entry;
+}
+
 static void preload(const char *command, bool verbose, struct chosen *chosen)
 {
     enum preload_small small;
     struct look *look = &chosen->look;
+    char *entry = look_for(command, chosen, &small);
 
-    chosen->library = preload_find_library();
-    char *entry = preload_entry(chosen->library, &small);
     preload_announce();
-    look_at_command(command, chosen->library, look);
-    if (look->effect == LOOK_FOREIGN && small == PRELOAD_SMALL_SERVED)
-        look->reason = NULL;
     if (look->reason && verbose)
         warn(look);
     if (look->effect == LOOK_DISTURBS || (look->effect == LOOK_FOREIGN && small == PRELOAD_SMALL_DISTURBED))
@@ -140,6 +157,18 @@ static void preload(const char *command, bool verbose, struct chosen *chosen)
     else
         preload_add(entry);
     free(entry);
+}
+
+static int check(const struct options *options)
+{
+    enum preload_small small;
+    struct chosen chosen;
+
+    free(look_for(options->command[0], &chosen, &small));
+    bool usable = check_print(options->command[0], &chosen.look, chosen.library, options->asked);
+    if (fflush(stdout) != 0 || ferror(stdout))
+        fail("standard output", strerror(errno));
+    return usable ? 0 : 1;
 }
 
 static void print_env(const struct options *options)
@@ -196,6 +225,8 @@ int main(int argc, char **argv)
         print_env(&options);
         finish_output();
     }
+    if (options.mode == MODE_CHECK)
+        return check(&options);
     bool on = prepare(&options, &chosen);
     if (options.mode == MODE_EXPLAIN) {
         explain_prepare(options.report);

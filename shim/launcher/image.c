@@ -30,25 +30,28 @@ static enum image_libc libc_of_loader(const char *path)
     return IMAGE_OTHER_LIBC;
 }
 
+struct search {
+    bool (*wanted)(const char *);
+    char *found;
+};
+
+static bool take_wanted(void *arg, const char *text)
+{
+    struct search *search = arg;
+
+    if ((search->wanted && !search->wanted(text)) || strlen(text) >= PATH_MAX)
+        return true;
+    memcpy(search->found, text, strlen(text) + 1);
+    return !*text;
+}
+
 /* The string of the first entry with this tag that is taken by `wanted`, which may be NULL; "" if none. */
 static void find_dynamic(int fd, int64_t tag, bool (*wanted)(const char *), char found[PATH_MAX])
 {
-    struct image_part table, strings;
-    image_entry entry;
+    struct search search = { wanted, found };
 
     found[0] = '\0';
-    if (!image_part_find(fd, SHT_DYNAMIC, &table, &strings))
-        return;
-    for (size_t at = 0; at + sizeof(entry) <= table.len && !*found; at += sizeof(entry)) {
-        memcpy(&entry, table.bytes + at, sizeof(entry));
-        if (entry.d_tag == DT_NULL)
-            break;
-        const char *text = image_string(&strings, entry.d_un.d_val);
-        if (entry.d_tag == tag && (!wanted || wanted(text)) && strlen(text) < PATH_MAX)
-            memcpy(found, text, strlen(text) + 1);
-    }
-    free(table.bytes);
-    free(strings.bytes);
+    image_each_dynamic(fd, tag, take_wanted, &search);
 }
 
 static bool is_libc(const char *needed)

@@ -83,6 +83,25 @@ bool image_part_find(int fd, unsigned type, struct image_part *table, struct ima
     return false;
 }
 
+void image_each_dynamic(int fd, int64_t tag, bool (*each)(void *arg, const char *text), void *arg)
+{
+    struct image_part table, strings;
+    image_entry entry;
+    bool on = true;
+
+    if (!image_part_find(fd, SHT_DYNAMIC, &table, &strings))
+        return;
+    for (size_t at = 0; at + sizeof(entry) <= table.len && on; at += sizeof(entry)) {
+        memcpy(&entry, table.bytes + at, sizeof(entry));
+        if (entry.d_tag == DT_NULL)
+            break;
+        if (entry.d_tag == tag)
+            on = each(arg, image_string(&strings, entry.d_un.d_val));
+    }
+    free(table.bytes);
+    free(strings.bytes);
+}
+
 const char *image_string(const struct image_part *strings, uint64_t offset)
 {
     return offset < strings->len ? strings->bytes + offset : "";

@@ -41,8 +41,14 @@ struct image_part image_part_load(int fd, const image_section *header);
 /* The section of this name.  False if there is none. */
 bool image_section_find(int fd, const image_header *elf, const char *name, image_section *section);
 
+/* Calls `each` for every symbol that other objects are to have (`defined`: that they may use). */
+void image_each_symbol(int fd, bool defined, void (*each)(void *arg, const char *name), void *arg);
+
 /* The first section of this type (SHT_DYNAMIC, SHT_DYNSYM), and the string table that it is linked to. */
 bool image_part_find(int fd, unsigned type, struct image_part *table, struct image_part *strings);
+
+/* Calls `each` for the string of every entry of the dynamic section with this tag, until it says false. */
+void image_each_dynamic(int fd, int64_t tag, bool (*each)(void *arg, const char *text), void *arg);
 
 /* The string at `offset`, or "". */
 const char *image_string(const struct image_part *strings, uint64_t offset);

@@ -47,6 +47,19 @@ static bool defines(const struct symbols *symbols, const char *name)
     return false;
 }
 
+void image_each_symbol(int fd, bool defined, void (*each)(void *arg, const char *name), void *arg)
+{
+    struct symbols symbols;
+    image_symbol symbol;
+
+    if (!load(fd, &symbols))
+        return;
+    for (size_t at = 0; next(&symbols, &at, &symbol);)
+        if (binding(&symbol) != STB_LOCAL && (symbol.st_shndx != SHN_UNDEF) == defined)
+            each(arg, image_string(&symbols.strings, symbol.st_name));
+    unload(&symbols);
+}
+
 bool image_provides(int provider, int library)
 {
     struct symbols ours, theirs;
