@@ -31,6 +31,7 @@ DEPS     := -MMD -MP
 LIB_SRC      := $(wildcard shim/base/*.c shim/http/*.c shim/pool/*.c shim/preload/*.c)
 PURE_SRC     := $(filter-out shim/preload/%,$(LIB_SRC))
 LAUNCHER_SRC := $(wildcard shim/launcher/*.c)
+BROKER_SRC   := $(wildcard shim/broker/*.c)
 UNIT_SRC     := $(wildcard tests/unit_*.c)
 ASSUME_SRC   := $(wildcard tests/assume_*.c)
 FUZZ_SRC     := $(wildcard tests/fuzz_*.c)
@@ -43,6 +44,7 @@ LIB_OBJ      := $(LIB_SRC:%.c=$(BUILD)/obj/%.o)
 # What the launcher has in common with the library.
 COMMON_OBJ   := $(filter $(BUILD)/obj/shim/base/% $(BUILD)/obj/shim/pool/%,$(LIB_OBJ))
 LAUNCHER_OBJ := $(LAUNCHER_SRC:%.c=$(BUILD)/obj/%.o)
+BROKER_OBJ   := $(BROKER_SRC:%.c=$(BUILD)/obj/%.o)
 ASAN_OBJ     := $(PURE_SRC:%.c=$(BUILD)/asan/obj/%.o)
 HELPERS      := $(HELPER_SRC:tests/%.c=$(BUILD)/tests/%)
 # A library that makes real calls fail, and the client that is put to that test: tests/fault.h.
@@ -60,6 +62,7 @@ E2E          := $(shell find tests -maxdepth 1 -name 'e2e_*' -type f -perm -u+x 
 
 LIBRARY  := $(BUILD)/libholdfast.so
 LAUNCHER := $(BUILD)/holdfast
+BROKER   := $(BUILD)/holdfastd
 WIRE     := $(BUILD)/delay-wire
 # What loaders find under the names that they know their machine by: see shim/launcher/preload.c.
 X86_64   := $(filter x86_64-%,$(shell $(CC) -dumpmachine 2>/dev/null))
@@ -67,7 +70,7 @@ PRELOADS := $(if $(X86_64),$(BUILD)/preload/i386 $(BUILD)/preload-32/x86_64)
 # Debian's libraries lie in a folder of this name.
 MULTIARCH := $(shell $(CC) -print-multiarch 2>/dev/null)
 
-all: $(LIBRARY) $(if $(LAUNCHER_SRC),$(LAUNCHER)) $(PRELOADS) $(HELPERS) $(FAULTS) $(WIRE)
+all: $(LIBRARY) $(if $(LAUNCHER_SRC),$(LAUNCHER)) $(BROKER) $(PRELOADS) $(HELPERS) $(FAULTS) $(WIRE)
 
 lib: $(LIBRARY)
 
@@ -77,6 +80,10 @@ $(LIBRARY): $(LIB_OBJ)
 	    -o $@ $(LIB_OBJ) -ldl
 
 $(LAUNCHER): $(LAUNCHER_OBJ) $(COMMON_OBJ)
+	@mkdir -p $(@D)
+	$(call say,LD)$(CC) -pthread $(CFLAGS) $(LDFLAGS) -o $@ $^
+
+$(BROKER): $(BROKER_OBJ) $(COMMON_OBJ)
 	@mkdir -p $(@D)
 	$(call say,LD)$(CC) -pthread $(CFLAGS) $(LDFLAGS) -o $@ $^
 
@@ -142,7 +149,7 @@ $(BUILD)/tests/fault_client: $(CLIENT_OBJ)
 $(FAULT_OBJ) $(CLIENT_OBJ): CFLAGS += -U_FORTIFY_SOURCE
 
 # They measure parts of shim/, and are linked with them.
-$(BUILD)/tests/treecost $(BUILD)/tests/parsecount: $(PURE_SRC:%.c=$(BUILD)/obj/%.o)
+$(BUILD)/tests/treecost $(BUILD)/tests/parsecount $(BUILD)/tests/brokerbench: $(PURE_SRC:%.c=$(BUILD)/obj/%.o)
 
 $(BUILD)/asan/obj/shim/%.o: shim/%.c Makefile
 	@mkdir -p $(@D)
@@ -215,6 +222,10 @@ check-matrix: all
 check-tree: all
 	tests/e2e_tree --full
 
+# All of a user's programs and the broker; a small version is in `make check`.
+check-broker: all
+	tests/e2e_broker --full
+
 # Every real call made to fail, everywhere; `make check` does a part.
 faults: all
 	tests/e2e_fault --all
@@ -265,7 +276,7 @@ demo: all
 	scripts/demo
 
 # clang-tidy is slow: a file is looked at again only when it, or what it includes, changed.
-TIDY_SRC := $(LIB_SRC) $(LAUNCHER_SRC)
+TIDY_SRC := $(LIB_SRC) $(LAUNCHER_SRC) $(BROKER_SRC)
 TIDY_OK  := $(TIDY_SRC:%.c=$(BUILD)/lint/%.ok)
 
 lint: $(TIDY_OK)
@@ -287,12 +298,12 @@ include scripts/packaging/install.mk
 clean:
 	rm -rf $(BUILD)
 
-.PHONY: all bench lib units assumes check chaos check-matrix check-tree faults layers werror musl musl-headers demo lint clean tsan ubsan asan sanitize
+.PHONY: all bench lib units assumes check chaos check-matrix check-tree check-broker faults layers werror musl musl-headers demo lint clean tsan ubsan asan sanitize
 .DELETE_ON_ERROR:
 .SUFFIXES:
 # Keep objects that only a pattern mentions.
 .SECONDARY:
 
--include $(LIB_OBJ:.o=.d) $(LAUNCHER_OBJ:.o=.d) $(WIRE_OBJ:.o=.d) $(ASAN_OBJ:.o=.d) \
+-include $(LIB_OBJ:.o=.d) $(LAUNCHER_OBJ:.o=.d) $(BROKER_OBJ:.o=.d) $(WIRE_OBJ:.o=.d) $(ASAN_OBJ:.o=.d) \
          $(patsubst %.c,$(BUILD)/obj/%.d,$(HELPER_ALL) $(ASSUME_SRC)) $(UNITS:=.d) \
          $(FAULT_OBJ:.o=.d) $(CLIENT_OBJ:.o=.d)

@@ -212,7 +212,7 @@ def what_a_static_program_sees_open(world):
         for words in [static, "fds"], ["sh", "-c", f"{static} fds"], [world.client, "exec", static, "fds"]:
             extra = extra_descriptors(world, words)
             world.note(f"a static program, by {words[0].rsplit('/', 1)[-1]}, sees {extra or 'nothing'} more than directly")
-            check(len(extra) <= tree_constant("TREE_QUEUES"), f"a static program sees {extra}")
+            check(len(extra) <= tree_constant("TREE_FDS"), f"a static program sees {extra}")
     finally:
         os.unlink(static)
 

@@ -130,7 +130,8 @@ class World:
 
     def _copy(self):
         """What the user needs, where the user can reach it."""
-        for name in ("holdfast", "libholdfast.so", "preload", "tests/treeclient", "tests/origin"):
+        for name in ("holdfast", "holdfastd", "libholdfast.so", "preload", "tests/treeclient", "tests/origin",
+                     "tests/brokerbench"):
             source, target = os.path.join(BUILD, name), os.path.join(self.build, name)
             os.makedirs(os.path.dirname(target), exist_ok=True)
             if os.path.isdir(source):
@@ -144,6 +145,10 @@ class World:
     def close(self):
         if self.uid:
             shutil.rmtree(self.build, ignore_errors=True)
+
+    @property
+    def daemon(self):
+        return os.path.join(os.path.dirname(self.holdfast), "holdfastd")
 
     @property
     def client(self):

@@ -7,6 +7,7 @@
 #include "launcher/fail.h"
 #include "launcher/look.h"
 #include "launcher/preload.h"
+#include "launcher/status.h"
 #include "launcher/settings.h"
 #include "launcher/tree.h"
 
@@ -41,6 +42,7 @@ static _Noreturn void show_help(void)
     printf("%s       holdfast --explain[=FILE] [--] COMMAND [ARG...]\n"
            "       holdfast --check [-v] [--] COMMAND\n"
            "       holdfast --env [--off]\n"
+           "       holdfast --status[=json|=openmetrics]\n"
            "       holdfast --help | --version\n\n"
            "Runs COMMAND so that the one-shot HTTP/1.x connections that it opens share kept ones.\n\n"
            "  -v     says why not, if COMMAND's file shows that they cannot, and which variables\n"
@@ -52,7 +54,9 @@ static _Noreturn void show_help(void)
            "         says, without running it, whether the library can be loaded into COMMAND (exit status\n"
            "         0, else 1), and which socket calls it makes; with -v, also where\n"
            "  --env  prints what a shell has to set for all that it starts: eval \"$(holdfast --env)\";\n"
-           "         with --off, what undoes it\n\n"
+           "         with --off, what undoes it\n"
+           "  --status  what lies idle, and what was counted: among the processes under one holdfast, if it\n"
+           "         is run there, else in the user's broker\n\n"
            "Settings, from the environment:\n",
            usage_line);
     settings_show();
@@ -80,6 +84,10 @@ static bool parse_option(const char *option, struct options *options)
         show_help();
     if (strcmp(option, "--version") == 0)
         show_version();
+    if (strcmp(option, "--status") == 0)
+        status_show("");
+    if (strncmp(option, "--status=", strlen("--status=")) == 0)
+        status_show(option + strlen("--status="));
     if (strcmp(option, "-v") == 0)
         options->verbose = options->asked = true;
     else if (strncmp(option, "--explain", 9) == 0 && (!option[9] || (option[9] == '=' && option[10]))) {
@@ -201,7 +209,7 @@ static bool prepare(const struct options *options, struct chosen *chosen)
     settings_make_absolute();
     preload(options->command[0], options->verbose && options->mode == MODE_RUN, chosen);
     if (config.share != CONFIG_SHARE_OFF)
-        tree_prepare();
+        tree_prepare(config.share);
     return true;
 }
 

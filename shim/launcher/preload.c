@@ -53,7 +53,7 @@ static const char *const places[] = {
 #endif
 };
 
-static char *find_file(void)
+char *preload_find(const char *name)
 {
     char self[PATH_MAX], *slash;
 
@@ -62,13 +62,13 @@ static char *find_file(void)
     if (slash)
         slash[1] = '\0';
     for (size_t i = 0; i < sizeof(places) / sizeof(places[0]); i++) {
-        char *path = fail_or_format("%s%s%s", self, places[i], LIBRARY);
+        char *path = fail_or_format("%s%s%s", self, places[i], name);
 
         if (access(path, F_OK) == 0)
             return path;
         free(path);
     }
-    return fail_or_format("%s%s", self, LIBRARY);
+    return fail_or_format("%s%s", self, name);
 }
 
 /* Without the dots. */
@@ -100,7 +100,7 @@ static void check_version(const char *path)
 
 char *preload_find_library(void)
 {
-    char *path = plain(find_file());
+    char *path = plain(preload_find(LIBRARY));
     struct stat status;
 
     if (stat(path, &status) != 0 || access(path, R_OK) != 0)

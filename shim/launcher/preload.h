@@ -4,6 +4,9 @@
 
 #include <stdbool.h>
 
+/* Where a file of ours is, or would be: beside this program, or where it is installed; free() it. */
+char *preload_find(const char *name);
+
 /* The library that belongs to this program; free() it.  Ends the program if there is none, or if it is of
  * another release. */
 char *preload_find_library(void);

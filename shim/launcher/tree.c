@@ -1,112 +1,135 @@
 #define _GNU_SOURCE
 #include "launcher/tree.h"
 
+#include "launcher/broker.h"
 #include "launcher/fail.h"
-#include "pool/tree.h"
+#include "pool/board.h"
 
 #include <errno.h>
 #include <fcntl.h>
-#include <stdbool.h>
 #include <stdlib.h>
 #include <sys/resource.h>
+#include <sys/syscall.h>
+#include <time.h>
 #include <unistd.h>
 
-enum {
-    HIGHEST = 1024, /* tables of fds stay small */
-    ENOUGH = 256,   /* of so many numbers a program can spare some */
-};
+static int handed_first = -1; /* what was handed down may be hidden: its numbers only look free */
 
-/* Under _GNU_SOURCE these take a union instead of a pointer. */
-static int bind_plain(int fd, const struct sockaddr *name, socklen_t len)
+static bool is_free(int fd)
 {
-    return bind(fd, name, len);
+    bool handed = handed_first >= 0 && fd >= handed_first && fd < handed_first + TREE_FDS;
+
+    return !handed && fcntl(fd, F_GETFD) < 0;
 }
 
-static int connect_plain(int fd, const struct sockaddr *name, socklen_t len)
-{
-    return connect(fd, name, len);
-}
-
-static int getsockname_plain(int fd, struct sockaddr *name, socklen_t *len)
-{
-    return getsockname(fd, name, len);
-}
-
-static const struct tree_calls calls = {
-    .socket = socket,
-    .bind = bind_plain,
-    .connect = connect_plain,
-    .getsockname = getsockname_plain,
-    .getsockopt = getsockopt,
-    .setsockopt = setsockopt,
-    .sendmsg = sendmsg,
-    .recvmsg = recvmsg,
-    .recv = recv,
-    .dup3 = dup3,
-    .shutdown = shutdown,
-    .close = close,
-};
-
-static bool are_free(int first)
-{
-    for (int i = 0; i < TREE_QUEUES; i++)
-        if (fcntl(first + i, F_GETFD) >= 0)
-            return false;
-    return true;
-}
-
-/* Numbers that the program does not miss: from its soft limit on, which the kernel gives out while the limit
- * is higher for a moment and which stay valid (getrlimit(2)); else the highest of many.  -1: none. */
-static int find_numbers(const struct rlimit *limit, struct rlimit *higher)
-{
-    int end = limit->rlim_cur > HIGHEST ? HIGHEST : (int)limit->rlim_cur;
-
-    *higher = *limit;
-    if (limit->rlim_cur <= HIGHEST && limit->rlim_max - TREE_QUEUES >= limit->rlim_cur) {
-        higher->rlim_cur += TREE_QUEUES;
-        if (are_free((int)limit->rlim_cur))
-            return (int)limit->rlim_cur;
-    }
-    *higher = *limit;
-    for (int first = end - TREE_QUEUES; end >= ENOUGH && first >= end / 2; first--)
-        if (are_free(first))
-            return first;
-    return -1;
-}
-
-static int create(struct tree *tree)
+bool tree_with_numbers(bool (*act)(void *arg, int first), void *arg)
 {
     struct rlimit limit, higher;
 
     if (getrlimit(RLIMIT_NOFILE, &limit) != 0)
-        return -errno;
-    int first = find_numbers(&limit, &higher);
+        return false;
+    int first = tree_numbers(&limit, &higher, is_free);
     if (first < 0 || setrlimit(RLIMIT_NOFILE, &higher) != 0)
-        return -EMFILE;
-    int result = tree_create(tree, &calls, first, tree_is_privileged() ? TREE_MOST_PRIVILEGED : TREE_MOST,
-                             geteuid());
+        return false;
+    bool result = act(arg, first);
     setrlimit(RLIMIT_NOFILE, &limit);
     return result;
 }
 
-/* A launcher under a launcher: the queues are there already, but where the library is loaded into this
- * very process it hides them.  Whether they live is seen from outside then. */
-static bool is_there(const char *text)
+static uint64_t now_ms(void)
 {
-    struct tree tree;
+    struct timespec now;
 
-    return text && tree_parse(&tree, &calls, text) == 0 && tree.uid == geteuid() &&
-           (tree_has(&tree, 0) || tree_lives(&tree));
+    clock_gettime(CLOCK_BOOTTIME, &now);
+    return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
 }
 
-void tree_prepare(void)
+/* Without a board nothing is counted, which nobody but --status misses. */
+static bool make(void *arg, int first)
+{
+    struct tree *tree = arg;
+    unsigned most = tree_is_privileged() ? TREE_MOST_PRIVILEGED : TREE_MOST;
+
+    if (tree_create(tree, &tree_calls_plain, first, most, geteuid()) != 0)
+        return false;
+    tree_add_board(tree, BOARD_TREE, now_ms());
+    return true;
+}
+
+static bool make_of_user(void *arg, int first)
+{
+    return broker_get(arg, first);
+}
+
+static bool parse(struct tree *tree)
+{
+    const char *text = getenv(TREE_VARIABLE);
+
+    if (!text || tree_parse(tree, &tree_calls_plain, text) != 0)
+        return false;
+    handed_first = tree->first;
+    return tree->uid == geteuid();
+}
+
+/* Where the library is loaded into this very process it hides what was handed down; what the kernel copies
+ * for us (pidfd_getfd(2), always of oneself) it does not know. */
+struct reached {
+    struct tree *tree;
+    int from;
+};
+
+static bool copy_all(void *arg, int first)
+{
+    struct reached *reached = arg;
+    int self = (int)syscall(SYS_pidfd_open, getpid(), 0), found = 0;
+
+    for (int i = 0; self >= 0 && i < TREE_FDS; i++) {
+        int fd = (int)syscall(SYS_pidfd_getfd, self, reached->from + i, 0);
+        if (fd < 0)
+            continue;
+        found += dup3(fd, first + i, O_CLOEXEC) >= 0;
+        close(fd);
+    }
+    if (self >= 0)
+        close(self);
+    reached->tree->first = first;
+    return found > 0 && tree_has(reached->tree, 0);
+}
+
+bool tree_reach(struct tree *tree)
+{
+    if (!parse(tree))
+        return false;
+    struct reached reached = { tree, tree->first };
+    return tree_with_numbers(copy_all, &reached);
+}
+
+/* A launcher under a launcher: the queues are there already.  Those of the wrong kind are given up. */
+static bool is_there(enum config_share share)
+{
+    struct tree tree, copy;
+
+    if (!parse(&tree) || !(tree_has(&tree, 0) || tree_lives(&tree)))
+        return false;
+    unsigned wrong = share == CONFIG_SHARE_USER ? BOARD_TREE : BOARD_BROKER;
+    unsigned kind = tree_reach(&copy) ? tree_board(&copy) : 0;
+    if (kind)
+        tree_destroy(&copy);
+    if (kind != wrong)
+        return true;
+    tree_destroy(&tree);
+    return false;
+}
+
+void tree_prepare(enum config_share share)
 {
     struct tree tree;
     char text[TREE_TEXT];
 
-    if (is_there(getenv(TREE_VARIABLE)))
+    if (is_there(share))
         return;
-    if (create(&tree) != 0) {
+    if ((share != CONFIG_SHARE_USER || !tree_with_numbers(make_of_user, &tree)) &&
+        !tree_with_numbers(make, &tree)) {
         unsetenv(TREE_VARIABLE);
         return;
     }

@@ -2,8 +2,20 @@
 #ifndef HOLDFAST_LAUNCHER_TREE_H
 #define HOLDFAST_LAUNCHER_TREE_H
 
-/* Makes the queues that COMMAND and its children leave their idle connections in, and names them in the
- * environment, unless there are such already.  Where that is impossible, each process keeps its own. */
-void tree_prepare(void);
+#include "base/config.h"
+#include "pool/tree.h"
+
+#include <stdbool.h>
+
+/* Makes the queues that COMMAND and its children leave their idle connections in, or with CONFIG_SHARE_USER
+ * gets those of the user's broker, and names them in the environment, unless there are such already.  Where
+ * that is impossible, each process keeps its own. */
+void tree_prepare(enum config_share share);
+
+/* The tree that this process was handed, copied to other numbers, where nothing hides it; false: none. */
+bool tree_reach(struct tree *tree);
+
+/* Numbers for another one, with the limit raised for as long as `act` runs; false: none, or it failed. */
+bool tree_with_numbers(bool (*act)(void *arg, int first), void *arg);
 
 #endif

@@ -1,6 +1,7 @@
 #define _GNU_SOURCE
 #include "pool/tree.h"
 
+#include "pool/board.h"
 #include "pool/tree_message.h"
 
 #include <errno.h>
@@ -10,6 +11,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/random.h>
+#include <sys/resource.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
 #include <sys/un.h>
@@ -18,10 +20,18 @@
 #ifndef SO_MEMINFO
 #define SO_MEMINFO 55
 #endif
+#ifndef SO_COOKIE
+#define SO_COOKIE 57
+#endif
 
 #define NAME "holdfast-1-" /* the number changes with struct tree_message */
 
 enum { MEMINFO_WMEM = 2, MEMINFO_VARS = 9, USUAL_CHARGE = 1280 };
+
+enum {
+    HIGHEST = 1024, /* tables of fds stay small */
+    ENOUGH = 256,   /* of so many numbers a program can spare some */
+};
 
 socklen_t tree_name(const struct tree *t, unsigned i, struct sockaddr_un *name)
 {
@@ -119,10 +129,102 @@ int tree_create(struct tree *t, const struct tree_calls *calls, int first, unsig
         if (calls->setsockopt(first, SOL_SOCKET, SO_SNDBUF, &half, sizeof half) != 0)
             result = -errno;
     }
-    for (unsigned i = 0; i < TREE_QUEUES && result != 0; i++)
-        if (tree_has(t, i))
-            calls->close(first + (int)i);
+    if (result != 0)
+        tree_destroy(t);
     return result;
+}
+
+void tree_destroy(struct tree *t)
+{
+    if (tree_has_line(t))
+        t->calls->close(t->first + TREE_LINE);
+    if (tree_board(t))
+        t->calls->close(t->first + TREE_BOARD);
+    for (unsigned i = 0; i < TREE_QUEUES; i++)
+        if (tree_has(t, i))
+            t->calls->close(t->first + (int)i);
+}
+
+int tree_add_board(const struct tree *t, unsigned kind, uint64_t now_ms)
+{
+    int number = t->first + TREE_BOARD, result = 0;
+    int fd = board_create((enum board_kind)kind, t->token, now_ms);
+
+    if (fd < 0)
+        return fd;
+    if (t->calls->dup3(fd, number, 0) != number)
+        result = -errno;
+    t->calls->close(fd);
+    return result;
+}
+
+unsigned tree_board(const struct tree *t)
+{
+    return board_check(t->first + TREE_BOARD, t->token);
+}
+
+/* With the socket's own cookie in it, no two lines have the same name. */
+static socklen_t line_name(const struct tree *t, int fd, struct sockaddr_un *name)
+{
+    uint64_t cookie = 0;
+    socklen_t len = sizeof cookie;
+
+    *name = (struct sockaddr_un){ .sun_family = AF_UNIX };
+    if (t->calls->getsockopt(fd, SOL_SOCKET, SO_COOKIE, &cookie, &len) != 0)
+        return 0;
+    int n = snprintf(name->sun_path + 1, sizeof name->sun_path - 1, NAME "%s-line-%llx", t->token,
+                     (unsigned long long)cookie);
+    return (socklen_t)(offsetof(struct sockaddr_un, sun_path) + 1 + (size_t)n);
+}
+
+static bool has_name(const struct tree *t, int fd, const struct sockaddr_un *wanted, socklen_t wanted_len)
+{
+    struct sockaddr_un name;
+    socklen_t len = sizeof name;
+
+    return t->calls->getsockname(fd, (struct sockaddr *)&name, &len) == 0 && len == wanted_len &&
+           memcmp(&name, wanted, len) == 0;
+}
+
+bool tree_has_line(const struct tree *t)
+{
+    struct sockaddr_un name;
+    socklen_t len = line_name(t, t->first + TREE_LINE, &name);
+
+    return len && has_name(t, t->first + TREE_LINE, &name, len);
+}
+
+int tree_mark_line(const struct tree *t, int fd)
+{
+    struct sockaddr_un name;
+    socklen_t len = line_name(t, fd, &name);
+
+    return len && t->calls->bind(fd, (struct sockaddr *)&name, len) == 0 ? 0 : -errno;
+}
+
+static bool are_free(int first, bool (*is_free)(int fd))
+{
+    for (int i = 0; i < TREE_FDS; i++)
+        if (!is_free(first + i))
+            return false;
+    return true;
+}
+
+int tree_numbers(const struct rlimit *limit, struct rlimit *higher, bool (*is_free)(int fd))
+{
+    int end = limit->rlim_cur > HIGHEST ? HIGHEST : (int)limit->rlim_cur;
+
+    *higher = *limit;
+    if (limit->rlim_cur <= HIGHEST && limit->rlim_max - TREE_FDS >= limit->rlim_cur) {
+        higher->rlim_cur += TREE_FDS;
+        if (are_free((int)limit->rlim_cur, is_free))
+            return (int)limit->rlim_cur;
+    }
+    *higher = *limit;
+    for (int first = end - TREE_FDS; end >= ENOUGH && first >= end / 2; first--)
+        if (are_free(first, is_free))
+            return first;
+    return -1;
 }
 
 /* `digits` digits and a hyphen, or the end. */
@@ -149,7 +251,7 @@ int tree_parse(struct tree *t, const struct tree_calls *calls, const char *text)
         return -EINVAL;
     text = parse_number(text + TREE_TOKEN + 1, 10, &uid);
     text = parse_number(text, 3, &most);
-    if (!text || *text || uid > UINT32_MAX || most == 0 || first + TREE_QUEUES > INT_MAX)
+    if (!text || *text || uid > UINT32_MAX || most == 0 || first + TREE_FDS > INT_MAX)
         return -EINVAL;
     t->first = (int)first;
     t->uid = (uint32_t)uid;
@@ -174,11 +276,10 @@ bool tree_is_privileged(void)
 
 bool tree_has(const struct tree *t, unsigned i)
 {
-    struct sockaddr_un wanted, name;
-    socklen_t wanted_len = tree_name(t, i, &wanted), len = sizeof name;
+    struct sockaddr_un name;
+    socklen_t len = tree_name(t, i, &name);
 
-    return t->calls->getsockname(t->first + (int)i, (struct sockaddr *)&name, &len) == 0 &&
-           len == wanted_len && memcmp(&name, &wanted, len) == 0;
+    return has_name(t, t->first + (int)i, &name, len);
 }
 
 bool tree_lives(const struct tree *t)

@@ -1,4 +1,4 @@
-/* tree: the idle connections of all processes under one launcher.
+/* tree: the idle connections of all processes under one launcher, or of all of a user's (pool/broker.h).
  *
  * Theory of operation.  They lie in flight (unix(7), SCM_RIGHTS) in the queues of a few datagram sockets
  * that every process of the tree inherits: nobody has to be alive but a holder, and when the last one
@@ -10,21 +10,29 @@
  *
  * What comes out is believed only if the kernel says that a process of the same user sent it.
  *
+ * Beside the queues lie the board, which they have in common as well (pool/board.h), and, where a broker
+ * has the queues, too, the line to it.  All can do without either.
+ *
  * No locks: each step is one system call.  Works in threads and after a fork. */
 #ifndef HOLDFAST_POOL_TREE_H
 #define HOLDFAST_POOL_TREE_H
 
 #include "pool/pool.h"
 
+#include <poll.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <sys/socket.h>
 
 enum {
     TREE_QUEUES = 16,
+    TREE_BOARD = TREE_QUEUES, /* their numbers, from the first queue's on */
+    TREE_LINE,
+    TREE_FDS = 18,
     TREE_TOKEN = 16,
     TREE_MOST = 48,             /* connections in flight: far below any limit of fds, see README */
     TREE_MOST_PRIVILEGED = 256, /* for whom the kernel does not count them */
+    TREE_USER_MOST = 52,        /* fds in flight of one user, in all that he has */
 };
 
 /* The environment's HOLDFAST_TREE: always this long, so that it can be changed in place. */
@@ -47,19 +55,45 @@ struct tree_calls {
     int (*dup3)(int, int, int);
     int (*shutdown)(int, int);
     int (*close)(int);
+    int (*poll)(struct pollfd *, nfds_t, int); /* where there is a broker */
 };
+
+/* Without anything in between. */
+extern const struct tree_calls tree_calls_plain;
+
+struct board;
 
 struct tree {
     const struct tree_calls *calls;
-    int first;                /* the queues' numbers begin here */
+    int first;                /* the numbers begin here */
     char token[TREE_TOKEN + 1];
     uint32_t uid;             /* effective user of who made it */
     unsigned most;            /* connections in it */
+    struct board *board;      /* NULL: none, or not mapped yet */
 };
 
 /* Makes the queues, not close-on-exec, under first to first + TREE_QUEUES - 1, over whatever is there;
  * at most `most` connections.  0 or -errno, with nothing left behind. */
 int tree_create(struct tree *t, const struct tree_calls *calls, int first, unsigned most, uint32_t uid);
+
+/* Closes all that it has. */
+void tree_destroy(struct tree *t);
+
+/* Puts a board beside the queues, as inheritable as they are.  `kind`: enum board_kind.  0 or -errno. */
+int tree_add_board(const struct tree *t, unsigned kind, uint64_t now_ms);
+
+/* The kind of the board that lies there, 0: none.  Whether a line does. */
+unsigned tree_board(const struct tree *t);
+bool tree_has_line(const struct tree *t);
+
+/* Names an end of a line, so that tree_has_line knows it.  0 or -errno. */
+int tree_mark_line(const struct tree *t, int fd);
+
+/* Numbers that a program does not miss, TREE_FDS in a row: from its soft limit on, which the kernel gives out
+ * while the limit is as in *higher and which stay valid (getrlimit(2)); else the highest of many.  `is_free`
+ * says of one whether nothing is there.  -1: none. */
+struct rlimit;
+int tree_numbers(const struct rlimit *limit, struct rlimit *higher, bool (*is_free)(int fd));
 
 /* Reads the environment's text; 0 or -EINVAL. */
 int tree_parse(struct tree *t, const struct tree_calls *calls, const char *text);
@@ -93,5 +127,16 @@ int tree_give(const struct tree *t, const struct endpoint *to, const struct idle
  * expired or ended are closed.  Never blocks. */
 int tree_take(const struct tree *t, const struct endpoint *to, const struct wanted *wanted,
               struct idle *out, uint64_t now_ms);
+
+/* For the broker.  Takes what was parked `age_ms` ago or earlier out of the old end of a queue, in whatever
+ * state it is.  0, with *to, and *out as from tree_take; -EAGAIN: only younger ones are there; -ENOENT:
+ * nothing is.  The other way: tree_return puts it at the end as it was; as tree_give, without a look at others. */
+int tree_take_old(const struct tree *t, unsigned queue, uint64_t age_ms, struct endpoint *to,
+                  struct idle *out, uint64_t now_ms);
+int tree_return(const struct tree *t, const struct endpoint *to, const struct idle *idle);
+
+/* Shows what lies in a queue, without taking it: *to, and *idle without its fd.  `arg` goes to `show`. */
+void tree_look(const struct tree *t, unsigned queue, uint64_t now_ms,
+               void (*show)(void *arg, const struct endpoint *to, const struct idle *idle), void *arg);
 
 #endif

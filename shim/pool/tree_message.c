@@ -1,5 +1,7 @@
 #include "pool/tree_message.h"
 
+#include "pool/beside.h"
+
 #include <errno.h>
 #include <netinet/in.h>
 #include <stddef.h>
@@ -70,4 +72,22 @@ int tree_message_read(const void *bytes, size_t len, uint64_t now_ms, struct end
         .local = m.local,
     };
     return 0;
+}
+
+int tree_receive(const struct tree_calls *calls, int fd, struct tree_message *message, struct endpoint *to,
+                 struct idle *idle, uint64_t now_ms)
+{
+    enum { ROOM = 2 }; /* we send one */
+    struct beside beside;
+    ssize_t len = beside_receive(calls, fd, message, sizeof *message, ROOM, &beside);
+
+    if (len < 0)
+        return (int)len;
+    bool whole = beside.whole && beside.ours && beside.count == 1;
+    if (whole && tree_message_read(message, (size_t)len, now_ms, to, idle) == 0) {
+        idle->fd = beside.fds[0];
+        return 0;
+    }
+    beside_close(calls, &beside);
+    return -EBADMSG;
 }

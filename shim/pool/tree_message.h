@@ -5,6 +5,7 @@
 
 #include "pool/endpoint.h"
 #include "pool/pool.h"
+#include "pool/tree.h"
 
 #include <stddef.h>
 #include <stdint.h>
@@ -31,5 +32,10 @@ void tree_message_write(struct tree_message *m, const struct endpoint *to, const
  * claims to have been parked clearly later than that is refused. */
 int tree_message_read(const void *bytes, size_t len, uint64_t now_ms, struct endpoint *to,
                       struct idle *idle);
+
+/* The next message of a socket, with the connection beside it: 0, with idle->fd a fd of the caller's;
+ * -EBADMSG: something else, or not from a process of this user: it is gone; or what recvmsg says. */
+int tree_receive(const struct tree_calls *calls, int fd, struct tree_message *message, struct endpoint *to,
+                 struct idle *idle, uint64_t now_ms);
 
 #endif

@@ -3,6 +3,7 @@
 #define _GNU_SOURCE
 #include "pool/tree.h"
 
+#include "pool/beside.h"
 #include "pool/tree_message.h"
 
 #include <errno.h>
@@ -25,84 +26,21 @@ struct parcel {
 
 static int put(const struct tree *t, unsigned queue, const struct parcel *parcel)
 {
+    const struct beside beside = { .fds = { parcel->idle.fd }, .count = 1 };
+    const struct iovec piece = { (void *)(uintptr_t)&parcel->message, sizeof parcel->message };
     struct sockaddr_un name;
-    union {
-        struct cmsghdr head;
-        char room[CMSG_SPACE(sizeof(int))];
-    } control = { .room = { 0 } };
-    struct iovec piece = { (void *)(uintptr_t)&parcel->message, sizeof parcel->message };
-    struct msghdr msg = {
-        .msg_name = &name,
-        .msg_namelen = tree_name(t, queue, &name),
-        .msg_iov = &piece,
-        .msg_iovlen = 1,
-        .msg_control = control.room,
-        .msg_controllen = sizeof control.room,
-    };
+    socklen_t len = tree_name(t, queue, &name);
 
-    control.head.cmsg_level = SOL_SOCKET;
-    control.head.cmsg_type = SCM_RIGHTS;
-    control.head.cmsg_len = CMSG_LEN(sizeof(int));
-    memcpy(CMSG_DATA(&control.head), &parcel->idle.fd, sizeof(int));
-    return t->calls->sendmsg(t->first, &msg, MSG_DONTWAIT | MSG_NOSIGNAL) < 0 ? -errno : 0;
-}
-
-/* What came beside a message: all of its fds are ours now. */
-enum {
-    FDS_ROOM = 2, /* we send one; what finds no room, the kernel closes */
-    CONTROL_ROOM = CMSG_SPACE(FDS_ROOM * sizeof(int)) + CMSG_SPACE(sizeof(struct ucred)),
-    FDS_MOST = CONTROL_ROOM / sizeof(int), /* without credentials beside them */
-};
-struct beside {
-    int fds[FDS_MOST];
-    size_t count;
-    bool ours;
-};
-
-static void read_control(struct msghdr *msg, struct beside *beside)
-{
-    for (struct cmsghdr *c = CMSG_FIRSTHDR(msg); c; c = CMSG_NXTHDR(msg, c)) {
-        size_t len = c->cmsg_len - CMSG_LEN(0);
-        struct ucred sender;
-
-        if (c->cmsg_level != SOL_SOCKET)
-            continue;
-        if (c->cmsg_type == SCM_RIGHTS) {
-            beside->count = len / sizeof(int) < FDS_MOST ? len / sizeof(int) : FDS_MOST;
-            memcpy(beside->fds, CMSG_DATA(c), beside->count * sizeof(int));
-        } else if (c->cmsg_type == SCM_CREDENTIALS && len == sizeof sender) {
-            memcpy(&sender, CMSG_DATA(c), sizeof sender);
-            beside->ours = sender.uid == getuid();
-        }
-    }
+    return beside_send(t->calls, t->first, &piece, &beside, &name, len);
 }
 
 /* The next message of a queue.  0; -EBADMSG: something else, which is gone; -EAGAIN: no more. */
 static int get(const struct tree *t, unsigned queue, struct parcel *parcel, uint64_t now_ms)
 {
-    struct beside beside = { .count = 0 };
-    char control[CONTROL_ROOM] __attribute__((aligned(__alignof__(struct cmsghdr))));
-    struct iovec piece = { &parcel->message, sizeof parcel->message };
-    struct msghdr msg = {
-        .msg_iov = &piece,
-        .msg_iovlen = 1,
-        .msg_control = control,
-        .msg_controllen = sizeof control,
-    };
-    ssize_t len =
-        t->calls->recvmsg(t->first + (int)queue, &msg, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
+    int result = tree_receive(t->calls, t->first + (int)queue, &parcel->message, &parcel->to, &parcel->idle,
+                              now_ms);
 
-    if (len < 0)
-        return errno == EINTR ? -EBADMSG : -EAGAIN;
-    read_control(&msg, &beside);
-    bool whole = !(msg.msg_flags & (MSG_TRUNC | MSG_CTRUNC)) && beside.ours && beside.count == 1;
-    if (whole && tree_message_read(&parcel->message, (size_t)len, now_ms, &parcel->to, &parcel->idle) == 0) {
-        parcel->idle.fd = beside.fds[0];
-        return 0;
-    }
-    for (size_t i = 0; i < beside.count; i++)
-        t->calls->close(beside.fds[i]);
-    return -EBADMSG;
+    return result == 0 || result == -EBADMSG ? result : result == -EINTR ? -EBADMSG : -EAGAIN;
 }
 
 /* The server is told of the end even if the child of some fork still has a copy. */
@@ -345,4 +283,52 @@ int tree_give(const struct tree *t, const struct endpoint *to, const struct idle
     if ((result == -EAGAIN || result == -ETOOMANYREFS) && make_room(t, queue, now_ms))
         result = put(t, queue, &parcel);
     return result;
+}
+
+int tree_take_old(const struct tree *t, unsigned queue, uint64_t age_ms, struct endpoint *to,
+                  struct idle *out, uint64_t now_ms)
+{
+    struct parcel parcel;
+    struct idle oldest;
+    int result = -EBADMSG;
+
+    while (result == -EBADMSG) {
+        if (!look_at_oldest(t, queue, &oldest, now_ms))
+            return -ENOENT;
+        if (oldest.idle_ms && now_ms < oldest.parked_ms + age_ms)
+            return -EAGAIN;
+        result = get(t, queue, &parcel, now_ms);
+    }
+    if (result != 0)
+        return -ENOENT;
+    *to = parcel.to;
+    *out = parcel.idle;
+    return 0;
+}
+
+int tree_return(const struct tree *t, const struct endpoint *to, const struct idle *idle)
+{
+    struct parcel parcel = { .to = *to, .idle = *idle };
+
+    tree_message_write(&parcel.message, to, idle);
+    return put(t, queue_of(to), &parcel);
+}
+
+void tree_look(const struct tree *t, unsigned queue, uint64_t now_ms,
+               void (*show)(void *arg, const struct endpoint *to, const struct idle *idle), void *arg)
+{
+    const int fd = t->first + (int)queue;
+    struct tree_message message;
+    struct endpoint to;
+    struct idle idle;
+    ssize_t len = 0;
+
+    if (!set_peek_offset(t, fd, 0))
+        return;
+    for (int i = 0; i < LOOKS_MOST && len >= 0; i++) {
+        len = t->calls->recv(fd, &message, sizeof message, MSG_PEEK | MSG_DONTWAIT);
+        if (len >= 0 && tree_message_read(&message, (size_t)len, now_ms, &to, &idle) == 0)
+            show(arg, &to, &idle);
+    }
+    set_peek_offset(t, fd, -1);
 }

@@ -1,11 +1,17 @@
 #define _GNU_SOURCE
 #include "preload/inherited.h"
 
+#include "pool/board.h"
+#include "pool/broker.h"
+#include "pool/broker_place.h"
+#include "preload/idle.h"
 #include "preload/private.h"
 #include "preload/real.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/auxv.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
@@ -30,6 +36,12 @@ static bool may_look_at_parent(void)
     return mode == '0';
 }
 
+/* Is what lies under number i of the tree part of it? */
+static bool is_of_tree(const struct tree *tree, int i)
+{
+    return i < TREE_QUEUES ? tree_has(tree, (unsigned)i) : i == TREE_BOARD ? tree_board(tree) : tree_has_line(tree);
+}
+
 /* What closed the queues (a posix_spawn that closes all, a static program) may have been started by a
  * process that still has them. */
 static void recover(const struct tree *tree)
@@ -39,14 +51,14 @@ static void recover(const struct tree *tree)
     int parent = (int)syscall(SYS_pidfd_open, getppid(), 0);
     if (parent < 0)
         return;
-    for (int i = 0; i < TREE_QUEUES; i++) {
+    for (int i = 0; i < TREE_FDS; i++) {
         int number = tree->first + i;
         int fd = is_free(number) ? (int)syscall(SYS_pidfd_getfd, parent, number, 0) : -1;
         if (fd < 0)
             continue;
         real.dup3(fd, number, 0);
         real.close(fd);
-        if (!tree_has(tree, (unsigned)i))
+        if (!is_of_tree(tree, i))
             real.close(number);
     }
     real.close(parent);
@@ -56,7 +68,7 @@ static void recover(const struct tree *tree)
 static struct rlimit raise_limit(const struct tree *tree)
 {
     struct rlimit before = { 0 }, higher;
-    rlim_t end = (rlim_t)tree->first + TREE_QUEUES;
+    rlim_t end = (rlim_t)tree->first + TREE_FDS;
 
     getrlimit(RLIMIT_NOFILE, &before);
     higher = before;
@@ -88,14 +100,26 @@ static bool found_own(struct tree *tree, char *text)
     unsigned most = tree_is_privileged() ? TREE_MOST_PRIVILEGED : TREE_MOST;
     if (tree_create(tree, tree->calls, first, most, (uint32_t)getauxval(AT_EUID)) != 0)
         return false;
+    tree_add_board(tree, BOARD_TREE, idle_now_ms());
     tree_text(tree, text);
     return true;
+}
+
+static unsigned hide(const struct tree *tree)
+{
+    unsigned hidden = 0;
+
+    for (int i = 0; i < TREE_FDS; i++)
+        if (is_of_tree(tree, i)) {
+            private_adopt(tree->first + i);
+            hidden += i < TREE_QUEUES;
+        }
+    return hidden;
 }
 
 bool inherited_find(struct tree *tree, const struct tree_calls *calls)
 {
     char *text = getenv(TREE_VARIABLE);
-    unsigned hidden = 0;
 
     if (!text || tree_parse(tree, calls, text) != 0 || tree->first <= STDERR_FILENO)
         return false;
@@ -109,10 +133,33 @@ bool inherited_find(struct tree *tree, const struct tree_calls *calls)
         if (foreign && !made)
             return false;
     }
-    for (unsigned i = 0; i < TREE_QUEUES; i++)
-        if (tree_has(tree, i)) {
-            private_adopt(tree->first + (int)i);
-            hidden++;
-        }
-    return hidden > 0;
+    return hide(tree) > 0;
+}
+
+static char runtime[sizeof((struct sockaddr_un *)0)->sun_path];
+
+void inherited_note_place(void)
+{
+    const char *value = getenv("XDG_RUNTIME_DIR");
+
+    if (value && strlen(value) < sizeof runtime)
+        memcpy(runtime, value, strlen(value) + 1);
+}
+
+/* Below the limit: another thread must not meet a higher one. */
+bool inherited_join(struct tree *tree, const struct tree_calls *calls)
+{
+    struct broker_place place;
+    struct rlimit limit = { 0 }, same;
+    struct broker_door door = { &place, broker_place_namespace(), BROKER_WAIT_MS };
+
+    if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || broker_place_find(&place, runtime, door.netns, false) != 0 ||
+        broker_place_is_left_alone(&place))
+        return false;
+    limit.rlim_max = limit.rlim_cur;
+    int first = tree_numbers(&limit, &same, is_free);
+    int result = first < 0 ? -EMFILE : broker_join(tree, calls, &door, first, O_CLOEXEC);
+    if (result == -ETIMEDOUT)
+        broker_place_leave_alone(&place);
+    return result == 0 && hide(tree) > 0;
 }

@@ -1,7 +1,10 @@
 #define _GNU_SOURCE
 #include "preload/shared.h"
 
+#include "base/lock.h"
 #include "base/stats.h"
+#include "pool/board.h"
+#include "pool/broker.h"
 #include "pool/tree.h"
 #include "preload/handover.h"
 #include "preload/idle.h"
@@ -11,6 +14,7 @@
 #include "preload/process.h"
 #include "preload/real.h"
 #include "preload/swap.h"
+#include "preload/tally.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -30,13 +34,16 @@ enum {
     HOT_MS = 10,   /* connects that follow each other faster ... */
     HOT_RUN = 3,   /* ... so many times make the process hot */
     LEFT_AT_ONCE = 4,
-    USER_MOST = 52, /* fds in flight of one user, in all his trees */
+    TRY_EVERY_MS = 5000,
 };
 
 atomic_bool shared_keeping;
 
 static struct tree tree;
-static bool on;
+static atomic_bool on;
+static bool handed;     /* the tree came by the environment: children get it, too */
+static bool may_join;   /* none did, and a broker is to be looked for */
+static bool has_line;   /* a broker has the tree as well */
 static atomic_bool ending;
 static _Atomic uint64_t last_connect_ms;
 static atomic_uint run;
@@ -57,10 +64,10 @@ static ssize_t send_within_budget(int fd, const struct msghdr *msg, int flags)
         privileged = tree_is_privileged();
         checked = process_identity;
     }
-    if (privileged || getrlimit(RLIMIT_NOFILE, &before) != 0 || before.rlim_cur <= USER_MOST)
+    if (privileged || getrlimit(RLIMIT_NOFILE, &before) != 0 || before.rlim_cur <= TREE_USER_MOST)
         return real.sendmsg(fd, msg, flags);
     lower = before;
-    lower.rlim_cur = USER_MOST;
+    lower.rlim_cur = TREE_USER_MOST;
     sigfillset(&all);
     sigprocmask(SIG_SETMASK, &all, &mask);
     bool lowered = setrlimit(RLIMIT_NOFILE, &lower) == 0;
@@ -90,7 +97,16 @@ static void take_calls(void)
         .dup3 = real.dup3,
         .shutdown = real.shutdown,
         .close = real.close,
+        .poll = real.poll,
     };
+}
+
+/* There is a tree. */
+static void begin(void)
+{
+    has_line = tree_board(&tree) == BOARD_BROKER && private_is(tree.first + TREE_LINE);
+    tally_start(&tree);
+    atomic_store(&on, true);
 }
 
 void shared_start(void)
@@ -98,7 +114,12 @@ void shared_start(void)
     if (process_config.share == CONFIG_SHARE_OFF)
         return;
     take_calls();
-    on = inherited_find(&tree, &calls);
+    handed = inherited_find(&tree, &calls);
+    may_join = !handed && process_config.share == CONFIG_SHARE_USER && !getenv(TREE_VARIABLE);
+    if (may_join)
+        inherited_note_place();
+    if (handed)
+        begin();
 }
 
 static uint64_t coarse_ms(void)
@@ -109,9 +130,30 @@ static uint64_t coarse_ms(void)
     return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
 }
 
+/* A program that no launcher has started looks for the broker when it could first be of use, and from time
+ * to time again where there is none. */
+static bool reach(void)
+{
+    static struct lock joining;
+    static uint64_t next_try_ms;
+
+    if (on || !may_join || !process_is_ours() || !lock_take(&joining))
+        return on;
+    int saved = errno;
+    uint64_t now = coarse_ms();
+    if (!on && now >= next_try_ms) {
+        next_try_ms = now + TRY_EVERY_MS;
+        if (inherited_join(&tree, &calls))
+            begin();
+    }
+    errno = saved;
+    lock_give(&joining);
+    return on;
+}
+
 void shared_note_connect(void)
 {
-    if (!on)
+    if (!on && !may_join)
         return;
     uint64_t now = coarse_ms();
     bool soon = now - atomic_load_explicit(&last_connect_ms, memory_order_relaxed) <= HOT_MS;
@@ -206,8 +248,9 @@ static void give_some(unsigned most)
 
 enum reason shared_park(const struct endpoint *to, const struct idle *idle)
 {
-    if (!on)
+    if (!reach())
         return pool_park(to, idle);
+    tally(atomic_load(&ending));
     if (is_hot()) {
         atomic_store_explicit(&shared_keeping, true, memory_order_relaxed);
         return pool_park(to, idle);
@@ -219,17 +262,43 @@ enum reason shared_park(const struct endpoint *to, const struct idle *idle)
     return pool_park(to, idle);
 }
 
+/* What the board promises is asked for. */
+static int ask(const struct endpoint *key, const struct wanted *wanted, struct idle *out)
+{
+    struct board *board = has_line && private_is(tree.first + TREE_LINE) ? tally_board() : NULL;
+    uint64_t now = idle_now_ms();
+
+    if (!board || !board_promises(board, key, now))
+        return -ENOENT;
+    int result = broker_ask(&tree, key, wanted, out, now);
+    board_count(board, asked, 1);
+    board_count(board, asked_for, result == 0);
+    if (result == -ETIMEDOUT) {
+        board_count(board, unanswered, 1);
+        board_leave_alone(board, now, BROKER_ALONE_MS);
+    } else if (result == -EPIPE || result == -ECONNRESET || result == -ENOTCONN) {
+        board_leave_alone(board, now, UINT64_MAX);
+    }
+    return result;
+}
+
+static int take(const struct endpoint *key, const struct wanted *wanted, struct idle *out)
+{
+    return tree_take(&tree, key, wanted, out, idle_now_ms()) == 0 ? 0 : ask(key, wanted, out);
+}
+
 int shared_lease(const struct conn *c, const struct wanted *wanted, struct idle *out, enum reason *why)
 {
     struct endpoint key;
     int saved = errno;
     int result = -ENOENT;
 
-    if (!on || !private_is(tree.first) || !make_key(&c->to, c->fds[0].fd, &key)) {
+    if (!reach() || !private_is(tree.first) || !make_key(&c->to, c->fds[0].fd, &key)) {
         errno = saved;
         return -ENOENT;
     }
-    while (tree_take(&tree, &key, wanted, out, idle_now_ms()) == 0) {
+    tally(false);
+    while (take(&key, wanted, out) == 0) {
         int moved = private_move(out->fd);
         if (moved < 0) {
             real.shutdown(out->fd, SHUT_RDWR);
@@ -260,6 +329,7 @@ void shared_give_all(void)
         return;
     atomic_store_explicit(&shared_keeping, false, memory_order_relaxed);
     give_some(private_limit());
+    tally(true);
 }
 
 /* An observed client that has not closed: the connection is lent to others from here on, so what the
@@ -287,11 +357,12 @@ void shared_end(void)
         return;
     conn_each(park_observed);
     give_some(private_limit());
+    tally(true);
 }
 
 static void mark_queues(int flags)
 {
-    for (int i = 0; i < TREE_QUEUES; i++)
+    for (int i = 0; i < TREE_FDS; i++)
         if (private_is(tree.first + i))
             real.fcntl(tree.first + i, F_SETFD, (void *)(intptr_t)flags);
 }
@@ -312,10 +383,13 @@ static char *lookup(const char *name)
 static bool wants_queues(char *const *env)
 {
     struct config config;
+    struct tree its;
 
-    if (!handover_preloads(env))
-        return false;
     looked_in = env;
+    const char *text = lookup(TREE_VARIABLE);
+    if (!handover_preloads(env) || !text || tree_parse(&its, &calls, text) != 0 || its.first != tree.first ||
+        strcmp(its.token, tree.token) != 0)
+        return false;
     config_load(&config, lookup, NULL, NULL);
     return config.enabled && config.share != CONFIG_SHARE_OFF;
 }
@@ -323,7 +397,7 @@ static bool wants_queues(char *const *env)
 bool shared_leave(char *const *env)
 {
     int saved = errno;
-    bool leave = on && !wants_queues(env);
+    bool leave = handed && !wants_queues(env);
 
     shared_give_all();
     if (leave)

@@ -1,0 +1,87 @@
+#define _GNU_SOURCE
+#include "pool/beside.h"
+
+#include <errno.h>
+#include <string.h>
+#include <sys/uio.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+enum { ROOM = CMSG_SPACE(BESIDE_MOST * sizeof(int)) };
+
+static void read_control(struct msghdr *msg, struct beside *beside)
+{
+    for (struct cmsghdr *c = CMSG_FIRSTHDR(msg); c; c = CMSG_NXTHDR(msg, c)) {
+        size_t len = c->cmsg_len - CMSG_LEN(0);
+        struct ucred sender;
+
+        if (c->cmsg_level != SOL_SOCKET)
+            continue;
+        if (c->cmsg_type == SCM_RIGHTS) {
+            beside->count = len / sizeof(int) < BESIDE_MOST ? len / sizeof(int) : BESIDE_MOST;
+            memcpy(beside->fds, CMSG_DATA(c), beside->count * sizeof(int));
+        } else if (c->cmsg_type == SCM_CREDENTIALS && len == sizeof sender) {
+            memcpy(&sender, CMSG_DATA(c), sizeof sender);
+            beside->ours = sender.uid == getuid();
+        }
+    }
+}
+
+/* Where no credentials come there is room for more fds than `most`: for no more than BESIDE_MOST, though. */
+ssize_t beside_receive(const struct tree_calls *calls, int fd, void *bytes, size_t len, size_t most,
+                       struct beside *beside)
+{
+    char control[ROOM + CMSG_SPACE(sizeof(struct ucred))]
+        __attribute__((aligned(__alignof__(struct cmsghdr))));
+    struct iovec piece = { bytes, len };
+    struct msghdr msg = {
+        .msg_iov = &piece,
+        .msg_iovlen = 1,
+        .msg_control = control,
+        .msg_controllen = CMSG_SPACE(most * sizeof(int)) + CMSG_SPACE(sizeof(struct ucred)),
+    };
+
+    _Static_assert(sizeof control / sizeof(int) >= BESIDE_MOST, "room for all");
+    beside->count = 0;
+    beside->ours = false;
+    ssize_t got = calls->recvmsg(fd, &msg, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
+    if (got < 0)
+        return -errno;
+    read_control(&msg, beside);
+    beside->whole = !(msg.msg_flags & (MSG_TRUNC | MSG_CTRUNC));
+    return got;
+}
+
+void beside_close(const struct tree_calls *calls, struct beside *beside)
+{
+    for (size_t i = 0; i < beside->count; i++)
+        calls->close(beside->fds[i]);
+    beside->count = 0;
+}
+
+int beside_send(const struct tree_calls *calls, int fd, const struct iovec *message,
+                const struct beside *beside, const struct sockaddr_un *name, socklen_t name_len)
+{
+    union {
+        struct cmsghdr head;
+        char room[ROOM];
+    } control;
+    struct msghdr msg = {
+        .msg_name = (void *)(uintptr_t)name,
+        .msg_namelen = name_len,
+        .msg_iov = (struct iovec *)(uintptr_t)message,
+        .msg_iovlen = 1,
+    };
+
+    if (beside && beside->count) {
+        const size_t size = beside->count * sizeof(int);
+        msg.msg_control = control.room;
+        msg.msg_controllen = CMSG_SPACE(size);
+        memset(control.room, 0, msg.msg_controllen);
+        control.head.cmsg_level = SOL_SOCKET;
+        control.head.cmsg_type = SCM_RIGHTS;
+        control.head.cmsg_len = CMSG_LEN(size);
+        memcpy(CMSG_DATA(&control.head), beside->fds, size);
+    }
+    return calls->sendmsg(fd, &msg, MSG_DONTWAIT | MSG_NOSIGNAL) < 0 ? -errno : 0;
+}

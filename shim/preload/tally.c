@@ -1,0 +1,99 @@
+#define _GNU_SOURCE
+#include "preload/tally.h"
+
+#include "base/lock.h"
+#include "base/stats.h"
+#include "preload/private.h"
+
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+enum { EVERY_MS = 100 };
+
+/* X(on the board, in the statistics) */
+#define COUNTED(X)                                                                                    \
+    X(requests, requests) X(connects, connects) X(fresh, fresh) X(leased, leased) X(parked, parked) \
+    X(taken, shared_taken) X(given, shared_given)
+
+static int board_fd = -1;
+static struct board *board;
+static struct lock adding;
+static _Atomic uint64_t last_ms;
+
+/* What was added already; in the child of a fork, which counts anew, nothing was. */
+static struct {
+    pid_t pid;
+#define X(name, counter) unsigned long name;
+    COUNTED(X)
+#undef X
+    unsigned long reasons[REASON_count];
+} added;
+
+void tally_start(const struct tree *tree)
+{
+    if (tree_board(tree))
+        board_fd = tree->first + TREE_BOARD;
+}
+
+struct board *tally_board(void)
+{
+    if (!board && private_is(board_fd))
+        board = board_map(board_fd);
+    return board;
+}
+
+static void add(_Atomic uint64_t *to, atomic_ulong *counter, unsigned long *before)
+{
+    unsigned long now = atomic_load_explicit(counter, memory_order_relaxed);
+
+    if (now != *before)
+        atomic_fetch_add_explicit(to, (uint64_t)now - *before, memory_order_relaxed);
+    *before = now;
+}
+
+static void add_all(struct board *to)
+{
+    pid_t pid = getpid();
+
+    if (added.pid != pid)
+        memset(&added, 0, sizeof added);
+    added.pid = pid;
+#define X(name, counter) add(&to->name, &stats.counter, &added.name);
+    COUNTED(X)
+#undef X
+    for (unsigned i = 0; i < REASON_count; i++)
+        add(&to->reasons[i], &stats.reasons[i], &added.reasons[i]);
+}
+
+/* Not at the very first time: most processes end before there is a second one. */
+static bool is_due(void)
+{
+    struct timespec time;
+
+    clock_gettime(CLOCK_MONOTONIC_COARSE, &time);
+    uint64_t now = (uint64_t)time.tv_sec * 1000 + (uint64_t)time.tv_nsec / 1000000;
+    uint64_t last = atomic_load_explicit(&last_ms, memory_order_relaxed);
+    if (last && now - last < EVERY_MS)
+        return false;
+    atomic_store_explicit(&last_ms, now, memory_order_relaxed);
+    return last != 0;
+}
+
+/* Before the first connect or park there is nothing to tell. */
+static bool has_news(void)
+{
+    return atomic_load_explicit(&stats.connects, memory_order_relaxed) != added.connects ||
+           atomic_load_explicit(&stats.parked, memory_order_relaxed) != added.parked ||
+           atomic_load_explicit(&stats.shared_given, memory_order_relaxed) != added.given;
+}
+
+void tally(bool now)
+{
+    if (board_fd < 0 || !(now ? has_news() : is_due()) || !lock_take(&adding))
+        return;
+    struct board *to = tally_board();
+    if (to)
+        add_all(to);
+    lock_give(&adding);
+}

@@ -1,0 +1,20 @@
+/* tally: what this process has counted (base/stats.h), added to the board that it shares with others, for
+ * `holdfast --status`.  The board is mapped when there is something to add, and not before. */
+#ifndef HOLDFAST_PRELOAD_TALLY_H
+#define HOLDFAST_PRELOAD_TALLY_H
+
+#include "pool/board.h"
+#include "pool/tree.h"
+
+#include <stdbool.h>
+
+/* Once the tree is there; its numbers are hidden already. */
+void tally_start(const struct tree *tree);
+
+/* Adds what is new since the last time: `now`, or where that is a while ago. */
+void tally(bool now);
+
+/* NULL: none. */
+struct board *tally_board(void);
+
+#endif
