@@ -20,6 +20,8 @@ set grid y lc rgb "#dee2e6" lt 1
 set style data histograms
 set style fill solid noborder
 set boxwidth 0.9
+set bmargin 6
+set key below horizontal center
 set yrange [0:*]
 set ylabel "{y}"
 """
@@ -50,9 +52,9 @@ def bars(title, y, groups, value, without=()):
     ways = [way for way in ways_in([s for s, _ in groups]) if way not in without]
     colour = colours(ways)
     rows = [[value(s, way) if way in s.ways else None for way in ways] for s, _ in groups]
-    plots = ", ".join(f'$data using {i + 2}:xtic(1) title "{"limit" if way == LIMIT else way}" '
+    plots = ", ".join(f'$data using {i + 2}:xtic(1) title "{"limit (ab -k)" if way == LIMIT else way}" '
                       f'lc rgb "{colour[way]}"' for i, way in enumerate(ways))
-    return (head(title, y) + "set style histogram clustered gap 1\nset key outside right top\n" +
+    return (head(title, y) + "set style histogram clustered gap 1\n" +
             block("data", [text for _, text in groups], rows) + f"plot {plots}\n")
 
 
@@ -84,11 +86,11 @@ def processor(by_name):
         return None
     ways = [way for way in s.ways if s.cpu(way)]
     rows = [[part / sum(direct) for part in s.cpu(way)] for way in ways]
-    labels = ["ab -k" if way == LIMIT else way for way in ways]
+    labels = ["ab -k" if way == LIMIT else way.replace(" ", "\\n") for way in ways]
     plots = ", ".join(f'$data using {i + 2}:xtic(1) title "{name}" lc rgb "{colour}"'
                       for i, (name, colour) in enumerate(PARTS))
     return (head("Processor time a request, 100 bytes, 16 at a time (direct = 1)", "÷ direct") +
-            "set style histogram rowstacked\nset boxwidth 0.6\nset key outside right top\n" +
+            "set style histogram rowstacked\nset boxwidth 0.6\n" +
             block("data", labels, rows) + f"plot {plots}\n")
 
 

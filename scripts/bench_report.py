@@ -100,6 +100,11 @@ READING = """Requests a second as ratios of medians (in brackets the lowest and 
 the same round); processor time of client, proxy and origin together, a request, without what the client takes
 to start; connections that the origin saw in a run; packets a request, of all that is sent on the loopback, or
 over the wire only; system calls a request, of client + proxy + origin, or client + origin.
+
+Client, proxy and origin share the machine and are not tied to a processor. The limit is `ab -k`; as ab speaks
+HTTP/1.0, whose answers cannot come in chunks, it is no limit for those; and where each request has a process
+of its own, the limit is the process alone: curl with a file:// URL. What each proxy's settings are, and why,
+is in scripts/bench_peers.py.
 """
 
 
