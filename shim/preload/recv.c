@@ -80,18 +80,16 @@ static ssize_t recv_exchange(struct conn *c, struct incoming *call, char *buf, s
     return (ssize_t)got;
 }
 
-/* A client that receives before it has sent through us: libc's answer.  One who waits here while another
- * thread sends the request must not take the response away: he waits without taking.  What arrives on
- * an idle connection although nothing was sent answers something that left unseen, or it is dead: libc
- * alone has it from then on. */
+/* A client that receives before it has sent through us: libc's answer.  While another thread sends the request,
+ * it must not take the response away, neither by waiting here nor by a call that is made a moment later: it looks
+ * without taking.  What arrives on an idle connection although nothing was sent answers something that left
+ * unseen, or it is dead: libc alone has it from then on. */
 static ssize_t recv_before_request(struct conn *c, int fd, int flags)
 {
     bool wait = !c->nonblocking && !(flags & MSG_DONTWAIT);
     unsigned generation = c->generation;
 
-    if ((c->state != CONN_LEASED && c->state != CONN_FRESH) || flags & (MSG_OOB | MSG_ERRQUEUE))
-        return CONN_PLAIN;
-    if (c->state == CONN_FRESH && !wait)
+    if (flags & (MSG_OOB | MSG_ERRQUEUE))
         return CONN_PLAIN;
     ssize_t n = incoming_wait(c, fd, wait ? 0 : MSG_DONTWAIT);
     int error = n < 0 ? errno : 0;
