@@ -261,7 +261,7 @@ werror:
 MUSL_INCLUDE = $(BUILD)/musl/include
 musl: musl-headers
 	+$(MAKE) --no-print-directory BUILD=$(BUILD)/musl CC=musl-gcc CPPFLAGS='-idirafter $(MUSL_INCLUDE)' PRELOADS= \
-	    lib $(BUILD)/musl/holdfast $(BUILD)/musl/tests/launched
+	    lib $(BUILD)/musl/holdfast $(BUILD)/musl/holdfastd $(BUILD)/musl/tests/launched
 
 musl-headers:
 	@mkdir -p $(MUSL_INCLUDE)

@@ -14,7 +14,7 @@ export mandir  ?= $(datadir)/man
 export unitdir ?= $(PREFIX)/lib/systemd/user
 export DESTDIR
 
-install: $(LIBRARY) $(LAUNCHER) $(PRELOADS) $(DAEMON)
+install: $(LIBRARY) $(LAUNCHER) $(PRELOADS) $(BROKER)
 	@BUILD='$(BUILD)' scripts/packaging/install
 
 uninstall:
@@ -45,9 +45,9 @@ PORTABLE_IN := $(BUILD)/portable.tmp
 
 portable: musl-headers $(LIB_OBJ) $(PRELOADS)
 	+$(MAKE) --no-print-directory BUILD=$(PORTABLE_IN) CC='$(PORTABLE_CC)' CPPFLAGS='-idirafter $(MUSL_INCLUDE)' \
-	    CFLAGS='-O2' LDFLAGS=-static $(PORTABLE_IN)/holdfast
+	    CFLAGS='-O2' LDFLAGS=-static $(PORTABLE_IN)/holdfast $(PORTABLE_IN)/holdfastd
 	$(call say,LD)CC='$(CC)' scripts/packaging/link-unversioned $(PORTABLE_IN) $(LIB_OBJ)
-	@rm -rf $(PORTABLE) && mkdir -p $(PORTABLE) && cp $(PORTABLE_IN)/holdfast $(PORTABLE_IN)/libholdfast.so $(PORTABLE)
+	@rm -rf $(PORTABLE) && mkdir -p $(PORTABLE) && cp $(addprefix $(PORTABLE_IN)/,holdfast holdfastd libholdfast.so) $(PORTABLE)
 	@for folder in preload preload-32; do [ ! -d $(BUILD)/$$folder ] || cp -RP $(BUILD)/$$folder $(PORTABLE); done
 
 check-package:
