@@ -21,7 +21,7 @@ void trace_set_program(struct trace *trace, const char *program)
 {
     size_t len = 0;
 
-    for (; program[len] && len < TRACE_PROGRAM - 1; len++)
+    for (; len < TRACE_PROGRAM - 1 && program[len]; len++)
         trace->program[len] = is_printable(program[len]) ? program[len] : '?';
     trace->program[len] = '\0';
 }

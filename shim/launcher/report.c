@@ -177,7 +177,7 @@ static void write_causes(FILE *out)
     unsigned long silent = 0, failed = 0, more = 0;
     unsigned i, kinds = 0;
 
-    for (i = 0; i < tally.places.count; i++) {
+    for (i = 0; i < tally.places.count && !tally.cut; i++) {
         silent += tally_silent(&tally.places.rows[i]);
         failed += tally.places.rows[i].n[TRACE_fail];
     }

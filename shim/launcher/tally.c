@@ -16,7 +16,7 @@ static struct tally_row *find_row(struct tally_table *table, const char *name)
         name = "others";
     struct tally_row *row = &table->rows[table->count];
     if (!*row->name)
-        strcpy(row->name, name);
+        (void)snprintf(row->name, sizeof row->name, "%s", name);
     table->count += !last;
     return row;
 }
