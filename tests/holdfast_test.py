@@ -77,7 +77,7 @@ class Origin:
 
     def stats(self, reset=True):
         """Counts since the last reset: connections, requests, most (requests on one connection)."""
-        with socket.create_connection(("127.0.0.1", self.port), 5) as s:
+        with socket.create_connection(("127.0.0.1", self.port), 60) as s:
             s.sendall(f"GET /stats?reset={int(reset)} HTTP/1.0\r\n\r\n".encode())
             answer = b"".join(iter(lambda: s.recv(65536), b""))
         return json.loads(answer.partition(b"\r\n\r\n")[2])
@@ -179,11 +179,15 @@ def counts(result):
     return dict(zip(("wakeups", "empty", "reads", "sends"), map(int, match.groups())))
 
 
+class Slow(str):
+    """A problem that may be the machine's: something took longer than it should."""
+
+
 class Tally:
     """Runs cases, AT_A_TIME of them at once, and prints those that fail.
 
     `check(case, worker)` returns a list of problems; `worker` is what `make_worker` made for the
-    thread, a context manager."""
+    thread, a context manager.  A case that was Slow and nothing else is checked once more, and that is said."""
 
     def __init__(self, make_worker=contextlib.nullcontext):
         self.make_worker = make_worker
@@ -196,16 +200,23 @@ class Tally:
         if not hasattr(self.local, "worker"):
             with self.lock:
                 self.local.worker = self.stack.enter_context(self.make_worker())
-        try:
-            problems = check(case, self.local.worker)
-        except Exception as e:          # a broken case is a failed one; the others go on
-            problems = [f"{type(e).__name__}: {e}"]
+        problems = self._problems(case, check)
+        if problems and all(isinstance(problem, Slow) for problem in problems):
+            with self.lock:
+                print(f"slow {case}", *(f"    {line}" for line in problems), sep="\n", flush=True)
+            problems = self._problems(case, check)
         with self.lock:
             if problems:
                 self.failed += 1
                 print(f"FAIL {case}", *(f"    {line}" for line in problems), sep="\n", flush=True)
             else:
                 self.passed += 1
+
+    def _problems(self, case, check):
+        try:
+            return check(case, self.local.worker)
+        except Exception as e:          # a broken case is a failed one; the others go on
+            return [f"{type(e).__name__}: {e}"]
 
     def run(self, cases, check):
         with self.stack, concurrent.futures.ThreadPoolExecutor(AT_A_TIME) as pool:
