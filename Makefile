@@ -2,7 +2,7 @@
 #
 #   make            the library, the launcher and the test programs, in build/
 #   make check      everything that is checked: see scripts/check
-#   make musl       library and launcher for musl, in build/musl/
+#   make musl       library, launcher and broker for musl, in build/musl/
 #   make fuzz       the fuzzers, FUZZ_SECONDS (900) for each; a short run is in `make check`: scripts/fuzz
 #   make bench      against proxies and against the client's own keep-alive: scripts/bench
 #   make install, make uninstall, make deb, make i386, make aarch64: scripts/packaging/install.mk
@@ -45,7 +45,9 @@ LIB_OBJ      := $(LIB_SRC:%.c=$(BUILD)/obj/%.o)
 COMMON_OBJ   := $(filter $(BUILD)/obj/shim/base/% $(BUILD)/obj/shim/pool/%,$(LIB_OBJ))
 LAUNCHER_OBJ := $(LAUNCHER_SRC:%.c=$(BUILD)/obj/%.o)
 BROKER_OBJ   := $(BROKER_SRC:%.c=$(BUILD)/obj/%.o)
-ASAN_OBJ     := $(PURE_SRC:%.c=$(BUILD)/asan/obj/%.o)
+# What unit tests and fuzzers can be linked with.
+TESTED_SRC   := $(PURE_SRC) $(filter-out shim/broker/holdfastd.c,$(BROKER_SRC))
+ASAN_OBJ     := $(TESTED_SRC:%.c=$(BUILD)/asan/obj/%.o)
 HELPERS      := $(HELPER_SRC:tests/%.c=$(BUILD)/tests/%)
 # A library that makes real calls fail, and the client that is put to that test: tests/fault.h.
 CLIENT_OBJ   := $(patsubst %.c,$(BUILD)/obj/%.o,$(wildcard tests/fault_client*.c))
@@ -56,7 +58,7 @@ UNITS        := $(UNIT_SRC:tests/%.c=$(BUILD)/asan/tests/%)
 # Tools for tests and measurements.
 WIRE_OBJ     := $(patsubst %.c,$(BUILD)/obj/%.o,$(wildcard scripts/delay_wire*.c))
 FUZZERS      := $(FUZZ_SRC:tests/%.c=$(BUILD)/fuzz/bin/%)
-FUZZ_OBJ     := $(PURE_SRC:%.c=$(BUILD)/fuzz/obj/%.o)
+FUZZ_OBJ     := $(TESTED_SRC:%.c=$(BUILD)/fuzz/obj/%.o)
 # Executable scripts; not C sources, headers or data that share the name.
 E2E          := $(shell find tests -maxdepth 1 -name 'e2e_*' -type f -perm -u+x 2>/dev/null | sort)
 

@@ -71,6 +71,14 @@ static void write_environment(struct kit *kit)
     add_variable(kit, "XDG_RUNTIME_DIR", getenv("XDG_RUNTIME_DIR"));
 }
 
+static void close_from(int first)
+{
+    if (syscall(SYS_close_range, first, ~0u, 0) == 0)
+        return;
+    for (long fd = first, end = sysconf(_SC_OPEN_MAX); fd < end; fd++) /* before Linux 5.9 */
+        close((int)fd);
+}
+
 /* In the grandchild: first out of the way of each other. */
 static bool arrange(struct kit *kit)
 {
@@ -86,7 +94,8 @@ static bool arrange(struct kit *kit)
     for (int i = 0; i < KIT_FDS; i++)
         if (dup2(kit->fds[i], KIT_FIRST + i) < 0)
             return false;
-    return close_range(KIT_FIRST + KIT_FDS, ~0u, 0) == 0;
+    close_from(KIT_FIRST + KIT_FDS);
+    return true;
 }
 
 static void forget_signals(void)
