@@ -1,10 +1,12 @@
 """Cases of tests/e2e_tree: to whom nothing is lent, what is bounded, and what holds across processes."""
 
+import http.server
 import json
 import os
 import shlex
 import shutil
 import subprocess
+import threading
 
 from tree_reuse import PYTHON
 from tree_run import Server, Skipped, can, case, check, repeat, settles, tree_constant
@@ -319,6 +321,44 @@ def unsafe_methods_stay_fresh(world):
         _, shim = world.both(repeat(5, f"{get} && {post}"), server)
     posts = [hit for hit in shim.hits if hit.nth > 1]
     check(shim.connections >= 5, f"{shim.connections} connections: a POST was sent on a used one ({posts})")
+
+
+class OneAtATime(http.server.BaseHTTPRequestHandler):
+    """Persistent connections, and nobody else is served before one has ended."""
+    protocol_version = "HTTP/1.1"
+
+    def do_GET(self):
+        body = f"{self.command} {len(self.rfile.read(int(self.headers.get('Content-Length', 0))))}\n".encode()
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    do_POST = do_PUT = do_GET
+
+    def log_message(self, *_):
+        pass
+
+
+@case
+def a_server_of_one_connection_at_a_time(world):
+    """What needs a connection of its own does not leave another one open, or both sides would wait for ever."""
+    with http.server.HTTPServer(("127.0.0.1", 0), OneAtATime) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        url = f"http://127.0.0.1:{server.server_port}/"
+        get, post, long = (f"curl -0 -sS {more} {url}" for more in ("", "-d a=b", "-T long"))
+        world.both(["sh", "-c", f"head -c 100000 /dev/zero > long; for i in 1 2 3; do {get} && {post} && {long}; done"],
+                   timeout=20)
+        slowly = "import socket, sys, time\n" \
+                 "for i in range(3):\n" \
+                 f"    with socket.create_connection(('127.0.0.1', {server.server_port})) as client:\n" \
+                 "        for piece in b'GET / HT', b'TP/1.0\\r\\n', b'\\r\\n':\n" \
+                 "            client.sendall(piece)\n" \
+                 "            time.sleep(0.01)\n" \
+                 "        while piece := client.recv(1000):\n" \
+                 "            pass\n"
+        world.both([PYTHON, "-c", slowly], timeout=20)
+        server.shutdown()
 
 
 @case

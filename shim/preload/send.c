@@ -73,7 +73,7 @@ static ssize_t go_opaque(struct conn *c, int fd, const struct iovec *iov, int n,
 static ssize_t send_line(struct conn *c, int fd, size_t held, int flags)
 {
     if (c->state == CONN_LEASED && !c->shared) {
-        int result = swap_rehome(c, true);
+        int result = swap_rehome(c, false);
         if (result < 0)
             return result;
     }
@@ -109,7 +109,7 @@ static int choose_connection(struct conn *c, const struct request *request, size
         return 0;
     if (fresh && (!request->idempotent || !outgoing_holdable(c, head))) {
         conn_note(c, request->idempotent ? REASON_long_body : REASON_unsafe_method);
-        return swap_rehome(c, true);
+        return swap_rehome(c, false); /* see swap.h */
     }
     enum reason ill = c->shared ? REASON_none : idle_second_look(c);
     if (ill != REASON_none) {

@@ -117,12 +117,13 @@ int swap_lease(struct conn *c)
 }
 
 /* Gives the idle connection under a LEASED conn back. */
-static void give_back(struct conn *c, bool healthy)
+static void give_back(struct conn *c, bool keep)
 {
-    if (healthy && !c->shared && !c->inside && c->private_fd >= 0) {
+    if (keep && !c->shared && !c->inside && c->private_fd >= 0) {
         idle_park(c, false);
     } else {
-        if (c->inside) /* wakes those who wait on it; they look again */
+        /* Wakes those who wait on it, they look again; and a child's copy does not withhold the end. */
+        if (c->inside || (idle_forked && !c->shared))
             real.shutdown(c->private_fd, SHUT_RDWR);
         private_close(c->private_fd);
         c->private_fd = -1;
@@ -268,7 +269,7 @@ static int reconnect(struct conn *c)
     return 0;
 }
 
-static int replace(struct conn *c, bool healthy, bool *fastopen)
+static int replace(struct conn *c, bool keep, bool *fastopen)
 {
     int fd, result = fresh_socket(c, &fd, fastopen);
 
@@ -276,7 +277,7 @@ static int replace(struct conn *c, bool healthy, bool *fastopen)
         result = swap_under(c, fd) == 0 ? 0 : -ENOTSUP;
         close_own(fd);
         if (result == 0)
-            give_back(c, healthy);
+            give_back(c, keep);
     }
     if (result != -ENOTSUP)
         return result;
@@ -284,11 +285,11 @@ static int replace(struct conn *c, bool healthy, bool *fastopen)
     return reconnect(c);
 }
 
-int swap_rehome(struct conn *c, bool healthy)
+int swap_rehome(struct conn *c, bool keep)
 {
     int saved = errno;
     bool fastopen;
-    int result = c->nfds ? replace(c, healthy, &fastopen) : -EBADF;
+    int result = c->nfds ? replace(c, keep, &fastopen) : -EBADF;
 
     errno = saved;
     if (result < 0)

@@ -19,9 +19,11 @@ int swap_exchange_lease(struct conn *c, bool healthy);
 
 /* LEASED or EXCHANGE: puts a socket of its own under the fds, connected as the client's would have
  * been; without waiting if the client does not block (then the first send connects: `fastopen`).  The
- * old connection goes back to the pool if it is `healthy`.  0, or an error as of swap_late_error, with the
- * old socket still there; but it may have no connection any more. */
-int swap_rehome(struct conn *c, bool healthy);
+ * old connection goes back to the pool if it is to be kept, or it is closed.  Not kept is one that is not
+ * healthy, nor one whose place the new one will take: a server that serves one connection at a time would
+ * wait for the end of the old one, and the client for the server.  0, or an error as of swap_late_error,
+ * with the old socket still there; but it may have no connection any more. */
+int swap_rehome(struct conn *c, bool keep);
 
 /* The error of a connect that came later than the client's own, as a call on a connected socket may give
  * it: -ECONNRESET for one that no such call gives. */
