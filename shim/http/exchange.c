@@ -119,6 +119,16 @@ static struct exchange_step next_head(struct exchange *x, const char *bytes, siz
     return pass(step.take);
 }
 
+/* More than the request, of a one-shot client.  A server that closes after its answer never looks at it
+ * (9112 9.6); one that was asked to persist would take it for the next request.  Behind a body it goes
+ * out: there are those who count that wrong, and servers that do not mind. */
+static struct exchange_step pass_extra(const struct exchange *x, size_t len)
+{
+    if (x->request_body.kind == FRAMING_NONE)
+        return (struct exchange_step){ EXCHANGE_DROP, len };
+    return pass(len);
+}
+
 /* What follows the request: one-shot clients end it with a line feed too many, at most; others go on
  * with the next one, and servers skip an empty line before it (9112 2.2). */
 static struct exchange_step after_request(struct exchange *x, const char *bytes, size_t len)
@@ -141,7 +151,7 @@ static struct exchange_step after_request(struct exchange *x, const char *bytes,
     }
     x->client_state = CLIENT_EXTRA;
     exchange_note(x, REASON_bytes_left);
-    return pass(len);
+    return pass_extra(x, len);
 }
 
 static struct exchange_step follow_body(struct exchange *x, const char *bytes, size_t len)
@@ -176,6 +186,8 @@ struct exchange_step exchange_client(struct exchange *x, const char *bytes, size
     case CLIENT_DONE:
     case CLIENT_STRAY:
         return after_request(x, bytes, len);
+    case CLIENT_EXTRA:
+        return pass_extra(x, len);
     }
     return pass(len);
 }

@@ -157,23 +157,25 @@ static ssize_t send_body_piece(struct conn *c, int fd, struct iovec piece, int f
 {
     struct exchange ahead = c->x;
     struct exchange_step step = exchange_client(&ahead, piece.iov_base, piece.iov_len);
+    size_t len = step.action == EXCHANGE_DROP ? 0 : step.take; /* 0: only an error is told */
     unsigned generation = c->generation;
 
-    if (step.action == EXCHANGE_DROP) {
-        c->x = ahead;
-        return (ssize_t)step.take;
-    }
     piece.iov_len = step.take;
     if (c->reused)
         flags |= MSG_NOSIGNAL;
     conn_outside_begin(c);
-    ssize_t sent = real.send(fd, piece.iov_base, piece.iov_len, flags);
+    ssize_t sent = real.send(fd, piece.iov_base, len, flags);
     int error = errno;
     conn_outside_end(c);
     if (sent < 0 && c->generation == generation && outgoing_mend(c, error))
         return send_body_piece(c, conn_number(c, fd), piece, flags);
     if (sent < 0)
         return error == EPIPE && flags & MSG_NOSIGNAL ? CONN_SIGPIPE : -error;
+    if (step.action == EXCHANGE_DROP) {
+        if (c->generation == generation)
+            c->x = ahead;
+        return (ssize_t)step.take;
+    }
     if (c->generation == generation) {
         exchange_client(&c->x, piece.iov_base, (size_t)sent);
         outgoing_keep(c, piece.iov_base, (size_t)sent);
