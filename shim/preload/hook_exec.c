@@ -5,6 +5,7 @@
 
 #include "preload/handover.h"
 #include "preload/process.h"
+#include "preload/reach.h"
 #include "preload/shared.h"
 #include "preload/tracing.h"
 
@@ -17,6 +18,12 @@
 extern char **environ;
 
 #pragma GCC diagnostic ignored "-Wvla" /* on the stack: a vfork child must not leave memory behind */
+
+/* An environment that the new program can do with, on the stack. */
+#define REACHABLE(env)                                      \
+    char *reach_room[handover_entries(env)];                \
+    char reach_bytes[reach_text(env)];                      \
+    env = reach_env(env, reach_room, reach_bytes)
 
 /* After a real exec has come back. */
 static int failed(char *const *packed, char *const *env, bool left)
@@ -31,6 +38,7 @@ static int failed(char *const *packed, char *const *env, bool left)
 
 int execve(const char *path, char *const argv[], char *const env[])
 {
+    REACHABLE(env);
     char *room[handover_entries(env)];
     char *const *packed = handover_pack(path, env, room, false);
 
@@ -48,6 +56,7 @@ int execv(const char *path, char *const argv[])
 
 int execvpe(const char *file, char *const argv[], char *const env[])
 {
+    REACHABLE(env);
     char *room[handover_entries(env)];
     char *const *packed = handover_pack(strchr(file, '/') ? file : NULL, env, room, false);
 
@@ -65,6 +74,7 @@ int execvp(const char *file, char *const argv[])
 
 int fexecve(int fd, char *const argv[], char *const env[])
 {
+    REACHABLE(env);
     char *room[handover_entries(env)];
     char *const *packed = handover_pack(NULL, env, room, false);
 
@@ -80,6 +90,7 @@ static int spawn(int (*libc)(pid_t *, const char *, const posix_spawn_file_actio
                  pid_t *pid, const char *path, const posix_spawn_file_actions_t *actions,
                  const posix_spawnattr_t *attributes, char *const argv[], char *const env[])
 {
+    REACHABLE(env);
     char *room[handover_entries(env)];
     char *const *packed = handover_pack(strchr(path, '/') ? path : NULL, env, room, actions != NULL);
     bool left = shared_leave(env);
@@ -108,7 +119,9 @@ int posix_spawnp(pid_t *pid, const char *file, const posix_spawn_file_actions_t 
 /* These hand down `environ`. */
 int system(const char *command)
 {
-    char **env = environ;
+    char **own = environ;
+    char *const *env = own;
+    REACHABLE(env);
     char *room[handover_entries(env)];
     char *const *packed = handover_pack(NULL, env, room, false);
 
@@ -117,14 +130,16 @@ int system(const char *command)
     bool left = shared_leave(env);
     int result = real.system(command);
     shared_stay(left);
-    environ = environ == packed ? env : environ;
+    environ = environ == packed ? own : environ;
     handover_done(packed, env);
     return result;
 }
 
 FILE *popen(const char *command, const char *mode)
 {
-    char **env = environ;
+    char **own = environ;
+    char *const *env = own;
+    REACHABLE(env);
     char *room[handover_entries(env)];
     char *const *packed = handover_pack(NULL, env, room, false);
 
@@ -133,7 +148,7 @@ FILE *popen(const char *command, const char *mode)
     bool left = shared_leave(env);
     FILE *stream = real.popen(command, mode);
     shared_stay(left);
-    environ = environ == packed ? env : environ;
+    environ = environ == packed ? own : environ;
     handover_done(packed, env);
     return stream;
 }

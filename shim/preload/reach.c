@@ -1,0 +1,83 @@
+#define _GNU_SOURCE
+#include "preload/reach.h"
+
+#include "preload/process.h"
+#include "preload/real.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdbool.h>
+#include <string.h>
+
+#define VARIABLE "LD_PRELOAD="
+#define SEPARATORS ": \t\n\v\f\r" /* of glibc and musl */
+
+static const char *find_variable(char *const *env)
+{
+    for (; env && *env; env++)
+        if (strncmp(*env, VARIABLE, sizeof VARIABLE - 1) == 0)
+            return *env;
+    return NULL;
+}
+
+/* Our entry of it, of *len bytes; NULL: there is none. */
+static const char *find_entry(const char *variable, size_t *len)
+{
+    const char *entry = variable + sizeof VARIABLE - 1;
+
+    for (; *entry; entry += *len + strspn(entry + *len, SEPARATORS)) {
+        *len = strcspn(entry, SEPARATORS);
+        if (memmem(entry, *len, "libholdfast", 11))
+            return entry;
+    }
+    return NULL;
+}
+
+/* The loader puts something else for a $NAME: then it is the folder above that counts. */
+static bool is_lost(const char *entry, size_t len)
+{
+    const char *dollar = memchr(entry, '$', len);
+    char path[PATH_MAX];
+
+    if (dollar)
+        len = (size_t)(dollar - entry);
+    if (*entry != '/' || len >= sizeof path)
+        return false;
+    memcpy(path, entry, len);
+    path[len] = '\0';
+    int fd = open(path, O_PATH | O_CLOEXEC);
+    if (fd >= 0)
+        real.close(fd);
+    return fd < 0 && (errno == ENOENT || errno == ENOTDIR || errno == EACCES);
+}
+
+size_t reach_text(char *const *env)
+{
+    const char *variable = find_variable(env);
+
+    return variable ? strlen(variable) + 1 : 1;
+}
+
+char *const *reach_env(char *const *env, char **room, char *text)
+{
+    const char *variable = process_active ? find_variable(env) : NULL;
+    size_t len = 0, n = 0;
+    const char *entry = variable ? find_entry(variable, &len) : NULL;
+    int saved = errno;
+    bool lost = entry && is_lost(entry, len);
+
+    errno = saved;
+    if (!lost)
+        return env;
+    const char *rest = entry + len + strspn(entry + len, SEPARATORS);
+    memcpy(text, variable, (size_t)(entry - variable));
+    memcpy(text + (entry - variable), rest, strlen(rest) + 1);
+    for (; *env; env++)
+        if (*env != variable)
+            room[n++] = *env;
+        else if (text[sizeof VARIABLE - 1])
+            room[n++] = text;
+    room[n] = NULL;
+    return room;
+}
