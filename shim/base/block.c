@@ -99,6 +99,18 @@ static void *take_block(unsigned shift)
     return spare;
 }
 
+/* Seen by the child of a fork in this order. */
+static void begin_change(void)
+{
+    atomic_store_explicit(&changing, 1, memory_order_relaxed);
+    atomic_thread_fence(memory_order_release);
+}
+
+static void end_change(void)
+{
+    atomic_store_explicit(&changing, 0, memory_order_release);
+}
+
 void *block_get(size_t size, size_t *cap)
 {
     unsigned shift;
@@ -111,9 +123,9 @@ void *block_get(size_t size, size_t *cap)
         *cap = (size_t)1 << shift;
     if (!lock_take(&lock))
         return from_kernel((size_t)1 << shift);
-    atomic_store(&changing, 1);
+    begin_change();
     block = take_block(shift);
-    atomic_store(&changing, 0);
+    end_change();
     lock_give(&lock);
     return block;
 }
@@ -131,9 +143,9 @@ void block_put(void *block, size_t cap)
             ;
         return;
     }
-    atomic_store(&changing, 1);
+    begin_change();
     file_spare(spare);
-    atomic_store(&changing, 0);
+    end_change();
     lock_give(&lock);
 }
 

@@ -56,6 +56,11 @@ bool lock_take(struct lock *lock)
 {
     uint32_t own = number(), seen = 0, mine = own;
 
+    if (lock_alone() && atomic_load_explicit(&lock->word, memory_order_relaxed) == 0) {
+        atomic_store_explicit(&lock->word, own, memory_order_relaxed);
+        atomic_signal_fence(memory_order_acquire);
+        return true;
+    }
     while (!atomic_compare_exchange_strong_explicit(&lock->word, &seen, mine, memory_order_acquire,
                                                     memory_order_relaxed)) {
         if ((seen & ~WAITED_FOR) == own)
@@ -76,6 +81,10 @@ bool lock_mine(const struct lock *lock)
 
 void lock_give(struct lock *lock)
 {
+    if (lock_alone()) { /* nobody is asleep */
+        atomic_store_explicit(&lock->word, 0, memory_order_release);
+        return;
+    }
     if (atomic_exchange_explicit(&lock->word, 0, memory_order_release) & WAITED_FOR)
         futex(lock, FUTEX_WAKE_PRIVATE, 1);
 }

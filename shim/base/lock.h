@@ -15,6 +15,15 @@ struct lock {
     _Atomic uint32_t word; /* 0: free, and so is a lock of zeros */
 };
 
+/* Does the process have one thread?  Then a lock needs no locked instruction: only this thread's signal
+ * handlers can come in between, and they leave it as they found it.  Where libc does not say
+ * (__libc_single_threaded: glibc 2.32), no. */
+extern char __libc_single_threaded __attribute__((weak));
+static inline bool lock_alone(void)
+{
+    return &__libc_single_threaded && __libc_single_threaded;
+}
+
 /* Also resets a lock in the child of a fork, whoever held it in the parent. */
 void lock_init(struct lock *lock);
 

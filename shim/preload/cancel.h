@@ -2,9 +2,15 @@
 #ifndef HOLDFAST_PRELOAD_CANCEL_H
 #define HOLDFAST_PRELOAD_CANCEL_H
 
+#include "base/lock.h"
+
 #include <pthread.h>
 
-enum { CANCEL_ASYNCHRONOUS = 16 }; /* besides a pthread_setcancelstate state */
+enum {
+    CANCEL_ASYNCHRONOUS = 16, /* besides a pthread_setcancelstate state */
+    CANCEL_ALONE = 32,        /* nothing was changed: a thread that is alone is cancelled by nobody but itself, in a
+                                 signal handler; what it held then is found as after a pthread_exit there */
+};
 
 /* Until no cancellation is on its way to this thread, whose type was asynchronous until now.  It may end in
  * here. */
@@ -15,6 +21,8 @@ static inline int cancel_forbid(void)
 {
     int type, state;
 
+    if (lock_alone())
+        return CANCEL_ALONE;
     pthread_setcanceltype(PTHREAD_CANCEL_DEFERRED, &type);
     if (type == PTHREAD_CANCEL_ASYNCHRONOUS)
         cancel_settle();
@@ -26,6 +34,8 @@ static inline int cancel_forbid(void)
  * PTHREAD_CANCELED, in pthread_setcanceltype with it. */
 static inline void cancel_allow(int before)
 {
+    if (before == CANCEL_ALONE)
+        return;
     pthread_setcancelstate(before & ~CANCEL_ASYNCHRONOUS, NULL);
     if (before & CANCEL_ASYNCHRONOUS)
         pthread_setcanceltype(PTHREAD_CANCEL_ASYNCHRONOUS, NULL);

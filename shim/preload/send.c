@@ -126,13 +126,15 @@ static int choose_connection(struct conn *c, const struct request *request, size
 static bool build_head(struct conn *c, const char *head, size_t take, struct hold *out)
 {
     char authority[ENDPOINT_TEXT_MAX];
-    size_t len = endpoint_authority(&c->to, authority);
+    size_t len = 0;
 
     if (!c->x.request.one_shot) {
         exchange_observe(&c->x);
         out->start = c->request.start;
         return hold_append(out, head, take);
     }
+    if (!c->x.request.has_host && !c->x.request.absolute)
+        len = endpoint_authority(&c->to, authority);
     if (!hold_reserve(out, take + len + EXCHANGE_REQUEST_GROWTH))
         return false;
     out->start = c->request.start;

@@ -2,6 +2,7 @@
 #include "preload/swap.h"
 
 #include "base/stats.h"
+#include "preload/cancel.h"
 #include "preload/eof.h"
 #include "preload/idle.h"
 #include "preload/incoming.h"
@@ -212,7 +213,8 @@ static int connect_outside(struct conn *c, int fd)
     bool nonblocking = c->nonblocking;
     int state = c->cancel, result = 0;
 
-    c->cancel = PTHREAD_CANCEL_DISABLE;
+    if (state != CANCEL_ALONE)
+        c->cancel = PTHREAD_CANCEL_DISABLE;
     c->homing = conn_self();
     conn_outside_begin(c);
     if (real.connect(fd, (const struct sockaddr *)&c->peer, c->peer_len) != 0)
