@@ -44,7 +44,8 @@ static void test_value(void **state)
     memset(&in, 0x5a, sizeof(in));
     in.fd = 5;
     in.nonblocking = true;
-    in.absolute = false;
+    in.absolute = in.unseen = false;
+    in.proven = true;
     in.max_left = 3;
     fake_start(64, 1000);
     assert_int_equal(pool_park(&to, &in), REASON_none);
@@ -52,6 +53,30 @@ static void test_value(void **state)
     fake_now += 100;
     assert_int_equal(pool_lease(&to, &any, &out, &why), 0);
     assert_memory_equal(&out, &in, sizeof(in));
+}
+
+/* Only the caller can know whether it will look before it sends. */
+static void test_a_moment(void **state)
+{
+    struct endpoint to = fake_endpoint(1);
+    struct wanted any = { .any = true }, exact = { .host = 7 };
+    struct idle in = { .fd = 5, .proven = true, .max_left = -1, .idle_ms = 1000, .host = 7 }, out;
+    enum reason why;
+
+    fake_start(64, 1000);
+    for (int passed = 0; passed < 4; passed++) {
+        pool_park(&to, &in);
+        fake_now += (unsigned)passed;
+        assert_int_equal(pool_lease(&to, &any, &out, &why), 0);
+        assert_int_equal(out.unseen, passed < 2);
+    }
+    pool_park(&to, &in);
+    assert_int_equal(pool_lease(&to, &exact, &out, &why), 0);
+    assert_false(out.unseen);
+    in.proven = false;
+    pool_park(&to, &in);
+    assert_int_equal(pool_lease(&to, &any, &out, &why), 0);
+    assert_false(out.unseen);
 }
 
 static void test_cap_of_endpoint(void **state)
@@ -475,6 +500,7 @@ int main(void)
         cmocka_unit_test(test_empty),
         cmocka_unit_test(test_newest_first),
         cmocka_unit_test(test_value),
+        cmocka_unit_test(test_a_moment),
         cmocka_unit_test(test_cap_of_endpoint),
         cmocka_unit_test(test_cap_of_all),
         cmocka_unit_test(test_cap_of_nothing),

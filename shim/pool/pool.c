@@ -9,6 +9,7 @@
 
 #define LOOKS 2u            /* entries looked at in passing, at the oldest end and at the cursor each */
 #define LOOKS_AT_ONCE 64u   /* entries that a sweep looks at before it lets others at the lock */
+#define MOMENT_MS 2u        /* for so long after a park nothing is expected to have happened */
 #define CLOSER_IDLE_MS 500u /* a server that closes sooner did not mean to persist */
 #define CLOSER_MS 60000u
 #define CLOSERS_MOST 16384u
@@ -207,6 +208,9 @@ int pool_lease(const struct endpoint *to, const struct wanted *wanted, struct id
     enum reason wrong = REASON_none, missing;
 
     while (take(to, wanted, out, &missing, now)) {
+        out->unseen = wanted->any && out->proven && age_of(out, now) < MOMENT_MS && !is_expired(out, now);
+        if (out->unseen)
+            return 0;
         wrong = examine_and_learn(to, out, now);
         if (wrong == REASON_none)
             return 0;

@@ -19,6 +19,7 @@ struct idle {
     int fd;               /* a private fd, close-on-exec */
     bool proven;          /* the server said that it persists, or has answered twice on it */
     bool nonblocking;     /* O_NONBLOCK of its description */
+    bool unseen;          /* leased without a look at it: see pool_lease */
     bool absolute;        /* was used with absolute-form targets: it leads to a proxy */
     uint16_t requests;    /* served on it so far */
     int32_t max_left;     /* further requests that the server's Keep-Alive allows, -1: no limit */
@@ -58,6 +59,8 @@ void pool_limit_use(unsigned requests, uint64_t age_ms);
 
 /* Leases an idle connection to `to`.  Returns 0 and moves it into *out (the caller owns
  * out->fd), or -ENOENT.  Dead and expired ones met on the way are discarded.  Never blocks.
+ * One that is proven and was parked a moment ago is not probed where `wanted` is any: out->unseen.  The
+ * caller has to look at it before it sends.
  * On -ENOENT *why says why nothing was found: pool_empty, other_host, other_form, or what was wrong
  * with the last one tried (stale, poisoned, expired, replaced, max_requests, max_age). */
 int pool_lease(const struct endpoint *to, const struct wanted *wanted, struct idle *out,

@@ -17,7 +17,7 @@ static void close_new(struct conn *c, int fd)
 {
     registrations_drop(&c->registrations, fd);
     if (c->private_fd >= 0)
-        spare_give(c->to.family, c->private_fd, c->nonblocking);
+        spare_give(c->to.family, c->private_fd, c->spare);
     c->private_fd = -1;
 }
 

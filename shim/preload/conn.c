@@ -141,7 +141,7 @@ static struct conn *lock_one(int fd)
     }
 }
 
-struct conn *conn_enter(int fd)
+struct conn *conn_enter_as_is(int fd)
 {
     int state = cancel_forbid();
     struct conn *c = lock_one(fd);
@@ -153,6 +153,15 @@ struct conn *conn_enter(int fd)
     } else {
         cancel_allow(state);
     }
+    return c;
+}
+
+struct conn *conn_enter(int fd)
+{
+    struct conn *c = conn_enter_as_is(fd);
+
+    if (c)
+        spare_settle(c);
     return c;
 }
 

@@ -35,6 +35,7 @@
 #include "preload/hold.h"
 #include "preload/registrations.h"
 #include "preload/options.h"
+#include "preload/spare.h"
 
 #include <stdatomic.h>
 #include <stdbool.h>
@@ -71,6 +72,7 @@ struct conn {
     /* Another reference to the same socket, ours, or -1: the pool's while leased, the spare's while
      * NEW.  Closed with the conn, or moved on. */
     int private_fd;
+    struct spare spare;
     bool nonblocking;
     bool reused;          /* the socket has served requests before this one */
     bool connect_pending; /* a lease was answered with EINPROGRESS; the next connect answers 0 */
@@ -132,6 +134,9 @@ static inline struct conn *conn_find(int fd)
 /* Locks the conn of an fd that conn_find found; NULL: gone meanwhile, or this thread is inside it
  * already (a signal handler): make the plain libc call. */
 struct conn *conn_enter(int fd);
+
+/* The same for what does not touch the socket of a NEW conn: see spare.h. */
+struct conn *conn_enter_as_is(int fd);
 void conn_leave(struct conn *c);
 
 /* Around a real call that may block: the lock is not held, the thread can be cancelled, and `inside` tells

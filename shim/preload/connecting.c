@@ -39,6 +39,7 @@ int connecting_lease(struct conn *c, const struct sockaddr *to, socklen_t len)
 
 void connecting_fresh(struct conn *c)
 {
+    spare_settle(c);
     private_close(c->private_fd); /* a spare that is used is none */
     c->private_fd = -1;
     c->idle.opened_ms = idle_now_ms();

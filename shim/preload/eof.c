@@ -113,14 +113,14 @@ static int make(int family, int slot)
     return fd;
 }
 
-int eof_socket(int family)
+int eof_socket(int family, bool trusted)
 {
     int slot = family == AF_INET ? 0 : 1, saved = errno;
     uint64_t known = atomic_load(&ours[slot]);
     int fd = (int)(uint32_t)known;
 
     errno = 0;
-    if (known == NONE || !private_is(fd) || (named(fd) != known && !idle_unknown())) {
+    if (known == NONE || !private_is(fd) || (!trusted && named(fd) != known && !idle_unknown())) {
         /* Not there, or closed where we did not see it: under its number may be another one of ours. */
         atomic_compare_exchange_strong(&ours[slot], &known, NONE);
         fd = make(family, slot);

@@ -4,8 +4,11 @@
 #ifndef HOLDFAST_PRELOAD_EOF_H
 #define HOLDFAST_PRELOAD_EOF_H
 
+#include <stdbool.h>
+
 /* A private fd to dup from, or -1.  Where there is no loopback, a socket that was never connected and
- * is shut down stands in: it reads as an end of file, too, but says POLLHUP. */
-int eof_socket(int family);
+ * is shut down stands in: it reads as an end of file, too, but says POLLHUP.  `trusted`: a moment ago
+ * another one of our numbers was still what we had put there, so that this one is not asked again. */
+int eof_socket(int family, bool trusted);
 
 #endif

@@ -202,6 +202,8 @@ char *const *handover_pack(const char *path, char *const *env, char **room, bool
     in_use = false;
     if (process_active)
         conn_each(find_use);
+    if (process_active && process_is_ours())
+        conn_each(spare_settle);
     if (!in_use)
         return env;
     if (process_is_ours())

@@ -15,31 +15,27 @@
 #include <string.h>
 
 /* A number for the spare socket, as socket(2) would have given: the lowest that is free. */
-static int socket_from_spare(int domain, int type, int *private_fd)
+static int socket_from_spare(int domain, int type, int *private_fd, struct spare *spare)
 {
-    bool nonblocking, wanted = type & SOCK_NONBLOCK;
+    int own = spare_take(domain, spare);
 
-    *private_fd = spare_take(domain, &nonblocking);
-    if (*private_fd < 0)
+    if (own < 0)
         return -1;
-    int fd = real.fcntl(*private_fd, type & SOCK_CLOEXEC ? F_DUPFD_CLOEXEC : F_DUPFD, 0);
-    if (fd < 0) {
-        spare_give(domain, *private_fd, nonblocking);
-        *private_fd = -1;
-        return -1;
-    }
-    if (nonblocking == wanted ||
-        real.fcntl(fd, F_SETFL, (void *)(intptr_t)(O_RDWR | (wanted ? O_NONBLOCK : 0))) == 0)
-        return fd;
-    real.close(fd);
-    private_close(*private_fd);
-    return *private_fd = -1;
+    int fd = real.fcntl(own, type & SOCK_CLOEXEC ? F_DUPFD_CLOEXEC : F_DUPFD, 0);
+    if (fd >= 0)
+        *private_fd = own;
+    else if (errno == EBADF)
+        private_forget(own);
+    else
+        spare_give(domain, own, *spare);
+    return fd;
 }
 
 static int tracked_socket(int domain, int type, int protocol)
 {
+    struct spare spare = { .unsettled = false };
     int saved = errno, private_fd = -1;
-    int fd = socket_from_spare(domain, type, &private_fd);
+    int fd = socket_from_spare(domain, type, &private_fd, &spare);
 
     if (fd < 0)
         fd = real.socket(domain, type, protocol);
@@ -49,11 +45,15 @@ static int tracked_socket(int domain, int type, int protocol)
     if (c) {
         c->nonblocking = type & SOCK_NONBLOCK;
         c->private_fd = private_fd;
+        c->spare = spare;
         c->to.family = (uint16_t)domain;
-    } else {
+    } else if (private_fd >= 0) { /* it may be non-blocking, or not */
         private_close(private_fd);
+        real.close(fd);
+        fd = real.socket(domain, type, protocol);
     }
-    errno = saved;
+    if (fd >= 0)
+        errno = saved;
     return fd;
 }
 
@@ -84,6 +84,7 @@ static int connect_really(struct conn *c, int fd, const struct sockaddr *to, soc
         return real.connect(fd, to, len);
     }
     bool first = c->state == CONN_NEW && to->sa_family != AF_UNSPEC;
+    spare_settle(c);
     if (first)
         connecting_fresh(c);
     conn_outside_begin(c);
@@ -136,7 +137,7 @@ int connect(int fd, const struct sockaddr *to, socklen_t len)
     if (!process_is_ours())
         return real.connect(fd, to, len);
     pthread_testcancel();
-    if (!(c = conn_enter(fd)))
+    if (!(c = conn_enter_as_is(fd)))
         return real.connect(fd, to, len);
     return tracked_connect(c, fd, to, len);
 }

@@ -32,7 +32,7 @@ static void number_goes(int fd)
 /* The lock is held until the number is gone: another thread must not find there what closing left. */
 static int close_entered(int fd)
 {
-    struct conn *c = conn_enter(fd);
+    struct conn *c = conn_enter_as_is(fd);
 
     if (!c) {
         conn_rob(fd);
@@ -232,9 +232,29 @@ int dup3(int fd, int onto, int flags)
     return conn_find(fd) ? copy_number(COPY_ONTO, fd, onto, flags & O_CLOEXEC) : replace(fd, onto, flags);
 }
 
+/* Of a spare that is not settled: most clients ask for its flags, and set O_NONBLOCK, before they connect.
+ * CONN_PLAIN or the answer. */
+static int unsettled_fcntl(struct conn *c, int command, long argument)
+{
+    const long others = O_APPEND | O_ASYNC | O_DIRECT | O_NOATIME;
+
+    if (command == F_GETFL)
+        return O_RDWR | (c->nonblocking ? O_NONBLOCK : 0);
+    if (command == F_SETFL && !(argument & others)) {
+        c->nonblocking = argument & O_NONBLOCK;
+        return 0;
+    }
+    if (command != F_GETFD && command != F_SETFD)
+        spare_settle(c);
+    return CONN_PLAIN;
+}
+
 /* CONN_PLAIN or the answer. */
 static int tracked_fcntl(struct conn *c, int fd, int command, long argument)
 {
+    int result = c->spare.unsettled ? unsettled_fcntl(c, command, argument) : CONN_PLAIN;
+    if (result != CONN_PLAIN)
+        return result;
     switch (command) {
     case F_SETFD:
         conn_set_cloexec(c, fd, argument & FD_CLOEXEC);
@@ -268,7 +288,7 @@ static int any_fcntl(int (*libc)(int, int, ...), int fd, int command, void *argu
     if (command == F_DUPFD || command == F_DUPFD_CLOEXEC)
         return copy_number(COPY_FROM, fd, (int)(intptr_t)argument, command == F_DUPFD_CLOEXEC);
     int result = CONN_PLAIN;
-    if ((c = conn_enter(fd))) {
+    if ((c = conn_enter_as_is(fd))) {
         result = tracked_fcntl(c, fd, command, (long)(intptr_t)argument);
         if (result == CONN_PLAIN && command == F_SETFL) /* before another socket can lie there */
             result = libc(fd, command, argument);

@@ -259,7 +259,7 @@ static int tracked_ioctl(struct conn *c, int fd, unsigned long request, void *ar
         return 0;
     case FIONBIO:
         c->nonblocking = *(int *)argument != 0;
-        return c->state == CONN_ENDED ? 0 : CONN_PLAIN;
+        return c->state == CONN_ENDED || c->spare.unsettled ? 0 : CONN_PLAIN;
     case FIOCLEX:
     case FIONCLEX:
         conn_set_cloexec(c, fd, request == FIOCLEX);
@@ -284,7 +284,7 @@ int ioctl(int fd, real_ioctl_request request, ...)
         return real.ioctl(fd, request, argument);
     if (c == &conn_private)
         return (int)hook_result(-EBADF);
-    if (!process_is_ours() || !(c = conn_enter(fd)))
+    if (!process_is_ours() || !(c = request == FIONBIO ? conn_enter_as_is(fd) : conn_enter(fd)))
         return real.ioctl(fd, request, argument);
     int result = tracked_ioctl(c, fd, (unsigned)request, argument);
     result = result == CONN_PLAIN ? real.ioctl(fd, request, argument) : (int)hook_result(result);

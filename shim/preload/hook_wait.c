@@ -1,6 +1,7 @@
 /* Waiting.  What the kernel says of readiness is true and passes as it is; but a process that waits for long
  * has no use for the idle connections that it kept, and others may.  Only while it keeps some is a wait split:
- * a short one first, and if nothing happens in it they are given away before the rest. */
+ * a short one first, and if nothing happens in it they are given away before the rest.  What is ready
+ * already needs no splitting: a look comes before. */
 #define _GNU_SOURCE
 #include "preload/hook.h"
 
@@ -17,6 +18,7 @@
 
 enum { SHORT_MS = 20, FD_SETS_MOST = 8192 };
 
+static const struct timespec no_time;
 static const struct timespec short_time = { .tv_nsec = SHORT_MS * 1000000L };
 
 /* Is a wait of so long one to be split?  Negative: for ever. */
@@ -81,11 +83,14 @@ int ppoll(struct pollfd *fds, nfds_t n, const struct timespec *time, const sigse
 {
     if (!splits_time(time))
         return real.ppoll(fds, n, time, mask);
+    int result = real.ppoll(fds, n, &no_time, mask);
+    if (result != 0)
+        return result;
     sigset_t own;
     hold_signals(&own);
     if (!mask)
         mask = &own;
-    int result = real.ppoll(fds, n, &short_time, mask);
+    result = real.ppoll(fds, n, &short_time, mask);
     if (result == 0) {
         shared_give_all();
         struct timespec rest = time ? rest_of(*time) : short_time;
@@ -104,11 +109,14 @@ int epoll_pwait(int epfd, struct epoll_event *events, int most, int ms, const si
 {
     if (!splits(ms))
         return real.epoll_pwait(epfd, events, most, ms, mask);
+    int result = mask ? real.epoll_pwait(epfd, events, most, 0, mask) : real.epoll_wait(epfd, events, most, 0);
+    if (result != 0)
+        return result;
     sigset_t own;
     hold_signals(&own);
     if (!mask)
         mask = &own;
-    int result = real.epoll_pwait(epfd, events, most, SHORT_MS, mask);
+    result = real.epoll_pwait(epfd, events, most, SHORT_MS, mask);
     if (result == 0) {
         shared_give_all();
         result = real.epoll_pwait(epfd, events, most, ms < 0 ? ms : ms - SHORT_MS, mask);
@@ -188,11 +196,17 @@ int pselect(int n, fd_set *in, fd_set *out, fd_set *except, const struct timespe
 
     if (!splits_time(time) || !copy_sets(&sets, n, in, out, except))
         return real.pselect(n, in, out, except, time, mask);
+    int result = real.pselect(n, sets.copies[0], sets.copies[1], sets.copies[2], &no_time, mask);
+    if (result > 0)
+        return_sets(&sets);
+    if (result != 0)
+        return result;
+    copy_sets(&sets, n, in, out, except);
     sigset_t own;
     hold_signals(&own);
     if (!mask)
         mask = &own;
-    int result = real.pselect(n, sets.copies[0], sets.copies[1], sets.copies[2], &short_time, mask);
+    result = real.pselect(n, sets.copies[0], sets.copies[1], sets.copies[2], &short_time, mask);
     if (result > 0)
         return_sets(&sets);
     if (result == 0) {

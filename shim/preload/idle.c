@@ -90,10 +90,14 @@ static enum pool_health probe(const struct idle *idle)
 
 enum reason idle_second_look(const struct conn *c)
 {
-    int saved = errno;
-    enum pool_health health = look(c->fds[0].fd);
+    int saved = errno, fd = c->fds[0].fd;
 
+    errno = 0;
+    bool replaced = c->idle.unseen && idle_cookie(fd) != c->idle.cookie && !idle_unknown();
+    enum pool_health health = replaced ? POOL_REPLACED : look(fd);
     errno = saved;
+    if (replaced)
+        return REASON_replaced;
     if (health == POOL_POISONED)
         pool_note_closed(&c->to, 0);
     return health == POOL_ALIVE ? REASON_none : health == POOL_STALE ? REASON_stale : REASON_poisoned;

@@ -42,8 +42,8 @@ void idle_identify(struct conn *c);
  * connection that has served a single request.  False: it has ended. */
 bool idle_wait_for_proof(const struct idle *idle);
 
-/* A lease may be older than a moment when its first request comes: REASON_none, or what has become of
- * the idle connection under a LEASED conn. */
+/* A lease may be older than a moment when its first request comes, and may not have been looked at:
+ * REASON_none, or what has become of the idle connection under a LEASED conn. */
 enum reason idle_second_look(const struct conn *c);
 
 /* Is what begins to arrive on a conn not the answer to its request?  A reply is never sent before the

@@ -89,16 +89,20 @@ static ssize_t write_real(int fd, const void *bytes, size_t len)
     return private_is(fd) ? write_quietly(fd, bytes, len) : -1;
 }
 
-/* Half a head that is held would be sent by both sides, or by neither: it goes out now, as it is. */
+/* Half a head that is held would be sent by both sides, or by neither: it goes out now, as it is.  A spare
+ * becomes what the client believes it is (conn_enter). */
 static void settle(struct conn *c)
 {
-    if ((c->state != CONN_FRESH && c->state != CONN_LEASED) || !hold_len(&c->request) || !c->nfds)
+    bool half = (c->state == CONN_FRESH || c->state == CONN_LEASED) && hold_len(&c->request);
+
+    if ((!half && !c->spare.unsettled) || !c->nfds)
         return;
     int fd = c->fds[0].fd;
     struct conn *entered = conn_enter(fd);
     if (!entered)
         return;
-    closing_leave_alone(entered, fd, REASON_crossed_fork);
+    if (half)
+        closing_leave_alone(entered, fd, REASON_crossed_fork);
     conn_leave(entered);
 }
 

@@ -111,9 +111,11 @@ static int choose_connection(struct conn *c, const struct request *request, size
         conn_note(c, request->idempotent ? REASON_long_body : REASON_unsafe_method);
         return swap_rehome(c, false); /* see swap.h */
     }
-    enum reason ill = c->shared ? REASON_none : idle_second_look(c);
+    enum reason ill = c->shared && !c->idle.unseen ? REASON_none : idle_second_look(c);
     if (ill != REASON_none) {
         conn_note(c, ill);
+        if (c->shared) /* nothing can take its place */
+            return -ECONNRESET;
         return swap_exchange_lease(c, false);
     }
     if (request->host != c->idle.host || request->absolute != c->idle.absolute ||

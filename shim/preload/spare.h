@@ -1,16 +1,33 @@
 /* spare: a fresh socket that a lease made needless is not thrown away but handed out at the next
  * socket(2): making and destroying one costs more than all else that holdfast does.  One a family.
- * While handed out, the client's fd and the conn's private fd are two numbers for it. */
+ * While handed out, the client's fd and the conn's private fd are two numbers for it.
+ *
+ * Most often the next connect puts an idle connection in its place, so until something else is done to it
+ * (conn_enter) nothing is asked of the kernel: neither whether it is still the same socket, nor that it
+ * blocks, or not, as the client wants. */
 #ifndef HOLDFAST_PRELOAD_SPARE_H
 #define HOLDFAST_PRELOAD_SPARE_H
 
 #include <stdbool.h>
+#include <stdint.h>
+
+struct conn;
+
+/* On a NEW conn that was handed one.  All zero: it has a socket of its own. */
+struct spare {
+    bool unsettled;
+    bool nonblocking; /* the socket is, whatever the client believes */
+    uint32_t cookie;  /* low bits of SO_COOKIE, 0: not asked yet */
+};
 
 /* The spare of this family, now the caller's (a private fd), or -1. */
-int spare_take(int family, bool *nonblocking);
+int spare_take(int family, struct spare *spare);
 
 /* Keeps a pristine socket (a private fd, the pool's now) for later, or closes it. */
-void spare_give(int family, int fd, bool nonblocking);
+void spare_give(int family, int fd, struct spare spare);
+
+/* An unsettled conn's socket becomes what the client believes it is; nothing of any other. */
+void spare_settle(struct conn *c);
 
 /* Closes them: a child of a fork must not share them, nor a process that changed its namespace. */
 void spare_abandon(void);

@@ -60,6 +60,8 @@ int swap_under(struct conn *c, int source)
 /* A reference to the client's own fresh socket, for the next socket(2), if nothing was done to it; or -1. */
 static int take_own(struct conn *c)
 {
+    if (c->private_fd < 0)
+        c->spare = (struct spare){ .nonblocking = c->nonblocking };
     bool pristine = c->options.count == 0 && !c->options.bound;
     int fd = c->private_fd;
 
@@ -109,7 +111,8 @@ int swap_lease(struct conn *c)
         return result;
     }
     if (own >= 0)
-        spare_give(c->to.family, own, c->nonblocking);
+        spare_give(c->to.family, own, c->spare);
+    c->spare = (struct spare){ .unsettled = false };
     idle_adopt(c, &idle);
     conn_set_state(c, CONN_LEASED);
     stats_count(leased);
@@ -342,7 +345,7 @@ void swap_end(struct conn *c)
     int saved = errno;
     bool ours = process_is_ours(); /* or it is marked as shared by this look */
     enum reason why = ours ? obstacle(c) : REASON_crossed_fork;
-    int end = c->shared ? -1 : eof_socket(c->to.family);
+    int end = c->shared ? -1 : eof_socket(c->to.family, c->reused);
 
     idle_remember_name(c);
     if (why == REASON_none && c->private_fd < 0) {
