@@ -3,6 +3,7 @@
 #define _GNU_SOURCE
 #include "preload/real.h"
 
+#include "preload/lookup.h"
 #include "preload/raw.h"
 
 #include <dlfcn.h>
@@ -69,9 +70,12 @@ bool real_resolve(void)
         return false;
     resolving = true;
     int saved = errno;
+    lookup_begin();
 #define LOOKUP(name)                              \
     do {                                          \
-        void *found = dlsym(RTLD_NEXT, #name);    \
+        void *found = lookup_next(#name);         \
+        if (!found)                               \
+            found = dlsym(RTLD_NEXT, #name);      \
         if (found)                                \
             *(void **)&real.name = found;         \
         else                                      \
