@@ -151,7 +151,7 @@ $(BUILD)/tests/fault_client: $(CLIENT_OBJ)
 $(FAULT_OBJ) $(CLIENT_OBJ): CFLAGS += -U_FORTIFY_SOURCE
 
 # They measure parts of shim/, and are linked with them.
-$(BUILD)/tests/treecost $(BUILD)/tests/parsecount $(BUILD)/tests/brokerbench: $(PURE_SRC:%.c=$(BUILD)/obj/%.o)
+$(BUILD)/tests/treecost $(BUILD)/tests/poolcost $(BUILD)/tests/parsecount $(BUILD)/tests/brokerbench: $(PURE_SRC:%.c=$(BUILD)/obj/%.o)
 
 $(BUILD)/asan/obj/shim/%.o: shim/%.c Makefile
 	@mkdir -p $(@D)
@@ -208,6 +208,10 @@ check:
 	+$(MAKE) --no-print-directory all units assumes
 	+MAKE='$(MAKE)' BUILD='$(BUILD)' scripts/check make:layers make:werror $(UNITS) $(ASSUMES) scripts/fuzz $(E2E) \
 	    make:musl make:lint
+
+# What it costs, as counts that repeat; some of them are compared with what is recorded by tests/e2e_counts.
+bench-count: all
+	scripts/bench-count
 
 # Faults of every kind and broken connections, at length: some 20 minutes.
 CHAOS_SEED ?= 1
@@ -300,7 +304,7 @@ include scripts/packaging/install.mk
 clean:
 	rm -rf $(BUILD)
 
-.PHONY: all bench lib units assumes check chaos check-matrix check-tree check-broker faults layers werror musl musl-headers demo lint clean tsan ubsan asan sanitize
+.PHONY: all bench bench-count lib units assumes check chaos check-matrix check-tree check-broker faults layers werror musl musl-headers demo lint clean tsan ubsan asan sanitize
 .DELETE_ON_ERROR:
 .SUFFIXES:
 # Keep objects that only a pattern mentions.

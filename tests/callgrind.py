@@ -6,11 +6,11 @@ import sys
 import tempfile
 
 
-def instructions(argv, environment=None):
-    """Of a whole run of a program."""
+def instructions(argv, environment=None, wrapper=()):
+    """Of a whole run of a program; `wrapper`, in front of it all, is not counted."""
     with tempfile.TemporaryDirectory(prefix="holdfast-callgrind-") as directory:
         result = subprocess.run(
-            ["valgrind", "--tool=callgrind", f"--callgrind-out-file={directory}/out", *argv],
+            [*wrapper, "valgrind", "--tool=callgrind", f"--callgrind-out-file={directory}/out", *argv],
             env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
             stderr=subprocess.PIPE, text=True, timeout=300, check=False)
     found = re.search(r"Collected : (\d+)", result.stderr)

@@ -76,10 +76,11 @@ del EVER["pthread_create"]
 
 # What the shim calls and the library does not wrap: these cannot fail, or there is nothing to learn from it.
 HARMLESS = set("""
-    memchr memcmp memcpy memmove memset strchr strcmp strlen strncmp strspn strstr strtol strtoul snprintf vsnprintf
-    inet_ntop clock_gettime getpid getppid getuid geteuid getenv secure_getenv unsetenv getauxval sysconf raise
-    sched_yield nanosleep sigsuspend dlsym dirfd fflush clearerr sigaddset sigemptyset sigfillset sigismember sigpending
-    sigprocmask sigtimedwait pthread_setcancelstate pthread_sigmask pthread_testcancel pthread_self
+    memchr memrchr memcmp memcpy memmove memset strchr strrchr strcmp strlen strncmp strspn strstr strtol
+    strtoul snprintf vsnprintf inet_ntop inet_pton dl_iterate_phdr clock_gettime getpid getppid getuid geteuid
+    getenv secure_getenv unsetenv getauxval sysconf raise sched_yield nanosleep sigsuspend dlsym dirfd fflush
+    clearerr sigaddset sigemptyset sigfillset sigismember sigpending sigprocmask sigtimedwait
+    pthread_setcancelstate pthread_setcanceltype pthread_sigmask pthread_testcancel pthread_self
 """.split())
 
 # Their first argument is a descriptor.

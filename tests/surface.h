@@ -247,6 +247,27 @@ int talk_seed(void);
     OP(storm_requests, "m", "wk", false)                                                                     \
     OP(cancel_recv, "cm", "wk", true)                                                                        \
     OP(cancel_poll, "cm", "w", true)                                                                         \
+    OP(wait_poll, "m", "cwn", false)                                                                         \
+    OP(wait_ppoll, "m", "cwn", false)                                                                        \
+    OP(wait_ppoll_chk, "m", "cwn", false)                                                                    \
+    OP(wait_raw, "m", "cwn", false)                                                                          \
+    OP(wait_select, "m", "cwn", false)                                                                       \
+    OP(wait_pselect, "m", "cwn", false)                                                                      \
+    OP(wait_epoll, "m", "cwn", false)                                                                        \
+    OP(wait_epoll_rdhup, "m", "cwn", false)                                                                  \
+    OP(wait_epoll_et, "m", "cwn", false)                                                                     \
+    OP(wait_epoll_oneshot, "m", "cwn", false)                                                                \
+    OP(wait_epoll_late, "m", "cwn", false)                                                                   \
+    OP(wait_epoll_mod, "m", "cwn", false)                                                                    \
+    OP(wait_epoll_pwait, "m", "cwn", false)                                                                  \
+    OP(wait_epoll_nested, "m", "cwn", false)                                                                 \
+    OP(wait_epoll_nested_poll, "m", "cwn", false)                                                            \
+    OP(wait_epoll_other, "m", "cwn", false)                                                                  \
+    OP(wait_epoll_dup, "m", "cwn", false)                                                                    \
+    OP(wait_epoll_crowd, "m", "cwn", false)                                                                  \
+    OP(wait_epoll_full, "m", "cwn", false)                                                                   \
+    OP(wait_fork, "m", "cwn", false)                                                                         \
+    OP(wait_thread, "m", "cwn", false)                                                                       \
     OP(blocked_recv, "m", "cwk", true)                                                                       \
     OP(blocked_poll, "m", "cwk", true)                                                                       \
     OP(blocked_rdhup, "m", "w", true)                                                                        \

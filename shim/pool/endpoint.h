@@ -3,6 +3,7 @@
 #ifndef HOLDFAST_POOL_ENDPOINT_H
 #define HOLDFAST_POOL_ENDPOINT_H
 
+#include <netinet/in.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -18,6 +19,13 @@ struct endpoint {
     uint32_t flow;    /* sin6_flowinfo */
     uint64_t netns;   /* SO_NETNS_COOKIE, 0 where the kernel has none */
     uint64_t options; /* hash of the bound address and of the options set before connect */
+};
+
+/* A name as the kernel takes and gives it; sockaddr_storage is four times as long. */
+union endpoint_name {
+    struct sockaddr any;
+    struct sockaddr_in in;
+    struct sockaddr_in6 in6;
 };
 
 #define ENDPOINT_TEXT_MAX 64

@@ -1,6 +1,7 @@
 #define _GNU_SOURCE
 #include "preload/closing.h"
 
+#include "preload/owed.h"
 #include "preload/idle.h"
 #include "preload/observed.h"
 #include "preload/private.h"
@@ -29,6 +30,15 @@ static void close_leased(struct conn *c, int fd)
         send_held(c, fd);
 }
 
+/* The end-of-file socket lives on, and so does the connection: they would go on firing. */
+static void close_ended(struct conn *c, int fd)
+{
+    registrations_drop(&c->registrations, fd);
+    if (c->end_owed && c->private_fd >= 0)
+        idle_park(c, true);
+    owed_done(c);
+}
+
 static void close_exchange(struct conn *c, int fd)
 {
     enum reason why = c->unparkable;
@@ -36,7 +46,7 @@ static void close_exchange(struct conn *c, int fd)
 
     if (pure && exchange_request_done(&c->x) && exchange_verdict(&c->x) == REASON_none &&
         recv_drain(c, fd)) {
-        registrations_drop(&c->registrations, fd);
+        close_ended(c, fd);
         return;
     }
     if (c->inside) /* who still waits for the response is to find its end */
@@ -74,6 +84,10 @@ void closing_number(struct conn *c, int fd)
         registrations_move(&c->registrations, fd, c->fds[c->fds[0].fd == fd].fd);
         return;
     }
+    if (c->add_owed) { /* it never got into the set */
+        owed_done(c);
+        c->registrations.count = 0;
+    }
     switch (c->state) {
     case CONN_NEW:
         close_new(c, fd);
@@ -92,8 +106,8 @@ void closing_number(struct conn *c, int fd)
     case CONN_OBSERVED:
         close_observed(c, fd);
         break;
-    case CONN_ENDED: /* the end-of-file socket lives on, and would go on firing */
-        registrations_drop(&c->registrations, fd);
+    case CONN_ENDED:
+        close_ended(c, fd);
         break;
     default:
         break;

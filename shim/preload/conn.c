@@ -5,6 +5,7 @@
 #include "base/log.h"
 #include "base/stats.h"
 #include "preload/cancel.h"
+#include "preload/owed.h"
 #include "preload/private.h"
 #include "preload/real.h"
 #include "preload/tracing.h"
@@ -156,12 +157,22 @@ struct conn *conn_enter_as_is(int fd)
     return c;
 }
 
+void conn_settle_but_end(struct conn *c)
+{
+    if (c->spare.unsettled)
+        spare_settle(c);
+    if (c->add_owed)
+        owed_settle(c);
+}
+
 struct conn *conn_enter(int fd)
 {
     struct conn *c = conn_enter_as_is(fd);
 
     if (c)
-        spare_settle(c);
+        conn_settle_but_end(c);
+    if (c && c->end_owed)
+        owed_settle(c);
     return c;
 }
 
@@ -170,6 +181,7 @@ static void recycle(struct conn *c)
     hold_clear(&c->request);
     hold_clear(&c->response);
     hold_clear(&c->partial);
+    options_clear(&c->options);
     if (!lock_take(&arena_lock))
         return;
     c->next_free = free_list;
@@ -207,6 +219,7 @@ static void drop_robbed(struct conn *c)
             c->fds[i] = c->fds[--c->nfds];
     if (c->nfds)
         return;
+    owed_done(c);
     private_close(c->private_fd);
     c->private_fd = -1;
     c->closed = true;

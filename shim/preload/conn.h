@@ -79,6 +79,8 @@ struct conn {
     bool fastopen;        /* the first send connects: re-homed without waiting, or the client's own way */
     bool client_fastopen; /* the latter: it knows what EINPROGRESS means */
     bool shared;          /* copies of the fd exist that we cannot follow: never swap, never pool */
+    bool end_owed;        /* ENDED, and the connection still lies under the fd: see owed.h */
+    bool add_owed;        /* LEASED: its only registration is not in the set yet: see owed.h */
     bool sent_after_end;  /* one send after the end was swallowed already */
     bool write_shut;      /* the client has ended its sending side */
     bool read_shut;       /* ... its receiving side */
@@ -111,9 +113,9 @@ struct conn {
     struct hold partial;  /* OBSERVED: the beginning of the client's next head.  It was sent.  (The
                              server's lies in `response`: the client has it.) */
     struct endpoint to;
-    struct sockaddr_storage peer;
+    union endpoint_name peer;
     socklen_t peer_len;
-    struct sockaddr_storage told; /* the own name that the client was given: it stays that, re-homed or not */
+    union endpoint_name told; /* the own name that the client was given: it stays that, re-homed or not */
     struct idle idle;     /* what is known of the connection, as the pool knows it; its fd is not used */
     struct options options;
     struct registrations registrations;
@@ -135,9 +137,12 @@ static inline struct conn *conn_find(int fd)
  * already (a signal handler): make the plain libc call. */
 struct conn *conn_enter(int fd);
 
-/* The same for what does not touch the socket of a NEW conn: see spare.h. */
+/* The same for what does not touch the socket of a NEW conn, or of an ENDED one: see spare.h, owed.h. */
 struct conn *conn_enter_as_is(int fd);
 void conn_leave(struct conn *c);
+
+/* After conn_enter_as_is, for what does not touch the socket of an ENDED one only. */
+void conn_settle_but_end(struct conn *c);
 
 /* Around a real call that may block: the lock is not held, the thread can be cancelled, and `inside` tells
  * the others.  What was true before need not be true after: look at `generation`, `nfds` (0: closed, and

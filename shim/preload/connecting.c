@@ -17,7 +17,7 @@ int connecting_lease(struct conn *c, const struct sockaddr *to, socklen_t len)
 
     if (to && len >= sizeof to->sa_family && to->sa_family == AF_UNSPEC)
         return CONN_PLAIN;
-    if (!to || len > sizeof c->peer || endpoint_from(&c->to, to, len) != 0 ||
+    if (!to || len > sizeof(struct sockaddr_storage) || endpoint_from(&c->to, to, len) != 0 ||
         c->to.family != family || c->shared) {
         conn_forget(c, c->unparkable);
         return CONN_PLAIN;
@@ -28,8 +28,8 @@ int connecting_lease(struct conn *c, const struct sockaddr *to, socklen_t len)
         conn_forget(c, REASON_excluded);
         return CONN_PLAIN;
     }
-    memcpy(&c->peer, to, len);
-    c->peer_len = len;
+    c->peer_len = len < sizeof c->peer ? len : sizeof c->peer; /* the rest means nothing */
+    memcpy(&c->peer, to, c->peer_len);
     c->to.options = options_hash(&c->options);
     c->to.netns = process_identity;
     stats_count(connects);

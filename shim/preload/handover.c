@@ -2,6 +2,7 @@
 #include "preload/handover.h"
 
 #include "base/version.h"
+#include "preload/owed.h"
 #include "preload/hook.h"
 #include "preload/idle.h"
 #include "preload/private.h"
@@ -85,7 +86,7 @@ static bool write_parcel(const struct conn *c, int number)
     p.pending_error = c->pending_error;
     p.x = c->x;
     p.to = c->to;
-    p.peer = c->peer;
+    memcpy(&p.peer, &c->peer, sizeof c->peer);
     p.peer_len = c->peer_len;
     p.idle = c->idle;
     p.request_start = c->request.start;
@@ -204,6 +205,8 @@ char *const *handover_pack(const char *path, char *const *env, char **room, bool
         conn_each(find_use);
     if (process_active && process_is_ours())
         conn_each(spare_settle);
+    if (process_active && process_is_ours())
+        owed_settle_all();
     if (!in_use)
         return env;
     if (process_is_ours())
@@ -303,7 +306,7 @@ static void adopt(struct conn *c, const struct parcel *p)
     c->pending_error = p->pending_error;
     c->x = p->x;
     c->to = p->to;
-    c->peer = p->peer;
+    memcpy(&c->peer, &p->peer, sizeof c->peer);
     c->peer_len = p->peer_len;
     c->idle = p->idle;
     c->shared = true;

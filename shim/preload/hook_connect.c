@@ -153,13 +153,20 @@ static void tracked_bind(struct conn *c, const struct sockaddr *to, socklen_t le
         port = ((const struct sockaddr_in *)to)->sin_port;
     else if (to->sa_family == AF_INET6 && len >= sizeof(struct sockaddr_in6))
         port = ((const struct sockaddr_in6 *)to)->sin6_port;
-    if (c->state != CONN_NEW || port || len > sizeof c->options.bound_to) {
+    if (c->state != CONN_NEW || port || len > sizeof(struct sockaddr_storage)) {
         conn_forget(c, port ? REASON_bound_port : REASON_odd_descriptor);
         return;
     }
     c->options.bound = true;
-    c->options.bound_len = len;
-    memcpy(&c->options.bound_to, to, len);
+    c->options.bound_len = len < sizeof c->options.bound_to ? len : sizeof c->options.bound_to;
+    memcpy(&c->options.bound_to, to, c->options.bound_len);
+}
+
+/* Before something is done to what may be an unsettled spare. */
+static void settle(struct conn *c, int fd)
+{
+    if (c && c->spare.unsettled && process_is_ours() && (c = conn_enter(fd)))
+        conn_leave(c);
 }
 
 int bind(int fd, const struct sockaddr *to, socklen_t len)
@@ -168,6 +175,7 @@ int bind(int fd, const struct sockaddr *to, socklen_t len)
 
     if (c == &conn_private)
         return (int)hook_result(-EBADF);
+    settle(c, fd);
     int result = real.bind(fd, to, len);
     if (likely(!c) || result < 0 || !process_is_ours() || !(c = conn_enter(fd)))
         return result;
@@ -182,6 +190,7 @@ int listen(int fd, int backlog)
 
     if (c == &conn_private)
         return (int)hook_result(-EBADF);
+    settle(c, fd);
     int result = real.listen(fd, backlog);
     if (likely(!c) || result != 0 || !process_is_ours() || !(c = conn_enter(fd)))
         return result;

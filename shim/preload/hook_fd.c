@@ -3,6 +3,7 @@
 #include "preload/hook.h"
 
 #include "preload/closing.h"
+#include "preload/owed.h"
 #include "preload/private.h"
 #include "preload/process.h"
 
@@ -82,7 +83,7 @@ static int close_around_ours(unsigned first, unsigned last, int flags)
 static void note_cloexec(unsigned first, unsigned last)
 {
     for (unsigned fd = first; fd <= last && fd < CONN_TABLE_SIZE; fd++) {
-        struct conn *c = conn_find((int)fd) ? conn_enter((int)fd) : NULL;
+        struct conn *c = conn_find((int)fd) ? conn_enter_as_is((int)fd) : NULL;
         if (!c)
             continue;
         conn_set_cloexec(c, (int)fd, true);
@@ -176,6 +177,7 @@ int dup(int fd)
 
     if (c == &conn_private)
         return (int)hook_result(-EBADF);
+    owed_new_number();
     if (likely(!c) || !process_is_ours())
         return real.dup(fd);
     return copy_number(COPY_ANY, fd, 0, false);
@@ -216,6 +218,7 @@ static bool prepare_target(int fd, int onto)
 
 int dup2(int fd, int onto)
 {
+    owed_new_number();
     if (conn_find(fd) == &conn_private)
         return (int)hook_result(-EBADF);
     if (!prepare_target(fd, onto))
@@ -225,6 +228,7 @@ int dup2(int fd, int onto)
 
 int dup3(int fd, int onto, int flags)
 {
+    owed_new_number();
     if (conn_find(fd) == &conn_private)
         return (int)hook_result(-EBADF);
     if (flags & ~O_CLOEXEC || !prepare_target(fd, onto))
@@ -232,21 +236,24 @@ int dup3(int fd, int onto, int flags)
     return conn_find(fd) ? copy_number(COPY_ONTO, fd, onto, flags & O_CLOEXEC) : replace(fd, onto, flags);
 }
 
-/* Of a spare that is not settled: most clients ask for its flags, and set O_NONBLOCK, before they connect.
- * CONN_PLAIN or the answer. */
-static int unsettled_fcntl(struct conn *c, int command, long argument)
+/* What does not touch the socket.  Most clients ask for its flags, and set O_NONBLOCK, before they connect. */
+static bool is_harmless(int command, long argument)
 {
     const long others = O_APPEND | O_ASYNC | O_DIRECT | O_NOATIME;
 
+    return command == F_GETFL || command == F_GETFD || command == F_SETFD ||
+           (command == F_SETFL && !(argument & others));
+}
+
+/* Of a spare that is not settled.  CONN_PLAIN or the answer. */
+static int unsettled_fcntl(struct conn *c, int command, long argument)
+{
     if (command == F_GETFL)
         return O_RDWR | (c->nonblocking ? O_NONBLOCK : 0);
-    if (command == F_SETFL && !(argument & others)) {
-        c->nonblocking = argument & O_NONBLOCK;
-        return 0;
-    }
-    if (command != F_GETFD && command != F_SETFD)
-        spare_settle(c);
-    return CONN_PLAIN;
+    if (command != F_SETFL)
+        return CONN_PLAIN;
+    c->nonblocking = argument & O_NONBLOCK;
+    return 0;
 }
 
 /* CONN_PLAIN or the answer. */
@@ -279,6 +286,8 @@ static int any_fcntl(int (*libc)(int, int, ...), int fd, int command, void *argu
 {
     struct conn *c = conn_find(fd);
 
+    if (command == F_DUPFD || command == F_DUPFD_CLOEXEC)
+        owed_new_number();
     if (likely(!c))
         return libc(fd, command, argument);
     if (c == &conn_private)
@@ -288,7 +297,7 @@ static int any_fcntl(int (*libc)(int, int, ...), int fd, int command, void *argu
     if (command == F_DUPFD || command == F_DUPFD_CLOEXEC)
         return copy_number(COPY_FROM, fd, (int)(intptr_t)argument, command == F_DUPFD_CLOEXEC);
     int result = CONN_PLAIN;
-    if ((c = conn_enter_as_is(fd))) {
+    if ((c = is_harmless(command, (long)(intptr_t)argument) ? conn_enter_as_is(fd) : conn_enter(fd))) {
         result = tracked_fcntl(c, fd, command, (long)(intptr_t)argument);
         if (result == CONN_PLAIN && command == F_SETFL) /* before another socket can lie there */
             result = libc(fd, command, argument);
@@ -315,18 +324,49 @@ int fcntl64(int fd, int command, ...)
     return any_fcntl(real.fcntl64, fd, command, argument);
 }
 
+/* Of a locked conn.  What the client takes out again before it was put in stays out. */
+static int tracked_epoll_ctl(struct conn *c, int epfd, int op, int fd, struct epoll_event *event)
+{
+    if (op == EPOLL_CTL_ADD && owed_add(c, epfd, fd, event))
+        return 0;
+    if (op == EPOLL_CTL_DEL && c->add_owed && c->registrations.set[0].epfd == epfd) {
+        owed_done(c);
+        registrations_note(&c->registrations, epfd, op, fd, 0, 0);
+        return 0;
+    }
+    if (c->add_owed)
+        owed_settle(c);
+    int result = real.epoll_ctl(epfd, op, fd, event);
+    if (result != 0)
+        return result;
+    owed_is_set(epfd);
+    if (!registrations_note(&c->registrations, epfd, op, fd, event ? event->events : 0, event ? event->data.u64 : 0))
+        closing_leave_alone(c, fd, REASON_odd_descriptor);
+    return result;
+}
+
 int epoll_ctl(int epfd, int op, int fd, struct epoll_event *event)
 {
     struct conn *c = conn_find(fd);
 
     if (c == &conn_private)
         return (int)hook_result(-EBADF);
-    if (likely(!c) || !process_is_ours() || !(c = conn_enter(fd)))
+    if (likely(!c) || !process_is_ours() ||
+        !(c = op == EPOLL_CTL_DEL ? conn_enter_as_is(fd) : conn_enter(fd)))
         return real.epoll_ctl(epfd, op, fd, event);
-    int result = real.epoll_ctl(epfd, op, fd, event);
-    if (result == 0 && !registrations_note(&c->registrations, epfd, op, fd, event ? event->events : 0,
-                                           event ? event->data.u64 : 0))
-        closing_leave_alone(c, fd, REASON_odd_descriptor);
+    int result = tracked_epoll_ctl(c, epfd, op, fd, event);
     conn_leave(c);
     return result;
+}
+
+int epoll_create(int size)
+{
+    owed_new_number();
+    return real.epoll_create(size);
+}
+
+int epoll_create1(int flags)
+{
+    owed_new_number();
+    return real.epoll_create1(flags);
 }

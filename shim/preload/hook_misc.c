@@ -3,6 +3,7 @@
 #define _GNU_SOURCE
 #include "preload/hook.h"
 
+#include "preload/owed.h"
 #include "preload/process.h"
 
 #include <sched.h>
@@ -79,12 +80,14 @@ int pthread_create(pthread_t *thread, const pthread_attr_t *attributes, void *(*
                    void *arg)
 {
     process_threaded = true;
+    owed_before_wait();
     return real.pthread_create(thread, attributes, start, arg);
 }
 
 int thrd_create(thrd_t *thread, thrd_start_t start, void *arg)
 {
     process_threaded = true;
+    owed_before_wait();
     return real.thrd_create(thread, start, arg);
 }
 

@@ -15,10 +15,11 @@ static ssize_t follow(int fd, const struct iovec *iov, int n, int flags)
     if (c == &conn_private)
         return hook_result(-EBADF);
     pthread_testcancel(); /* inside, only what may wait can be cancelled */
-    if (!(c = conn_enter(fd))) {
+    if (!(c = conn_enter_as_is(fd))) {
         ssize_t refusal = conn_refuse(fd, flags);
         return refusal == CONN_PLAIN ? refusal : hook_result(refusal);
     }
+    conn_settle_but_end(c);
     ssize_t result = recv_pieces(c, fd, iov, n, flags);
     conn_leave(c);
     errno = saved;

@@ -61,8 +61,9 @@ int shutdown(int fd, int how)
         return real.shutdown(fd, how);
     if (c == &conn_private)
         return (int)hook_result(-EBADF);
-    if (!process_is_ours() || !(c = conn_enter(fd)))
+    if (!process_is_ours() || !(c = conn_enter_as_is(fd)))
         return real.shutdown(fd, how);
+    conn_settle_but_end(c);
     conn_wait_home(c);
     c->read_shut |= how == SHUT_RD || how == SHUT_RDWR;
     int result = tracked_shutdown(c, fd, how);
@@ -185,13 +186,13 @@ int getsockopt(int fd, int level, int name, void *value, socklen_t *len)
     return result == CONN_PLAIN ? real.getsockopt(fd, level, name, value, len) : result;
 }
 
-static socklen_t name_len(const struct sockaddr_storage *name)
+static socklen_t name_len(const union endpoint_name *name)
 {
-    return name->ss_family == AF_INET ? sizeof(struct sockaddr_in) : sizeof(struct sockaddr_in6);
+    return name->any.sa_family == AF_INET ? sizeof(struct sockaddr_in) : sizeof(struct sockaddr_in6);
 }
 
 /* The names that the connection has, or had when it ended. */
-static const struct sockaddr_storage *known_name(struct conn *c, int fd, bool peer)
+static const union endpoint_name *known_name(struct conn *c, int fd, bool peer)
 {
     bool remember = c->state == CONN_LEASED || c->state == CONN_EXCHANGE ||
                     c->state == CONN_OBSERVED;
@@ -199,12 +200,12 @@ static const struct sockaddr_storage *known_name(struct conn *c, int fd, bool pe
 
     if (peer)
         return c->state == CONN_ENDED || replaceable(c) ? &c->peer : NULL;
-    if (!c->told.ss_family && c->state == CONN_ENDED)
-        c->told = c->idle.local;
-    else if (!c->told.ss_family && remember &&
-             real.getsockname(fd, (struct sockaddr *)&c->told, &len) != 0)
-        c->told.ss_family = 0;
-    return c->told.ss_family ? &c->told : NULL;
+    sa_family_t *family = &c->told.any.sa_family;
+    if (!*family && c->state == CONN_ENDED)
+        memcpy(&c->told, &c->idle.local, sizeof c->told);
+    else if (!*family && remember && real.getsockname(fd, &c->told.any, &len) != 0)
+        *family = 0;
+    return *family ? &c->told : NULL;
 }
 
 static int tracked_name(int fd, const struct sockaddr *name, socklen_t *len, bool peer)
@@ -215,7 +216,7 @@ static int tracked_name(int fd, const struct sockaddr *name, socklen_t *len, boo
         return (int)hook_result(-EBADF);
     if (!name || !len || !(c = conn_enter(fd)))
         return CONN_PLAIN;
-    const struct sockaddr_storage *known = known_name(c, fd, peer);
+    const union endpoint_name *known = known_name(c, fd, peer);
     if (known) {
         socklen_t room = *len, whole = name_len(known);
         memcpy((void *)(uintptr_t)name, known, room < whole ? room : whole);

@@ -3,6 +3,7 @@
 #define _GNU_SOURCE
 #include "preload/hook.h"
 
+#include "preload/owed.h"
 #include "preload/process.h"
 #include "preload/raw.h"
 
@@ -194,5 +195,7 @@ __attribute__((no_sanitize("address"))) long syscall(long number, ...)
          on_several(number, a, &result) || on_process(number, a, &result) ||
          on_identity(number, a, &result)))
         return result;
+    if (number != SYS_futex)
+        owed_before_wait();
     return real.syscall(number, a[0], a[1], a[2], a[3], a[4], a[5]);
 }

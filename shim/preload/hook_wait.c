@@ -5,6 +5,7 @@
 #define _GNU_SOURCE
 #include "preload/hook.h"
 
+#include "preload/owed.h"
 #include "preload/shared.h"
 
 #include <errno.h>
@@ -67,20 +68,43 @@ static const struct timespec *as_time(int ms, struct timespec *time)
     return ms < 0 ? NULL : time;
 }
 
+/* 0: nothing that the kernel does not know of. */
+static int poll_ends(struct pollfd *fds, nfds_t n, const sigset_t *mask)
+{
+    int ended = owed_any() ? owed_poll(fds, n, mask) : 0;
+
+    if (!ended)
+        owed_before_wait();
+    return ended;
+}
+
 int poll(struct pollfd *fds, nfds_t n, int ms)
 {
     struct timespec time;
+    int ended = poll_ends(fds, n, NULL);
+    if (ended)
+        return ended;
     return splits(ms) ? ppoll(fds, n, as_time(ms, &time), NULL) : real.poll(fds, n, ms);
+}
+
+int __poll(struct pollfd *fds, nfds_t n, int ms)
+{
+    return poll(fds, n, ms);
 }
 
 /* A fortified program's. */
 int __poll_chk(struct pollfd *fds, nfds_t n, int ms, size_t room)
 {
+    if (owed_any() && room / sizeof *fds >= n)
+        return poll(fds, n, ms);
     return splits(ms) && room / sizeof *fds >= n ? poll(fds, n, ms) : real.__poll_chk(fds, n, ms, room);
 }
 
 int ppoll(struct pollfd *fds, nfds_t n, const struct timespec *time, const sigset_t *mask)
 {
+    int ended = poll_ends(fds, n, mask);
+    if (ended)
+        return ended;
     if (!splits_time(time))
         return real.ppoll(fds, n, time, mask);
     int result = real.ppoll(fds, n, &no_time, mask);
@@ -100,13 +124,33 @@ int ppoll(struct pollfd *fds, nfds_t n, const struct timespec *time, const sigse
     return result;
 }
 
+int __ppoll_chk(struct pollfd *fds, nfds_t n, const struct timespec *time, const sigset_t *mask, size_t room)
+{
+    return room / sizeof *fds >= n ? ppoll(fds, n, time, mask) : real.__ppoll_chk(fds, n, time, mask, room);
+}
+
+static int ends(int epfd, struct epoll_event *events, int most, const sigset_t *mask)
+{
+    int ended = owed_any() ? owed_epoll(epfd, events, most, mask) : 0;
+
+    if (!ended)
+        owed_before_wait();
+    return ended;
+}
+
 int epoll_wait(int epfd, struct epoll_event *events, int most, int ms)
 {
+    int ended = ends(epfd, events, most, NULL);
+    if (ended)
+        return ended;
     return splits(ms) ? epoll_pwait(epfd, events, most, ms, NULL) : real.epoll_wait(epfd, events, most, ms);
 }
 
 int epoll_pwait(int epfd, struct epoll_event *events, int most, int ms, const sigset_t *mask)
 {
+    int ended = ends(epfd, events, most, mask);
+    if (ended)
+        return ended;
     if (!splits(ms))
         return real.epoll_pwait(epfd, events, most, ms, mask);
     int result = mask ? real.epoll_pwait(epfd, events, most, 0, mask) : real.epoll_wait(epfd, events, most, 0);
@@ -120,6 +164,27 @@ int epoll_pwait(int epfd, struct epoll_event *events, int most, int ms, const si
     if (result == 0) {
         shared_give_all();
         result = real.epoll_pwait(epfd, events, most, ms < 0 ? ms : ms - SHORT_MS, mask);
+    }
+    release_signals(&own);
+    return result;
+}
+
+int epoll_pwait2(int epfd, struct epoll_event *events, int most, const struct timespec *time, const sigset_t *mask)
+{
+    int ended = ends(epfd, events, most, mask);
+    if (ended)
+        return ended;
+    if (!splits_time(time))
+        return real.epoll_pwait2(epfd, events, most, time, mask);
+    sigset_t own;
+    hold_signals(&own);
+    if (!mask)
+        mask = &own;
+    int result = real.epoll_pwait2(epfd, events, most, &short_time, mask);
+    if (result == 0) {
+        shared_give_all();
+        struct timespec rest = time ? rest_of(*time) : short_time;
+        result = real.epoll_pwait2(epfd, events, most, time ? &rest : NULL, mask);
     }
     release_signals(&own);
     return result;
@@ -154,6 +219,20 @@ static void return_sets(const struct sets *sets)
             memcpy(sets->given[i], sets->copies[i], sets->len);
 }
 
+/* Some of them have ended. */
+static int select_ends(int n, fd_set *in, fd_set *out, fd_set *except, const sigset_t *mask)
+{
+    struct sets sets;
+
+    copy_sets(&sets, n, in, out, except);
+    int ready = real.pselect(n, sets.copies[0], sets.copies[1], sets.copies[2], &no_time, mask);
+    if (ready < 0)
+        return ready;
+    ready += owed_select(n, in, sets.copies[0]);
+    return_sets(&sets);
+    return ready;
+}
+
 /* Linux leaves in *time what was not waited; pselect does not. */
 static void subtract(struct timeval *time, const struct timespec *since)
 {
@@ -175,7 +254,14 @@ int select(int n, fd_set *in, fd_set *out, fd_set *except, struct timeval *time)
     bool odd = time && (time->tv_sec < 0 || time->tv_usec < 0 || time->tv_usec >= 1000000);
     bool brief = time && time->tv_sec == 0 && time->tv_usec <= (suseconds_t)SHORT_MS * 1000;
 
-    if (!shared_keeps() || odd || brief || n < 0 || n > FD_SETS_MOST)
+    if ((!shared_keeps() && !owed_any()) || odd || n < 0 || n > FD_SETS_MOST) {
+        owed_before_wait();
+        return real.select(n, in, out, except, time);
+    }
+    if (owed_any() && owed_selected(n, in))
+        return select_ends(n, in, out, except, NULL);
+    owed_before_wait();
+    if (!shared_keeps() || brief)
         return real.select(n, in, out, except, time);
     struct timespec since, whole = { 0 };
     if (time)
@@ -189,11 +275,19 @@ int select(int n, fd_set *in, fd_set *out, fd_set *except, struct timeval *time)
     return result;
 }
 
+int __select(int n, fd_set *in, fd_set *out, fd_set *except, struct timeval *time)
+{
+    return select(n, in, out, except, time);
+}
+
 int pselect(int n, fd_set *in, fd_set *out, fd_set *except, const struct timespec *time,
             const sigset_t *mask)
 {
     struct sets sets;
 
+    if (owed_any() && n >= 0 && n <= FD_SETS_MOST && owed_selected(n, in))
+        return select_ends(n, in, out, except, mask);
+    owed_before_wait();
     if (!splits_time(time) || !copy_sets(&sets, n, in, out, except))
         return real.pselect(n, in, out, except, time, mask);
     int result = real.pselect(n, sets.copies[0], sets.copies[1], sets.copies[2], &no_time, mask);
@@ -231,6 +325,7 @@ bool hook_wait_interrupted(void)
 
 int nanosleep(const struct timespec *time, struct timespec *left)
 {
+    owed_before_wait();
     if (splits_time(time) && hook_wait_interrupted()) {
         if (left)
             *left = *time;
@@ -242,6 +337,7 @@ int nanosleep(const struct timespec *time, struct timespec *left)
 
 int clock_nanosleep(clockid_t clock, int flags, const struct timespec *time, struct timespec *left)
 {
+    owed_before_wait();
     bool until = flags & TIMER_ABSTIME;
     if ((until ? shared_keeps() : splits_time(time)) && hook_wait_interrupted()) {
         if (left && !until)
@@ -253,6 +349,7 @@ int clock_nanosleep(clockid_t clock, int flags, const struct timespec *time, str
 
 int usleep(unsigned us)
 {
+    owed_before_wait();
     if (us > SHORT_MS * 1000 && shared_keeps() && hook_wait_interrupted()) {
         errno = EINTR;
         return -1;
@@ -262,6 +359,7 @@ int usleep(unsigned us)
 
 unsigned sleep(unsigned seconds)
 {
+    owed_before_wait();
     if (seconds > 0 && shared_keeps() && hook_wait_interrupted())
         return seconds;
     return real.sleep(seconds);
@@ -269,6 +367,7 @@ unsigned sleep(unsigned seconds)
 
 int pause(void)
 {
+    owed_before_wait();
     if (!shared_keeps())
         return real.pause();
     sigset_t own;

@@ -88,6 +88,11 @@ static enum pool_health probe(const struct idle *idle)
     return health;
 }
 
+static enum reason reason_of(enum pool_health health)
+{
+    return health == POOL_ALIVE ? REASON_none : health == POOL_STALE ? REASON_stale : REASON_poisoned;
+}
+
 enum reason idle_second_look(const struct conn *c)
 {
     int saved = errno, fd = c->fds[0].fd;
@@ -100,7 +105,7 @@ enum reason idle_second_look(const struct conn *c)
         return REASON_replaced;
     if (health == POOL_POISONED)
         pool_note_closed(&c->to, 0);
-    return health == POOL_ALIVE ? REASON_none : health == POOL_STALE ? REASON_stale : REASON_poisoned;
+    return reason_of(health);
 }
 
 bool idle_answers_another(struct conn *c)
@@ -145,6 +150,7 @@ int idle_start(void)
 
     unsigned most = private_limit();
 
+    spare_start(most);
     pool_limit_use(process_config.max_requests, (uint64_t)process_config.max_age * 1000);
     return pool_init(&ops, process_config.max_per_endpoint,
                      process_config.max_idle && process_config.max_idle < most ? process_config.max_idle : most);
@@ -215,11 +221,20 @@ static void learn(struct conn *c)
 }
 
 /* A lease that was not used does not make a connection younger. */
-static void age(struct idle *idle)
+static uint64_t age(struct idle *idle, uint64_t now)
 {
-    uint64_t passed = idle_now_ms() - idle->parked_ms;
+    uint64_t passed = now - idle->parked_ms;
 
     idle->idle_ms = passed < idle->idle_ms ? idle->idle_ms - (uint32_t)passed : 0;
+    return passed;
+}
+
+/* An end that was put off: the connection has been idle since then, unseen. */
+static enum reason catch_up(struct conn *c, uint64_t now)
+{
+    if (!c->end_owed || age(&c->idle, now) == 0)
+        return REASON_none;
+    return reason_of(look(c->idle.fd));
 }
 
 static void lose(const struct conn *c, enum reason why)
@@ -231,14 +246,21 @@ static void lose(const struct conn *c, enum reason why)
 
 void idle_park(struct conn *c, bool served)
 {
+    uint64_t now = idle_now_ms();
+
     c->idle.fd = c->private_fd;
     c->idle.nonblocking = c->nonblocking;
     c->private_fd = -1;
     if (served)
         learn(c);
     else
-        age(&c->idle);
-    c->idle.parked_ms = idle_now_ms();
+        age(&c->idle, now);
+    enum reason ill = catch_up(c, now);
+    if (ill != REASON_none) {
+        lose(c, ill);
+        return;
+    }
+    c->idle.parked_ms = now;
     if (!options_undo(&c->options, c->idle.fd)) {
         lose(c, REASON_option_not_undone);
         return;

@@ -79,15 +79,6 @@ static struct rlimit raise_limit(const struct tree *tree)
     return before;
 }
 
-static unsigned find_queues(const struct tree *tree)
-{
-    unsigned found = 0;
-
-    for (unsigned i = 0; i < TREE_QUEUES; i++)
-        found += tree_has(tree, i);
-    return found;
-}
-
 /* Another user's tree is left; this user's processes from here on have one of their own.  The text in
  * the environment has always the same length. */
 static bool found_own(struct tree *tree, char *text)
@@ -124,7 +115,8 @@ bool inherited_find(struct tree *tree, const struct tree_calls *calls)
     if (!text || tree_parse(tree, calls, text) != 0 || tree->first <= STDERR_FILENO)
         return false;
     bool foreign = tree->uid != (uint32_t)getauxval(AT_EUID);
-    if (foreign || find_queues(tree) < TREE_QUEUES) {
+    unsigned hidden = foreign ? 0 : hide(tree); /* most often all are there: each is looked at once */
+    if (hidden < TREE_QUEUES) {
         struct rlimit before = raise_limit(tree);
         bool made = foreign && found_own(tree, text);
         if (!foreign)
@@ -132,8 +124,9 @@ bool inherited_find(struct tree *tree, const struct tree_calls *calls)
         setrlimit(RLIMIT_NOFILE, &before);
         if (foreign && !made)
             return false;
+        hidden = hide(tree);
     }
-    return hide(tree) > 0;
+    return hidden > 0;
 }
 
 static char runtime[sizeof((struct sockaddr_un *)0)->sun_path];

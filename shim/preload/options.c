@@ -1,6 +1,7 @@
 #define _GNU_SOURCE
 #include "preload/options.h"
 
+#include "base/block.h"
 #include "preload/real.h"
 
 #include <errno.h>
@@ -83,19 +84,35 @@ static struct option *find(struct options *o, int level, int name)
     return NULL;
 }
 
+/* Room for one more, or NULL. */
+static struct option *add(struct options *o, int level, int name)
+{
+    if (o->count == OPTIONS_MAX || (!o->set && !(o->set = block_get(OPTIONS_MAX * sizeof *o->set, NULL))))
+        return NULL;
+    struct option *which = &o->set[o->count++];
+    memset(which, 0, sizeof *which);
+    which->level = level;
+    which->name = name;
+    return which;
+}
+
+void options_clear(struct options *o)
+{
+    enum { CAP = 1024 };
+    _Static_assert(OPTIONS_MAX * sizeof *o->set <= CAP && OPTIONS_MAX * sizeof *o->set > CAP / 2, "block_get's size");
+
+    if (o->set)
+        block_put(o->set, CAP);
+    memset(o, 0, sizeof *o);
+}
+
 bool options_note(struct options *o, int level, int name, const void *value, socklen_t len,
                   const char *old, socklen_t old_len)
 {
     struct option *which = find(o, level, name);
 
-    if (!which) {
-        if (o->count == OPTIONS_MAX)
-            return false;
-        which = &o->set[o->count++];
-        memset(which, 0, sizeof *which);
-        which->level = level;
-        which->name = name;
-    }
+    if (!which && !(which = add(o, level, name)))
+        return false;
     if (old_len && !which->old_len) {
         memcpy(which->old, old, old_len);
         which->old_len = (uint8_t)old_len;

@@ -4,6 +4,8 @@
 #ifndef HOLDFAST_PRELOAD_OPTIONS_H
 #define HOLDFAST_PRELOAD_OPTIONS_H
 
+#include "pool/endpoint.h"
+
 #include <stdbool.h>
 #include <stdint.h>
 #include <sys/socket.h>
@@ -17,12 +19,13 @@ struct option {
     char old[OPTION_SIZE];
 };
 
+/* All zero: none. */
 struct options {
     uint8_t count;
     bool bound;               /* to an address, port 0 */
     socklen_t bound_len;
-    struct sockaddr_storage bound_to;
-    struct option set[OPTIONS_MAX];
+    union endpoint_name bound_to;
+    struct option *set;       /* a block for OPTIONS_MAX, from the first one on */
 };
 
 enum options_verdict {
@@ -38,6 +41,9 @@ enum options_verdict options_judge(int level, int name, const void *value, sockl
  * if it need not be.  False: no room. */
 bool options_note(struct options *o, int level, int name, const void *value, socklen_t len,
                   const char *old, socklen_t old_len);
+
+/* Forgets all, and gives the block back. */
+void options_clear(struct options *o);
 
 /* The value that was set last, as getsockopt gives it; false: none was. */
 bool options_recall(const struct options *o, int level, int name, void *value, socklen_t *len);

@@ -7,6 +7,7 @@
 #include "preload/choice.h"
 #include "preload/closing.h"
 #include "preload/conn.h"
+#include "preload/owed.h"
 #include "preload/handover.h"
 #include "preload/idle.h"
 #include "preload/private.h"
@@ -119,6 +120,7 @@ void process_spawned(bool all)
 {
     if (!process_active || !process_is_ours())
         return;
+    owed_settle_all();
     idle_forked = true;
     conn_each(settle);
     conn_each(all ? idle_crossed_fork : inherited);
@@ -134,6 +136,7 @@ static void before_vfork(void)
 /* Before a fork: others hold these locks for moments only, so that the child finds everything in order. */
 void process_before_fork(void)
 {
+    owed_settle_all();
     shared_give_all();
     conn_each(settle);
     conn_before_fork();
@@ -182,10 +185,12 @@ static void watch_forks(void)
     int (*plain)(void (*)(void), void (*)(void), void (*)(void));
 
     *(void **)&gnu = dlsym(RTLD_DEFAULT, "__register_atfork");
-    *(void **)&plain = dlsym(RTLD_DEFAULT, "pthread_atfork");
-    if (gnu)
+    if (gnu) {
         gnu(process_before_fork, process_after_fork, process_mend, &__dso_handle);
-    else if (plain)
+        return;
+    }
+    *(void **)&plain = dlsym(RTLD_DEFAULT, "pthread_atfork"); /* what is not found makes dlerror(3) allocate */
+    if (plain)
         plain(process_before_fork, process_after_fork, process_mend);
 }
 
@@ -254,6 +259,7 @@ static void retire(struct conn *c)
 
 void process_retire(void)
 {
+    owed_settle_all();
     process_active = false;
     spare_abandon();
     pool_shed(private_limit());
@@ -265,6 +271,8 @@ void process_exit(void)
     char line[4096];
     size_t len;
 
+    if (process_active && process_is_ours())
+        owed_settle_all();
     shared_end();
     if (stats_fd < 0 || !process_is_ours() || atomic_exchange(&exited, true))
         return;

@@ -1,6 +1,7 @@
 #define _GNU_SOURCE
 #include "preload/registrations.h"
 
+#include "preload/owed.h"
 #include "preload/real.h"
 
 #include <errno.h>
@@ -39,7 +40,8 @@ bool registrations_note(struct registrations *r, int epfd, int op, int fd, uint3
             return false;
         which = &r->set[r->count++];
     }
-    *which = (struct registration){ .epfd = epfd, .fd = fd, .events = events, .data = data };
+    *which = (struct registration){ .epfd = epfd, .fd = fd, .events = events, .data = data,
+                                    .made = atomic_load_explicit(&owed_numbers, memory_order_relaxed) };
     return true;
 }
 

@@ -12,12 +12,23 @@
 
 #define NONE UINT64_MAX
 
-/* The cookie, and fd * 2 + nonblocking; or NONE. */
-static _Atomic uint64_t slots[2] = { NONE, NONE };
+enum { SLOTS = 16 }; /* of each family: so many threads may be between their socket and their connect */
 
-static _Atomic uint64_t *slot(int family)
+/* The cookie, and fd * 2 + nonblocking; or NONE. */
+static _Atomic uint64_t slots[2][SLOTS] = { [0 ... 1] = { [0 ... SLOTS - 1] = NONE } };
+
+static int most = 1;
+
+void spare_start(unsigned limit)
 {
-    return &slots[family == AF_INET6];
+    unsigned share = limit / 16;
+
+    most = share < 1 ? 1 : share < SLOTS ? (int)share : SLOTS;
+}
+
+static _Atomic uint64_t *slots_of(int family)
+{
+    return slots[family == AF_INET6];
 }
 
 static int number(uint64_t value)
@@ -33,8 +44,12 @@ static bool is_there(int fd, uint32_t cookie)
 
 int spare_take(int family, struct spare *spare)
 {
-    uint64_t value = atomic_exchange(slot(family), NONE);
+    _Atomic uint64_t *all = slots_of(family);
+    uint64_t value = NONE;
 
+    for (int i = 0; i < most && value == NONE; i++)
+        if (atomic_load_explicit(&all[i], memory_order_relaxed) != NONE)
+            value = atomic_exchange(&all[i], NONE);
     if (value == NONE || !private_is(number(value)))
         return -1;
     *spare = (struct spare){ .unsettled = true, .nonblocking = value & 1, .cookie = (uint32_t)(value >> 32) };
@@ -43,32 +58,42 @@ int spare_take(int family, struct spare *spare)
 
 void spare_give(int family, int fd, struct spare spare)
 {
-    uint64_t none = NONE;
+    _Atomic uint64_t *all = slots_of(family);
 
     if (fd < 0)
         return;
     if (!spare.cookie)
         spare.cookie = (uint32_t)idle_cookie(fd);
     uint64_t value = (uint64_t)spare.cookie << 32 | (uint32_t)(fd * 2 + spare.nonblocking);
-    if (!atomic_compare_exchange_strong(slot(family), &none, value))
-        private_close(fd);
+    for (int i = 0; i < most; i++) {
+        uint64_t none = NONE;
+        if (atomic_compare_exchange_strong(&all[i], &none, value))
+            return;
+    }
+    private_close(fd);
 }
 
-/* What the program has put under the private number, where we did not see it, came under its own as well: a
- * fresh socket takes its place. */
+/* What the program has put under the private number, where we did not see it, came under its own as well; or
+ * the spare cannot be made what it is to be.  A fresh socket takes its place. */
 static void replace(struct conn *c)
 {
     int number = c->fds[0].fd;
-    int fd = real.socket(c->to.family, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    int fd = real.socket(c->to.family, SOCK_STREAM | SOCK_CLOEXEC | (c->nonblocking ? SOCK_NONBLOCK : 0), 0);
 
-    if (private_is(c->private_fd))
-        private_forget(c->private_fd);
-    c->private_fd = -1;
-    c->spare.nonblocking = false;
     if (fd < 0)
         return;
     real.dup3(fd, number, c->fds[0].cloexec ? O_CLOEXEC : 0);
     real.close(fd);
+}
+
+static bool set_blocking(struct conn *c, int fd)
+{
+    void *flags = (void *)(intptr_t)(O_RDWR | (c->nonblocking ? O_NONBLOCK : 0));
+
+    if (real.fcntl(fd, F_SETFL, flags) != 0)
+        return false;
+    c->spare.nonblocking = c->nonblocking;
+    return true;
 }
 
 void spare_settle(struct conn *c)
@@ -79,18 +104,22 @@ void spare_settle(struct conn *c)
 
     c->spare.unsettled = false;
     errno = 0;
-    if (!is_there(fd, c->spare.cookie) && !idle_unknown())
+    if (!is_there(fd, c->spare.cookie) && !idle_unknown()) {
+        private_forget(c->private_fd);
+        c->private_fd = -1;
         replace(c);
-    if (c->spare.nonblocking != c->nonblocking &&
-        real.fcntl(fd, F_SETFL, (void *)(intptr_t)(O_RDWR | (c->nonblocking ? O_NONBLOCK : 0))) == 0)
-        c->spare.nonblocking = c->nonblocking;
+    } else if (c->spare.nonblocking != c->nonblocking && !set_blocking(c, fd)) {
+        private_close(c->private_fd);
+        c->private_fd = -1;
+        replace(c);
+    }
     errno = saved;
 }
 
 void spare_abandon(void)
 {
-    for (int i = 0; i < 2; i++) {
-        uint64_t value = atomic_exchange(&slots[i], NONE);
+    for (int i = 0; i < 2 * SLOTS; i++) {
+        uint64_t value = atomic_exchange(&slots[i / SLOTS][i % SLOTS], NONE);
         if (value != NONE && private_is(number(value)) && is_there(number(value), (uint32_t)(value >> 32)))
             private_close(number(value));
     }

@@ -1,5 +1,5 @@
 /* spare: a fresh socket that a lease made needless is not thrown away but handed out at the next
- * socket(2): making and destroying one costs more than all else that holdfast does.  One a family.
+ * socket(2): making and destroying one costs more than all else that holdfast does.  A few a family.
  * While handed out, the client's fd and the conn's private fd are two numbers for it.
  *
  * Most often the next connect puts an idle connection in its place, so until something else is done to it
@@ -20,7 +20,10 @@ struct spare {
     uint32_t cookie;  /* low bits of SO_COOKIE, 0: not asked yet */
 };
 
-/* The spare of this family, now the caller's (a private fd), or -1. */
+/* `limit`: how many private fds there may be; spares take no more than a sixteenth of them. */
+void spare_start(unsigned limit);
+
+/* A spare of this family, now the caller's (a private fd), or -1. */
 int spare_take(int family, struct spare *spare);
 
 /* Keeps a pristine socket (a private fd, the pool's now) for later, or closes it. */

@@ -3,6 +3,7 @@
 
 #include "base/stats.h"
 #include "preload/cancel.h"
+#include "preload/owed.h"
 #include "preload/eof.h"
 #include "preload/idle.h"
 #include "preload/incoming.h"
@@ -77,6 +78,10 @@ static int lease(struct conn *c, const struct wanted *wanted, struct idle *out, 
 {
     int result = pool_lease(&c->to, wanted, out, why);
 
+    if (result != 0 && atomic_load(&owed_count)) { /* what is owed may be what is wanted */
+        owed_settle_all();
+        result = pool_lease(&c->to, wanted, out, why);
+    }
     if (result != 0)
         result = shared_lease(c, wanted, out, why);
     if (result != 0)
@@ -345,7 +350,6 @@ void swap_end(struct conn *c)
     int saved = errno;
     bool ours = process_is_ours(); /* or it is marked as shared by this look */
     enum reason why = ours ? obstacle(c) : REASON_crossed_fork;
-    int end = c->shared ? -1 : eof_socket(c->to.family, c->reused);
 
     idle_remember_name(c);
     if (why == REASON_none && c->private_fd < 0) {
@@ -358,6 +362,17 @@ void swap_end(struct conn *c)
     conn_set_state(c, CONN_ENDED);
     if (why != REASON_none)
         conn_note(c, why);
+    if (why != REASON_none || !owed_end(c))
+        swap_finish(c, why);
+    hold_clear(&c->request);
+    errno = saved;
+}
+
+void swap_finish(struct conn *c, enum reason why)
+{
+    int saved = errno;
+    int end = c->shared ? -1 : eof_socket(c->to.family, c->reused);
+
     if (c->inside) /* wakes those who wait for bytes that will never come */
         real.shutdown(c->fds[0].fd, SHUT_RDWR);
     if (end < 0 || end == c->private_fd || swap_under(c, end) < 0) {
@@ -369,10 +384,10 @@ void swap_end(struct conn *c)
     if (c->queued && c->private_fd >= 0 && incoming_discard(c->private_fd, c->queued) > 0)
         why = REASON_poisoned;
     c->queued = c->owed = 0;
-    if (why == REASON_none)
+    if (why == REASON_none && c->private_fd >= 0) /* not so in the child of a fork past libc */
         idle_park(c, true);
+    owed_done(c);
     private_close(c->private_fd);
     c->private_fd = -1;
-    hold_clear(&c->request);
     errno = saved;
 }
