@@ -1,9 +1,11 @@
-/* What comes from outside into settings, log and statistics: a setting is taken or the default stays, a
+/* What comes from outside into settings, log, statistics and traces: a setting is taken or the default stays, a
  * log line is one line, and the statistics are one JSON object, whatever the program is called. */
 #define _GNU_SOURCE
 #include "base/config.h"
+#include "base/filter.h"
 #include "base/log.h"
 #include "base/stats.h"
+#include "base/trace.h"
 
 #include "fuzz_input.h"
 #include "fuzz_naive.h"
@@ -23,6 +25,8 @@ static void refuse(void *arg, const struct config_setting *setting, const char *
     assert_string_equal(setting->name, variable);
     assert_ptr_equal(value, variable_value);
     ++*(int *)arg;
+    struct slice fault = config_fault(setting, value);
+    assert_true(fault.data >= value && fault.data + fault.len <= value + strlen(value));
 }
 
 static void in_range(const struct config *config)
@@ -151,6 +155,43 @@ static void check_stats(const char *command)
     free(out);
 }
 
+/* A list that is taken says of each of its own elements that it is in it. */
+static void check_filter(const char *text)
+{
+    static struct filter filter;
+    struct slice bad;
+    bool good = filter_check(text, &bad);
+
+    assert_int_equal(filter_read(&filter, text), good);
+    assert_true(good || filter.count == 0);
+    for (unsigned i = 0; i < filter.count; i++) {
+        const struct filter_rule *rule = &filter.rules[i];
+        if (rule->name.len)
+            assert_true(filter_has_name(&filter, rule->name));
+        else
+            assert_true(filter_has_address(&filter, rule->address, rule->port ? rule->port : 80));
+    }
+}
+
+/* What is believed of a file that somebody else wrote can be written again; a name is always one line. */
+static void check_trace(const char *text, size_t len)
+{
+    struct trace trace, again, named = { .event = TRACE_start, .pid = 1 };
+    char line[TRACE_LINE];
+
+    if (trace_parse(text, len, &trace)) {
+        size_t n = trace_format(&trace, line);
+        assert_in_range(n, 1, TRACE_LINE);
+        assert_true(trace_parse(line, n - 1, &again));
+        assert_string_equal(again.program, trace.program);
+        assert_string_equal(again.place, trace.place);
+    }
+    trace_set_program(&named, *text ? text : "-");
+    size_t n = trace_format(&named, line);
+    assert_ptr_equal(memchr(line, '\n', n), line + n - 1);
+    assert_true(trace_parse(line, n - 1, &again));
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 {
     char *text = malloc(len + 1);
@@ -160,6 +201,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
     check_settings(text);
     check_log(text);
     check_stats(text);
+    check_filter(text);
+    check_trace(text, len);
     free(text);
     return 0;
 }

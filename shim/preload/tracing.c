@@ -7,6 +7,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <pthread.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
@@ -17,9 +18,10 @@ enum { LINES_MOST = 200000 };
 int tracing_fd = -1;
 static atomic_uint lines;
 
+/* Not all of the calls that come here are cancellation points. */
 static void write_trace(struct trace *trace)
 {
-    int saved = errno;
+    int saved = errno, state;
     char line[TRACE_LINE];
     unsigned before = atomic_fetch_add_explicit(&lines, 1, memory_order_relaxed);
 
@@ -27,8 +29,10 @@ static void write_trace(struct trace *trace)
         trace->pid = getpid();
         if (before == LINES_MOST)
             trace->event = TRACE_cut;
+        pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &state);
         if (real.write(tracing_fd, line, trace_format(trace, line)) < 0)
             tracing_fd = -1;
+        pthread_setcancelstate(state, NULL);
     }
     errno = saved;
 }
