@@ -22,10 +22,11 @@ def commands_from_different_shells(world):
         told = home.status()
     check(direct.connections == times, f"directly {direct.connections} connections")
     check(len(shim.outcome.files) == times, "answers are missing")
-    check(shim.connections <= 5, f"{shim.connections} connections for {times} commands")
+    check(shim.connections <= 5, f"{shim.connections} connections for {times} commands; {told}")
     check(told["connects"] == times and told["handshakes_saved"] == times - shim.connections,
           f"the server saw {shim.connections} connections for {times} commands; --status says {told}")
-    world.note(f"{times} commands, each from its own shell: {shim.connections} connections")
+    world.note(f"{times} commands, each from its own shell: {shim.connections} connections; {told['asked_for']} came from the "
+               f"broker, which was asked {told['asked']} times, {told['unanswered']} of them in vain")
 
 
 @case

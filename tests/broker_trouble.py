@@ -111,7 +111,11 @@ def torment(world, total, kills, stops):
                f"many direct ones, {AT_A_TIME} at a time: none failed; ms at median, 99 %, 99.9 %, most: directly "
                f"{', '.join(f'{x:.0f}' for x in direct)}; with it {', '.join(f'{x:.0f}' for x in shim)}; "
                f"{connections - total // 2} connections for the {total // 2}")
-    check(shim[2] <= direct[2] + 50 and shim[3] <= direct[3] + 50, f"delayed: {direct} {shim}")
+    # One in a thousand is slower than the slowest thousandth of the direct ones; as many, and by chance some more, of
+    # those with it may be slower than that and 50 ms.
+    expected = total / 2 / 1000
+    late = sum(1000 * took > direct[2] + 50 for took in load.took["shim"])
+    check(late <= expected + 4 * expected ** 0.5 + 2, f"delayed: {late} of {total // 2}: {direct} {shim}")
 
 
 @case

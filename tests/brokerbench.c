@@ -26,7 +26,7 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { FIRST = 900, ENDPOINTS = 300, ASKS_MOST = 600, BATCH = 40, PATIENCE_S = 300, PATIENT_MS = 20000 };
+enum { FIRST = 900, ENDPOINTS = 300, ASKS_MOST = 600, PATIENCE_S = 300, PATIENT_MS = 20000 };
 
 static struct tree tree;
 static struct sockaddr_in server;
@@ -130,9 +130,10 @@ static unsigned held(void)
 static void fill(int wanted)
 {
     uint64_t until = now_ms() + PATIENCE_S * 1000;
+    const int batch = (int)tree.most - 8;
 
     while (made < wanted && now_ms() < until) {
-        for (int i = 0; i < BATCH && made < wanted; i++) {
+        for (int i = 0; i < batch && made < wanted; i++) {
             if (give_one() != 0)
                 die("tree_return");
             made++;
@@ -252,7 +253,7 @@ static struct steps least_steps(pid_t broker, int few)
 {
     struct steps least = { 0, 0 };
 
-    for (int i = 0; i < 7; i++) {
+    for (int i = 0; i < 3; i++) {
         usleep(400000);
         struct steps steps = count_steps(broker, i % few);
         if (steps.instructions > 0 && (least.instructions == 0 || steps.instructions < least.instructions))

@@ -9,6 +9,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -17,6 +18,7 @@
 #include <sys/resource.h>
 #include <sys/signalfd.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 enum {
@@ -24,6 +26,7 @@ enum {
     LISTEN_FDS_START = 3,
     RESERVE = 64,        /* descriptors for all else */
     LIMIT_MOST = 1 << 20,
+    SLICE_NS = 100000,
 };
 
 static bool budgeted;
@@ -60,6 +63,24 @@ static unsigned raise_limit(void)
     setrlimit(RLIMIT_NOFILE, &limit);
     getrlimit(RLIMIT_NOFILE, &limit);
     return (unsigned)limit.rlim_cur;
+}
+
+/* Who asks waits for 5 ms.  Its turns are short: with a short slice it has them soon, on a busy machine, too
+ * (sched(7), Linux 6.12; before, this changes nothing). */
+static void ask_for_short_turns(void)
+{
+    struct {
+        uint32_t size, policy;
+        uint64_t flags;
+        int32_t nice;
+        uint32_t priority;
+        uint64_t runtime, deadline, period;
+    } attributes = { .size = sizeof attributes, .policy = SCHED_OTHER, .runtime = SLICE_NS };
+
+    errno = 0;
+    attributes.nice = getpriority(PRIO_PROCESS, 0);
+    if (errno == 0)
+        syscall(SYS_sched_setattr, 0, &attributes, 0);
 }
 
 /* What a launcher hands over lies behind the tree's own numbers. */
@@ -170,6 +191,7 @@ bool start(struct broker *b)
 {
     unsigned limit = raise_limit();
 
+    ask_for_short_turns();
     b->calls = tree_calls_plain;
     b->calls.sendmsg = send_within_budget;
     budgeted = !tree_is_privileged();
