@@ -9,7 +9,7 @@ import subprocess
 import sys
 import time
 
-from broker_run import Home, Notified, case, end, is_alive, wait_ms
+from broker_run import case, end, for_all_users, Home, is_alive, Notified, wait_ms
 from holdfast_test import clean_environment
 from tree_bounds import OTHER
 from tree_reuse import PYTHON
@@ -26,6 +26,7 @@ except ChildProcessError:
 """
 
 
+@for_all_users
 @case
 def is_nobodys_child(world):
     """What the command finds of it: nothing, and no end of a pipe is kept from whoever waits for it."""
@@ -100,6 +101,7 @@ def running(home):
     return [pid for pid in found if is_alive(pid)]
 
 
+@for_all_users
 @case
 def as_a_service(world):
     """Readiness, a second one, SIGTERM that closes what is idle, statuses."""

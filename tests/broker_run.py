@@ -23,7 +23,19 @@ CASES = []
 
 
 def case(function):
+    """Tried as all users with --full, else as the ordinary one, if there is one."""
+    function.users = ("ordinary",)
     CASES.append(function)
+    return function
+
+
+def for_all_users(function):
+    function.users = ("root", "ordinary")
+    return function
+
+
+def for_root(function):
+    function.users = ("root",)
     return function
 
 

@@ -12,7 +12,7 @@ import time
 import urllib.request
 
 from broker_daemon import running
-from broker_run import Home, case, end, wait_ms
+from broker_run import case, end, for_all_users, Home, wait_ms
 from holdfast_test import clean_environment
 from tree_run import Server, check, parallel, repeat, settles
 
@@ -118,6 +118,7 @@ def torment(world, total, kills, stops):
     check(late <= expected + 4 * expected ** 0.5 + 2, f"delayed: {late} of {total // 2}: {direct} {shim}")
 
 
+@for_all_users
 @case
 def killed_and_stopped(world):
     try:
@@ -167,6 +168,7 @@ def death_in_a_long_life(world):
         check(done.returncode == 0 and home.pid(), "no new one was begun")
 
 
+@for_all_users
 @case
 def full(world):
     """More endpoints than it may hold: the oldest go."""

@@ -243,15 +243,15 @@ def can(*argv):
                           stderr=subprocess.DEVNULL, timeout=30, check=False).returncode == 0
 
 
-def worlds(full, only=None, notes=None):
+def worlds(full, only=None, notes=None, ordinary=ORDINARY):
     """The users that this can be tried as."""
     if os.geteuid() != 0:
         found = [World("ordinary", full=full, notes=notes)]
     else:
         found = [World("root", full=full, notes=notes)]
-        words = ["setpriv", "--reuid", str(ORDINARY), "--regid", str(ORDINARY), "--clear-groups"]
+        words = ["setpriv", "--reuid", str(ordinary), "--regid", str(ordinary), "--clear-groups"]
         if can(*words, "true"):
-            found.append(World("ordinary", words, ORDINARY, full, notes))
+            found.append(World("ordinary", words, ordinary, full, notes))
     return [world for world in found if only in (None, world.name)]
 
 
