@@ -82,7 +82,7 @@ def another_host_and_unsafe_methods(world):
         _, shim = home.both(repeat(3, f"{a} && sleep 0.4 && {b} && {a} && sleep 0.4 && {post}"), server)
         a, b = served(shim.hits, "?a"), served(shim.hits, "?b")
         check(not a & b, f"connections {sorted(a & b)} served two hosts")
-        check(len(a) <= 3 and len(b) <= 2, f"{len(a)} and {len(b)} connections")
+        check(len(a) <= 4 and len(b) <= 3, f"{len(a)} and {len(b)} connections")
         check(all(hit.nth == 1 for hit in shim.hits if "?post" in hit.target), "a POST was sent on a used connection")
 
 
@@ -204,19 +204,19 @@ def status_in_three_ways(world):
                         server)
         check(seen.connections == 2, f"{seen.connections} connections")
         endpoint = f"127.0.0.1:{server.port}"
-        check(settles(lambda: home.held() == 2), "the broker has not taken both")
+        check(settles(lambda: home.held() == 1), f"the broker has not taken the POST's: {home.status()}")
         told, metrics, table = home.status(), parse(home.status("openmetrics")), \
             home.command(world.holdfast, "--status").stdout
         check((told["kind"], told["connects"], told["fresh"], told["handshakes_saved"], told["parked"]) ==
               ("broker", 4, 2, 2, 4), f"{told}")
-        check(told["idle"] == [{**told["idle"][0], "endpoint": endpoint, "queued": 0, "held": 2}], f"{told}")
+        check(told["idle"] == [{**told["idle"][0], "endpoint": endpoint, "queued": 0, "held": 1}], f"{told}")
         check(told["misses"].get("pool_empty") == 1 and told["misses"].get("unsafe_method") == 1, f"{told}")
         check(0 < told["age_seconds"] < 60 and 0 < told["idle"][0]["oldest_seconds"] < 20, f"{told}")
-        check(metrics[("holdfast_idle_connections", endpoint, "broker")] == 2 and
+        check(metrics[("holdfast_idle_connections", endpoint, "broker")] == 1 and
               metrics[("holdfast_connects_total",)] == 4 and metrics[("holdfast_handshakes_saved_total",)] == 2 and
               metrics[("holdfast_parks_total",)] == 4 and metrics[("holdfast_misses_total", "pool_empty")] == 1 and
               metrics[("holdfast_broker_up",)] == 1 and
-              sum(metrics[("holdfast_leases_total", who)] for who in ("process", "others", "broker")) == 3, f"{metrics}")     # the POST gave it back
+              sum(metrics[("holdfast_leases_total", who)] for who in ("process", "others", "broker")) == 3, f"{metrics}")     # the POST gave one up
         check(f"{endpoint} " in table and f"process {home.pid()}" in table, table)
         for share in "tree", "user":
             inside = f"HOLDFAST_SHARE={share} $PROGRAM sh -c 'curl -0 -sS {server.url('/bytes/10')} >/dev/null; " \
