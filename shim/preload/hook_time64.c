@@ -25,6 +25,12 @@ int __ppoll64(struct pollfd *fds, nfds_t n, const struct real_timespec64 *time, 
     return gives(time) ? (int)hook_result(-EINTR) : real.__ppoll64(fds, n, time, mask);
 }
 
+int __epoll_pwait2_time64(int epfd, struct epoll_event *events, int most, const struct real_timespec64 *time,
+                          const sigset_t *mask)
+{
+    return gives(time) ? (int)hook_result(-EINTR) : real.__epoll_pwait2_time64(epfd, events, most, time, mask);
+}
+
 int __select64(int n, fd_set *in, fd_set *out, fd_set *except, struct real_timeval64 *time)
 {
     struct real_timespec64 same = { 0 };
