@@ -92,8 +92,9 @@ def origin_text(results):
         return "These results come from several machines or versions, and should not be compared.\n"
     m = results[0]["machine"]
     versions = ", ".join(f"{name} {version}" for name, version in m["versions"].items())
+    policy = f" What is measured was scheduled as {m['policy']}." if m.get("policy") else ""
     return (f"From a machine with {m['cores']} cores ({m['processor']}), Linux {m['kernel']}, {m['system']}; "
-            f"{versions}. The origin is nginx, too.\n")
+            f"{versions}. The origin is nginx, too.{policy}\n")
 
 
 READING = """Requests a second as ratios of medians (in brackets the lowest and the highest ratio of two runs in
