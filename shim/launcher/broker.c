@@ -6,6 +6,7 @@
 
 #include "launcher/fail.h"
 #include "launcher/preload.h"
+#include "launcher/tree.h"
 #include "pool/board.h"
 #include "pool/broker.h"
 #include "pool/broker_place.h"
@@ -21,7 +22,6 @@
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
 
 enum {
@@ -156,14 +156,6 @@ static bool run(struct kit *kit)
     return child > 0 && WIFEXITED(status) && WEXITSTATUS(status) == 0;
 }
 
-static uint64_t now_ms(void)
-{
-    struct timespec now;
-
-    clock_gettime(CLOCK_BOOTTIME, &now);
-    return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
-}
-
 /* Its ends: the tree's, and the broker's, which is the caller's. */
 static bool make_line(const struct tree *tree, int *far)
 {
@@ -185,7 +177,7 @@ static bool make_tree(struct tree *tree, int first, int *far)
 
     if (tree_create(tree, &tree_calls_plain, first, most, geteuid()) != 0)
         return false;
-    if (tree_add_board(tree, BOARD_BROKER, now_ms()) == 0 && make_line(tree, far))
+    if (tree_add_board(tree, BOARD_BROKER, tree_now_ms()) == 0 && make_line(tree, far))
         return true;
     tree_destroy(tree);
     return false;

@@ -11,18 +11,9 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <time.h>
 #include <unistd.h>
 
 enum { NOTHING = 1, WAIT_MS = 1000, RECORDS_MOST = 1 << 20 };
-
-static uint64_t now_ms(void)
-{
-    struct timespec now;
-
-    clock_gettime(CLOCK_BOOTTIME, &now);
-    return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
-}
 
 /* What is gathered first: an endpoint may be in several rows. */
 struct gathering {
@@ -94,7 +85,7 @@ static void merge(struct status *s)
 
 static void ask_broker(struct gathering *g, const struct tree *tree)
 {
-    struct broker_reply reply;
+    struct broker_reply reply = { .magic = 0 };
     int file;
 
     if (broker_status(tree, &reply, &file, WAIT_MS) != 0)
@@ -107,7 +98,7 @@ static void ask_broker(struct gathering *g, const struct tree *tree)
 
 static void look(struct status *s, const struct tree *tree)
 {
-    struct gathering g = { .status = s, .now_ms = now_ms() };
+    struct gathering g = { .status = s, .now_ms = tree_now_ms() };
     const struct board *board;
 
     s->uid = tree->uid;

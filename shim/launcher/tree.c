@@ -36,7 +36,7 @@ bool tree_with_numbers(bool (*act)(void *arg, int first), void *arg)
     return result;
 }
 
-static uint64_t now_ms(void)
+uint64_t tree_now_ms(void)
 {
     struct timespec now;
 
@@ -52,7 +52,7 @@ static bool make(void *arg, int first)
 
     if (tree_create(tree, &tree_calls_plain, first, most, geteuid()) != 0)
         return false;
-    tree_add_board(tree, BOARD_TREE, now_ms());
+    tree_add_board(tree, BOARD_TREE, tree_now_ms());
     return true;
 }
 

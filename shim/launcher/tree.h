@@ -6,6 +6,7 @@
 #include "pool/tree.h"
 
 #include <stdbool.h>
+#include <stdint.h>
 
 /* Makes the queues that COMMAND and its children leave their idle connections in, or with CONFIG_SHARE_USER
  * gets those of the user's broker, and names them in the environment, unless there are such already.  Where
@@ -14,6 +15,8 @@ void tree_prepare(enum config_share share);
 
 /* The tree that this process was handed, copied to other numbers, where nothing hides it; false: none. */
 bool tree_reach(struct tree *tree);
+
+uint64_t tree_now_ms(void); /* the clock of idle connections */
 
 /* Numbers for another one, with the limit raised for as long as `act` runs; false: none, or it failed. */
 bool tree_with_numbers(bool (*act)(void *arg, int first), void *arg);
