@@ -8,6 +8,7 @@
 #include <pthread.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <sys/file.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/random.h>
@@ -146,6 +147,62 @@ EXPORTED int fstatfs(int fd, struct statfs *st)
     NEXT(fstatfs);
     FAIL_IF_TOLD("fstatfs", fd, -1);
     return next(fd, st);
+}
+
+EXPORTED int fstat(int fd, struct stat *st)
+{
+    NEXT(fstat);
+    FAIL_IF_TOLD("fstat", fd, -1);
+    return next(fd, st);
+}
+
+EXPORTED int lstat(const char *path, struct stat *st)
+{
+    NEXT(lstat);
+    FAIL_IF_TOLD("lstat", 0, -1);
+    return next(path, st);
+}
+
+EXPORTED int flock(int fd, int operation)
+{
+    NEXT(flock);
+    FAIL_IF_TOLD("flock", fd, -1);
+    return next(fd, operation);
+}
+
+EXPORTED int mkdir(const char *path, mode_t mode)
+{
+    NEXT(mkdir);
+    FAIL_IF_TOLD("mkdir", mode, -1);
+    return next(path, mode);
+}
+
+EXPORTED ssize_t pwrite(int fd, const void *buf, size_t len, off_t offset)
+{
+    NEXT(pwrite);
+    FAIL_IF_TOLD("pwrite", fd, -1);
+    return next(fd, buf, len, offset);
+}
+
+EXPORTED int socketpair(int family, int type, int protocol, int ends[2])
+{
+    NEXT(socketpair);
+    FAIL_IF_TOLD("socketpair", type, -1);
+    return next(family, type, protocol, ends);
+}
+
+EXPORTED int unlink(const char *path)
+{
+    NEXT(unlink);
+    FAIL_IF_TOLD("unlink", 0, -1);
+    return next(path);
+}
+
+EXPORTED int utimensat(int at, const char *path, const struct timespec times[2], int flags)
+{
+    NEXT(utimensat);
+    FAIL_IF_TOLD("utimensat", flags, -1);
+    return next(at, path, times, flags);
 }
 
 /* These return their errors. */

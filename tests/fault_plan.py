@@ -52,6 +52,14 @@ ONCE = {
     "getrandom": f"EINTR {CHANCE}",
     "stat": f"ENOENT EACCES {CHANCE}",
     "fstatfs": CHANCE,
+    "fstat": f"EIO ENOMEM {CHANCE}",
+    "lstat": f"ENOENT EACCES {CHANCE}",
+    "flock": f"EWOULDBLOCK EINTR ENOLCK {CHANCE}",
+    "mkdir": f"ENOSPC EACCES EROFS {CHANCE}",
+    "pwrite": f"ENOSPC EIO {CHANCE}",
+    "socketpair": f"EMFILE ENFILE ENOMEM {CHANCE}",
+    "unlink": f"ENOENT EACCES {CHANCE}",
+    "utimensat": f"EROFS {CHANCE}",
 }
 for name in ("send", "sendto", "sendmsg", "write", "writev"):
     ONCE[name] = SEND
@@ -76,7 +84,7 @@ del EVER["pthread_create"]
 
 # What the shim calls and the library does not wrap: these cannot fail, or there is nothing to learn from it.
 HARMLESS = set("""
-    memchr memrchr memcmp memcpy memmove memset strchr strrchr strcmp strlen strncmp strspn strstr strtol
+    memccpy memchr memrchr memcmp memcpy memmove memset strchr strrchr strcmp strlen strncmp strspn strstr strtol
     strtoul snprintf vsnprintf inet_ntop inet_pton dl_iterate_phdr clock_gettime getpid getppid getuid geteuid
     getenv secure_getenv unsetenv getauxval sysconf raise sched_yield nanosleep sigsuspend dlsym dirfd fflush
     clearerr sigaddset sigemptyset sigfillset sigismember sigpending sigprocmask sigtimedwait

@@ -19,7 +19,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-enum { GROUPS_MAX = 64, CLASSES_MAX = 4096, WAIT_MS = 8000, TURN_MS = 20, SLOW_MS = 3000, COPIES = 500, STUCK_MS = 20000 };
+enum { GROUPS_MAX = 64, CLASSES_MAX = 4096, WAIT_MS = 8000, TURN_MS = 20, SLOW_MS = 4500, COPIES = 500, STUCK_MS = 20000 };
 enum action { AT_END, CLOSES, SHUTS_RD, SHUTS_WR, SHUTS_BOTH, DUPS, DUP2S, ACTIONS };
 
 static const char *const actions[] = { "end", "close", "shut_rd", "shut_wr", "shut_both", "dup_close", "dup2" };
