@@ -294,7 +294,7 @@ $(BUILD)/lint/%.ok: %.c .clang-tidy $(wildcard shim/*/*.h shim/*/*.def)
 	$(call say,TIDY)clang-tidy --quiet $< -- $(STD) -Wall -Wextra -Wno-unused-parameter
 	@touch $@
 
-# Some 20 minutes; BENCH_OPTIONS=--quick: some 8.  BENCH_ROUNDS: how often in each cell.
+# A quarter of an hour; BENCH_OPTIONS=--quick: half of that.  BENCH_ROUNDS: how often in each cell.
 bench: all
 	scripts/deps --bench
 	BUILD='$(BUILD)' scripts/bench $(BENCH_OPTIONS)

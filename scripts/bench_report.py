@@ -104,7 +104,8 @@ over the wire only; system calls a request, of client + proxy + origin, or clien
 
 Client, proxy and origin share the machine and are not tied to a processor. The limit is `ab -k`; as ab speaks
 HTTP/1.0, whose answers cannot come in chunks, it is no limit for those; and where each request has a process
-of its own, the limit is the process alone: curl with a file:// URL. What each proxy's settings are, and why,
+of its own, the limit is the process alone: curl with a file:// URL. A proxy has its connections to the origin
+from before; holdfast and `ab -k` open theirs in each run. What each proxy's settings are, and why,
 is in scripts/bench_peers.py.
 """
 
