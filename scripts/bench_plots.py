@@ -7,8 +7,8 @@ from bench_cells import DIRECT, HOLDFAST, LIMIT
 COLOURS = {DIRECT: "#9aa0a6", HOLDFAST: "#d9480f", LIMIT: "#343a40"}
 PROXY_COLOURS = ("#1864ab", "#1c7ed6", "#4dabf7", "#74c0fc", "#a5d8ff")
 LOOPBACK = (("small-1", "100 B\\n1 at a time"), ("small-16", "100 B\\n16"), ("small-128", "100 B\\n128"),
-            ("10k-16", "10 KB\\n16"), ("1m-16", "1 MB\\n16"), ("chunked-16", "10 KB chunked\\n16"),
-            ("process", "100 B\\nprocess each"))
+            ("10k-16", "10 KB\\n16"), ("1m-16", "1 MB\\n16"), ("chunked-16", "10 KB\\nchunked, 16"),
+            ("process", "100 B\\na process"))
 WIRE = (("rtt-1", "1 ms"), ("rtt-20", "20 ms"), ("rtt-100", "100 ms"))
 PARTS = (("client", "#d9480f"), ("proxy", "#1c7ed6"), ("origin", "#9aa0a6"))
 
@@ -20,7 +20,7 @@ set grid y lc rgb "#dee2e6" lt 1
 set style data histograms
 set style fill solid noborder
 set boxwidth 0.9
-set bmargin 6
+set bmargin 7
 set key below horizontal center
 set yrange [0:*]
 set ylabel "{y}"
