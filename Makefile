@@ -114,7 +114,7 @@ $(BUILD)/preload-32/x86_64: Makefile
 	for name in $(NAMES_32); do ln -s ../i386 $(@D)/$$name; done && \
 	$(LINK_64)
 
-$(BUILD)/obj/shim/launcher/%.o: UNFORTIFY :=
+$(BUILD)/obj/shim/launcher/%.o $(BUILD)/obj/shim/broker/%.o: UNFORTIFY :=
 $(BUILD)/obj/shim/launcher/%.o: CPPFLAGS += $(if $(MULTIARCH),-DHOLDFAST_MULTIARCH='"$(MULTIARCH)"')
 $(BUILD)/obj/shim/%.o: shim/%.c Makefile
 	@mkdir -p $(@D)
