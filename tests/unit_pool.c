@@ -494,6 +494,32 @@ static void test_any_order(void **state)
     }
 }
 
+/* Whatever else makes sockets differ, they lead to one server. */
+static void test_release_place(void **state)
+{
+    struct endpoint to = fake_endpoint(7), other = fake_endpoint(8), bound = to, six = { .family = AF_INET6 };
+
+    (void)state;
+    fake_start(64, 64);
+    bound.options = 99;
+    six.port = to.port;
+    six.address[10] = six.address[11] = 0xff;
+    memcpy(six.address + 12, to.address, 4);
+    for (int i = 0; i < 30; i++) {
+        struct idle idle = fake_idle(100 + i);
+        assert_int_equal(pool_park(i % 3 == 0 ? &to : i % 3 == 1 ? &bound : &six, &idle), REASON_none);
+    }
+    struct idle stays = fake_idle(500);
+    assert_int_equal(pool_park(&other, &stays), REASON_none);
+    assert_int_equal(pool_release_place(&to), 30);
+    assert_int_equal(fake_discarded, 30);
+    assert_discard(0, 100, REASON_one_at_a_time);
+    assert_discard(29, 129, REASON_one_at_a_time);
+    assert_int_equal(pool_count(), 1);
+    assert_int_equal(pool_release_place(&to), 0);
+    assert_int_equal(fake_lease(8), 500);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -520,6 +546,7 @@ int main(void)
         cmocka_unit_test(test_abandon),
         cmocka_unit_test(test_ten_thousand_endpoints),
         cmocka_unit_test(test_any_order),
+        cmocka_unit_test(test_release_place),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -147,6 +147,10 @@ static void test_request_round_trip(void **state)
     assert_int_equal(read_request(&r, sizeof(r)), BROKER_HELLO);
     broker_request_write(&r, BROKER_STATUS, NULL, NULL);
     assert_int_equal(read_request(&r, sizeof(r)), BROKER_STATUS);
+    broker_request_write(&r, BROKER_RELEASE, &was, NULL);
+    memset(&to, 0, sizeof(to));
+    assert_int_equal(broker_request_read(&r, sizeof(r), &to, &wanted), BROKER_RELEASE);
+    assert_true(endpoint_equal(&to, &was));
 }
 
 static void test_request_sizes(void **state)
@@ -163,7 +167,7 @@ static void test_request_sizes(void **state)
 /* Each row changes one field of a question that is as it should be. */
 #define ROWS(X)                                                                                                     \
     X(magic++, -EBADMSG) X(magic = 0, -EBADMSG) X(size++, -EBADMSG) X(size--, -EBADMSG) X(size = 0, -EBADMSG)       \
-    X(kind = 0, -EBADMSG) X(kind = BROKER_HELLO, -EBADMSG) X(kind = BROKER_STATUS, -EBADMSG) X(kind = 4, -EBADMSG)  \
+    X(kind = 0, -EBADMSG) X(kind = BROKER_HELLO, -EBADMSG) X(kind = BROKER_STATUS, -EBADMSG) X(kind = BROKER_RELEASE, -EBADMSG) X(kind = 5, -EBADMSG)  \
     X(kind = UINT32_MAX, -EBADMSG) X(to.family = 0, -EBADMSG) X(to.family = AF_UNIX, -EBADMSG)                      \
     X(to.family = AF_INET6, BROKER_ASK) X(to.port = 0, -EBADMSG) X(to.uid = UINT32_MAX, BROKER_ASK)                 \
     X(to.netns = 0, BROKER_ASK) X(any = 1, BROKER_ASK) X(any = 2, -EBADMSG) X(any = 255, -EBADMSG)                  \

@@ -145,6 +145,30 @@ static void test_hash_spreads(void **state)
     assert_in_range(most, 4, 20); /* 4 on the average */
 }
 
+static void test_place(void **state)
+{
+    struct endpoint v4 = { .family = AF_INET, .port = 80, .address = { 10, 0, 0, 1 } }, mapped = { .port = 80 };
+    struct endpoint other = v4;
+
+    (void)state;
+    mapped.family = AF_INET6;
+    mapped.address[10] = mapped.address[11] = 0xff;
+    memcpy(mapped.address + 12, v4.address, 4);
+    mapped.uid = 5;
+    mapped.options = 9;
+    mapped.netns = 3;
+    assert_true(endpoint_same_place(&v4, &mapped));
+    assert_int_equal(endpoint_place_hash(&v4), endpoint_place_hash(&mapped));
+    other.port = 81;
+    assert_false(endpoint_same_place(&v4, &other));
+    assert_int_not_equal(endpoint_place_hash(&v4), endpoint_place_hash(&other));
+    other = v4;
+    other.address[3] = 2;
+    assert_false(endpoint_same_place(&v4, &other));
+    mapped.scope = 2;
+    assert_false(endpoint_same_place(&v4, &mapped));
+}
+
 static void assert_texts(struct endpoint e, const char *text, const char *authority)
 {
     char out[ENDPOINT_TEXT_MAX];
@@ -176,7 +200,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_v4),    cmocka_unit_test(test_v6),           cmocka_unit_test(test_refused),
-        cmocka_unit_test(test_equal), cmocka_unit_test(test_hash_spreads), cmocka_unit_test(test_text),
+        cmocka_unit_test(test_equal), cmocka_unit_test(test_place), cmocka_unit_test(test_hash_spreads), cmocka_unit_test(test_text),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -281,6 +281,37 @@ static void test_queue_gone(void **state)
     close(give(1, 62, 64, NOW, -ENOENT));
 }
 
+/* All to one server, in whatever queues they lie; the others stay in their order. */
+static void test_queue_release_place(void **state)
+{
+    struct endpoint to = endpoint_number(1), bound = to, other = endpoint_number(2);
+    int far[12], kept[3];
+
+    (void)state;
+    for (unsigned i = 0; i < 12; i++) {
+        int fd = open_socket(&far[i]);
+        struct idle idle = sample(fd);
+        bound.options = i; /* so that they are in several queues */
+        idle.parked_ms = NOW;
+        idle.cookie = 100 + i;
+        assert_int_equal(tree_give(&tree, &bound, &idle, 64, NOW), 0);
+        close(fd);
+    }
+    for (unsigned i = 0; i < 3; i++)
+        kept[i] = give(2, 200 + i, 64, NOW, 0);
+    assert_int_equal(tree_release_place(&tree, &to, NOW), 12);
+    for (unsigned i = 0; i < 12; i++) {
+        assert_true(has_ended(far[i]));
+        close(far[i]);
+    }
+    for (unsigned i = 0; i < 3; i++) {
+        assert_false(has_ended(kept[i]));
+        assert_int_equal(take(2, NOW), 200 + i);
+        close(kept[i]);
+    }
+    assert_int_equal(tree_release_place(&tree, &other, NOW), 0);
+}
+
 static void test_queue_lives(void **state)
 {
     struct tree other = tree;
@@ -327,7 +358,7 @@ int main(void)
         QUEUE_TEST(test_queue_full),
         QUEUE_TEST(test_queue_full_of_old),
         QUEUE_TEST(test_queue_wanted),
-        QUEUE_TEST(test_queue_gone),
+        QUEUE_TEST(test_queue_release_place), QUEUE_TEST(test_queue_gone),
         QUEUE_TEST(test_queue_lives),
         QUEUE_TEST(test_queue_foreign),
     };

@@ -140,6 +140,15 @@ void hoard_expire(struct hoard *h, uint64_t now_ms)
     h->next_look_ms = first == UINT64_MAX || first > now_ms + LOOK_EVERY_MS ? first : now_ms + LOOK_EVERY_MS;
 }
 
+void hoard_release_place(struct hoard *h, const struct endpoint *to)
+{
+    for (struct entry *next, *entry = h->table.oldest; entry; entry = next) {
+        next = entry->age_newer;
+        if (endpoint_same_place(&entry->site->endpoint, to))
+            discard(h, entry);
+    }
+}
+
 void hoard_close(struct hoard *h)
 {
     while (h->table.oldest)

@@ -29,6 +29,9 @@ bool hoard_keep(struct hoard *h, const struct endpoint *to, const struct idle *i
 int hoard_take(struct hoard *h, const struct endpoint *to, const struct wanted *wanted, struct idle *out,
                uint64_t now_ms);
 
+/* Closes all that leads to the place of `to`. */
+void hoard_release_place(struct hoard *h, const struct endpoint *to);
+
 /* Something happened to an entry; it may be gone since. */
 void hoard_look(struct hoard *h, struct entry *entry);
 

@@ -195,6 +195,8 @@ static bool serve(struct broker *b, const struct line *line, const struct broker
         say_hello(b, line->fd);
     else if (kind == BROKER_STATUS)
         tell_status(b, beside->fds[0]);
+    else if (kind == BROKER_RELEASE)
+        hoard_release_place(&b->hoard, &to);
     else
         give(b, beside->fds[0], &to, &wanted);
     return true;

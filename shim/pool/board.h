@@ -13,7 +13,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-enum { BOARD_BUCKETS = 8192, BOARD_TOKEN = 16 };
+enum { BOARD_BUCKETS = 8192, BOARD_PLACES = 1024, BOARD_TOKEN = 16 };
 
 enum board_kind { BOARD_TREE = 1, BOARD_BROKER };
 
@@ -48,6 +48,8 @@ struct board {
 #undef X
     _Atomic uint64_t reasons[REASON_count];
     _Atomic uint8_t hoard[BOARD_BUCKETS]; /* has the broker any, by the endpoint's hash? */
+    _Atomic uint32_t single[BOARD_PLACES]; /* until when nothing is left idle there, in seconds, by the place's
+                                              hash: a server of one connection at a time (preload/stall.h) */
 };
 
 /* A new one, as a close-on-exec fd, or -errno. */

@@ -234,6 +234,14 @@ int broker_ask(const struct tree *t, const struct endpoint *to, const struct wan
     return -ENOENT;
 }
 
+int broker_release(const struct tree *t, const struct endpoint *to)
+{
+    struct broker_request request;
+
+    broker_request_write(&request, BROKER_RELEASE, to, NULL);
+    return send_request(t->calls, t->first + TREE_LINE, &request, NULL);
+}
+
 int broker_status(const struct tree *t, struct broker_reply *reply, int *file, int wait_ms)
 {
     struct broker_request request;

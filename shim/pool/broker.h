@@ -42,6 +42,9 @@ int broker_join(struct tree *t, const struct tree_calls *calls, const struct bro
 int broker_ask(const struct tree *t, const struct endpoint *to, const struct wanted *wanted,
                struct idle *out, uint64_t now_ms);
 
+/* Lets it close all that leads to the place of `to`; nobody waits.  0 or -errno. */
+int broker_release(const struct tree *t, const struct endpoint *to);
+
 /* What it has: 0, with a file of reply->records broker_records in *file, which is the caller's; or -errno. */
 int broker_status(const struct tree *t, struct broker_reply *reply, int *file, int wait_ms);
 

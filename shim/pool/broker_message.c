@@ -19,6 +19,8 @@ void broker_request_write(struct broker_request *r, enum broker_kind kind, const
     if (!to)
         return;
     r->to = *to;
+    if (!wanted)
+        return;
     r->any = wanted->any;
     r->absolute = wanted->absolute;
     r->host = wanted->host;
@@ -41,6 +43,12 @@ static bool asks_well(const struct broker_request *r)
            r->absolute <= 1 && memcmp(r->zero, zero, sizeof zero) == 0;
 }
 
+/* What leads to a place, whatever it has served. */
+static bool releases_well(const struct broker_request *r)
+{
+    return asks_well(r) && !r->any && !r->absolute && !r->host && !r->proxy_auth;
+}
+
 int broker_request_read(const void *bytes, size_t len, struct endpoint *to, struct wanted *wanted)
 {
     struct broker_request r;
@@ -52,13 +60,13 @@ int broker_request_read(const void *bytes, size_t len, struct endpoint *to, stru
         return -EBADMSG;
     if (r.kind == BROKER_HELLO || r.kind == BROKER_STATUS)
         return is_empty(&r) ? (int)r.kind : -EBADMSG;
-    if (r.kind != BROKER_ASK || !asks_well(&r))
+    if (r.kind == BROKER_ASK ? !asks_well(&r) : r.kind != BROKER_RELEASE || !releases_well(&r))
         return -EBADMSG;
     *to = r.to;
     *wanted = (struct wanted){
         .any = r.any, .absolute = r.absolute, .host = r.host, .proxy_auth = r.proxy_auth
     };
-    return BROKER_ASK;
+    return (int)r.kind;
 }
 
 void broker_reply_write(struct broker_reply *r, enum broker_kind kind)

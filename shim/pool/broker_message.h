@@ -15,14 +15,15 @@ enum broker_kind {
     BROKER_HELLO = 1, /* answered on the line, with the queues and the board beside it */
     BROKER_ASK,       /* a socket to answer on comes beside it: a tree_message with a connection, or a reply */
     BROKER_STATUS,    /* likewise: a reply with a file of broker_records beside it */
+    BROKER_RELEASE,   /* no answer: all that leads to the place of `to` is closed */
 };
 
 /* No padding; unused bytes are zero. */
 struct broker_request {
     uint64_t magic;
     uint32_t size, kind;
-    struct endpoint to; /* BROKER_ASK, and what follows */
-    uint64_t host, proxy_auth;
+    struct endpoint to; /* BROKER_ASK, BROKER_RELEASE */
+    uint64_t host, proxy_auth; /* BROKER_ASK, and what follows */
     uint8_t any, absolute;
     uint8_t zero[6];
 };
@@ -43,11 +44,11 @@ struct broker_record {
     uint32_t idle, zero;
 };
 
-/* `to` and `wanted` are for BROKER_ASK, else NULL. */
+/* `to` is for BROKER_ASK and BROKER_RELEASE, `wanted` for BROKER_ASK, else NULL. */
 void broker_request_write(struct broker_request *r, enum broker_kind kind, const struct endpoint *to,
                           const struct wanted *wanted);
 
-/* Reads `len` bytes: the kind, with *to and *wanted filled in where it is BROKER_ASK, or -EBADMSG. */
+/* Reads `len` bytes: the kind, with *to and *wanted filled in where it has them, or -EBADMSG. */
 int broker_request_read(const void *bytes, size_t len, struct endpoint *to, struct wanted *wanted);
 
 void broker_reply_write(struct broker_reply *r, enum broker_kind kind);

@@ -89,6 +89,32 @@ uint32_t endpoint_hash(const struct endpoint *e)
     return (uint32_t)(hash ^ hash >> 32);
 }
 
+static struct endpoint place_of(const struct endpoint *e)
+{
+    struct endpoint place = { .family = AF_INET6, .port = e->port, .scope = e->scope };
+
+    memcpy(place.address, e->address, sizeof(place.address));
+    if (e->family == AF_INET) {
+        memcpy(place.address, mapped_prefix, sizeof(mapped_prefix));
+        memcpy(place.address + sizeof(mapped_prefix), e->address, 4);
+    }
+    return place;
+}
+
+bool endpoint_same_place(const struct endpoint *a, const struct endpoint *b)
+{
+    struct endpoint x = place_of(a), y = place_of(b);
+
+    return endpoint_equal(&x, &y);
+}
+
+uint32_t endpoint_place_hash(const struct endpoint *e)
+{
+    struct endpoint place = place_of(e);
+
+    return endpoint_hash(&place);
+}
+
 /* Room is always enough: 39 characters of address, 11 of zone, 6 of port, two brackets. */
 static size_t print_address(const struct endpoint *e, char out[ENDPOINT_TEXT_MAX], const uint8_t *v4,
                             bool zone)

@@ -37,6 +37,11 @@ int endpoint_from(struct endpoint *to, const struct sockaddr *address, socklen_t
 bool endpoint_equal(const struct endpoint *a, const struct endpoint *b);
 uint32_t endpoint_hash(const struct endpoint *e);
 
+/* The place: what a server listens on, whoever connects to it and how.  The same for an IPv4 address and for
+ * what maps it into IPv6. */
+bool endpoint_same_place(const struct endpoint *a, const struct endpoint *b);
+uint32_t endpoint_place_hash(const struct endpoint *e);
+
 /* "127.0.0.1:8080", "[::1]:8080": for the log. */
 size_t endpoint_text(const struct endpoint *e, char out[ENDPOINT_TEXT_MAX]);
 

@@ -350,6 +350,36 @@ unsigned pool_shed(unsigned n)
     return shed;
 }
 
+/* Under the lock. */
+static void take_out_place(const struct endpoint *to, struct removals *gone)
+{
+    struct entry *next;
+
+    for (struct entry *entry = table.oldest; entry && has_room(gone); entry = next) {
+        next = entry->age_newer;
+        if (endpoint_same_place(&entry->site->endpoint, to))
+            take_out(entry, REASON_one_at_a_time, gone);
+    }
+}
+
+unsigned pool_release_place(const struct endpoint *to)
+{
+    unsigned released = 0;
+
+    for (;;) {
+        struct removals gone = { .count = 0 };
+
+        if (!lock_take(&lock))
+            return released;
+        take_out_place(to, &gone);
+        lock_give(&lock);
+        discard_all(&gone);
+        released += gone.count;
+        if (has_room(&gone))
+            return released;
+    }
+}
+
 void pool_abandon(void (*each)(const struct idle *idle))
 {
     lock_init(&lock);

@@ -76,6 +76,9 @@ enum reason pool_examine(const struct endpoint *to, const struct idle *idle);
 /* Takes the oldest connection out of the pool, to be kept elsewhere; *to says whose it is.  0 or -ENOENT. */
 int pool_take_any(struct endpoint *to, struct idle *out);
 
+/* Discards all that leads to the place of `to` (pool/endpoint.h), as one_at_a_time; returns how many. */
+unsigned pool_release_place(const struct endpoint *to);
+
 /* Why a connection would not be parked whatever room there is: keepalive_spent, max_requests, max_age,
  * closer; or REASON_none. */
 enum reason pool_refusal(const struct endpoint *to, const struct idle *idle);

@@ -128,6 +128,10 @@ int tree_give(const struct tree *t, const struct endpoint *to, const struct idle
 int tree_take(const struct tree *t, const struct endpoint *to, const struct wanted *wanted,
               struct idle *out, uint64_t now_ms);
 
+/* Closes all that leads to the place of `to` (pool/endpoint.h), whatever the user's and the namespace; returns
+ * how many. */
+unsigned tree_release_place(const struct tree *t, const struct endpoint *to, uint64_t now_ms);
+
 /* For the broker.  Takes what was parked `age_ms` ago or earlier out of the old end of a queue, in whatever
  * state it is.  0, with *to, and *out as from tree_take; -EAGAIN: only younger ones are there; -ENOENT:
  * nothing is.  The other way: tree_return puts it at the end as it was; as tree_give, without a look at others. */

@@ -285,6 +285,49 @@ int tree_give(const struct tree *t, const struct endpoint *to, const struct idle
     return result;
 }
 
+struct sought {
+    const struct endpoint *place;
+    unsigned seen;
+};
+
+static void seek(void *arg, const struct endpoint *to, const struct idle *idle)
+{
+    struct sought *sought = arg;
+
+    (void)idle;
+    sought->seen += endpoint_same_place(to, sought->place);
+}
+
+static unsigned release_from(const struct tree *t, unsigned queue, const struct endpoint *to, uint64_t now_ms)
+{
+    struct sought sought = { .place = to };
+    struct round round = { .looks = 0 };
+    struct parcel parcel;
+    unsigned released = 0;
+
+    if (!tree_has(t, queue))
+        return 0;
+    tree_look(t, queue, now_ms, seek, &sought);
+    while (released < sought.seen && next(t, queue, &round, &parcel, now_ms)) {
+        if (!endpoint_same_place(&parcel.to, to)) {
+            pass_on(t, queue, &round, &parcel, now_ms);
+            continue;
+        }
+        drop(t, &parcel);
+        released++;
+    }
+    return released;
+}
+
+unsigned tree_release_place(const struct tree *t, const struct endpoint *to, uint64_t now_ms)
+{
+    unsigned released = 0;
+
+    for (unsigned i = 0; i < TREE_QUEUES; i++)
+        released += release_from(t, i, to, now_ms);
+    return released;
+}
+
 int tree_take_old(const struct tree *t, unsigned queue, uint64_t age_ms, struct endpoint *to,
                   struct idle *out, uint64_t now_ms)
 {

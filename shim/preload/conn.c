@@ -8,6 +8,7 @@
 #include "preload/owed.h"
 #include "preload/private.h"
 #include "preload/real.h"
+#include "preload/stall.h"
 #include "preload/tracing.h"
 
 #include <assert.h>
@@ -50,6 +51,8 @@ void conn_set_state(struct conn *c, enum conn_state state)
     };
     assert(allowed[c->state] & 1 << state);
     (void)allowed;
+    if (state == CONN_FREE || state == CONN_ENDED)
+        stall_over(c, false);
     c->state = state;
 }
 

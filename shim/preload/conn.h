@@ -101,6 +101,11 @@ struct conn {
     int send_error;       /* to be given to the client by its next send, 0: none */
     int receive_error;    /* what the kernel has told a look ahead, instead of the next receive */
     enum reason unparkable; /* found outside of the exchange: why not to park, or REASON_none */
+    struct {              /* see stall.h */
+        uint64_t due_ms;  /* when to let go next; 0: does not wait so */
+        uint64_t relieved_ms; /* when something was let go, 0: nothing was */
+        uint32_t turn_ms, turns;
+    } stall;
     const void *homing;   /* the thread that connects another socket for it: whoever wants to send waits */
     const void *reader;   /* conn_self of the thread inside a real receive call, or NULL */
     unsigned inside;      /* threads inside real calls */

@@ -1,12 +1,13 @@
 /* Waiting.  What the kernel says of readiness is true and passes as it is; but a process that waits for long
- * has no use for the idle connections that it kept, and others may.  Only while it keeps some is a wait split:
- * a short one first, and if nothing happens in it they are given away before the rest.  What is ready
- * already needs no splitting: a look comes before. */
+ * has no use for the idle connections that it kept, and others may; and what it waits for may be a server that
+ * serves one connection at a time (stall.h).  Only then is a wait split: into turns, and after each in which
+ * nothing has happened something is let go.  What is ready already needs no splitting: a look comes before. */
 #define _GNU_SOURCE
 #include "preload/hook.h"
 
 #include "preload/owed.h"
 #include "preload/shared.h"
+#include "preload/stall.h"
 
 #include <errno.h>
 #include <poll.h>
@@ -20,30 +21,63 @@
 enum { SHORT_MS = 20, FD_SETS_MOST = 8192 };
 
 static const struct timespec no_time;
-static const struct timespec short_time = { .tv_nsec = SHORT_MS * 1000000L };
 
 /* Is a wait of so long one to be split?  Negative: for ever. */
 static bool splits(int ms)
 {
-    return shared_keeps() && (ms < 0 || ms > SHORT_MS);
+    return (shared_keeps() || stall_any()) && (ms < 0 || ms > SHORT_MS);
 }
 
 static bool splits_time(const struct timespec *time)
 {
-    if (!shared_keeps() || !time)
-        return shared_keeps();
-    return time->tv_nsec >= 0 && time->tv_nsec < 1000000000L &&
-           (time->tv_sec > 0 || (time->tv_sec == 0 && time->tv_nsec > short_time.tv_nsec));
+    if (!shared_keeps() && !stall_any())
+        return false;
+    return !time || (time->tv_nsec >= 0 && time->tv_nsec < 1000000000L &&
+                     (time->tv_sec > 0 || (time->tv_sec == 0 && time->tv_nsec > SHORT_MS * 1000000L)));
 }
 
-static struct timespec rest_of(struct timespec time)
+/* What is left of a wait. */
+struct turns {
+    bool for_ever;
+    struct timespec left;
+};
+
+static struct turns turns_of(const struct timespec *time)
 {
-    time.tv_nsec -= short_time.tv_nsec;
-    if (time.tv_nsec < 0) {
-        time.tv_sec--;
-        time.tv_nsec += 1000000000L;
+    return (struct turns){ .for_ever = !time, .left = time ? *time : no_time };
+}
+
+/* The time for a last turn. */
+static const struct timespec *rest_of(const struct turns *t)
+{
+    return t->for_ever ? NULL : &t->left;
+}
+
+/* The time for a turn that is not the last one; NULL: there is none. */
+static const struct timespec *next_turn(struct turns *t, struct timespec *turn)
+{
+    int ms = shared_keeps() ? SHORT_MS : stall_any() ? stall_turn_ms() : 0;
+
+    *turn = (struct timespec){ .tv_sec = ms / 1000, .tv_nsec = ms % 1000 * 1000000L };
+    if (ms == 0 || t->for_ever)
+        return ms ? turn : NULL;
+    struct timespec left = { t->left.tv_sec - turn->tv_sec, t->left.tv_nsec - turn->tv_nsec };
+    if (left.tv_nsec < 0) {
+        left.tv_sec--;
+        left.tv_nsec += 1000000000L;
     }
-    return time;
+    if (left.tv_sec < 0)
+        return NULL;
+    t->left = left;
+    return turn;
+}
+
+static void let_go(void)
+{
+    if (shared_keeps())
+        shared_give_all();
+    if (stall_any())
+        stall_relieve();
 }
 
 /* A signal that came between the two turns of a wait would interrupt neither.  So signals are held over
@@ -114,12 +148,13 @@ int ppoll(struct pollfd *fds, nfds_t n, const struct timespec *time, const sigse
     hold_signals(&own);
     if (!mask)
         mask = &own;
-    result = real.ppoll(fds, n, &short_time, mask);
-    if (result == 0) {
-        shared_give_all();
-        struct timespec rest = time ? rest_of(*time) : short_time;
-        result = real.ppoll(fds, n, time ? &rest : NULL, mask);
-    }
+    struct turns turns = turns_of(time);
+    struct timespec room;
+    const struct timespec *turn;
+    while (result == 0 && (turn = next_turn(&turns, &room)) && (result = real.ppoll(fds, n, turn, mask)) == 0)
+        let_go();
+    if (result == 0)
+        result = real.ppoll(fds, n, rest_of(&turns), mask);
     release_signals(&own);
     return result;
 }
@@ -146,27 +181,49 @@ int epoll_wait(int epfd, struct epoll_event *events, int most, int ms)
     return splits(ms) ? epoll_pwait(epfd, events, most, ms, NULL) : real.epoll_wait(epfd, events, most, ms);
 }
 
-int epoll_pwait(int epfd, struct epoll_event *events, int most, int ms, const sigset_t *mask)
+/* epoll_pwait2(2) for kernels without it, and for a libc. */
+static int wait_turn(int epfd, struct epoll_event *events, int most, const struct timespec *time,
+                     const sigset_t *mask)
 {
-    int ended = ends(epfd, events, most, mask);
-    if (ended)
-        return ended;
-    if (!splits(ms))
-        return real.epoll_pwait(epfd, events, most, ms, mask);
+    int ms = time ? (int)(time->tv_sec * 1000 + (time->tv_nsec + 999999) / 1000000) : -1;
+
+    return real.epoll_pwait(epfd, events, most, ms, mask);
+}
+
+/* A wait that is split.  `whole`: how the rest is waited for. */
+static int wait_turns(int epfd, struct epoll_event *events, int most, const struct timespec *time,
+                      const sigset_t *mask,
+                      int (*whole)(int, struct epoll_event *, int, const struct timespec *, const sigset_t *))
+{
     int result = mask ? real.epoll_pwait(epfd, events, most, 0, mask) : real.epoll_wait(epfd, events, most, 0);
+
     if (result != 0)
         return result;
     sigset_t own;
     hold_signals(&own);
     if (!mask)
         mask = &own;
-    result = real.epoll_pwait(epfd, events, most, SHORT_MS, mask);
-    if (result == 0) {
-        shared_give_all();
-        result = real.epoll_pwait(epfd, events, most, ms < 0 ? ms : ms - SHORT_MS, mask);
-    }
+    struct turns turns = turns_of(time);
+    struct timespec room;
+    const struct timespec *turn;
+    while (result == 0 && (turn = next_turn(&turns, &room)) &&
+           (result = wait_turn(epfd, events, most, turn, mask)) == 0)
+        let_go();
+    if (result == 0)
+        result = whole(epfd, events, most, rest_of(&turns), mask);
     release_signals(&own);
     return result;
+}
+
+int epoll_pwait(int epfd, struct epoll_event *events, int most, int ms, const sigset_t *mask)
+{
+    struct timespec time;
+    int ended = ends(epfd, events, most, mask);
+    if (ended)
+        return ended;
+    if (!splits(ms))
+        return real.epoll_pwait(epfd, events, most, ms, mask);
+    return wait_turns(epfd, events, most, as_time(ms, &time), mask, wait_turn);
 }
 
 int epoll_pwait2(int epfd, struct epoll_event *events, int most, const struct timespec *time, const sigset_t *mask)
@@ -176,18 +233,7 @@ int epoll_pwait2(int epfd, struct epoll_event *events, int most, const struct ti
         return ended;
     if (!splits_time(time))
         return real.epoll_pwait2(epfd, events, most, time, mask);
-    sigset_t own;
-    hold_signals(&own);
-    if (!mask)
-        mask = &own;
-    int result = real.epoll_pwait2(epfd, events, most, &short_time, mask);
-    if (result == 0) {
-        shared_give_all();
-        struct timespec rest = time ? rest_of(*time) : short_time;
-        result = real.epoll_pwait2(epfd, events, most, time ? &rest : NULL, mask);
-    }
-    release_signals(&own);
-    return result;
+    return wait_turns(epfd, events, most, time, mask, real.epoll_pwait2);
 }
 
 /* select(2) empties its sets when the time is over, so the short turn works on copies. */
@@ -254,14 +300,14 @@ int select(int n, fd_set *in, fd_set *out, fd_set *except, struct timeval *time)
     bool odd = time && (time->tv_sec < 0 || time->tv_usec < 0 || time->tv_usec >= 1000000);
     bool brief = time && time->tv_sec == 0 && time->tv_usec <= (suseconds_t)SHORT_MS * 1000;
 
-    if ((!shared_keeps() && !owed_any()) || odd || n < 0 || n > FD_SETS_MOST) {
+    if ((!shared_keeps() && !stall_any() && !owed_any()) || odd || n < 0 || n > FD_SETS_MOST) {
         owed_before_wait();
         return real.select(n, in, out, except, time);
     }
     if (owed_any() && owed_selected(n, in))
         return select_ends(n, in, out, except, NULL);
     owed_before_wait();
-    if (!shared_keeps() || brief)
+    if ((!shared_keeps() && !stall_any()) || brief)
         return real.select(n, in, out, except, time);
     struct timespec since, whole = { 0 };
     if (time)
@@ -300,14 +346,20 @@ int pselect(int n, fd_set *in, fd_set *out, fd_set *except, const struct timespe
     hold_signals(&own);
     if (!mask)
         mask = &own;
-    result = real.pselect(n, sets.copies[0], sets.copies[1], sets.copies[2], &short_time, mask);
-    if (result > 0)
-        return_sets(&sets);
-    if (result == 0) {
-        shared_give_all();
-        struct timespec rest = time ? rest_of(*time) : short_time;
-        result = real.pselect(n, in, out, except, time ? &rest : NULL, mask);
+    struct turns turns = turns_of(time);
+    struct timespec room;
+    const struct timespec *turn;
+    while (result == 0 && (turn = next_turn(&turns, &room))) {
+        result = real.pselect(n, sets.copies[0], sets.copies[1], sets.copies[2], turn, mask);
+        if (result > 0)
+            return_sets(&sets);
+        if (result == 0) {
+            copy_sets(&sets, n, in, out, except);
+            let_go();
+        }
     }
+    if (result == 0)
+        result = real.pselect(n, in, out, except, rest_of(&turns), mask);
     release_signals(&own);
     return result;
 }
@@ -326,7 +378,7 @@ bool hook_wait_interrupted(void)
 int nanosleep(const struct timespec *time, struct timespec *left)
 {
     owed_before_wait();
-    if (splits_time(time) && hook_wait_interrupted()) {
+    if (shared_keeps() && splits_time(time) && hook_wait_interrupted()) {
         if (left)
             *left = *time;
         errno = EINTR;
@@ -339,7 +391,7 @@ int clock_nanosleep(clockid_t clock, int flags, const struct timespec *time, str
 {
     owed_before_wait();
     bool until = flags & TIMER_ABSTIME;
-    if ((until ? shared_keeps() : splits_time(time)) && hook_wait_interrupted()) {
+    if (shared_keeps() && (until || splits_time(time)) && hook_wait_interrupted()) {
         if (left && !until)
             *left = *time;
         return EINTR;

@@ -13,9 +13,11 @@
 #include "preload/real.h"
 #include "preload/outgoing.h"
 #include "preload/process.h"
+#include "preload/stall.h"
 #include "preload/swap.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <sched.h>
 #include <string.h>
 #include <time.h>
@@ -63,6 +65,8 @@ ssize_t incoming_wait(struct conn *c, int fd, int flags)
 /* What a real receive that gave bytes, or an end, means for the call. */
 static ssize_t received(struct conn *c, struct incoming *call, ssize_t n, bool peek, bool queued)
 {
+    if (n > 0)
+        stall_over(c, true);
     call->took |= n > 0 && !peek;
     if (n > 0 && !peek && queued)
         c->queued = (size_t)n;
@@ -111,8 +115,23 @@ static void take_out(struct conn *c, int fd, size_t len)
     }
 }
 
+/* 0, or -errno. */
+static int wait_stalled(struct conn *c, struct incoming *call)
+{
+    unsigned generation = c->generation;
+    enum conn_state state = c->state;
+
+    if (stall_wait(c, call->fd, POLLIN) < 0)
+        return -EINTR;
+    call->fd = conn_number(c, call->fd);
+    return c->generation == generation && c->state == state && c->nfds ? 0 : -ESTALE;
+}
+
 ssize_t incoming_receive(struct conn *c, struct incoming *call, char *buf, size_t len, bool peek)
 {
+    int stalled = call->wait && c->stall.due_ms ? wait_stalled(c, call) : 0;
+    if (stalled)
+        return stalled;
     unsigned generation = c->generation;
     enum conn_state state = c->state;
     bool queued = !peek && leaves_queued(c, len);

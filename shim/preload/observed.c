@@ -6,9 +6,11 @@
 #include "preload/incoming.h"
 #include "preload/outgoing.h"
 #include "preload/real.h"
+#include "preload/stall.h"
 #include "preload/tracing.h"
 
 #include <errno.h>
+#include <poll.h>
 
 /* Follows what was sent.  The beginning of a head is kept to be shown again. */
 static void follow_client(struct conn *c, const char *bytes, size_t len)
@@ -128,6 +130,8 @@ static ssize_t receive(struct conn *c, int fd, const struct iovec *iov, int n, i
         return incoming_receive(c, &call, iov->iov_base, iov->iov_len, flags & MSG_PEEK);
     /* Waits by a peek, so that the pieces are filled at once. */
     ssize_t there = 1;
+    if (call.wait && c->stall.due_ms && stall_wait(c, fd, POLLIN) < 0)
+        return -EINTR;
     if (call.wait)
         there = incoming_wait(c, fd, call.flags & ~MSG_WAITALL);
     fd = conn_number(c, fd);
@@ -154,6 +158,7 @@ ssize_t observed_recv(struct conn *c, int fd, const struct iovec *iov, int n, in
         conn_spoil(c, REASON_closed_by_server);
         return result == -ENOTSUP ? got : result;
     }
+    stall_over(c, true);
     if (c->reused && !exchange_answered(&c->x) && idle_answers_another(c))
         return incoming_foreign(c);
     if (!(flags & MSG_PEEK))

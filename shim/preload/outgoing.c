@@ -5,6 +5,7 @@
 
 #include "base/stats.h"
 #include "preload/real.h"
+#include "preload/stall.h"
 #include "preload/swap.h"
 
 #include <errno.h>
@@ -167,6 +168,7 @@ int outgoing_replay(struct conn *c)
         return result;
     stats_count(replayed);
     c->replayed = true;
+    stall_begin(c);
     if (!c->request.data)
         return -ENOTSUP;
     result = outgoing_all(c, c->fds[0].fd, c->request.data, c->request.end);

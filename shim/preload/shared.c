@@ -13,6 +13,7 @@
 #include "preload/private.h"
 #include "preload/process.h"
 #include "preload/real.h"
+#include "preload/stall.h"
 #include "preload/swap.h"
 #include "preload/tally.h"
 
@@ -248,6 +249,10 @@ static void give_some(unsigned most)
 
 enum reason shared_park(const struct endpoint *to, const struct idle *idle)
 {
+    if (stall_forbids(to)) {
+        idle_discard(idle, REASON_one_at_a_time);
+        return REASON_one_at_a_time;
+    }
     if (!reach())
         return pool_park(to, idle);
     tally(atomic_load(&ending));
@@ -321,6 +326,17 @@ int shared_lease(const struct conn *c, const struct wanted *wanted, struct idle 
     }
     errno = saved;
     return result;
+}
+
+unsigned shared_release_place(const struct endpoint *to)
+{
+    bool told = false;
+
+    if (!on || !private_is(tree.first))
+        return 0;
+    if (has_line && private_is(tree.first + TREE_LINE))
+        told = broker_release(&tree, to) == 0;
+    return tree_release_place(&tree, to, idle_now_ms()) + told;
 }
 
 void shared_give_all(void)

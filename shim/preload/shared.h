@@ -32,6 +32,9 @@ enum reason shared_park(const struct endpoint *to, const struct idle *idle);
 /* As pool_lease, from the others: for a conn whose fd is not connected yet, or leased. */
 int shared_lease(const struct conn *c, const struct wanted *wanted, struct idle *out, enum reason *why);
 
+/* Closes what lies idle with the others for the place of `to`; how many, as far as is known. */
+unsigned shared_release_place(const struct endpoint *to);
+
 /* Leaves all idle connections to the others. */
 void shared_give_all(void);
 

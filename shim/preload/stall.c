@@ -1,0 +1,230 @@
+#define _GNU_SOURCE
+#include "preload/stall.h"
+
+#include "pool/pool.h"
+#include "preload/cancel.h"
+#include "preload/idle.h"
+#include "preload/owed.h"
+#include "preload/process.h"
+#include "preload/real.h"
+#include "preload/shared.h"
+#include "preload/tally.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <signal.h>
+#include <sys/signalfd.h>
+
+enum {
+    FIRST_MS = 400,  /* before anything is let go */
+    SECOND_MS = 650, /* where that has helped: if it was chance, it will not come right after another time again */
+    TURNS_ALIKE = 12, /* then each takes twice as long as the one before; one that lets go of something ... */
+    TURN_WEIGHS = 4,  /* ... counts for so many */
+    HELPED_MS = 100, /* in which an answer comes that was kept waiting */
+    FORBID_S = 300,
+    REMEMBER_S = 60, /* that it has helped once */
+};
+
+atomic_uint stall_count;
+
+/* When the first of all is due, or earlier. */
+static _Atomic uint64_t next_ms = UINT64_MAX;
+
+static void note_due(uint64_t due_ms)
+{
+    if (due_ms < atomic_load_explicit(&next_ms, memory_order_relaxed))
+        atomic_store_explicit(&next_ms, due_ms, memory_order_relaxed);
+}
+
+int stall_turn_ms(void)
+{
+    uint64_t now = idle_now_ms(), next = atomic_load_explicit(&next_ms, memory_order_relaxed);
+
+    return next <= now ? 1 : next - now > SECOND_MS ? SECOND_MS : (int)(next - now);
+}
+
+/* Of each place, by its hash: until when (in seconds) something is known of it, times two; odd: it has helped
+ * once.  On the board, where there is one. */
+static _Atomic uint32_t own_places[BOARD_PLACES];
+
+static _Atomic uint32_t *cell(const struct endpoint *to)
+{
+    struct board *board = tally_board();
+    _Atomic uint32_t *places = board ? board->single : own_places;
+
+    return &places[endpoint_place_hash(to) % BOARD_PLACES];
+}
+
+/* What is known of a place: 0, 1 (it has helped once), 2 (forbidden). */
+static unsigned known(const struct endpoint *to, uint64_t now_ms)
+{
+    uint32_t value = atomic_load_explicit(cell(to), memory_order_relaxed);
+    uint32_t now = (uint32_t)(now_ms / 1000), left = value / 2 - now;
+
+    if (value / 2 <= now || left > FORBID_S)
+        return 0;
+    return value % 2 ? 1 : 2;
+}
+
+bool stall_forbids(const struct endpoint *to)
+{
+    return atomic_load_explicit(cell(to), memory_order_relaxed) && known(to, idle_now_ms()) == 2;
+}
+
+/* It has helped.  What came of the same letting go, or nearly so, says nothing new. */
+static void learn(const struct endpoint *to, uint64_t relieved_ms, uint64_t now_ms)
+{
+    bool once = known(to, now_ms) == 0;
+    uint32_t until = (uint32_t)(now_ms / 1000) + (once ? REMEMBER_S : FORBID_S);
+    uint32_t before = atomic_load_explicit(cell(to), memory_order_relaxed) / 2 - REMEMBER_S;
+
+    if (once || relieved_ms / 1000 > before)
+        atomic_store_explicit(cell(to), until * 2 + once, memory_order_relaxed);
+}
+
+void stall_begin(struct conn *c)
+{
+    if (c->stall.due_ms || c->reused || exchange_answered(&c->x))
+        return;
+    uint64_t now = idle_now_ms();
+    c->stall.turn_ms = known(&c->to, now) == 1 ? SECOND_MS : FIRST_MS;
+    c->stall.due_ms = now + c->stall.turn_ms;
+    c->stall.relieved_ms = 0;
+    c->stall.turns = 0;
+    note_due(c->stall.due_ms);
+    atomic_fetch_add(&stall_count, 1);
+}
+
+void stall_over(struct conn *c, bool answered)
+{
+    if (!c->stall.due_ms)
+        return;
+    c->stall.due_ms = 0;
+    atomic_fetch_sub(&stall_count, 1);
+    if (!answered || !c->stall.relieved_ms)
+        return;
+    uint64_t now = idle_now_ms();
+    if (now - c->stall.relieved_ms <= HELPED_MS)
+        learn(&c->to, c->stall.relieved_ms, now);
+}
+
+/* c is locked.  Milliseconds until it is due. */
+static int relieve(struct conn *c)
+{
+    uint64_t now = idle_now_ms();
+
+    if (!c->stall.due_ms)
+        return FIRST_MS;
+    if (now >= c->stall.due_ms) {
+        owed_settle_all();
+        unsigned released = pool_release_place(&c->to) + shared_release_place(&c->to);
+        c->stall.relieved_ms = released ? now : 0;
+        c->stall.turns += released ? TURN_WEIGHS : 1;
+        if (c->stall.turns >= TURNS_ALIKE)
+            c->stall.turn_ms *= 2;
+        c->stall.due_ms = now + c->stall.turn_ms;
+    }
+    return (int)(c->stall.due_ms - now);
+}
+
+static void relieve_one(struct conn *c)
+{
+    int fd = c->nfds ? c->fds[0].fd : -1;
+    struct conn *entered = c->stall.due_ms && fd >= 0 ? conn_enter(fd) : NULL;
+
+    if (!entered)
+        return;
+    relieve(entered);
+    if (entered->stall.due_ms)
+        note_due(entered->stall.due_ms);
+    conn_leave(entered);
+}
+
+void stall_relieve(void)
+{
+    int saved = errno;
+
+    if (!process_is_ours() || idle_now_ms() < atomic_load_explicit(&next_ms, memory_order_relaxed))
+        return;
+    atomic_store_explicit(&next_ms, UINT64_MAX, memory_order_relaxed);
+    conn_each(relieve_one);
+    errno = saved;
+}
+
+/* Would a receive come back for one of these (signal(7))?  Their handlers have not run yet. */
+static bool ends_a_wait(const sigset_t *signals)
+{
+    struct sigaction action;
+
+    for (int i = 1; i < NSIG; i++)
+        if (sigismember(signals, i) == 1 && sigaction(i, NULL, &action) == 0 && action.sa_handler != SIG_IGN &&
+            action.sa_handler != SIG_DFL && !(action.sa_flags & SA_RESTART))
+            return true;
+    return false;
+}
+
+enum { OVER, THERE, UNKNOWN };
+
+/* Waits for an event with all signals held, so that it can be told which one came.  OVER: the time is, or a signal
+ * came that ends no wait; THERE: the event is; UNKNOWN: there is no descriptor to wait by; -EINTR. */
+static int wait_turn(int fd, short events, int ms)
+{
+    sigset_t all, own, wanted, pending;
+    int result = UNKNOWN;
+
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &own);
+    sigemptyset(&wanted);
+    for (int i = 1; i < NSIG; i++)
+        if (sigismember(&own, i) == 0)
+            sigaddset(&wanted, i);
+    struct pollfd wait[2] = { { .fd = fd, .events = events },
+                              { .fd = signalfd(-1, &wanted, SFD_CLOEXEC), .events = POLLIN } };
+    if (wait[1].fd >= 0) {
+        int n = real.poll(wait, 2, ms);
+        result = n < 0 || wait[0].revents ? THERE : OVER;
+        sigpending(&pending);
+        if (result == OVER && wait[1].revents && ends_a_wait(&pending))
+            result = -EINTR;
+        real.close(wait[1].fd);
+    }
+    pthread_sigmask(SIG_SETMASK, &own, NULL);
+    return result;
+}
+
+/* The lock is not held, and the thread not cancelled, while it waits. */
+static int wait_outside(struct conn *c, int fd, short events, int ms)
+{
+    int before = c->cancel;
+
+    if (before != CANCEL_ALONE)
+        c->cancel = PTHREAD_CANCEL_DISABLE;
+    conn_outside_begin(c);
+    int result = wait_turn(fd, events, ms);
+    conn_outside_end(c);
+    c->cancel = before;
+    return result;
+}
+
+/* The kernel then ends the call's wait, and begins to count when the call is made. */
+static bool has_timeout(int fd, short events)
+{
+    struct timeval time = { 0 };
+    socklen_t len = sizeof time;
+
+    real.getsockopt(fd, SOL_SOCKET, events == POLLIN ? SO_RCVTIMEO : SO_SNDTIMEO, &time, &len);
+    return time.tv_sec || time.tv_usec;
+}
+
+int stall_wait(struct conn *c, int fd, short events)
+{
+    unsigned generation = c->generation;
+    int saved = errno, result = OVER;
+
+    if (!c->stall.due_ms || has_timeout(fd, events))
+        return 1;
+    while (result == OVER && c->stall.due_ms && c->generation == generation && c->nfds)
+        result = wait_outside(c, conn_number(c, fd), events, relieve(c));
+    errno = saved;
+    return result < 0 ? result : result == UNKNOWN;
+}
