@@ -12,6 +12,7 @@
 #include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/random.h>
+#include <sys/signalfd.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/vfs.h>
@@ -140,6 +141,13 @@ EXPORTED int stat(const char *path, struct stat *st)
     NEXT(stat);
     FAIL_IF_TOLD("stat", 0, -1);
     return next(path, st);
+}
+
+EXPORTED int signalfd(int fd, const sigset_t *mask, int flags)
+{
+    NEXT(signalfd);
+    FAIL_IF_TOLD("signalfd", fd, -1);
+    return next(fd, mask, flags);
 }
 
 EXPORTED int fstatfs(int fd, struct statfs *st)

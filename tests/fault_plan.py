@@ -52,6 +52,7 @@ ONCE = {
     "getrandom": f"EINTR {CHANCE}",
     "stat": f"ENOENT EACCES {CHANCE}",
     "fstatfs": CHANCE,
+    "signalfd": f"EMFILE ENFILE ENODEV ENOMEM {CHANCE}",
     "fstat": f"EIO ENOMEM {CHANCE}",
     "lstat": f"ENOENT EACCES {CHANCE}",
     "flock": f"EWOULDBLOCK EINTR ENOLCK {CHANCE}",
@@ -87,7 +88,8 @@ HARMLESS = set("""
     memccpy memchr memrchr memcmp memcpy memmove memset strchr strrchr strcmp strlen strncmp strspn strstr strtol
     strtoul snprintf vsnprintf inet_ntop inet_pton dl_iterate_phdr clock_gettime getpid getppid getuid geteuid
     getenv secure_getenv unsetenv getauxval sysconf raise sched_yield nanosleep sigsuspend dlsym dirfd fflush
-    clearerr sigaddset sigemptyset sigfillset sigismember sigpending sigprocmask sigtimedwait
+    clearerr sigaction sigaddset sigandset sigemptyset sigfillset sigisemptyset sigismember
+    sigpending sigprocmask sigtimedwait
     pthread_setcancelstate pthread_setcanceltype pthread_sigmask pthread_testcancel pthread_self
 """.split())
 

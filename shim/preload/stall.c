@@ -1,6 +1,7 @@
 #define _GNU_SOURCE
 #include "preload/stall.h"
 
+#include "base/lock.h"
 #include "pool/pool.h"
 #include "preload/cancel.h"
 #include "preload/idle.h"
@@ -21,6 +22,7 @@ enum {
     TURNS_ALIKE = 12, /* then each takes twice as long as the one before; one that lets go of something ... */
     TURN_WEIGHS = 4,  /* ... counts for so many */
     HELPED_MS = 100, /* in which an answer comes that was kept waiting */
+    LOOK_EVERY_MS = 10, /* for signals that are held, where nothing shows them */
     FORBID_S = 300,
     REMEMBER_S = 60, /* that it has helped once */
 };
@@ -165,12 +167,39 @@ static bool ends_a_wait(const sigset_t *signals)
 
 enum { OVER, THERE, UNKNOWN };
 
-/* Waits for an event with all signals held, so that it can be told which one came.  OVER: the time is, or a signal
- * came that ends no wait; THERE: the event is; UNKNOWN: there is no descriptor to wait by; -EINTR. */
+/* By which a signal that is held shows itself at once; -1: by nothing.  Among threads, one that reads by a number
+ * which another has closed could meet it. */
+static int signal_watch(const sigset_t *wanted)
+{
+    return lock_alone() ? signalfd(-1, wanted, SFD_CLOEXEC) : -1;
+}
+
+/* OVER: the time is, or a signal came that ends no wait; THERE: the event is; UNKNOWN: there is no waiting here;
+ * -EINTR. */
+static int wait_held(int fd, short events, int ms, const sigset_t *wanted)
+{
+    struct pollfd wait[2] = { { .fd = fd, .events = events }, { .fd = signal_watch(wanted), .events = POLLIN } };
+    uint64_t begun = idle_now_ms();
+    sigset_t pending;
+
+    if (wait[1].fd < 0 && ms > LOOK_EVERY_MS)
+        ms = LOOK_EVERY_MS;
+    int n = real.poll(wait, 2, ms);
+    if (wait[1].fd >= 0)
+        real.close(wait[1].fd);
+    if (n < 0 || wait[0].revents)
+        return THERE;
+    sigpending(&pending);
+    sigandset(&pending, &pending, wanted);
+    if (!sigisemptyset(&pending))
+        return ends_a_wait(&pending) ? -EINTR : OVER;
+    return idle_now_ms() - begun + 1 >= (uint64_t)ms ? OVER : UNKNOWN;
+}
+
+/* Waits for an event with all signals held, so that it can be told which one came. */
 static int wait_turn(int fd, short events, int ms)
 {
-    sigset_t all, own, wanted, pending;
-    int result = UNKNOWN;
+    sigset_t all, own, wanted;
 
     sigfillset(&all);
     pthread_sigmask(SIG_SETMASK, &all, &own);
@@ -178,16 +207,7 @@ static int wait_turn(int fd, short events, int ms)
     for (int i = 1; i < NSIG; i++)
         if (sigismember(&own, i) == 0)
             sigaddset(&wanted, i);
-    struct pollfd wait[2] = { { .fd = fd, .events = events },
-                              { .fd = signalfd(-1, &wanted, SFD_CLOEXEC), .events = POLLIN } };
-    if (wait[1].fd >= 0) {
-        int n = real.poll(wait, 2, ms);
-        result = n < 0 || wait[0].revents ? THERE : OVER;
-        sigpending(&pending);
-        if (result == OVER && wait[1].revents && ends_a_wait(&pending))
-            result = -EINTR;
-        real.close(wait[1].fd);
-    }
+    int result = wait_held(fd, events, ms, &wanted);
     pthread_sigmask(SIG_SETMASK, &own, NULL);
     return result;
 }
