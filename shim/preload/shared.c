@@ -19,10 +19,8 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/resource.h>
 #include <sys/types.h>
 #include <time.h>
 #include <unistd.h>
@@ -49,38 +47,6 @@ static atomic_bool ending;
 static _Atomic uint64_t last_connect_ms;
 static atomic_uint run;
 
-/* unix(7): sendmsg fails with ETOOMANYREFS when the user has more fds in flight than this process's
- * RLIMIT_NOFILE.  Lowered for the moment, that leaves room for the user's other programs.  Not where
- * another thread, or a signal handler, could meet the lower limit. */
-static ssize_t send_within_budget(int fd, const struct msghdr *msg, int flags)
-{
-    static uint64_t checked = UINT64_MAX;
-    static bool privileged;
-    struct rlimit before, lower;
-    sigset_t all, mask;
-
-    if (process_threaded)
-        return real.sendmsg(fd, msg, flags);
-    if (checked != process_identity) {
-        privileged = tree_is_privileged();
-        checked = process_identity;
-    }
-    if (privileged || getrlimit(RLIMIT_NOFILE, &before) != 0 || before.rlim_cur <= TREE_USER_MOST)
-        return real.sendmsg(fd, msg, flags);
-    lower = before;
-    lower.rlim_cur = TREE_USER_MOST;
-    sigfillset(&all);
-    sigprocmask(SIG_SETMASK, &all, &mask);
-    bool lowered = setrlimit(RLIMIT_NOFILE, &lower) == 0;
-    ssize_t sent = real.sendmsg(fd, msg, flags);
-    int error = errno;
-    if (lowered)
-        setrlimit(RLIMIT_NOFILE, &before);
-    sigprocmask(SIG_SETMASK, &mask, NULL);
-    errno = error;
-    return sent;
-}
-
 static struct tree_calls calls;
 
 static void take_calls(void)
@@ -92,7 +58,7 @@ static void take_calls(void)
         .getsockname = real.getsockname,
         .getsockopt = real.getsockopt,
         .setsockopt = real.setsockopt,
-        .sendmsg = send_within_budget,
+        .sendmsg = shared_send,
         .recvmsg = real.recvmsg,
         .recv = real.recv,
         .dup3 = real.dup3,

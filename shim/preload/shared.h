@@ -35,6 +35,9 @@ int shared_lease(const struct conn *c, const struct wanted *wanted, struct idle 
 /* Closes what lies idle with the others for the place of `to`; how many, as far as is known. */
 unsigned shared_release_place(const struct endpoint *to);
 
+/* sendmsg, within what one user may have in flight: shared_send.c. */
+ssize_t shared_send(int fd, const struct msghdr *msg, int flags);
+
 /* Leaves all idle connections to the others. */
 void shared_give_all(void);
 

@@ -1,0 +1,42 @@
+#define _GNU_SOURCE
+#include "preload/shared.h"
+
+#include "pool/tree.h"
+#include "preload/process.h"
+#include "preload/real.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <sys/resource.h>
+
+/* unix(7): sendmsg fails with ETOOMANYREFS when the user has more fds in flight than this process's
+ * RLIMIT_NOFILE.  Lowered for the moment, that leaves room for the user's other programs.  Not where
+ * another thread, or a signal handler, could meet the lower limit. */
+ssize_t shared_send(int fd, const struct msghdr *msg, int flags)
+{
+    static uint64_t checked = UINT64_MAX;
+    static bool privileged;
+    struct rlimit before, lower;
+    sigset_t all, mask;
+
+    if (process_threaded)
+        return real.sendmsg(fd, msg, flags);
+    if (checked != process_identity) {
+        privileged = tree_is_privileged();
+        checked = process_identity;
+    }
+    if (privileged || getrlimit(RLIMIT_NOFILE, &before) != 0 || before.rlim_cur <= TREE_USER_MOST)
+        return real.sendmsg(fd, msg, flags);
+    lower = before;
+    lower.rlim_cur = TREE_USER_MOST;
+    sigfillset(&all);
+    sigprocmask(SIG_SETMASK, &all, &mask);
+    bool lowered = setrlimit(RLIMIT_NOFILE, &lower) == 0;
+    ssize_t sent = real.sendmsg(fd, msg, flags);
+    int error = errno;
+    if (lowered)
+        setrlimit(RLIMIT_NOFILE, &before);
+    sigprocmask(SIG_SETMASK, &mask, NULL);
+    errno = error;
+    return sent;
+}
