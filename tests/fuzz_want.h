@@ -203,7 +203,8 @@ static inline bool want_request_body(struct play_buffer *out, struct slice rest,
     play_append(out, rest.data, end);
     while (end < rest.len && strchr("\r\n", rest.data[end]) && rest.data[end])
         end++;
-    play_append(out, rest.data + end, rest.len - end);
+    if (r->kind == NAIVE_CHUNKED || r->kind == NAIVE_LENGTH) /* else it would be another request */
+        play_append(out, rest.data + end, rest.len - end);
     return end == rest.len && !c.lenient;
 }
 
