@@ -7,18 +7,20 @@
 
 PREFIX  ?= /usr/local
 DESTDIR ?=
-export bindir  ?= $(PREFIX)/bin
-export libdir  ?= $(PREFIX)/lib
-export datadir ?= $(PREFIX)/share
-export mandir  ?= $(datadir)/man
-export unitdir ?= $(PREFIX)/lib/systemd/user
-export DESTDIR
+bindir  ?= $(PREFIX)/bin
+libdir  ?= $(PREFIX)/lib
+datadir ?= $(PREFIX)/share
+mandir  ?= $(datadir)/man
+unitdir ?= $(PREFIX)/lib/systemd/user
+# Not exported: what another make gets by its environment it takes for its caller's.
+FOLDERS  = DESTDIR='$(DESTDIR)' bindir='$(bindir)' libdir='$(libdir)' datadir='$(datadir)' mandir='$(mandir)' \
+           unitdir='$(unitdir)'
 
 install: $(LIBRARY) $(LAUNCHER) $(PRELOADS) $(BROKER)
-	@BUILD='$(BUILD)' scripts/packaging/install
+	@BUILD='$(BUILD)' $(FOLDERS) scripts/packaging/install
 
 uninstall:
-	@BUILD='$(BUILD)' scripts/packaging/install --remove
+	@BUILD='$(BUILD)' $(FOLDERS) scripts/packaging/install --remove
 
 deb:
 	@MAKE='$(MAKE)' BUILD='$(BUILD)' scripts/packaging/make-deb
