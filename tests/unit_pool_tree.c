@@ -17,28 +17,6 @@
 
 enum { FIRST = 300, NOW = 5000000, IDLE_MS = 10000 };
 
-/* Under _GNU_SOURCE these take a union instead of a pointer. */
-static int bind_plain(int fd, const struct sockaddr *name, socklen_t len)
-{
-    return bind(fd, name, len);
-}
-
-static int connect_plain(int fd, const struct sockaddr *name, socklen_t len)
-{
-    return connect(fd, name, len);
-}
-
-static int getsockname_plain(int fd, struct sockaddr *name, socklen_t *len)
-{
-    return getsockname(fd, name, len);
-}
-
-static const struct tree_calls calls = {
-    .socket = socket, .bind = bind_plain, .connect = connect_plain, .getsockname = getsockname_plain,
-    .getsockopt = getsockopt, .setsockopt = setsockopt, .sendmsg = sendmsg, .recvmsg = recvmsg,
-    .recv = recv, .dup3 = dup3, .shutdown = shutdown, .close = close,
-};
-
 static struct endpoint endpoint_number(unsigned n)
 {
     return (struct endpoint){ .family = AF_INET, .port = htons((uint16_t)(8000 + n)), .address = { 127, 0, 0, 1 },
@@ -57,7 +35,7 @@ static struct tree tree;
 static int make_tree(void **state)
 {
     (void)state;
-    return tree_create(&tree, &calls, FIRST, TREE_MOST, 7);
+    return tree_create(&tree, &tree_calls_plain, FIRST, TREE_MOST, 7);
 }
 
 static int unmake_tree(void **state)

@@ -1,22 +1,24 @@
 /* Waiting.  What the kernel says of readiness is true and passes as it is; but a process that waits for long
  * has no use for the idle connections that it kept, and others may; and what it waits for may be a server that
  * serves one connection at a time (stall.h).  Only then is a wait split: into turns, and after each in which
- * nothing has happened something is let go.  What is ready already needs no splitting: a look comes before. */
+ * nothing has happened something is let go.  What is ready already needs no splitting: a look comes before.
+ *
+ * A signal that came between two turns of a wait would interrupt neither.  So signals are held over all, and let
+ * through by the turns themselves, which the kernel does in one step. */
 #define _GNU_SOURCE
 #include "preload/hook.h"
 
 #include "preload/owed.h"
 #include "preload/shared.h"
+#include "preload/signals.h"
 #include "preload/stall.h"
 
 #include <errno.h>
 #include <poll.h>
-#include <signal.h>
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/select.h>
 #include <time.h>
-#include <unistd.h>
 
 enum { SHORT_MS = 20, FD_SETS_MOST = 8192 };
 
@@ -80,22 +82,6 @@ static void let_go(void)
         stall_relieve();
 }
 
-/* A signal that came between the two turns of a wait would interrupt neither.  So signals are held over
- * both, and let through by the turns themselves, which the kernel does in one step. */
-static void hold_signals(sigset_t *mask)
-{
-    sigset_t all;
-    sigfillset(&all);
-    sigprocmask(SIG_SETMASK, &all, mask);
-}
-
-static void release_signals(const sigset_t *mask)
-{
-    int saved = errno;
-    sigprocmask(SIG_SETMASK, mask, NULL);
-    errno = saved;
-}
-
 static const struct timespec *as_time(int ms, struct timespec *time)
 {
     *time = (struct timespec){ .tv_sec = ms / 1000, .tv_nsec = ms % 1000 * 1000000L };
@@ -145,7 +131,7 @@ int ppoll(struct pollfd *fds, nfds_t n, const struct timespec *time, const sigse
     if (result != 0)
         return result;
     sigset_t own;
-    hold_signals(&own);
+    signals_hold(&own);
     if (!mask)
         mask = &own;
     struct turns turns = turns_of(time);
@@ -155,7 +141,7 @@ int ppoll(struct pollfd *fds, nfds_t n, const struct timespec *time, const sigse
         let_go();
     if (result == 0)
         result = real.ppoll(fds, n, rest_of(&turns), mask);
-    release_signals(&own);
+    signals_release(&own);
     return result;
 }
 
@@ -200,7 +186,7 @@ static int wait_turns(int epfd, struct epoll_event *events, int most, const stru
     if (result != 0)
         return result;
     sigset_t own;
-    hold_signals(&own);
+    signals_hold(&own);
     if (!mask)
         mask = &own;
     struct turns turns = turns_of(time);
@@ -211,7 +197,7 @@ static int wait_turns(int epfd, struct epoll_event *events, int most, const stru
         let_go();
     if (result == 0)
         result = whole(epfd, events, most, rest_of(&turns), mask);
-    release_signals(&own);
+    signals_release(&own);
     return result;
 }
 
@@ -343,7 +329,7 @@ int pselect(int n, fd_set *in, fd_set *out, fd_set *except, const struct timespe
         return result;
     copy_sets(&sets, n, in, out, except);
     sigset_t own;
-    hold_signals(&own);
+    signals_hold(&own);
     if (!mask)
         mask = &own;
     struct turns turns = turns_of(time);
@@ -360,72 +346,6 @@ int pselect(int n, fd_set *in, fd_set *out, fd_set *except, const struct timespe
     }
     if (result == 0)
         result = real.pselect(n, in, out, except, rest_of(&turns), mask);
-    release_signals(&own);
+    signals_release(&own);
     return result;
-}
-
-bool hook_wait_interrupted(void)
-{
-    const struct timespec none = { 0 };
-    sigset_t own;
-    hold_signals(&own);
-    shared_give_all();
-    bool interrupted = real.ppoll(NULL, 0, &none, &own) < 0;
-    release_signals(&own);
-    return interrupted;
-}
-
-int nanosleep(const struct timespec *time, struct timespec *left)
-{
-    owed_before_wait();
-    if (shared_keeps() && splits_time(time) && hook_wait_interrupted()) {
-        if (left)
-            *left = *time;
-        errno = EINTR;
-        return -1;
-    }
-    return real.nanosleep(time, left);
-}
-
-int clock_nanosleep(clockid_t clock, int flags, const struct timespec *time, struct timespec *left)
-{
-    owed_before_wait();
-    bool until = flags & TIMER_ABSTIME;
-    if (shared_keeps() && (until || splits_time(time)) && hook_wait_interrupted()) {
-        if (left && !until)
-            *left = *time;
-        return EINTR;
-    }
-    return real.clock_nanosleep(clock, flags, time, left);
-}
-
-int usleep(unsigned us)
-{
-    owed_before_wait();
-    if (us > SHORT_MS * 1000 && shared_keeps() && hook_wait_interrupted()) {
-        errno = EINTR;
-        return -1;
-    }
-    return real.usleep(us);
-}
-
-unsigned sleep(unsigned seconds)
-{
-    owed_before_wait();
-    if (seconds > 0 && shared_keeps() && hook_wait_interrupted())
-        return seconds;
-    return real.sleep(seconds);
-}
-
-int pause(void)
-{
-    owed_before_wait();
-    if (!shared_keeps())
-        return real.pause();
-    sigset_t own;
-    hold_signals(&own);
-    shared_give_all();
-    sigsuspend(&own);
-    release_signals(&own);
-    return -1;
 }

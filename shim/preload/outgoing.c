@@ -42,6 +42,27 @@ ssize_t outgoing_transmit(struct conn *c, int fd, struct iovec *iov, int n, int 
     return sent;
 }
 
+ssize_t outgoing_send(struct conn *c, int fd, struct slice bytes, int flags, int *error)
+{
+    bool stalls = c->stall.due_ms && !c->nonblocking && !(flags & MSG_DONTWAIT);
+    unsigned generation = c->generation;
+
+    for (;;) {
+        conn_outside_begin(c);
+        ssize_t sent = real.send(fd, bytes.data, bytes.len, flags | (stalls ? MSG_DONTWAIT : 0));
+        *error = errno;
+        conn_outside_end(c);
+        if (sent >= 0 || *error != EAGAIN || !stalls || c->generation != generation || c->nfds == 0)
+            return sent;
+        int result = stall_wait(c, conn_number(c, fd), POLLOUT);
+        if (result < 0) {
+            *error = -result;
+            return -1;
+        }
+        stalls = result == 0;
+    }
+}
+
 static bool writable(int fd)
 {
     struct pollfd wait = { .fd = fd, .events = POLLOUT };

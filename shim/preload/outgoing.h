@@ -36,4 +36,8 @@ int outgoing_replay(struct conn *c);
  * again on a fresh one, and this send is to be tried again.  False: the client must see the error. */
 bool outgoing_mend(struct conn *c, int error);
 
+/* As send(2), without the lock; *error is its errno.  A server that has not accepted the connection takes as
+ * much as the kernel does: see stall.h. */
+ssize_t outgoing_send(struct conn *c, int fd, struct slice bytes, int flags, int *error);
+
 #endif

@@ -158,29 +158,6 @@ static const struct iovec *skip(struct iovec *first, const struct iovec *iov, in
     return iov;
 }
 
-/* As send(2), without the lock; *error is its errno.  A server that has not accepted the connection takes as
- * much as the kernel does. */
-static ssize_t send_outside(struct conn *c, int fd, struct slice bytes, int flags, int *error)
-{
-    bool stalls = c->stall.due_ms && !c->nonblocking && !(flags & MSG_DONTWAIT);
-    unsigned generation = c->generation;
-
-    for (;;) {
-        conn_outside_begin(c);
-        ssize_t sent = real.send(fd, bytes.data, bytes.len, flags | (stalls ? MSG_DONTWAIT : 0));
-        *error = errno;
-        conn_outside_end(c);
-        if (sent >= 0 || *error != EAGAIN || !stalls || c->generation != generation || c->nfds == 0)
-            return sent;
-        int result = stall_wait(c, conn_number(c, fd), POLLOUT);
-        if (result < 0) {
-            *error = -result;
-            return -1;
-        }
-        stalls = result == 0;
-    }
-}
-
 /* One contiguous piece of what follows the head.  Returns accepted bytes or -errno. */
 static ssize_t send_body_piece(struct conn *c, int fd, struct iovec piece, int flags)
 {
@@ -193,7 +170,7 @@ static ssize_t send_body_piece(struct conn *c, int fd, struct iovec piece, int f
     if (c->reused)
         flags |= MSG_NOSIGNAL;
     int error;
-    ssize_t sent = send_outside(c, fd, (struct slice){ piece.iov_base, len }, flags, &error);
+    ssize_t sent = outgoing_send(c, fd, (struct slice){ piece.iov_base, len }, flags, &error);
     if (sent < 0 && c->generation == generation && outgoing_mend(c, error))
         return send_body_piece(c, conn_number(c, fd), piece, flags);
     if (sent < 0)

@@ -4,9 +4,9 @@
 #include "pool/tree.h"
 #include "preload/process.h"
 #include "preload/real.h"
+#include "preload/signals.h"
 
 #include <errno.h>
-#include <signal.h>
 #include <sys/resource.h>
 
 /* unix(7): sendmsg fails with ETOOMANYREFS when the user has more fds in flight than this process's
@@ -17,7 +17,7 @@ ssize_t shared_send(int fd, const struct msghdr *msg, int flags)
     static uint64_t checked = UINT64_MAX;
     static bool privileged;
     struct rlimit before, lower;
-    sigset_t all, mask;
+    sigset_t mask;
 
     if (process_threaded)
         return real.sendmsg(fd, msg, flags);
@@ -29,14 +29,13 @@ ssize_t shared_send(int fd, const struct msghdr *msg, int flags)
         return real.sendmsg(fd, msg, flags);
     lower = before;
     lower.rlim_cur = TREE_USER_MOST;
-    sigfillset(&all);
-    sigprocmask(SIG_SETMASK, &all, &mask);
+    signals_hold(&mask);
     bool lowered = setrlimit(RLIMIT_NOFILE, &lower) == 0;
     ssize_t sent = real.sendmsg(fd, msg, flags);
     int error = errno;
     if (lowered)
         setrlimit(RLIMIT_NOFILE, &before);
-    sigprocmask(SIG_SETMASK, &mask, NULL);
+    signals_release(&mask);
     errno = error;
     return sent;
 }

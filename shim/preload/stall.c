@@ -9,6 +9,7 @@
 #include "preload/process.h"
 #include "preload/real.h"
 #include "preload/shared.h"
+#include "preload/signals.h"
 #include "preload/tally.h"
 
 #include <errno.h>
@@ -199,16 +200,15 @@ static int wait_held(int fd, short events, int ms, const sigset_t *wanted)
 /* Waits for an event with all signals held, so that it can be told which one came. */
 static int wait_turn(int fd, short events, int ms)
 {
-    sigset_t all, own, wanted;
+    sigset_t own, wanted;
 
-    sigfillset(&all);
-    pthread_sigmask(SIG_SETMASK, &all, &own);
+    signals_hold(&own);
     sigemptyset(&wanted);
     for (int i = 1; i < NSIG; i++)
         if (sigismember(&own, i) == 0)
             sigaddset(&wanted, i);
     int result = wait_held(fd, events, ms, &wanted);
-    pthread_sigmask(SIG_SETMASK, &own, NULL);
+    signals_release(&own);
     return result;
 }
 
