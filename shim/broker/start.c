@@ -154,6 +154,7 @@ static bool watch_all(struct broker *b)
     sigaddset(&handled, SIGHUP);
     sigprocmask(SIG_BLOCK, &handled, NULL);
     signal(SIGPIPE, SIG_IGN);
+    signal(SIGXFSZ, SIG_IGN);
     b->signals = signalfd(-1, &handled, SFD_CLOEXEC | SFD_NONBLOCK);
     return b->signals >= 0 && broker_watch(b, b->signals, EPOLLIN, EVENT_SIGNAL << 2 | EVENT_OTHER) &&
            broker_watch(b, b->listener, EPOLLIN, EVENT_LISTENER << 2 | EVENT_OTHER);

@@ -1,6 +1,8 @@
 #define _GNU_SOURCE
 #include "pool/board.h"
 
+#include "base/quiet.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
@@ -17,13 +19,17 @@ int board_create(enum board_kind kind, const char token[BOARD_TOKEN], uint64_t n
     struct board_head head = {
         .magic = MAGIC, .size = sizeof(struct board), .kind = kind, .made_ms = now_ms
     };
+    struct quiet quiet;
     int fd = memfd_create("holdfast-board", MFD_CLOEXEC | MFD_ALLOW_SEALING);
 
     if (fd < 0)
         return -errno;
     memcpy(head.token, token, BOARD_TOKEN);
-    if (ftruncate(fd, sizeof(struct board)) == 0 && pwrite(fd, &head, sizeof head, 0) == sizeof head &&
-        fcntl(fd, F_ADD_SEALS, SEALS) == 0)
+    quiet_begin(&quiet);
+    bool made = ftruncate(fd, sizeof(struct board)) == 0 && pwrite(fd, &head, sizeof head, 0) == sizeof head &&
+                fcntl(fd, F_ADD_SEALS, SEALS) == 0;
+    quiet_end(&quiet, !made);
+    if (made)
         return fd;
     int error = errno;
     close(fd);

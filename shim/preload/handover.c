@@ -1,6 +1,7 @@
 #define _GNU_SOURCE
 #include "preload/handover.h"
 
+#include "base/quiet.h"
 #include "base/version.h"
 #include "preload/owed.h"
 #include "preload/hook.h"
@@ -52,8 +53,12 @@ static __thread int memfd;
 
 static bool put(const char *bytes, size_t len)
 {
+    struct quiet quiet;
+
     while (len) {
+        quiet_begin(&quiet);
         ssize_t n = real.write(memfd, bytes, len);
+        quiet_end(&quiet, n < 0);
         if (n < 0 && errno == EINTR)
             continue;
         if (n <= 0)

@@ -3,6 +3,7 @@
 
 #include "base/block.h"
 #include "base/log.h"
+#include "base/quiet.h"
 #include "base/stats.h"
 #include "preload/choice.h"
 #include "preload/closing.h"
@@ -21,7 +22,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
-#include <signal.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <sys/auxv.h>
@@ -68,20 +68,13 @@ static int open_private(const char *path)
     return moved;
 }
 
-/* A file of ours may be a pipe whose reader has gone: the program must not die of that. */
 static ssize_t write_quietly(int fd, const void *bytes, size_t len)
 {
-    const struct timespec now = { 0, 0 };
-    sigset_t pipe, before, pending;
+    struct quiet quiet;
 
-    sigemptyset(&pipe);
-    sigaddset(&pipe, SIGPIPE);
-    sigpending(&pending);
-    pthread_sigmask(SIG_BLOCK, &pipe, &before);
+    quiet_begin(&quiet);
     ssize_t n = real.write(fd, bytes, len);
-    if (n < 0 && errno == EPIPE && !sigismember(&pending, SIGPIPE))
-        sigtimedwait(&pipe, NULL, &now);
-    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    quiet_end(&quiet, n < 0);
     return n;
 }
 

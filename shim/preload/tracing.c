@@ -1,6 +1,7 @@
 #define _GNU_SOURCE
 #include "preload/tracing.h"
 
+#include "base/quiet.h"
 #include "preload/handover.h"
 #include "preload/private.h"
 #include "preload/real.h"
@@ -23,6 +24,7 @@ static void write_trace(struct trace *trace)
 {
     int saved = errno, state;
     char line[TRACE_LINE];
+    struct quiet quiet;
     unsigned before = atomic_fetch_add_explicit(&lines, 1, memory_order_relaxed);
 
     if (before <= LINES_MOST && private_is(tracing_fd)) {
@@ -30,7 +32,10 @@ static void write_trace(struct trace *trace)
         if (before == LINES_MOST)
             trace->event = TRACE_cut;
         pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &state);
-        if (real.write(tracing_fd, line, trace_format(trace, line)) < 0)
+        quiet_begin(&quiet);
+        ssize_t n = real.write(tracing_fd, line, trace_format(trace, line));
+        quiet_end(&quiet, n < 0);
+        if (n < 0)
             tracing_fd = -1;
         pthread_setcancelstate(state, NULL);
     }
