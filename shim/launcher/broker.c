@@ -19,6 +19,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -79,9 +80,15 @@ static void close_from(int first)
         close((int)fd);
 }
 
-/* In the grandchild: first out of the way of each other. */
+/* In the grandchild: first out of the way of each other, which a low soft limit may not have room for. */
 static bool arrange(struct kit *kit)
 {
+    struct rlimit limit;
+
+    if (getrlimit(RLIMIT_NOFILE, &limit) == 0) {
+        limit.rlim_cur = limit.rlim_max;
+        setrlimit(RLIMIT_NOFILE, &limit);
+    }
     for (int i = 0; i < KIT_FDS; i++)
         if ((kit->fds[i] = fcntl(kit->fds[i], F_DUPFD, SAFE_FIRST)) < 0)
             return false;
@@ -124,7 +131,7 @@ static _Noreturn void become_broker(struct kit *kit)
                       kit->log, NULL };
 
     forget_signals();
-    umask(077);
+    signal(SIGXFSZ, SIG_IGN); /* for broker_place_publish */
     if (chdir("/") == 0 && arrange(kit)) {
         publish(kit);
         execve(kit->program, words, kit->environment);
@@ -229,7 +236,7 @@ static bool claim_and_start(struct tree *tree, int first, const struct broker_pl
     return started;
 }
 
-bool broker_get(struct tree *tree, int first)
+static bool get(struct tree *tree, int first)
 {
     struct broker_place place;
     struct broker_door door = { .wait_ms = BROKER_WAIT_MS };
@@ -251,6 +258,16 @@ bool broker_get(struct tree *tree, int first)
             usleep(ATTEMPT_US);
     }
     return false;
+}
+
+/* Whatever the user's umask is: what it took from them, he could not use himself. */
+bool broker_get(struct tree *tree, int first)
+{
+    mode_t mask = umask(077);
+    bool got = get(tree, first);
+
+    umask(mask);
+    return got;
 }
 
 bool broker_get_running(struct tree *tree, int first, int wait_ms)
