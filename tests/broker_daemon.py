@@ -161,21 +161,39 @@ def by_its_socket(world):
         listening.bind(os.path.join(home.directory, "socket"))
         os.chmod(os.path.join(home.directory, "socket"), 0o666)
         # Whose socket it is, is who listened.
-        script = "import os, socket, sys; socket.socket(fileno=3).listen(); " \
+        script = "import os, select, socket, sys; s = socket.socket(fileno=3); s.listen(); print(flush=True); " \
+                 "select.select([s], [], []); " \
                  "os.environ['LISTEN_PID'] = str(os.getpid()); os.execv(sys.argv[1], sys.argv[1:])"
         words = [*world.prefix, PYTHON, "-c", script, world.daemon]
         daemon = subprocess.Popen(words, env=clean_environment({**home.environment, "LISTEN_FDS": "1"}), stdin=subprocess.DEVNULL,
-                                  stderr=subprocess.PIPE, text=True, close_fds=False,
+                                  stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, close_fds=False,
                                   preexec_fn=lambda: os.dup2(listening.fileno(), 3, inheritable=True) and None)
         listening.close()
+        daemon.stdout.readline()
+        done = home.command(world.holdfast, "--status=json")
+        check(done.returncode == 0, f"whoever came before it was there: {done}")
         home.pid()
         for _ in range(3):
             done = home.command(world.holdfast, "curl", "-0", "-sS", server.url("/bytes/10"))
             check(done.returncode == 0, f"{done}")
         check(server.stats()["connections"] == 1, "not shared")
         check(home.pids() == [daemon.pid] == running(home), "another one was begun")
+        check(not [name for name in home.names() if not name.endswith((".lock", "/socket"))], f"{home.names()}")
         daemon.terminate()
-        check(daemon.wait(10) == 0, f"exit status {daemon.returncode}: {daemon.stderr.read()}")
+        said = daemon.stderr.read()
+        check(daemon.wait(10) == 0, f"exit status {daemon.returncode}: {said}")
+        check("refused" not in said, said)
+
+
+@case
+def of_narrow_means(world):
+    """It needs little of what the shell that it is begun from may have, and keeps nothing from the user."""
+    for narrow in "ulimit -Sn 64", "ulimit -Sn 80", "umask 777":
+        with Home(world) as home, Server() as server:
+            one = f"$PROGRAM curl -0 -sS {server.url('/bytes/9')}"
+            _, shim = home.both(["sh", "-c", f"{narrow}; {one}; {one}"], server)
+            check(shim.connections == 1, f"{narrow}: {shim.connections} connections")
+            home.pid()
 
 
 @case

@@ -73,11 +73,15 @@ static bool is_welcome(const struct broker *b, int fd)
 
 void lines_accept(struct broker *b)
 {
+    const int on = 1;
+
     for (int i = 0; i < ACCEPTS_AT_ONCE; i++) {
         int fd = accept4(b->listener, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
 
         if (fd < 0)
             return;
+        /* Who connected before the listener was ours has not inherited it (Linux 6.16). */
+        b->calls.setsockopt(fd, SOL_SOCKET, SO_PASSCRED, &on, sizeof on);
         if (!is_welcome(b, fd))
             b->calls.close(fd);
         else if (!lines_add(b, fd))
