@@ -26,6 +26,7 @@ struct chunk {
 
 struct conn *_Atomic conn_table[CONN_TABLE_SIZE];
 struct conn conn_private;
+atomic_uint conn_leased;
 
 /* A thread that is cancelled in a real call leaves by its destructor (see mend). */
 static __thread struct conn *inside_of, *locked;
@@ -53,6 +54,10 @@ void conn_set_state(struct conn *c, enum conn_state state)
     (void)allowed;
     if (state == CONN_FREE || state == CONN_ENDED)
         stall_over(c, false);
+    if (state == CONN_LEASED)
+        atomic_fetch_add_explicit(&conn_leased, 1, memory_order_relaxed);
+    else if (c->state == CONN_LEASED)
+        atomic_fetch_sub_explicit(&conn_leased, 1, memory_order_relaxed);
     c->state = state;
 }
 

@@ -101,10 +101,13 @@ struct conn {
     int send_error;       /* to be given to the client by its next send, 0: none */
     int receive_error;    /* what the kernel has told a look ahead, instead of the next receive */
     enum reason unparkable; /* found outside of the exchange: why not to park, or REASON_none */
-    struct {              /* see stall.h */
-        uint64_t due_ms;  /* when to let go next; 0: does not wait so */
+    struct {              /* see stall.h; its lock guards all but `waits` */
+        bool waits;
+        uint64_t due_ms;      /* when to let go next */
         uint64_t relieved_ms; /* when something was let go, 0: nothing was */
         uint32_t turn_ms, turns;
+        uint64_t ticket;      /* tells this wait from others of the same conn */
+        struct conn *next, **link;
     } stall;
     const void *homing;   /* the thread that connects another socket for it: whoever wants to send waits */
     const void *reader;   /* conn_self of the thread inside a real receive call, or NULL */
@@ -128,6 +131,7 @@ struct conn {
 };
 
 extern struct conn *_Atomic conn_table[CONN_TABLE_SIZE];
+extern atomic_uint conn_leased;  /* how many are LEASED, about */
 extern struct conn conn_private; /* stands in the table for our own fds: to the client they are closed */
 
 /* The conn of an fd, or NULL: one load and one branch for what is not tracked. */

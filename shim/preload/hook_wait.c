@@ -98,13 +98,31 @@ static int poll_ends(struct pollfd *fds, nfds_t n, const sigset_t *mask)
     return ended;
 }
 
+/* Of an idle connection that breaks between connect and the first send, a client that waits for the former is not
+ * told: it can be written to, and what it writes goes out on another one. */
+static int hide_breaks(struct pollfd *fds, nfds_t n, int ready)
+{
+    if (ready <= 0 || atomic_load_explicit(&conn_leased, memory_order_relaxed) == 0)
+        return ready;
+    for (nfds_t i = 0; i < n; i++) {
+        bool broken = fds[i].revents & (POLLERR | POLLHUP) && fds[i].events & POLLOUT;
+        struct conn *c = broken && conn_find(fds[i].fd) ? conn_enter_as_is(fds[i].fd) : NULL;
+        if (!c)
+            continue;
+        if (c->state == CONN_LEASED)
+            fds[i].revents = POLLOUT;
+        conn_leave(c);
+    }
+    return ready;
+}
+
 int poll(struct pollfd *fds, nfds_t n, int ms)
 {
     struct timespec time;
     int ended = poll_ends(fds, n, NULL);
     if (ended)
         return ended;
-    return splits(ms) ? ppoll(fds, n, as_time(ms, &time), NULL) : real.poll(fds, n, ms);
+    return splits(ms) ? ppoll(fds, n, as_time(ms, &time), NULL) : hide_breaks(fds, n, real.poll(fds, n, ms));
 }
 
 int __poll(struct pollfd *fds, nfds_t n, int ms)
@@ -126,10 +144,10 @@ int ppoll(struct pollfd *fds, nfds_t n, const struct timespec *time, const sigse
     if (ended)
         return ended;
     if (!splits_time(time))
-        return real.ppoll(fds, n, time, mask);
+        return hide_breaks(fds, n, real.ppoll(fds, n, time, mask));
     int result = real.ppoll(fds, n, &no_time, mask);
     if (result != 0)
-        return result;
+        return hide_breaks(fds, n, result);
     sigset_t own;
     signals_hold(&own);
     if (!mask)
@@ -142,7 +160,7 @@ int ppoll(struct pollfd *fds, nfds_t n, const struct timespec *time, const sigse
     if (result == 0)
         result = real.ppoll(fds, n, rest_of(&turns), mask);
     signals_release(&own);
-    return result;
+    return hide_breaks(fds, n, result);
 }
 
 int __ppoll_chk(struct pollfd *fds, nfds_t n, const struct timespec *time, const sigset_t *mask, size_t room)

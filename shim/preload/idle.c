@@ -7,7 +7,6 @@
 #include "preload/process.h"
 #include "preload/real.h"
 #include "preload/shared.h"
-#include "preload/stall.h"
 #include "preload/tracing.h"
 
 #include <errno.h>
@@ -305,7 +304,6 @@ void idle_crossed_fork(struct conn *c)
 void idle_crossed_fork_child(struct conn *c)
 {
     idle_crossed_fork(c);
-    stall_over(c, false);
     c->reader = NULL;
     c->inside = 0;
     private_close(c->private_fd);

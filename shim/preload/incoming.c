@@ -129,7 +129,7 @@ static int wait_stalled(struct conn *c, struct incoming *call)
 
 ssize_t incoming_receive(struct conn *c, struct incoming *call, char *buf, size_t len, bool peek)
 {
-    int stalled = call->wait && c->stall.due_ms ? wait_stalled(c, call) : 0;
+    int stalled = call->wait && c->stall.waits ? wait_stalled(c, call) : 0;
     if (stalled)
         return stalled;
     unsigned generation = c->generation;

@@ -130,7 +130,7 @@ static ssize_t receive(struct conn *c, int fd, const struct iovec *iov, int n, i
         return incoming_receive(c, &call, iov->iov_base, iov->iov_len, flags & MSG_PEEK);
     /* Waits by a peek, so that the pieces are filled at once. */
     ssize_t there = 1;
-    if (call.wait && c->stall.due_ms && stall_wait(c, fd, POLLIN) < 0)
+    if (call.wait && c->stall.waits && stall_wait(c, fd, POLLIN) < 0)
         return -EINTR;
     if (call.wait)
         there = incoming_wait(c, fd, call.flags & ~MSG_WAITALL);

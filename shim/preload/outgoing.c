@@ -44,7 +44,7 @@ ssize_t outgoing_transmit(struct conn *c, int fd, struct iovec *iov, int n, int 
 
 ssize_t outgoing_send(struct conn *c, int fd, struct slice bytes, int flags, int *error)
 {
-    bool stalls = c->stall.due_ms && !c->nonblocking && !(flags & MSG_DONTWAIT);
+    bool stalls = c->stall.waits && !c->nonblocking && !(flags & MSG_DONTWAIT);
     unsigned generation = c->generation;
 
     for (;;) {

@@ -15,6 +15,7 @@
 #include "preload/real.h"
 #include "preload/shared.h"
 #include "preload/spare.h"
+#include "preload/stall.h"
 #include "preload/tracing.h"
 #include "preload/version.h"
 
@@ -152,6 +153,7 @@ void process_mend(void)
     block_after_fork();
     private_after_fork(true);
     conn_after_fork(true);
+    stall_after_fork();
     stats_reset();
     pool_abandon(idle_close_copy);
     spare_abandon();

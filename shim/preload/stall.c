@@ -30,6 +30,10 @@ enum {
 
 atomic_uint stall_count;
 
+static struct lock lock;
+static struct conn *waiting; /* linked by stall.next */
+static uint64_t tickets;
+
 /* When the first of all is due, or earlier. */
 static _Atomic uint64_t next_ms = UINT64_MAX;
 
@@ -87,70 +91,112 @@ static void learn(const struct endpoint *to, uint64_t relieved_ms, uint64_t now_
 
 void stall_begin(struct conn *c)
 {
-    if (c->stall.due_ms || c->reused || exchange_answered(&c->x))
+    if (c->stall.waits || c->reused || exchange_answered(&c->x) || !lock_take(&lock))
         return;
     uint64_t now = idle_now_ms();
+    c->stall.waits = true;
     c->stall.turn_ms = known(&c->to, now) == 1 ? SECOND_MS : FIRST_MS;
     c->stall.due_ms = now + c->stall.turn_ms;
     c->stall.relieved_ms = 0;
     c->stall.turns = 0;
+    c->stall.ticket = ++tickets;
+    c->stall.next = waiting;
+    c->stall.link = &waiting;
+    if (waiting)
+        waiting->stall.link = &c->stall.next;
+    waiting = c;
     note_due(c->stall.due_ms);
+    lock_give(&lock);
     atomic_fetch_add(&stall_count, 1);
+}
+
+/* When something was let go for it. */
+static uint64_t take_out(struct conn *c)
+{
+    bool taken = lock_take(&lock);
+
+    *c->stall.link = c->stall.next;
+    if (c->stall.next)
+        c->stall.next->stall.link = c->stall.link;
+    c->stall.waits = false;
+    uint64_t relieved_ms = c->stall.relieved_ms;
+    if (taken)
+        lock_give(&lock);
+    return relieved_ms;
 }
 
 void stall_over(struct conn *c, bool answered)
 {
-    if (!c->stall.due_ms)
+    if (!c->stall.waits)
         return;
-    c->stall.due_ms = 0;
+    uint64_t relieved_ms = take_out(c), now = answered && relieved_ms ? idle_now_ms() : UINT64_MAX;
     atomic_fetch_sub(&stall_count, 1);
-    if (!answered || !c->stall.relieved_ms)
-        return;
-    uint64_t now = idle_now_ms();
-    if (now - c->stall.relieved_ms <= HELPED_MS)
-        learn(&c->to, c->stall.relieved_ms, now);
+    if (answered && relieved_ms && now - relieved_ms <= HELPED_MS)
+        learn(&c->to, relieved_ms, now);
 }
 
-/* c is locked.  Milliseconds until it is due. */
-static int relieve(struct conn *c)
+void stall_after_fork(void)
 {
-    uint64_t now = idle_now_ms();
+    lock_init(&lock);
+    for (struct conn *c = waiting; c; c = c->stall.next)
+        c->stall.waits = false;
+    waiting = NULL;
+    atomic_store(&stall_count, 0);
+}
 
-    if (!c->stall.due_ms)
-        return FIRST_MS;
-    if (now >= c->stall.due_ms) {
-        owed_settle_all();
-        unsigned released = pool_release_place(&c->to) + shared_release_place(&c->to);
-        c->stall.relieved_ms = released ? now : 0;
-        c->stall.turns += released ? TURN_WEIGHS : 1;
-        if (c->stall.turns >= TURNS_ALIKE)
-            c->stall.turn_ms *= 2;
+static void count_turns(struct conn *c, unsigned turns)
+{
+    c->stall.turns += turns;
+    if (c->stall.turns >= TURNS_ALIKE)
+        c->stall.turn_ms *= 2;
+}
+
+/* One that is due at `now`: its conn, where it leads and its ticket; it is due again later.  NULL: there is none. */
+static struct conn *take_due(uint64_t now, struct endpoint *to, uint64_t *ticket)
+{
+    struct conn *c;
+
+    if (!lock_take(&lock))
+        return NULL;
+    for (c = waiting; c && c->stall.due_ms > now; c = c->stall.next)
+        note_due(c->stall.due_ms);
+    if (c) {
+        *to = c->to;
+        *ticket = c->stall.ticket;
+        count_turns(c, 1);
         c->stall.due_ms = now + c->stall.turn_ms;
     }
-    return (int)(c->stall.due_ms - now);
+    lock_give(&lock);
+    return c;
 }
 
-static void relieve_one(struct conn *c)
+/* Conns are never given back to the kernel: what it waits for may only be another thing by now. */
+static void note_relieved(struct conn *c, uint64_t ticket, uint64_t now)
 {
-    int fd = c->nfds ? c->fds[0].fd : -1;
-    struct conn *entered = c->stall.due_ms && fd >= 0 ? conn_enter(fd) : NULL;
-
-    if (!entered)
+    if (!lock_take(&lock))
         return;
-    relieve(entered);
-    if (entered->stall.due_ms)
-        note_due(entered->stall.due_ms);
-    conn_leave(entered);
+    if (c->stall.ticket == ticket) {
+        c->stall.relieved_ms = now;
+        count_turns(c, TURN_WEIGHS - 1);
+        c->stall.due_ms = now + c->stall.turn_ms;
+    }
+    lock_give(&lock);
 }
 
 void stall_relieve(void)
 {
     int saved = errno;
+    uint64_t now = idle_now_ms(), ticket;
+    struct endpoint to;
+    struct conn *c;
 
-    if (!process_is_ours() || idle_now_ms() < atomic_load_explicit(&next_ms, memory_order_relaxed))
+    if (!process_is_ours() || now < atomic_load_explicit(&next_ms, memory_order_relaxed))
         return;
     atomic_store_explicit(&next_ms, UINT64_MAX, memory_order_relaxed);
-    conn_each(relieve_one);
+    owed_settle_all();
+    while ((c = take_due(now, &to, &ticket)))
+        if (pool_release_place(&to) + shared_release_place(&to))
+            note_relieved(c, ticket, now);
     errno = saved;
 }
 
@@ -241,10 +287,12 @@ int stall_wait(struct conn *c, int fd, short events)
     unsigned generation = c->generation;
     int saved = errno, result = OVER;
 
-    if (!c->stall.due_ms || has_timeout(fd, events))
+    if (!c->stall.waits || has_timeout(fd, events))
         return 1;
-    while (result == OVER && c->stall.due_ms && c->generation == generation && c->nfds)
-        result = wait_outside(c, conn_number(c, fd), events, relieve(c));
+    while (result == OVER && c->stall.waits && c->generation == generation && c->nfds) {
+        stall_relieve();
+        result = wait_outside(c, conn_number(c, fd), events, stall_turn_ms());
+    }
     errno = saved;
     return result < 0 ? result : result == UNKNOWN;
 }

@@ -26,6 +26,9 @@ void stall_begin(struct conn *c);
 /* Nobody waits for that any more; `answered`: because the first byte has come. */
 void stall_over(struct conn *c, bool answered);
 
+/* In the child of a fork: nobody waits there. */
+void stall_after_fork(void);
+
 /* Milliseconds until it is time to let go for somebody: 1 or more. */
 int stall_turn_ms(void);
 
