@@ -191,6 +191,10 @@ bool check_print(const char *command, const struct look *look, const char *libra
     }
     if (*look->interpreter)
         printf("%s: run by %s\n", look->path, look->interpreter);
+    if (access(program, F_OK) != 0) {
+        printf("%s: not found\n", program);
+        return false;
+    }
     if (look->reason) {
         printf("%s: %s: holdfast cannot be used\n", program, look->reason);
         return false;
