@@ -102,7 +102,7 @@ static void test_message_sizes(void **state)
     X(max_left = -1, 0) X(max_left = 0, -EBADMSG) X(max_left = -2, -EBADMSG) X(max_left = 1, 0)           \
     X(max_left = INT32_MIN, -EBADMSG) X(max_left = INT32_MAX, 0)                                          \
     X(requests = 0, -EBADMSG) X(requests = 1, 0) X(requests = UINT16_MAX, 0)                              \
-    X(flags = 0, 0) X(flags = 7, 0) X(flags = 8, -EBADMSG) X(flags = 0x80, -EBADMSG) X(flags = 0xff, -EBADMSG) \
+    X(flags = 0, -EBADMSG) X(flags = 5, -EBADMSG) X(flags = 2, 0) X(flags = 7, 0) X(flags = 8, -EBADMSG) X(flags = 0x80, -EBADMSG) X(flags = 0xff, -EBADMSG) \
     X(zero[0] = 1, -EBADMSG) X(zero[0] = 0xff, -EBADMSG)                                                  \
     X(local.ss_family = 0, 0) X(local.ss_family = AF_INET6, -EBADMSG) X(local.ss_family = AF_UNIX, -EBADMSG)
 

@@ -41,7 +41,7 @@ static bool is_sane(const struct tree_message *m, uint64_t now_ms)
     bool local = m->local.ss_family == 0 || m->local.ss_family == m->to.family;
 
     return family && local && m->to.port && m->cookie && m->idle_ms && m->idle_ms <= DAY_MS &&
-           m->max_left >= -1 && m->max_left != 0 && m->requests && !(m->flags & ~ALL_FLAGS) &&
+           m->max_left >= -1 && m->max_left != 0 && m->requests && m->flags & NONBLOCKING && !(m->flags & ~ALL_FLAGS) &&
            !m->zero[0] && m->parked_ms <= now_ms + CLOCKS_DIFFER_MS && m->opened_ms <= m->parked_ms;
 }
 

@@ -12,7 +12,7 @@
 
 #define TREE_MESSAGE_MAGIC UINT64_C(0x31747361666c6f68)
 
-/* No padding; unused bytes are zero. */
+/* No padding; unused bytes are zero.  What lies in a queue does not block: no other is read. */
 struct tree_message {
     uint64_t magic;
     uint32_t size;
