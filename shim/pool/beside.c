@@ -33,7 +33,7 @@ ssize_t beside_receive(const struct tree_calls *calls, int fd, void *bytes, size
 {
     char control[ROOM + CMSG_SPACE(sizeof(struct ucred))]
         __attribute__((aligned(__alignof__(struct cmsghdr))));
-    struct iovec piece = { bytes, len };
+    struct iovec piece = { bytes, len }; /* cppcheck-suppress ctuuninitvar ; it is written to */
     struct msghdr msg = {
         .msg_iov = &piece,
         .msg_iovlen = 1,

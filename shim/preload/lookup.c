@@ -28,7 +28,7 @@ static struct {
 } loaded;
 
 /* Most loaders leave addresses in the dynamic section, some offsets. */
-static const void *address(const struct dl_phdr_info *info, ElfW(Addr) value)
+static const void *address(const struct dl_phdr_info *info, uintptr_t value)
 {
     return (const void *)(value < info->dlpi_addr ? info->dlpi_addr + value : value);
 }
