@@ -48,6 +48,15 @@ def is_alive(pid):
         return False
 
 
+class Child(subprocess.Popen):
+    """One that does not outlive a case that failed."""
+
+    def __exit__(self, *exc):
+        if exc[0]:
+            self.kill()
+        return super().__exit__(*exc)
+
+
 class Home:
     """A user's XDG_RUNTIME_DIR."""
 
@@ -115,7 +124,7 @@ class Home:
                               **how)
 
     def start(self, *words, **more):
-        return subprocess.Popen([*self.world.prefix, *words], env=clean_environment({**self.environment, **more}),
+        return Child([*self.world.prefix, *words], env=clean_environment({**self.environment, **more}),
                                 stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
     def daemon(self, *options, **more):

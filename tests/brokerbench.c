@@ -96,7 +96,8 @@ static struct endpoint endpoint_number(int n)
 static int give_one(void)
 {
     struct endpoint to = endpoint_number(made);
-    struct idle idle = { .max_left = -1, .idle_ms = 3600000, .requests = 1, .opened_ms = 1, .parked_ms = now_ms() - 1000 };
+    struct idle idle = { .nonblocking = true, .max_left = -1, .idle_ms = 3600000, .requests = 1, .opened_ms = 1,
+                         .parked_ms = now_ms() - 1000 };
     socklen_t size = sizeof(idle.cookie);
 
     idle.fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);

@@ -156,7 +156,7 @@ static void say_something(void)
 
 static struct idle idle_of(int fd)
 {
-    struct idle idle = { .fd = fd, .absolute = byte() & 1, .requests = 1, .max_left = -1, .idle_ms = 1 + byte() * 20,
+    struct idle idle = { .fd = fd, .nonblocking = true, .absolute = byte() & 1, .requests = 1, .max_left = -1, .idle_ms = 1 + byte() * 20,
                          .parked_ms = broker_now_ms() - 4 * byte(), .opened_ms = 1, .host = byte() % 2 };
     socklen_t len = sizeof(idle.cookie);
 

@@ -220,7 +220,7 @@ static struct endpoint endpoint_of(unsigned n)
 
 static struct idle idle_of(int fd)
 {
-    return (struct idle){ .fd = fd, .proven = byte() & 1, .absolute = byte() & 1, .requests = 1, .max_left = -1,
+    return (struct idle){ .fd = fd, .nonblocking = true, .proven = byte() & 1, .absolute = byte() & 1, .requests = 1, .max_left = -1,
                           .idle_ms = 1000 * (1 + byte()), .parked_ms = NOW - byte(), .opened_ms = 1,
                           .host = byte() % 2, .cookie = 1 + (uint64_t)next_fd };
 }

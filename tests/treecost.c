@@ -95,7 +95,7 @@ static struct endpoint endpoint_number(unsigned n)
 
 static long give(const struct endpoint *to, int fd)
 {
-    struct idle idle = { .fd = fd, .max_left = -1, .idle_ms = 60000, .requests = 1, .opened_ms = 1,
+    struct idle idle = { .fd = fd, .nonblocking = true, .max_left = -1, .idle_ms = 60000, .requests = 1, .opened_ms = 1,
                          .parked_ms = now_ms() };
     socklen_t size = sizeof(idle.cookie);
     long begin;
