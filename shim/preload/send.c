@@ -17,7 +17,6 @@
 #include "preload/tracing.h"
 
 #include <errno.h>
-#include <poll.h>
 #include <string.h>
 
 static size_t total_of(const struct iovec *iov, int n)
