@@ -10,7 +10,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define MAGIC UINT64_C(0x316472616f622d66) /* changes with what the fields mean */
+#define MAGIC UINT64_C(0x326472616f622d66) /* changes with what the fields mean */
 
 enum { SEALS = F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL, ALONE_MOST_MS = 60000 };
 

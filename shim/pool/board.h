@@ -1,5 +1,6 @@
 /* board: a few pages of memory that all processes with the same queues (pool/tree.h) have in common: what
- * they have counted, for people to look at; and what the broker has idle, so that nobody asks it in vain.
+ * they have counted, for people to look at; what the broker has idle, so that nobody asks it in vain; and what is
+ * known of servers.
  *
  * Any process of the user may write anything into it: what is read there is a hint, never an index, a
  * length or a pointer.  Its size is sealed (fcntl(2)), so nobody can take a page away under a reader. */
@@ -8,12 +9,13 @@
 
 #include "base/reason.h"
 #include "pool/endpoint.h"
+#include "pool/evidence.h"
 
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
 
-enum { BOARD_BUCKETS = 8192, BOARD_PLACES = 1024, BOARD_TOKEN = 16 };
+enum { BOARD_BUCKETS = 8192, BOARD_TOKEN = 16 };
 
 enum board_kind { BOARD_TREE = 1, BOARD_BROKER };
 
@@ -48,8 +50,7 @@ struct board {
 #undef X
     _Atomic uint64_t reasons[REASON_count];
     _Atomic uint8_t hoard[BOARD_BUCKETS]; /* has the broker any, by the endpoint's hash? */
-    _Atomic uint32_t single[BOARD_PLACES]; /* until when nothing is left idle there, in seconds, by the place's
-                                              hash: a server of one connection at a time (preload/stall.h) */
+    struct evidence_table evidence;
 };
 
 /* A new one, as a close-on-exec fd, or -errno. */

@@ -89,7 +89,7 @@ uint32_t endpoint_hash(const struct endpoint *e)
     return (uint32_t)(hash ^ hash >> 32);
 }
 
-static struct endpoint place_of(const struct endpoint *e)
+struct endpoint endpoint_place(const struct endpoint *e)
 {
     struct endpoint place = { .family = AF_INET6, .port = e->port, .scope = e->scope };
 
@@ -103,14 +103,14 @@ static struct endpoint place_of(const struct endpoint *e)
 
 bool endpoint_same_place(const struct endpoint *a, const struct endpoint *b)
 {
-    struct endpoint x = place_of(a), y = place_of(b);
+    struct endpoint x = endpoint_place(a), y = endpoint_place(b);
 
     return endpoint_equal(&x, &y);
 }
 
 uint32_t endpoint_place_hash(const struct endpoint *e)
 {
-    struct endpoint place = place_of(e);
+    struct endpoint place = endpoint_place(e);
 
     return endpoint_hash(&place);
 }

@@ -39,6 +39,7 @@ uint32_t endpoint_hash(const struct endpoint *e);
 
 /* The place: what a server listens on, whoever connects to it and how.  The same for an IPv4 address and for
  * what maps it into IPv6. */
+struct endpoint endpoint_place(const struct endpoint *e);
 bool endpoint_same_place(const struct endpoint *a, const struct endpoint *b);
 uint32_t endpoint_place_hash(const struct endpoint *e);
 

@@ -4,13 +4,13 @@
 #include "base/lock.h"
 #include "pool/pool.h"
 #include "preload/cancel.h"
+#include "preload/evidence.h"
 #include "preload/idle.h"
 #include "preload/owed.h"
 #include "preload/process.h"
 #include "preload/real.h"
 #include "preload/shared.h"
 #include "preload/signals.h"
-#include "preload/tally.h"
 
 #include <errno.h>
 #include <poll.h>
@@ -24,8 +24,6 @@ enum {
     TURN_WEIGHS = 4,  /* ... counts for so many */
     HELPED_MS = 100, /* in which an answer comes that was kept waiting */
     LOOK_EVERY_MS = 10, /* for signals that are held, where nothing shows them */
-    FORBID_S = 300,
-    REMEMBER_S = 60, /* that it has helped once */
 };
 
 atomic_uint stall_count;
@@ -50,43 +48,21 @@ int stall_turn_ms(void)
     return next <= now ? 1 : next - now > SECOND_MS ? SECOND_MS : (int)(next - now);
 }
 
-/* Of each place, by its hash: until when (in seconds) something is known of it, times two; odd: it has helped
- * once.  On the board, where there is one. */
-static _Atomic uint32_t own_places[BOARD_PLACES];
-
-static _Atomic uint32_t *cell(const struct endpoint *to)
-{
-    struct board *board = tally_board();
-    _Atomic uint32_t *places = board ? board->single : own_places;
-
-    return &places[endpoint_place_hash(to) % BOARD_PLACES];
-}
-
-/* What is known of a place: 0, 1 (it has helped once), 2 (forbidden). */
-static unsigned known(const struct endpoint *to, uint64_t now_ms)
-{
-    uint32_t value = atomic_load_explicit(cell(to), memory_order_relaxed);
-    uint32_t now = (uint32_t)(now_ms / 1000), left = value / 2 - now;
-
-    if (value / 2 <= now || left > FORBID_S)
-        return 0;
-    return value % 2 ? 1 : 2;
-}
-
 bool stall_forbids(const struct endpoint *to)
 {
-    return atomic_load_explicit(cell(to), memory_order_relaxed) && known(to, idle_now_ms()) == 2;
+    return evidence_has(to, EVIDENCE_ONE_AT_A_TIME);
 }
 
 /* It has helped.  What came of the same letting go, or nearly so, says nothing new. */
 static void learn(const struct endpoint *to, uint64_t relieved_ms, uint64_t now_ms)
 {
-    bool once = known(to, now_ms) == 0;
-    uint32_t until = (uint32_t)(now_ms / 1000) + (once ? REMEMBER_S : FORBID_S);
-    uint32_t before = atomic_load_explicit(cell(to), memory_order_relaxed) / 2 - REMEMBER_S;
+    uint32_t left = evidence_left(to, EVIDENCE_HELD_UP_ONCE);
+    uint64_t noted_s = now_ms / 1000 + left - evidence_seconds(EVIDENCE_HELD_UP_ONCE);
 
-    if (once || relieved_ms / 1000 > before)
-        atomic_store_explicit(cell(to), until * 2 + once, memory_order_relaxed);
+    if (!left)
+        evidence_note(to, EVIDENCE_HELD_UP_ONCE);
+    else if (relieved_ms / 1000 > noted_s)
+        evidence_note(to, EVIDENCE_ONE_AT_A_TIME);
 }
 
 void stall_begin(struct conn *c)
@@ -95,7 +71,7 @@ void stall_begin(struct conn *c)
         return;
     uint64_t now = idle_now_ms();
     c->stall.waits = true;
-    c->stall.turn_ms = known(&c->to, now) == 1 ? SECOND_MS : FIRST_MS;
+    c->stall.turn_ms = evidence_has(&c->to, EVIDENCE_HELD_UP_ONCE) ? SECOND_MS : FIRST_MS;
     c->stall.due_ms = now + c->stall.turn_ms;
     c->stall.relieved_ms = 0;
     c->stall.turns = 0;

@@ -1,0 +1,28 @@
+/* evidence: what is known of servers (pool/evidence.h), with the clock, the log, and the memory it lies in: the
+ * board where there is one, so that all of a tree, or all of a user's processes, know the same; else the
+ * process's own.  `to`: a conn's endpoint.  No lock, nothing that blocks; errno is left alone. */
+#ifndef HOLDFAST_PRELOAD_EVIDENCE_H
+#define HOLDFAST_PRELOAD_EVIDENCE_H
+
+#include "pool/evidence.h"
+
+#include <stdbool.h>
+
+/* Does it hold? */
+bool evidence_has(const struct endpoint *to, enum evidence what);
+
+/* For how many seconds yet, 0: it does not. */
+uint32_t evidence_left(const struct endpoint *to, enum evidence what);
+
+/* It holds for its usual time from now on (pool/evidence.def).  What did not hold before is logged. */
+void evidence_note(const struct endpoint *to, enum evidence what);
+void evidence_forget(const struct endpoint *to, enum evidence what);
+
+/* The one lease at a time of a server of which it is not known yet that it answers a second request.  One whose
+ * process is gone, or that has no result in EVIDENCE_TRIAL_S, is noted as EVIDENCE_SILENT_ONCE.
+ * Could one begin now?  Begins one; true: whoever has begun it ends it, once. */
+bool evidence_trial_possible(const struct endpoint *to);
+bool evidence_trial_begin(const struct endpoint *to);
+void evidence_trial_end(const struct endpoint *to);
+
+#endif
