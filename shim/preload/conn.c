@@ -335,6 +335,8 @@ void conn_forget(struct conn *c, enum reason why)
     }
     private_close(c->private_fd);
     c->private_fd = -1;
+    if (c->reused && c->state != CONN_ENDED && c->nfds) /* it is the client's own from here on */
+        options_slow(&c->options, c->fds[0].fd);
     while (c->nfds)
         conn_drop_fd(c, c->fds[0].fd);
 }

@@ -78,14 +78,17 @@ static int set_followed(struct conn *c, int fd, int level, int name, const void 
 {
     bool connected = c->state != CONN_NEW;
     bool lasting = options_judge(level, name, value, len) == OPTIONS_LASTING;
+    bool stays_on = c->reused && options_is_nodelay(level, name); /* see options.h */
     char old[OPTION_SIZE];
     socklen_t old_len = sizeof old;
 
-    if (!connected || lasting || real.getsockopt(fd, level, name, old, &old_len) != 0)
+    if (!connected || lasting || stays_on || real.getsockopt(fd, level, name, old, &old_len) != 0)
         old_len = 0;
     if (real.setsockopt(fd, level, name, value, len) != 0)
         return -errno;
-    if (connected && old_len == 0)
+    if (stays_on)
+        options_hasten(fd);
+    else if (connected && old_len == 0)
         conn_spoil(c, REASON_option_not_undone);
     if (!connected) {
         private_close(c->private_fd); /* no spare any more */
@@ -146,6 +149,19 @@ static int ended_info(struct conn *c, int level, int name, void *value, socklen_
     return 0;
 }
 
+/* A lent connection's TCP_NODELAY is on, whatever the client knows of it. */
+static int own_nodelay(const struct conn *c, int level, int name, void *value, socklen_t *len)
+{
+    int on = options_nodelay(&c->options);
+
+    if (c->state == CONN_ENDED || !c->reused || !options_is_nodelay(level, name) || (int)*len < 0)
+        return CONN_PLAIN;
+    if (*len > sizeof on)
+        *len = sizeof on;
+    memcpy(value, &on, *len);
+    return 0;
+}
+
 /* Should a reused connection break before its answer begins, another one takes its place: until then the
  * client is to take it for sound. */
 static bool replaceable(const struct conn *c)
@@ -179,6 +195,8 @@ int getsockopt(int fd, int level, int name, void *value, socklen_t *len)
         return (int)hook_result(-EBADF);
     if ((c->state == CONN_ENDED || c->reused) && process_is_ours() && (c = conn_enter(fd))) {
         result = no_error(c, level, name, value, len);
+        if (result == CONN_PLAIN)
+            result = own_nodelay(c, level, name, value, len);
         if (result == CONN_PLAIN)
             result = ended_info(c, level, name, value, len);
         conn_leave(c);

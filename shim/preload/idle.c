@@ -265,6 +265,8 @@ void idle_park(struct conn *c, bool served)
         lose(c, REASON_option_not_undone);
         return;
     }
+    if (!c->reused && !options_nodelay(&c->options))
+        options_hasten(c->idle.fd);
     if (!c->idle.cookie) { /* could never be told from another one */
         lose(c, REASON_odd_descriptor);
         return;

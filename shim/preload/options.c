@@ -96,6 +96,38 @@ static struct option *add(struct options *o, int level, int name)
     return which;
 }
 
+bool options_is_nodelay(int level, int name)
+{
+    return level == IPPROTO_TCP && name == TCP_NODELAY;
+}
+
+bool options_nodelay(const struct options *o)
+{
+    int on = 0;
+    socklen_t len = sizeof on;
+
+    return options_recall(o, IPPROTO_TCP, TCP_NODELAY, &on, &len) && on;
+}
+
+static void set_nodelay(int fd, int on)
+{
+    int saved = errno;
+
+    real.setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+    errno = saved;
+}
+
+void options_hasten(int fd)
+{
+    set_nodelay(fd, 1);
+}
+
+void options_slow(const struct options *o, int fd)
+{
+    if (!options_nodelay(o))
+        set_nodelay(fd, 0);
+}
+
 void options_clear(struct options *o)
 {
     enum { CAP = 1024 };
@@ -179,7 +211,7 @@ bool options_undo(struct options *o, int fd)
 
     for (int i = 0; i < o->count; i++) {
         struct option *which = &o->set[i];
-        if (which->old_len &&
+        if (which->old_len && !options_is_nodelay(which->level, which->name) &&
             real.setsockopt(fd, which->level, which->name, which->old, which->old_len) != 0)
             same = false;
     }

@@ -42,6 +42,17 @@ enum options_verdict options_judge(int level, int name, const void *value, sockl
 bool options_note(struct options *o, int level, int name, const void *value, socklen_t len,
                   const char *old, socklen_t old_len);
 
+/* TCP_NODELAY of a connection that is lent.  The server's quick acknowledgements are over by then, and a body
+ * that leaves in a segment of its own would wait for a delayed one (40 ms), which it does not on a connection
+ * of the client's own.  So it is on from the first park on (options_hasten), whatever the client sets, and
+ * options_slow puts back what it has set when it gets the socket for good.  options_nodelay: what that is. */
+bool options_nodelay(const struct options *o);
+void options_hasten(int fd);
+void options_slow(const struct options *o, int fd);
+
+/* Is it that option? */
+bool options_is_nodelay(int level, int name);
+
 /* Forgets all, and gives the block back. */
 void options_clear(struct options *o);
 
@@ -54,7 +65,7 @@ uint64_t options_hash(const struct options *o);
 /* Sets on a fresh socket what was set on the client's: 0 or -errno. */
 int options_apply(const struct options *o, int fd);
 
-/* Puts back what had been changed after connect; false: the socket is not what it was. */
+/* Puts back what had been changed after connect, but for TCP_NODELAY; false: the socket is not what it was. */
 bool options_undo(struct options *o, int fd);
 
 #endif

@@ -42,14 +42,21 @@ ssize_t outgoing_transmit(struct conn *c, int fd, struct iovec *iov, int n, int 
     return sent;
 }
 
-ssize_t outgoing_send(struct conn *c, int fd, struct slice bytes, int flags, int *error)
+static ssize_t send_once(int fd, const struct iovec *iov, int n, int flags)
+{
+    struct msghdr msg = { .msg_iov = (struct iovec *)(uintptr_t)iov, .msg_iovlen = (size_t)n };
+
+    return n == 1 ? real.send(fd, iov->iov_base, iov->iov_len, flags) : real.sendmsg(fd, &msg, flags);
+}
+
+ssize_t outgoing_send(struct conn *c, int fd, const struct iovec *iov, int n, int flags, int *error)
 {
     bool stalls = c->stall.waits && !c->nonblocking && !(flags & MSG_DONTWAIT);
     unsigned generation = c->generation;
 
     for (;;) {
         conn_outside_begin(c);
-        ssize_t sent = real.send(fd, bytes.data, bytes.len, flags | (stalls ? MSG_DONTWAIT : 0));
+        ssize_t sent = send_once(fd, iov, n, flags | (stalls ? MSG_DONTWAIT : 0));
         *error = errno;
         conn_outside_end(c);
         if (sent >= 0 || *error != EAGAIN || !stalls || c->generation != generation || c->nfds == 0)
@@ -105,22 +112,55 @@ void outgoing_keep(struct conn *c, const char *bytes, size_t len)
         c->request.start = c->request.end;
 }
 
-/* Sends the head and, in the same call, the first piece of body behind it.  Returns the body bytes
- * sent, or -EAGAIN with the head sent in part (`request.start` tells) or not at all, or -errno. */
-static ssize_t send_head(struct conn *c, int fd, struct iovec *body, int flags)
+void outgoing_collect(const struct exchange *x, struct outgoing_pieces from, struct outgoing_batch *batch)
 {
-    struct exchange ahead = c->x;
-    struct iovec both[2] = { { c->request.data + c->request.start, hold_len(&c->request) }, { 0 } };
-    size_t head = both[0].iov_len;
+    struct exchange ahead = *x;
 
-    if (body && body->iov_len && !exchange_request_done(&c->x)) {
-        struct exchange_step step = exchange_client(&ahead, body->iov_base, body->iov_len);
-        if (step.action == EXCHANGE_PASS)
-            both[1] = (struct iovec){ body->iov_base, step.take };
+    for (; from.n && (from.skip >= from.iov->iov_len); from.n--)
+        from.skip -= from.iov++->iov_len;
+    for (; from.n && !batch->cut; from.iov++, from.n--, from.skip = 0) {
+        const char *bytes = (const char *)from.iov->iov_base + from.skip;
+        size_t len = from.iov->iov_len - from.skip;
+        if (len == 0)
+            continue;
+        if (batch->n == OUTGOING_PIECES) {
+            batch->more = true;
+            return;
+        }
+        batch->stop = exchange_client(&ahead, bytes, len);
+        batch->cut = batch->stop.action != EXCHANGE_PASS || batch->stop.take < len;
+        if (batch->stop.action != EXCHANGE_PASS)
+            return;
+        batch->iov[batch->n++] = (struct iovec){ (void *)(uintptr_t)bytes, batch->stop.take };
+        batch->len += batch->stop.take;
     }
+}
+
+void outgoing_sent(struct conn *c, const struct iovec *iov, size_t len)
+{
+    for (; len; iov++) {
+        size_t part = iov->iov_len < len ? iov->iov_len : len;
+        exchange_client(&c->x, iov->iov_base, part);
+        outgoing_keep(c, iov->iov_base, part);
+        len -= part;
+    }
+}
+
+/* Sends the head and, in the same call, the body behind it.  Returns the body bytes sent, or -EAGAIN with the
+ * head sent in part (`request.start` tells) or not at all, or -errno. */
+static ssize_t send_head(struct conn *c, int fd, struct outgoing_pieces body, int flags)
+{
+    struct outgoing_batch batch;
+    size_t head = hold_len(&c->request);
+
+    outgoing_begin(&batch);
+    batch.n = 1;
+    batch.iov[0] = (struct iovec){ c->request.data + c->request.start, head };
+    if (body.n && !exchange_request_done(&c->x))
+        outgoing_collect(&c->x, body, &batch);
     /* A blocking client's own fast open waits for the handshake where it has no cookie. */
     flags |= (c->client_fastopen && c->fastopen ? 0 : MSG_DONTWAIT) | (c->reused ? MSG_NOSIGNAL : 0);
-    ssize_t sent = outgoing_transmit(c, fd, both, both[1].iov_len ? 2 : 1, flags);
+    ssize_t sent = outgoing_transmit(c, fd, batch.iov, batch.n, flags | (batch.more ? MSG_MORE : 0));
     if (sent < 0)
         return sent;
     if ((size_t)sent < head) { /* there may be room for more: then no event would tell */
@@ -129,10 +169,7 @@ static ssize_t send_head(struct conn *c, int fd, struct iovec *body, int flags)
     }
     c->request.start = c->request.end;
     size_t extra = (size_t)sent - head;
-    if (extra) {
-        exchange_client(&c->x, both[1].iov_base, extra);
-        outgoing_keep(c, both[1].iov_base, extra);
-    }
+    outgoing_sent(c, batch.iov + 1, extra);
     return (ssize_t)extra;
 }
 
@@ -150,7 +187,7 @@ static bool wait_for_room(struct conn *c, int fd)
 }
 
 /* A client that blocks does not learn of a socket without room. */
-ssize_t outgoing_head(struct conn *c, int fd, struct iovec *body, int flags)
+ssize_t outgoing_head(struct conn *c, int fd, struct outgoing_pieces body, int flags)
 {
     size_t before = c->request.start;
     bool may_wait = !c->nonblocking && !(flags & MSG_DONTWAIT);

@@ -1,11 +1,12 @@
-/* A request's head is recognised, adapted, and sent on the right connection (send_first); then its
- * body is followed (send_body).  Where the kernel accepts only part of an adapted head from a client
+/* A request's head is recognised, adapted, and sent on the right connection (send_first); what follows it is
+ * behind.c's business.  Where the kernel accepts only part of an adapted head from a client
  * that does not block, the client is told that the last byte of its own head was not accepted; when it
  * comes again with that byte, the rest goes out first. */
 #define _GNU_SOURCE
 #include "preload/send.h"
 
 #include "base/stats.h"
+#include "preload/behind.h"
 #include "preload/choice.h"
 #include "preload/idle.h"
 #include "preload/observed.h"
@@ -145,112 +146,11 @@ static bool build_head(struct conn *c, const char *head, size_t take, struct hol
     return true;
 }
 
-static const struct iovec *skip(struct iovec *first, const struct iovec *iov, int *n, size_t bytes)
-{
-    while (*n && bytes >= iov->iov_len) {
-        bytes -= iov->iov_len;
-        iov++;
-        (*n)--;
-    }
-    *first = *n ? (struct iovec){ (char *)iov->iov_base + bytes, iov->iov_len - bytes }
-                : (struct iovec){ 0 };
-    return iov;
-}
-
-/* One contiguous piece of what follows the head.  Returns accepted bytes or -errno. */
-static ssize_t send_body_piece(struct conn *c, int fd, struct iovec piece, int flags)
-{
-    struct exchange ahead = c->x;
-    struct exchange_step step = exchange_client(&ahead, piece.iov_base, piece.iov_len);
-    size_t len = step.action == EXCHANGE_DROP ? 0 : step.take; /* 0: only an error is told */
-    unsigned generation = c->generation;
-
-    piece.iov_len = step.take;
-    if (c->reused)
-        flags |= MSG_NOSIGNAL;
-    int error;
-    ssize_t sent = outgoing_send(c, fd, (struct slice){ piece.iov_base, len }, flags, &error);
-    if (sent < 0 && c->generation == generation && outgoing_mend(c, error))
-        return send_body_piece(c, conn_number(c, fd), piece, flags);
-    if (sent < 0)
-        return error == EPIPE && flags & MSG_NOSIGNAL ? CONN_SIGPIPE : -error;
-    if (step.action == EXCHANGE_DROP) {
-        if (c->generation == generation)
-            c->x = ahead;
-        return (ssize_t)step.take;
-    }
-    if (c->generation == generation) {
-        exchange_client(&c->x, piece.iov_base, (size_t)sent);
-        outgoing_keep(c, piece.iov_base, (size_t)sent);
-        if (exchange_verdict(&c->x) == REASON_bytes_left) /* who knows what that asks for */
-            hold_clear(&c->request);
-    }
-    return sent;
-}
-
-/* As the kernel: of a call that has sent a part, the next one tells the error. */
-static ssize_t give_part(struct conn *c, size_t accepted, ssize_t error)
-{
-    if (!accepted)
-        return error;
-    if (error != -EAGAIN && error != -EINTR && error > -4096)
-        c->send_error = (int)-error;
-    return (ssize_t)accepted;
-}
-
-static ssize_t send_body(struct conn *c, int fd, const struct iovec *iov, int n, size_t accepted,
-                         int flags)
-{
-    struct iovec piece;
-    bool may_wait = !c->nonblocking && !(flags & MSG_DONTWAIT);
-
-    for (;;) {
-        int left = n;
-        skip(&piece, iov, &left, accepted);
-        if (left == 0 || piece.iov_len == 0)
-            return (ssize_t)accepted;
-        ssize_t sent = send_body_piece(c, fd, piece, flags);
-        if (sent < 0)
-            return give_part(c, accepted, sent);
-        accepted += (size_t)sent;
-        if (c->nfds == 0)
-            return (ssize_t)accepted; /* closed by another thread */
-        fd = conn_number(c, fd);
-        if (exchange_asks_close(&c->x)) /* the response came first */
-            real.shutdown(fd, SHUT_WR);
-        if (((size_t)sent < piece.iov_len && !may_wait) || c->state != CONN_EXCHANGE)
-            return (ssize_t)accepted;
-    }
-}
-
-/* What follows an observed head, in one call.  What it does not accept was not accepted. */
-static ssize_t send_rest(struct conn *c, int fd, const struct iovec *iov, int n, size_t accepted,
-                         int flags)
-{
-    struct iovec piece;
-
-    for (;;) {
-        int left = n;
-        skip(&piece, iov, &left, accepted);
-        if (left == 0 || piece.iov_len == 0)
-            return (ssize_t)accepted;
-        ssize_t sent = observed_send(c, fd, &piece, 1, flags);
-        if (sent < 0)
-            return give_part(c, accepted, sent);
-        accepted += (size_t)sent;
-        if ((size_t)sent < piece.iov_len || c->nfds == 0)
-            return (ssize_t)accepted;
-        fd = conn_number(c, fd);
-    }
-}
-
 /* A whole head: `take` bytes at `head`, of which `held` were accepted in earlier calls. */
 static ssize_t send_adapted(struct conn *c, int fd, struct slice head, size_t held,
                             const struct iovec *iov, int n, int flags)
 {
     struct hold kept = c->request, built = { 0 };
-    struct iovec body;
-    int left = n;
     size_t used = head.len - held;
 
     int result = choose_connection(c, &c->x.request, head.len);
@@ -261,8 +161,7 @@ static ssize_t send_adapted(struct conn *c, int fd, struct slice head, size_t he
         return go_opaque(c, fd, iov, n, flags);
     }
     c->request = built;
-    skip(&body, iov, &left, used);
-    ssize_t sent = outgoing_head(c, fd, left ? &body : NULL, flags);
+    ssize_t sent = outgoing_head(c, fd, (struct outgoing_pieces){ iov, n, used }, flags);
     if (sent < 0 && (sent != -EAGAIN || c->request.start == kept.start)) {
         hold_clear(&c->request); /* nothing went out: as if the call had not been made */
         c->request = kept;
@@ -281,10 +180,7 @@ static ssize_t send_adapted(struct conn *c, int fd, struct slice head, size_t he
     }
     if (!c->reused)
         hold_clear(&c->request);
-    used += (size_t)sent;
-    if (!observed)
-        return send_body(c, fd, iov, n, used, flags);
-    return send_rest(c, fd, iov, n, used, flags);
+    return behind_send(c, fd, (struct outgoing_pieces){ iov, n, used + (size_t)sent }, flags);
 }
 
 /* Bytes that belong to a head, perhaps to its beginning only. */
@@ -341,15 +237,14 @@ static ssize_t send_first(struct conn *c, int fd, const struct iovec *iov, int n
 /* The rest of an adapted head, before anything else. */
 static ssize_t send_owed(struct conn *c, int fd, const struct iovec *iov, int n, int flags)
 {
-    ssize_t sent = outgoing_head(c, fd, NULL, flags);
+    ssize_t sent = outgoing_head(c, fd, (struct outgoing_pieces){ NULL, 0, 0 }, flags);
 
     if (sent < 0)
         return sent;
     c->head_owed = false;
     if (!c->reused)
         hold_clear(&c->request);
-    return c->state == CONN_OBSERVED ? send_rest(c, fd, iov, n, 1, flags)
-                                     : send_body(c, fd, iov, n, 1, flags);
+    return behind_send(c, fd, (struct outgoing_pieces){ iov, n, 1 }, flags);
 }
 
 ssize_t send_pieces(struct conn *c, int fd, const struct iovec *iov, int n, int flags)
@@ -380,7 +275,7 @@ ssize_t send_pieces(struct conn *c, int fd, const struct iovec *iov, int n, int 
         if (!total || flags & MSG_OOB)
             return CONN_PLAIN;
         return c->head_owed ? send_owed(c, fd, iov, n, flags)
-                            : send_body(c, fd, iov, n, 0, flags);
+                            : behind_send(c, fd, (struct outgoing_pieces){ iov, n, 0 }, flags);
     case CONN_OBSERVED:
         if (!total)
             return CONN_PLAIN;

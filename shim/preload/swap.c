@@ -164,6 +164,7 @@ int swap_exchange_lease(struct conn *c, bool healthy)
     give_back(c, healthy);
     idle_adopt(c, &idle);
     options_apply(&c->options, c->private_fd);
+    options_hasten(c->private_fd);
     return 0;
 }
 
