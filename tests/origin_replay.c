@@ -11,8 +11,6 @@ enum fate {
     FATE_RESET_BEFORE_BODY,
     FATE_FIN_AFTER,   /* the whole request was taken: it counts as executed */
     FATE_RESET_AFTER,
-    FATE_FIN_IN_HEAD, /* a part of the answer's head came */
-    FATE_RESET_IN_HEAD,
     FATE_COUNT,
 };
 
@@ -21,9 +19,9 @@ static enum fate draw_fate(struct dice *d)
     return dice_draw(d, 100) < 75 ? FATE_ANSWER : 1 + (enum fate)dice_draw(d, FATE_COUNT - 1);
 }
 
-static void answer(struct conn *c, const struct request *r, uint64_t number, long long length, long long left)
+static void answer(struct conn *c, const struct request *r, uint64_t number, long long length)
 {
-    struct out o = { .fd = c->fd, .left = left };
+    struct out o = { .fd = c->fd, .left = -1 };
 
     out_text(&o, "HTTP/1.1 200 OK\r\nServer: origin\r\nX-Number: %llu\r\nX-Method: %s\r\nContent-Length: %lld\r\n",
              (unsigned long long)number, r->method, length);
@@ -58,8 +56,6 @@ int replay_reply(struct conn *c, struct request *r, uint64_t seed, uint64_t numb
         fate = number / 8 % 2 == 0 ? FATE_ANSWER : FATE_FIN_AFTER + (enum fate)dice_draw(&d, 2);
     else if (c->requests == 1)
         fate = FATE_ANSWER;
-    else if (fate >= FATE_FIN_IN_HEAD && !r->says_keep_alive)
-        fate -= 2; /* a client that nobody speaks for has seen the half head: it can only fail */
     if (fate == FATE_FIN_BEFORE_BODY || fate == FATE_RESET_BEFORE_BODY) {
         if (r->length <= 0 && !r->chunked)
             book_request(c, r);
@@ -73,12 +69,8 @@ int replay_reply(struct conn *c, struct request *r, uint64_t seed, uint64_t numb
         return AFTER_CLOSE;
     case FATE_RESET_AFTER:
         return AFTER_RESET;
-    case FATE_FIN_IN_HEAD:
-    case FATE_RESET_IN_HEAD:
-        answer(c, r, number, length, 1 + dice_draw(&d, 60));
-        return chaos_finish(c, fate == FATE_RESET_IN_HEAD ? FINISH_RESET : FINISH_FIN);
     default:
-        answer(c, r, number, length, -1);
+        answer(c, r, number, length);
         return after_answer(c, r, &d);
     }
 }

@@ -189,6 +189,7 @@ static void recycle(struct conn *c)
     hold_clear(&c->request);
     hold_clear(&c->response);
     hold_clear(&c->partial);
+    hold_clear(&c->opening);
     options_clear(&c->options);
     if (!lock_take(&arena_lock))
         return;

@@ -120,6 +120,7 @@ struct conn {
     bool response_raw;    /* which of the two */
     struct hold partial;  /* OBSERVED: the beginning of the client's next head.  It was sent.  (The
                              server's lies in `response`: the client has it.) */
+    struct hold opening;  /* OBSERVED: bytes of a response that the client has not got yet: provisional.h */
     struct endpoint to;
     union endpoint_name peer;
     socklen_t peer_len;

@@ -13,6 +13,7 @@
 #include "preload/real.h"
 #include "preload/outgoing.h"
 #include "preload/process.h"
+#include "preload/provisional.h"
 #include "preload/stall.h"
 #include "preload/swap.h"
 
@@ -216,6 +217,12 @@ void incoming_end(struct conn *c)
     conn_forget(c, REASON_none);
 }
 
+/* -ESTALE or -errno as provisional_judge; else go on. */
+static int judge(struct conn *c, const char *bytes, size_t len, size_t taken)
+{
+    return provisional_is(c) ? provisional_judge(c, (struct slice){ bytes, len }, taken) : 1;
+}
+
 /* Head, and the client's buffer has room for it: read there and edit there. */
 static ssize_t recv_head_in_place(struct conn *c, struct incoming *call, char *buf, size_t len)
 {
@@ -228,6 +235,9 @@ static ssize_t recv_head_in_place(struct conn *c, struct incoming *call, char *b
         return incoming_foreign(c);
     if (raw)
         memcpy(buf, c->response.data, raw);
+    int verdict = judge(c, buf, raw + (size_t)n, raw + (c->queued ? 0 : (size_t)n));
+    if (verdict < 0)
+        return verdict;
     struct exchange_reply reply = exchange_server(&c->x, buf, raw + (size_t)n);
     c->response.start = c->response.end = 0;
     if (reply.flow != EXCHANGE_MORE) {
@@ -267,6 +277,9 @@ static ssize_t recv_head_aside(struct conn *c, struct incoming *call)
     }
     if (is_foreign(c, n))
         return incoming_foreign(c);
+    int verdict = judge(c, h->data, h->end + (size_t)n, h->end);
+    if (verdict < 0)
+        return verdict;
     size_t whole = exchange_head_end(&c->x, h->data, h->end + (size_t)n);
     bool tail = whole > h->end;
     size_t take = tail ? whole - 1 - h->end : whole ? 0 : (size_t)n;

@@ -24,27 +24,11 @@ bool incoming_is_end(ssize_t n)
     }
 }
 
-/* Half a head at most is held.  As outgoing_replay. */
-static int replay_unseen(struct conn *c)
-{
-    struct exchange before = c->x;
-
-    if (c->given || !exchange_in_head(&c->x) || (hold_len(&c->response) && !c->response_raw))
-        return -ENOTSUP;
-    exchange_unanswered(&c->x);
-    int result = outgoing_replay(c);
-    if (result != 0) {
-        c->x = before;
-        return result;
-    }
-    hold_clear(&c->response);
-    c->response_raw = false;
-    return 0;
-}
-
 int incoming_replay(struct conn *c)
 {
-    int result = c->state == CONN_OBSERVED ? outgoing_replay(c) : replay_unseen(c);
+    if (c->given || hold_len(&c->response) || hold_len(&c->opening)) /* the server had begun to answer */
+        return -ENOTSUP;
+    int result = outgoing_replay(c);
 
     c->expected |= result == 0;
     return result;
@@ -81,11 +65,19 @@ ssize_t incoming_at_end(struct conn *c, ssize_t n)
 
 ssize_t incoming_foreign(struct conn *c)
 {
+    struct exchange before = c->x;
+
     c->queued = 0;
-    if (outgoing_replay(c) == 0) {
+    exchange_unanswered(&c->x);
+    int result = outgoing_replay(c);
+    hold_clear(&c->response);
+    hold_clear(&c->opening);
+    c->response_raw = false;
+    if (result == 0) {
         c->expected = true;
         return -ESTALE;
     }
+    c->x = before;
     conn_spoil(c, REASON_poisoned);
     swap_end(c);
     return -ECONNRESET;

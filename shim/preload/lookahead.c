@@ -37,7 +37,7 @@ static bool replayed_at_end(struct conn *c, int fd)
 {
     struct pollfd p = { .fd = fd, .events = POLLIN | POLLRDHUP };
 
-    return c->reused && poll(&p, 1, 0) > 0 && p.revents & (POLLRDHUP | POLLHUP | POLLERR) &&
+    return c->reused && real.poll(&p, 1, 0) > 0 && p.revents & (POLLRDHUP | POLLHUP | POLLERR) &&
            incoming_replay(c) == 0;
 }
 
@@ -55,7 +55,9 @@ ssize_t lookahead_available(struct conn *c, int fd)
         if (queued == 0) /* half a head: "readable, and nothing to read" would mean the end */
             queued = 1;
     }
-    return (ssize_t)incoming_edited(c) + queued;
+    /* What an observed client has of a head lies in `response`. */
+    size_t held = c->state == CONN_OBSERVED ? hold_len(&c->opening) : incoming_edited(c);
+    return (ssize_t)held + queued;
 }
 
 /* How much to look at for `len` bytes: of what passes as it is, no more; chunks have framing in between.

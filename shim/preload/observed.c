@@ -5,12 +5,14 @@
 #include "preload/idle.h"
 #include "preload/incoming.h"
 #include "preload/outgoing.h"
+#include "preload/provisional.h"
 #include "preload/real.h"
 #include "preload/stall.h"
 #include "preload/tracing.h"
 
 #include <errno.h>
 #include <poll.h>
+#include <string.h>
 
 /* Follows what was sent.  The beginning of a head is kept to be shown again. */
 static void follow_client(struct conn *c, const char *bytes, size_t len)
@@ -126,7 +128,7 @@ static ssize_t receive(struct conn *c, int fd, const struct iovec *iov, int n, i
         .wait = !c->nonblocking && !(flags & MSG_DONTWAIT),
     };
 
-    if (n == 1)
+    if (n == 1 || c->receive_error)
         return incoming_receive(c, &call, iov->iov_base, iov->iov_len, flags & MSG_PEEK);
     /* Waits by a peek, so that the pieces are filled at once. */
     ssize_t there = 1;
@@ -141,27 +143,122 @@ static ssize_t receive(struct conn *c, int fd, const struct iovec *iov, int n, i
     return there < 0 ? -errno : there;
 }
 
+/* What is left of the pieces behind `skip` bytes, in `rest`; returns how many pieces that is. */
+static int behind(const struct iovec *iov, int n, size_t skip, struct iovec *rest)
+{
+    for (int i = 0; i < n; i++) {
+        if (skip < iov[i].iov_len) {
+            *rest = (struct iovec){ (char *)iov[i].iov_base + skip, iov[i].iov_len - skip };
+            return n - i;
+        }
+        skip -= iov[i].iov_len;
+    }
+    return 0;
+}
+
+/* The bytes that were held back, and what is there behind them: never shorter than the kernel would have been. */
+static ssize_t serve_opening(struct conn *c, int fd, const struct iovec *iov, int n, int flags)
+{
+    struct hold *held = &c->opening;
+    size_t given = 0;
+    struct iovec rest;
+
+    for (int i = 0; i < n && given < hold_len(held); i++) {
+        size_t left = hold_len(held) - given, part = iov[i].iov_len < left ? iov[i].iov_len : left;
+        if (part)
+            memcpy(iov[i].iov_base, held->data + held->start + given, part);
+        given += part;
+    }
+    if (flags & MSG_PEEK)
+        return (ssize_t)given;
+    held->start += given;
+    if (hold_len(held) == 0)
+        hold_clear(held);
+    show(c, iov, n, given, follow_server);
+    if (c->state != CONN_OBSERVED || hold_len(held) || behind(iov, n, given, &rest) == 0)
+        return (ssize_t)given;
+    ssize_t more = receive(c, fd, &rest, 1, flags & MSG_WAITALL ? flags : flags | MSG_DONTWAIT);
+    if (more < 0 && incoming_is_end(more))
+        c->receive_error = (int)-more; /* told by the next call, as the kernel does */
+    if (more <= 0)
+        return (ssize_t)given;
+    show(c, &rest, 1, (size_t)more, follow_server);
+    return (ssize_t)given + more;
+}
+
+/* Looks at what has come behind the held bytes; takes it out only if it says nothing yet.  -ESTALE: look again. */
+static ssize_t peek_opening(struct conn *c, int fd, int flags)
+{
+    struct incoming call = { .fd = fd, .wait = !c->nonblocking && !(flags & MSG_DONTWAIT) };
+    struct hold *held = &c->opening;
+
+    if (!hold_reserve(held, INCOMING_ROOM - held->end))
+        return -ENOMEM;
+    ssize_t n = incoming_receive(c, &call, held->data + held->end, INCOMING_ROOM - held->end, true);
+    if (n <= 0)
+        return n;
+    if (idle_answers_another(c))
+        return incoming_foreign(c);
+    int verdict = provisional_judge(c, (struct slice){ held->data, held->end + (size_t)n }, held->end);
+    if (verdict != 0)
+        return verdict < 0 ? verdict : -ESTALE;
+    held->end += (size_t)n - incoming_discard(call.fd, (size_t)n);
+    return -ESTALE;
+}
+
+/* Nothing is the client's before it is known whose it is.  Most often it lies in the client's buffer then. */
+static ssize_t recv_opening(struct conn *c, int fd, const struct iovec *iov, int n, int flags)
+{
+    enum { ROOMY = 1024 };
+    bool direct = !c->opening.data && n == 1 && iov->iov_len >= ROOMY && !(flags & (MSG_PEEK | MSG_WAITALL));
+    ssize_t got = direct ? receive(c, fd, iov, n, flags) : peek_opening(c, fd, flags);
+
+    if (!direct || got <= 0)
+        return got;
+    if (idle_answers_another(c))
+        return incoming_foreign(c);
+    int verdict = provisional_judge(c, (struct slice){ iov->iov_base, (size_t)got }, (size_t)got);
+    if (verdict < 0)
+        return verdict;
+    if (verdict == 0 && hold_append(&c->opening, iov->iov_base, (size_t)got))
+        return -ESTALE;
+    show(c, iov, n, (size_t)got, follow_server);
+    return got;
+}
+
+/* The connection is at its end; `got` says how. */
+static ssize_t end_of(struct conn *c, ssize_t got)
+{
+    if (hold_len(&c->opening)) { /* the beginning of an answer, and no more comes */
+        hold_clear(&c->request);
+        c->receive_error = (int)-got;
+        return -ESTALE;
+    }
+    int result = exchange_answered(&c->x) ? -ENOTSUP : outgoing_replay(c);
+    if (result == 0)
+        return -ESTALE;
+    conn_spoil(c, REASON_closed_by_server);
+    return result == -ENOTSUP ? got : result;
+}
+
 ssize_t observed_recv(struct conn *c, int fd, const struct iovec *iov, int n, int flags)
 {
+    bool provisional = provisional_is(c);
+
     if (flags & (MSG_TRUNC | MSG_OOB | MSG_ERRQUEUE)) {
         conn_forget(c, REASON_odd_descriptor);
         return CONN_PLAIN;
     }
-    ssize_t got = receive(c, fd, iov, n, flags);
+    if (!provisional && hold_len(&c->opening))
+        return serve_opening(c, fd, iov, n, flags);
+    ssize_t got = provisional ? recv_opening(c, fd, iov, n, flags) : receive(c, fd, iov, n, flags);
 
     if (got <= 0 && !incoming_is_end(got))
         return got;
-    if (got <= 0) {
-        int result = exchange_answered(&c->x) ? -ENOTSUP : outgoing_replay(c);
-        if (result == 0)
-            return -ESTALE;
-        conn_spoil(c, REASON_closed_by_server);
-        return result == -ENOTSUP ? got : result;
-    }
+    if (got <= 0)
+        return end_of(c, got);
     stall_over(c, true);
-    if (c->reused && !exchange_answered(&c->x) && idle_answers_another(c))
-        return incoming_foreign(c);
-    if (!(flags & MSG_PEEK))
+    if (!provisional && !(flags & MSG_PEEK))
         show(c, iov, n, (size_t)got, follow_server);
     return got;
 }

@@ -1,0 +1,72 @@
+#include "http/opening.h"
+
+#include "http/exchange.h"
+#include "http/response.h"
+
+/* `HTTP/1.1 200`: what decides most often. */
+enum { STATUS_LEN = 12 };
+
+enum doubt { NONE, ANYWAY, IF_IT_CLOSES };
+
+static enum doubt doubt_of(unsigned status)
+{
+    switch (status) {
+    case 408: /* 9110 15.5.9: the connection was idle for too long, or a request is not whole */
+    case 421: /* 9110 15.5.20: not on this connection */
+    case 505: /* 9110 15.6.6: a version that is the rest of something */
+        return ANYWAY;
+    case 400:
+    case 405:
+    case 501:
+        return IF_IT_CLOSES;
+    default:
+        return NONE;
+    }
+}
+
+unsigned opening_status(const char *bytes, size_t len)
+{
+    unsigned status = 0;
+
+    if (len < STATUS_LEN || bytes[8] != ' ')
+        return 0;
+    for (int i = 9; i < STATUS_LEN; i++) {
+        if (bytes[i] < '0' || bytes[i] > '9')
+            return 0;
+        status = status * 10 + (unsigned)(bytes[i] - '0');
+    }
+    return status;
+}
+
+/* 9112 9.3: is the connection over after this answer, whatever was asked? */
+static bool closes(const struct response *r, bool head_method)
+{
+    return r->options.close || (r->status.minor == 0 && !r->options.keep_alive) ||
+           response_frame(r, head_method).kind == FRAMING_CLOSE;
+}
+
+enum opening opening_read(const char *bytes, size_t len, bool head_method, unsigned *status)
+{
+    static const char begin[] = "HTTP/1.";
+    size_t seen = len < sizeof begin - 1 ? len : sizeof begin - 1;
+    struct response r;
+
+    for (size_t i = 0; i < seen; i++)
+        if (bytes[i] != begin[i])
+            return OPENING_FOREIGN;
+    if (len < STATUS_LEN)
+        return OPENING_MORE;
+    enum doubt doubt = doubt_of(opening_status(bytes, len));
+    if (doubt == NONE)
+        return OPENING_ANSWER;
+    switch (response_parse(bytes, len < EXCHANGE_HEAD_MAX ? len : EXCHANGE_HEAD_MAX, HOP_RESPONSE_11, &r)) {
+    case HEAD_MORE:
+        return len < EXCHANGE_HEAD_MAX ? OPENING_MORE : OPENING_ANSWER;
+    case HEAD_BAD:
+        return OPENING_ANSWER;
+    case HEAD_DONE:
+        break;
+    }
+    *status = r.status.code;
+    return doubt == ANYWAY || closes(&r, head_method) ? OPENING_DOUBTFUL : OPENING_ANSWER;
+}

@@ -1,0 +1,25 @@
+/* provisional: a reused connection until it is certain that what comes answers the request, and not the
+ * connection's past.  All of these take a locked conn. */
+#ifndef HOLDFAST_PRELOAD_PROVISIONAL_H
+#define HOLDFAST_PRELOAD_PROVISIONAL_H
+
+#include "base/slice.h"
+#include "preload/conn.h"
+
+#include <sys/types.h>
+
+/* EXCHANGE, OBSERVED: the request went out on a reused connection and is held whole; no answer is known yet. */
+static inline bool provisional_is(const struct conn *c)
+{
+    return c->reused && c->request.data && !c->head_owed && hold_len(&c->request) == 0;
+}
+
+/* Of a provisional conn: all that has come of a response so far.  The first `taken` bytes of it are not in the
+ * kernel any more.  Returns
+ *   1        an answer to the request: the conn is not provisional any more
+ *   0        it could still be anything: keep `taken` bytes and come back with more
+ *   -ESTALE  the request is sent once more on a fresh connection: look again
+ *   -errno   for the client: the bytes belong to somebody else, and the request cannot be sent again */
+int provisional_judge(struct conn *c, struct slice bytes, size_t taken);
+
+#endif
