@@ -125,22 +125,29 @@ static void add_fds(struct msghdr *msg, size_t *used, const struct fake_message 
 static ssize_t fake_recvmsg(int fd, struct msghdr *msg, int flags)
 {
     unsigned n = number_of(fd);
-    struct fake_message *m = at(n, 0);
+    size_t here = !(flags & MSG_PEEK) || offset[n] < 0 ? 0 : (size_t)offset[n];
+    struct fake_message *m = at(n, here);
     struct ucred sender = { .pid = 1, .uid = m->uid };
     size_t used = 0, len = m->len < msg->msg_iov->iov_len ? m->len : msg->msg_iov->iov_len;
 
-    (void)flags;
-    if (queued[n] == 0) {
+    if (here >= queued[n]) {
         errno = EAGAIN;
         return -1;
     }
-    first[n]++;
-    queued[n]--;
+    if (flags & MSG_PEEK) {
+        offset[n] += offset[n] >= 0;
+    } else {
+        first[n]++;
+        queued[n]--;
+    }
     memcpy(msg->msg_iov->iov_base, m->data, len);
     msg->msg_flags = len < m->len ? MSG_TRUNC : 0;
     if (m->credentials)
         add_control(msg, &used, SCM_CREDENTIALS, &sender, sizeof(sender));
-    add_fds(msg, &used, m);
+    if (flags & MSG_PEEK)
+        msg->msg_flags |= m->count ? MSG_CTRUNC : 0;
+    else
+        add_fds(msg, &used, m);
     msg->msg_controllen = used;
     return (ssize_t)len;
 }
@@ -172,7 +179,9 @@ static int fake_setsockopt(int fd, int level, int name, const void *value, sockl
 {
     int bytes;
 
-    (void)level, (void)name;
+    (void)level;
+    if (name == SO_LINGER)
+        return 0;
     memcpy(&bytes, value, len);
     offset[number_of(fd)] = bytes < 0 ? -1 : bytes / (int)sizeof(struct tree_message);
     return 0;

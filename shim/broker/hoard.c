@@ -1,6 +1,7 @@
 #define _GNU_SOURCE
 #include "broker/hoard.h"
 
+#include "pool/beside.h"
 #include "pool/broker_message.h"
 
 #include <errno.h>
@@ -30,7 +31,7 @@ bool hoard_is_quiet(const struct tree_calls *calls, int fd)
 void hoard_drop(const struct tree_calls *calls, int fd)
 {
     calls->shutdown(fd, SHUT_RDWR);
-    calls->close(fd);
+    beside_close_one(calls, fd);
 }
 
 static void tell_board(struct hoard *h, const struct endpoint *to, int change)

@@ -9,7 +9,21 @@
 
 enum { ROOM = CMSG_SPACE(BESIDE_MOST * sizeof(int)) };
 
-static void read_control(struct msghdr *msg, struct beside *beside)
+static void read_fds(const struct tree_calls *calls, const struct cmsghdr *c, size_t len, struct beside *beside)
+{
+    for (size_t i = 0; i < len / sizeof(int); i++) {
+        int fd;
+        memcpy(&fd, CMSG_DATA(c) + i * sizeof fd, sizeof fd);
+        if (beside->count < BESIDE_MOST) {
+            beside->fds[beside->count++] = fd;
+        } else {
+            beside_close_one(calls, fd);
+            beside->whole = false;
+        }
+    }
+}
+
+static void read_control(const struct tree_calls *calls, struct msghdr *msg, struct beside *beside)
 {
     for (struct cmsghdr *c = CMSG_FIRSTHDR(msg); c; c = CMSG_NXTHDR(msg, c)) {
         size_t len = c->cmsg_len - CMSG_LEN(0);
@@ -18,8 +32,7 @@ static void read_control(struct msghdr *msg, struct beside *beside)
         if (c->cmsg_level != SOL_SOCKET)
             continue;
         if (c->cmsg_type == SCM_RIGHTS) {
-            beside->count = len / sizeof(int) < BESIDE_MOST ? len / sizeof(int) : BESIDE_MOST;
-            memcpy(beside->fds, CMSG_DATA(c), beside->count * sizeof(int));
+            read_fds(calls, c, len, beside);
         } else if (c->cmsg_type == SCM_CREDENTIALS && len == sizeof sender) {
             memcpy(&sender, CMSG_DATA(c), sizeof sender);
             beside->ours = sender.uid == getuid();
@@ -27,35 +40,66 @@ static void read_control(struct msghdr *msg, struct beside *beside)
     }
 }
 
-/* Where no credentials come there is room for more fds than `most`: for no more than BESIDE_MOST, though. */
+/* There is room for all that a message can have: what found none the kernel would close within our call, and wait
+ * for it as its SO_LINGER says. */
 ssize_t beside_receive(const struct tree_calls *calls, int fd, void *bytes, size_t len, size_t most,
                        struct beside *beside)
 {
-    char control[ROOM + CMSG_SPACE(sizeof(struct ucred))]
+    char control[CMSG_SPACE(BESIDE_ROOM * sizeof(int)) + CMSG_SPACE(sizeof(struct ucred))]
         __attribute__((aligned(__alignof__(struct cmsghdr))));
     struct iovec piece = { bytes, len }; /* cppcheck-suppress ctuuninitvar ; it is written to */
     struct msghdr msg = {
         .msg_iov = &piece,
         .msg_iovlen = 1,
         .msg_control = control,
-        .msg_controllen = CMSG_SPACE(most * sizeof(int)) + CMSG_SPACE(sizeof(struct ucred)),
+        .msg_controllen = sizeof control,
     };
 
-    _Static_assert(sizeof control / sizeof(int) >= BESIDE_MOST, "room for all");
     beside->count = 0;
     beside->ours = false;
     ssize_t got = calls->recvmsg(fd, &msg, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
     if (got < 0)
         return -errno;
-    read_control(&msg, beside);
     beside->whole = !(msg.msg_flags & (MSG_TRUNC | MSG_CTRUNC));
+    read_control(calls, &msg, beside);
+    if (beside->count > most)
+        beside->whole = false;
     return got;
+}
+
+ssize_t beside_peek(const struct tree_calls *calls, int fd, void *bytes, size_t len, bool *ours)
+{
+    char control[CMSG_SPACE(sizeof(struct ucred))] __attribute__((aligned(__alignof__(struct cmsghdr))));
+    struct iovec piece = { bytes, len }; /* cppcheck-suppress ctuuninitvar ; it is written to */
+    struct msghdr msg = {
+        .msg_iov = &piece,
+        .msg_iovlen = 1,
+        .msg_control = control,
+        .msg_controllen = sizeof control,
+    };
+    struct beside beside = { .count = 0 };
+
+    *ours = false;
+    ssize_t got = calls->recvmsg(fd, &msg, MSG_PEEK | MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
+    if (got < 0)
+        return -errno;
+    read_control(calls, &msg, &beside);
+    *ours = beside.ours;
+    return got;
+}
+
+void beside_close_one(const struct tree_calls *calls, int fd)
+{
+    const struct linger none = { .l_onoff = 0 };
+
+    calls->setsockopt(fd, SOL_SOCKET, SO_LINGER, &none, sizeof none);
+    calls->close(fd);
 }
 
 void beside_close(const struct tree_calls *calls, struct beside *beside)
 {
     for (size_t i = 0; i < beside->count; i++)
-        calls->close(beside->fds[i]);
+        beside_close_one(calls, beside->fds[i]);
     beside->count = 0;
 }
 

@@ -82,6 +82,14 @@ static bool is_whole(const struct tree *t)
     return tree_board(t) == BOARD_BROKER;
 }
 
+/* Without beside_close's care: these are queues, which others hold as well. */
+static void close_kit(const struct tree *t, struct beside *kit)
+{
+    for (size_t i = 0; i < kit->count; i++)
+        t->calls->close(kit->fds[i]);
+    kit->count = 0;
+}
+
 /* Each fd goes to its number, which must not be that of another one still to be moved. */
 static int settle(struct tree *t, struct beside *kit, int flags)
 {
@@ -93,7 +101,7 @@ static int settle(struct tree *t, struct beside *kit, int flags)
     for (size_t i = 0; i < kit->count && result == 0; i++)
         if (t->calls->dup3(kit->fds[i], t->first + (int)i, flags) < 0)
             result = -errno;
-    beside_close(t->calls, kit);
+    close_kit(t, kit);
     if (result == 0 && !is_whole(t))
         result = -EBADMSG;
     if (result != 0)

@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <limits.h>
 #include <linux/capability.h>
+#include <linux/filter.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <string.h>
@@ -51,34 +52,85 @@ static int make_token(char token[TREE_TOKEN + 1])
     return 0;
 }
 
-static int make_queue(const struct tree *t, unsigned i)
+/* Makes a queue's socket; 0, with *fd, or -errno. */
+static int make_socket(const struct tree *t, int *fd)
 {
-    struct sockaddr_un name;
-    socklen_t len = tree_name(t, i, &name);
-    int on = 1, number = t->first + (int)i;
-    int fd = t->calls->socket(AF_UNIX, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-
-    if (fd < 0)
-        return -errno;
-    int result = 0;
-    if (t->calls->setsockopt(fd, SOL_SOCKET, SO_PASSCRED, &on, sizeof on) != 0 ||
-        t->calls->bind(fd, (struct sockaddr *)&name, len) != 0 ||
-        t->calls->dup3(fd, number, 0) != number)
-        result = -errno;
-    t->calls->close(fd);
-    return result;
+    *fd = t->calls->socket(AF_UNIX, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    return *fd < 0 ? -errno : 0;
 }
 
-/* From the last to the first: connected to itself, that one accepts nobody else's connect. */
-static int connect_queues(const struct tree *t)
+static int connect_to_first(const struct tree *t, int fd)
 {
     struct sockaddr_un name;
     socklen_t len = tree_name(t, 0, &name);
 
-    for (int i = TREE_QUEUES - 1; i >= 0; i--)
-        if (t->calls->connect(t->first + i, (struct sockaddr *)&name, len) != 0)
-            return -errno;
+    return t->calls->connect(fd, (struct sockaddr *)&name, len) == 0 ? 0 : -errno;
+}
+
+/* SO_PASSCRED only here: to a socket that has it but no name, connect would give one (unix(7), autobind). */
+static int name_queue(const struct tree *t, int fd, unsigned i)
+{
+    struct sockaddr_un name;
+    socklen_t len = tree_name(t, i, &name);
+    int on = 1;
+
+    if (t->calls->setsockopt(fd, SOL_SOCKET, SO_PASSCRED, &on, sizeof on) != 0 ||
+        t->calls->bind(fd, (struct sockaddr *)&name, len) != 0)
+        return -errno;
     return 0;
+}
+
+/* Moves fd, which may be -1, to the queue's number if `result` is 0.  Returns result, or -errno. */
+static int place_queue(const struct tree *t, int fd, unsigned i, int result)
+{
+    if (result == 0 && t->calls->dup3(fd, t->first + (int)i, 0) < 0)
+        result = -errno;
+    if (fd >= 0)
+        t->calls->close(fd);
+    return result;
+}
+
+/* A queue refuses strangers once it is connected.  The first one must have its name before the others can connect
+ * to it, and can connect to itself only when they all have: until then it drops whatever is sent to it. */
+static int shut_out_everybody(const struct tree *t, int fd)
+{
+    struct sock_filter drop = BPF_STMT(BPF_RET | BPF_K, 0);
+    const struct sock_fprog program = { .len = 1, .filter = &drop };
+
+    return t->calls->setsockopt(fd, SOL_SOCKET, SO_ATTACH_FILTER, &program, sizeof program) == 0 ? 0 : -errno;
+}
+
+static int make_first(const struct tree *t)
+{
+    int fd, result = make_socket(t, &fd);
+
+    if (result == 0)
+        result = shut_out_everybody(t, fd);
+    if (result == 0)
+        result = name_queue(t, fd, 0);
+    return place_queue(t, fd, 0, result);
+}
+
+/* Connected before it has a name: nobody but the first ever finds it open. */
+static int make_other(const struct tree *t, unsigned i)
+{
+    int fd, result = make_socket(t, &fd);
+
+    if (result == 0)
+        result = connect_to_first(t, fd);
+    if (result == 0)
+        result = name_queue(t, fd, i);
+    return place_queue(t, fd, i, result);
+}
+
+/* From here on the first accepts nobody else's connect either. */
+static int close_first(const struct tree *t)
+{
+    int unused = 0, result = connect_to_first(t, t->first);
+
+    if (result == 0 && t->calls->setsockopt(t->first, SOL_SOCKET, SO_DETACH_FILTER, &unused, sizeof unused) != 0)
+        result = -errno;
+    return result;
 }
 
 /* What lies in flight is charged to queue 0, in bytes of the kernel's memory. */
@@ -115,22 +167,38 @@ unsigned tree_count(const struct tree *t)
     return (unsigned)((uint64_t)charged(t) * t->most / (unsigned)room);
 }
 
+static int make_queues(const struct tree *t)
+{
+    int result = make_first(t);
+
+    for (unsigned i = 1; i < TREE_QUEUES && result == 0; i++)
+        result = make_other(t, i);
+    return result == 0 ? close_first(t) : result;
+}
+
+/* The kernel doubles SO_SNDBUF (socket(7)). */
+static int bound_queues(const struct tree *t)
+{
+    int half = (int)(charge_of_one(t) * t->most / 2);
+
+    return t->calls->setsockopt(t->first, SOL_SOCKET, SO_SNDBUF, &half, sizeof half) == 0 ? 0 : -errno;
+}
+
 int tree_create(struct tree *t, const struct tree_calls *calls, int first, unsigned most, uint32_t uid)
 {
-    *t = (struct tree){ .calls = calls, .first = first, .uid = uid, .most = most };
-    int result = make_token(t->token);
+    enum { ATTEMPTS = 4 }; /* somebody who sees the first name may be quicker to bind another one */
+    int result = -EADDRINUSE;
 
-    for (unsigned i = 0; i < TREE_QUEUES && result == 0; i++)
-        result = make_queue(t, i);
-    if (result == 0)
-        result = connect_queues(t);
-    if (result == 0) {
-        int half = (int)(charge_of_one(t) * most / 2); /* the kernel doubles it (socket(7)) */
-        if (calls->setsockopt(first, SOL_SOCKET, SO_SNDBUF, &half, sizeof half) != 0)
-            result = -errno;
+    *t = (struct tree){ .calls = calls, .first = first, .uid = uid, .most = most };
+    for (int i = 0; i < ATTEMPTS && result == -EADDRINUSE; i++) {
+        result = make_token(t->token);
+        if (result == 0)
+            result = make_queues(t);
+        if (result == 0)
+            result = bound_queues(t);
+        if (result != 0)
+            tree_destroy(t);
     }
-    if (result != 0)
-        tree_destroy(t);
     return result;
 }
 

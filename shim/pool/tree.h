@@ -3,12 +3,15 @@
  * Theory of operation.  They lie in flight (unix(7), SCM_RIGHTS) in the queues of a few datagram sockets
  * that every process of the tree inherits: nobody has to be alive but a holder, and when the last one
  * exits the servers see FIN.  Every socket has an abstract name and is connected to the first one, which
- * is connected to itself: so only the first can send to them, to strangers the kernel answers EPERM; and
- * since datagrams are charged to the socket that sends, its SO_SNDBUF bounds what lies in the whole tree.
+ * is connected to itself: so only the first can send to them, to strangers the kernel answers EPERM, from
+ * the moment on in which the name is there (tree.c; tests/assume_tree_closed.c).  Since datagrams are
+ * charged to the socket that sends, its SO_SNDBUF bounds what lies in the whole tree.
  * An endpoint's connections are in the queue that its hash picks.  A queue is first in, first out: what
  * is not wanted is put back at its end.
  *
- * What comes out is believed only if the kernel says that a process of the same user sent it.
+ * What comes out is believed only if the kernel says that a process of the same user sent it.  What another
+ * user has sent, by a queue that he was handed, is not even taken out: to close what comes with it could take
+ * as long as he likes (SO_LINGER, a file of a FUSE server of his).  Such a queue is not used any further.
  *
  * Beside the queues lie the board, which they have in common as well (pool/board.h), and, where a broker
  * has the queues, too, the line to it.  All can do without either.
@@ -118,7 +121,7 @@ unsigned tree_count(const struct tree *t);
  * younger.  idle->fd stays the caller's, who closes it.  Where the tree is full, one that nobody
  * has wanted for long makes room, or it is not taken;
  * no more than `limit` are kept for the endpoint.  0, or -errno: it was not taken (-ETOOMANYREFS: the
- * user has too many fds in flight). */
+ * user has too many fds in flight; -EPERM: another user's message lies in the queue). */
 int tree_give(const struct tree *t, const struct endpoint *to, const struct idle *idle, unsigned limit,
               uint64_t now_ms);
 

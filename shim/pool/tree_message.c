@@ -91,3 +91,14 @@ int tree_receive(const struct tree_calls *calls, int fd, struct tree_message *me
     beside_close(calls, &beside);
     return -EBADMSG;
 }
+
+int tree_peek(const struct tree_calls *calls, int fd, struct endpoint *to, struct idle *idle, uint64_t now_ms)
+{
+    struct tree_message message;
+    bool ours;
+    ssize_t len = beside_peek(calls, fd, &message, sizeof message, &ours);
+
+    if (len < 0)
+        return (int)len;
+    return ours ? tree_message_read(&message, (size_t)len, now_ms, to, idle) : -EPERM;
+}

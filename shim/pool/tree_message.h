@@ -38,4 +38,9 @@ int tree_message_read(const void *bytes, size_t len, uint64_t now_ms, struct end
 int tree_receive(const struct tree_calls *calls, int fd, struct tree_message *message, struct endpoint *to,
                  struct idle *idle, uint64_t now_ms);
 
+/* Looks at the next message (with SO_PEEK_OFF: at the one that lies there) and takes nothing: 0, with idle->fd -1;
+ * -EBADMSG: something else, from a process of this user; -EPERM: a message of another user, which must not be
+ * taken out (pool/tree.h); or what recvmsg says. */
+int tree_peek(const struct tree_calls *calls, int fd, struct endpoint *to, struct idle *idle, uint64_t now_ms);
+
 #endif

@@ -47,7 +47,7 @@ static int get(const struct tree *t, unsigned queue, struct parcel *parcel, uint
 static void drop(const struct tree *t, const struct parcel *parcel)
 {
     t->calls->shutdown(parcel->idle.fd, SHUT_RDWR);
-    t->calls->close(parcel->idle.fd);
+    beside_close_one(t->calls, parcel->idle.fd);
 }
 
 /* Another process may have read the clock later than we have. */
@@ -76,15 +76,25 @@ static void put_back(const struct tree *t, unsigned queue, const struct parcel *
 struct round {
     uint64_t first_back; /* cookie of the first that was put back: met again, the round is over */
     unsigned looks;
+    bool looked; /* the next one was looked at just now, and is not another user's */
 };
 enum { LOOKS_MOST = 2 * TREE_MOST_PRIVILEGED };
+
+static bool is_foreign(const struct tree *t, unsigned queue)
+{
+    struct endpoint to;
+    struct idle idle;
+
+    return tree_peek(t->calls, t->first + (int)queue, &to, &idle, 0) == -EPERM;
+}
 
 static bool next(const struct tree *t, unsigned queue, struct round *round, struct parcel *parcel,
                  uint64_t now_ms)
 {
     while (round->looks++ < LOOKS_MOST) {
-        int result = get(t, queue, parcel, now_ms);
+        int result = !round->looked && is_foreign(t, queue) ? -EAGAIN : get(t, queue, parcel, now_ms);
 
+        round->looked = false;
         if (result == -EAGAIN)
             return false;
         if (result != 0)
@@ -116,15 +126,12 @@ enum sight { SIGHT_NONE, SIGHT_OTHER, SIGHT_PERHAPS };
 static enum sight look(const struct tree *t, int fd, const struct endpoint *to,
                        const struct wanted *wanted, uint64_t now_ms)
 {
-    struct tree_message message;
     struct endpoint its;
     struct idle idle;
-    ssize_t len = t->calls->recv(fd, &message, sizeof message, MSG_PEEK | MSG_DONTWAIT);
+    int result = tree_peek(t->calls, fd, &its, &idle, now_ms);
 
-    if (len < 0)
-        return SIGHT_NONE;
-    if (tree_message_read(&message, (size_t)len, now_ms, &its, &idle) != 0)
-        return SIGHT_PERHAPS; /* it is in the way */
+    if (result != 0)
+        return result == -EBADMSG ? SIGHT_PERHAPS : SIGHT_NONE; /* the first is in the way */
     return endpoint_equal(&its, to) && pool_mismatch(&idle, wanted) == REASON_none ? SIGHT_PERHAPS
                                                                                      : SIGHT_OTHER;
 }
@@ -157,7 +164,7 @@ int tree_take(const struct tree *t, const struct endpoint *to, const struct want
               struct idle *out, uint64_t now_ms)
 {
     unsigned queue = queue_of(to);
-    struct round round = { .looks = 0 };
+    struct round round = { .looked = true };
     struct parcel parcel;
 
     /* First what most often says no; a peek does no harm to what is not the queue. */
@@ -173,20 +180,17 @@ int tree_take(const struct tree *t, const struct endpoint *to, const struct want
     return -ENOENT;
 }
 
-/* What lies at a queue's old end: true if there is something, and *idle says what; idle_ms is 0 where it
- * is no message of ours. */
-static bool look_at_oldest(const struct tree *t, unsigned queue, struct idle *idle, uint64_t now_ms)
+/* What lies at a queue's old end: 0, with *idle, whose idle_ms is 0 where it is no message of ours; -EPERM: another
+ * user's, behind which the queue is of no use; -EAGAIN: nothing. */
+static int look_at_oldest(const struct tree *t, unsigned queue, struct idle *idle, uint64_t now_ms)
 {
     const int fd = t->first + (int)queue;
-    struct tree_message message;
     struct endpoint to;
 
     *idle = (struct idle){ .fd = -1 };
     set_peek_offset(t, fd, -1); /* somebody may have died in the middle of looking */
-    ssize_t len = t->calls->recv(fd, &message, sizeof message, MSG_PEEK | MSG_DONTWAIT);
-    if (len >= 0)
-        tree_message_read(&message, (size_t)len, now_ms, &to, idle);
-    return len >= 0;
+    int result = tree_peek(t->calls, fd, &to, idle, now_ms);
+    return result == -EBADMSG ? 0 : result == 0 || result == -EPERM ? result : -EAGAIN;
 }
 
 /* The tree is full.  One that nobody has wanted for half of its time goes; where all are wanted, the new
@@ -199,7 +203,7 @@ static bool make_room(const struct tree *t, unsigned queue, uint64_t now_ms)
 
     for (unsigned i = 0; i < TREE_QUEUES; i++) {
         unsigned from = (queue + i) % TREE_QUEUES;
-        if (!tree_has(t, from) || !look_at_oldest(t, from, &oldest, now_ms))
+        if (!tree_has(t, from) || look_at_oldest(t, from, &oldest, now_ms) != 0)
             continue;
         oldest.idle_ms /= 2;
         if (!is_expired(&oldest, now_ms))
@@ -248,16 +252,19 @@ static void keep_limit(const struct tree *t, unsigned queue, const struct endpoi
 }
 
 /* Nobody watches what lies there: who comes by lets go of what has expired at the queue's old end, or has
- * lain for a while and was closed by its server meanwhile. */
-static void sweep(const struct tree *t, unsigned queue, uint64_t now_ms)
+ * lain for a while and was closed by its server meanwhile.  False: the queue is of no use any more. */
+static bool sweep(const struct tree *t, unsigned queue, uint64_t now_ms)
 {
     enum { MOST = 2, A_WHILE_MS = 1000 };
     struct parcel parcel;
     struct idle oldest;
 
-    for (int i = 0; i < MOST && look_at_oldest(t, queue, &oldest, now_ms); i++) {
+    for (int i = 0; i < MOST; i++) {
+        int result = look_at_oldest(t, queue, &oldest, now_ms);
+        if (result != 0)
+            return result != -EPERM;
         if (oldest.idle_ms && !is_expired(&oldest, now_ms) && now_ms < oldest.parked_ms + A_WHILE_MS)
-            return;
+            return true;
         if (get(t, queue, &parcel, now_ms) != 0)
             continue;
         if (is_over(t, &parcel, now_ms)) /* another may have been quicker: then it is the next one */
@@ -265,6 +272,7 @@ static void sweep(const struct tree *t, unsigned queue, uint64_t now_ms)
         else
             put_back(t, queue, &parcel);
     }
+    return true;
 }
 
 int tree_give(const struct tree *t, const struct endpoint *to, const struct idle *idle, unsigned limit,
@@ -276,7 +284,8 @@ int tree_give(const struct tree *t, const struct endpoint *to, const struct idle
     if (!tree_has(t, queue))
         return -ENOENT;
     tree_message_write(&parcel.message, to, &parcel.idle);
-    sweep(t, queue, now_ms);
+    if (!sweep(t, queue, now_ms))
+        return -EPERM;
     if (limit < t->most && tree_count(t) >= limit)
         keep_limit(t, queue, to, limit, now_ms);
     int result = put(t, queue, &parcel);
@@ -336,7 +345,7 @@ int tree_take_old(const struct tree *t, unsigned queue, uint64_t age_ms, struct 
     int result = -EBADMSG;
 
     while (result == -EBADMSG) {
-        if (!look_at_oldest(t, queue, &oldest, now_ms))
+        if (look_at_oldest(t, queue, &oldest, now_ms) != 0)
             return -ENOENT;
         if (oldest.idle_ms && now_ms < oldest.parked_ms + age_ms)
             return -EAGAIN;
@@ -361,16 +370,15 @@ void tree_look(const struct tree *t, unsigned queue, uint64_t now_ms,
                void (*show)(void *arg, const struct endpoint *to, const struct idle *idle), void *arg)
 {
     const int fd = t->first + (int)queue;
-    struct tree_message message;
     struct endpoint to;
     struct idle idle;
-    ssize_t len = 0;
+    int result = 0;
 
     if (!set_peek_offset(t, fd, 0))
         return;
-    for (int i = 0; i < LOOKS_MOST && len >= 0; i++) {
-        len = t->calls->recv(fd, &message, sizeof message, MSG_PEEK | MSG_DONTWAIT);
-        if (len >= 0 && tree_message_read(&message, (size_t)len, now_ms, &to, &idle) == 0)
+    for (int i = 0; i < LOOKS_MOST && (result == 0 || result == -EBADMSG || result == -EPERM); i++) {
+        result = tree_peek(t->calls, fd, &to, &idle, now_ms);
+        if (result == 0)
             show(arg, &to, &idle);
     }
     set_peek_offset(t, fd, -1);

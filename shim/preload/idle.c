@@ -125,6 +125,16 @@ bool idle_answers_another(struct conn *c)
     return true;
 }
 
+/* The client may have set SO_LINGER, for a close of its own: that of an idle connection, in some later call, must not
+ * wait for a server that is gone. */
+static void do_not_linger(int fd)
+{
+    const struct linger none = { .l_onoff = 0 };
+
+    if (private_is(fd))
+        real.setsockopt(fd, SOL_SOCKET, SO_LINGER, &none, sizeof none);
+}
+
 /* A child of a fork may hold a copy: only shutdown tells the server that we are done with it. */
 void idle_discard(const struct idle *idle, enum reason why)
 {
@@ -139,6 +149,7 @@ void idle_discard(const struct idle *idle, enum reason why)
     } else {
         if (idle_forked)
             real.shutdown(idle->fd, SHUT_RDWR);
+        do_not_linger(idle->fd);
         private_close(idle->fd);
     }
     errno = saved;

@@ -3,6 +3,7 @@
 
 #include "base/lock.h"
 #include "base/stats.h"
+#include "pool/beside.h"
 #include "pool/board.h"
 #include "pool/broker.h"
 #include "pool/tree.h"
@@ -273,7 +274,7 @@ int shared_lease(const struct conn *c, const struct wanted *wanted, struct idle 
         int moved = private_move(out->fd);
         if (moved < 0) {
             real.shutdown(out->fd, SHUT_RDWR);
-            real.close(out->fd);
+            beside_close_one(&calls, out->fd);
             *why = REASON_no_private_fd;
             break;
         }
