@@ -4,6 +4,7 @@
 #include "preload/outgoing.h"
 
 #include "base/stats.h"
+#include "preload/fresh.h"
 #include "preload/real.h"
 #include "preload/stall.h"
 #include "preload/swap.h"
@@ -12,6 +13,15 @@
 #include <poll.h>
 
 enum { REPLAY_MAX = 65536 };
+
+/* An errno: EAGAIN or EINPROGRESS if the send is to be tried again. */
+static int connect_instead(const struct conn *c, int fd)
+{
+    if (c->client_fastopen) /* it waits, if it blocks */
+        return real.connect(fd, (const struct sockaddr *)&c->peer, c->peer_len) == 0 ? EAGAIN : errno;
+    int result = fresh_connect_at_once(c, fd);
+    return result == 0 ? EAGAIN : -result;
+}
 
 ssize_t outgoing_transmit(struct conn *c, int fd, struct iovec *iov, int n, int flags)
 {
@@ -32,7 +42,7 @@ ssize_t outgoing_transmit(struct conn *c, int fd, struct iovec *iov, int n, int 
     if (sent < 0 && (errno == EAGAIN || errno == EINTR))
         c->fastopen = true; /* not begun */
     else if (sent < 0 && errno == EOPNOTSUPP) /* sysctl net.ipv4.tcp_fastopen without bit 0 */
-        errno = real.connect(fd, (struct sockaddr *)&c->peer, c->peer_len) == 0 ? EAGAIN : errno;
+        errno = connect_instead(c, fd);
     if (sent < 0 && c->client_fastopen)
         return -errno;
     if (sent < 0)

@@ -2,9 +2,9 @@
 #include "preload/swap.h"
 
 #include "base/stats.h"
-#include "preload/cancel.h"
 #include "preload/owed.h"
 #include "preload/eof.h"
+#include "preload/fresh.h"
 #include "preload/idle.h"
 #include "preload/incoming.h"
 #include "preload/private.h"
@@ -16,14 +16,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <netinet/in.h>
-#include <netinet/tcp.h>
-#include <poll.h>
-#include <pthread.h>
-
-#ifndef TCP_FASTOPEN_NO_COOKIE
-#define TCP_FASTOPEN_NO_COOKIE 34
-#endif
 
 /* dup3 answers EBUSY while another thread's open is about to take the number (dup(2)).  A signal handler may
  * close the number at any moment: it does not come back then. */
@@ -185,122 +177,27 @@ int swap_late_error(int error)
     }
 }
 
-/* An interrupted connect goes on by itself (connect(2)). */
-static int await_connection(int fd)
+static int replace(struct conn *c, bool keep, enum fresh_how how, bool *fastopen)
 {
-    struct pollfd wait = { .fd = fd, .events = POLLOUT };
-    int error = 0;
-    socklen_t len = sizeof error;
-
-    while (real.poll(&wait, 1, -1) < 0 && errno == EINTR)
-        ;
-    return real.getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &len) == 0 ? -error : -errno;
-}
-
-/* Not under a low number: a thread may still use one that another has closed, and would talk on this. */
-static int own_socket(int family, bool nonblocking)
-{
-    int fd = real.socket(family, SOCK_STREAM | SOCK_CLOEXEC | (nonblocking ? SOCK_NONBLOCK : 0), 0);
-    int moved = fd < 0 ? -1 : private_move(fd);
-
-    return moved < 0 ? fd : moved;
-}
-
-static void close_own(int fd)
-{
-    if (private_is(fd))
-        private_close(fd);
-    else
-        real.close(fd);
-}
-
-/* The lock is not held while a connect may take its time.  Nobody would close the socket for a thread that
- * is cancelled there: that has to wait. */
-static int connect_outside(struct conn *c, int fd)
-{
-    unsigned generation = c->generation;
-    bool nonblocking = c->nonblocking;
-    int state = c->cancel, result = 0;
-
-    if (state != CANCEL_ALONE)
-        c->cancel = PTHREAD_CANCEL_DISABLE;
-    c->homing = conn_self();
-    conn_outside_begin(c);
-    if (real.connect(fd, (const struct sockaddr *)&c->peer, c->peer_len) != 0)
-        result = -errno;
-    if (result == -EINTR && !nonblocking)
-        result = await_connection(fd);
-    conn_outside_end(c);
-    c->homing = NULL;
-    c->cancel = state;
-    if (c->generation != generation || c->nfds == 0)
-        return -EBADF; /* closed by another thread meanwhile */
-    if (result == -EBADF || result == -ENOTSOCK)
-        return -ENOTSUP; /* somebody else has taken the number */
-    return result == -EINPROGRESS || result == -EINTR ? 0 : swap_late_error(result);
-}
-
-/* Makes a socket like the client's own would be: connected if the client may wait for that, with fast
- * open prepared if not.  0, or -errno; -ENOTSUP: there is none to be had. */
-static int fresh_socket(struct conn *c, int *fd, bool *fastopen)
-{
-    int on = 1, result = 0;
-
-    *fastopen = false;
-    *fd = own_socket(c->to.family, c->nonblocking);
-    if (*fd < 0)
-        return -ENOTSUP;
-    if (options_apply(&c->options, *fd) < 0)
-        result = -ENOTSUP;
-    else if (c->nonblocking)
-        *fastopen = real.setsockopt(*fd, IPPROTO_TCP, TCP_FASTOPEN_NO_COOKIE, &on, sizeof on) == 0;
-    if (result == 0 && !*fastopen)
-        result = connect_outside(c, *fd);
-    if (result < 0)
-        close_own(*fd);
-    return result;
-}
-
-/* Where no other socket can be had (descriptors, memory, a policy) the one under the fds gives up its
- * connection (connect(2): AF_UNSPEC) and makes another. */
-static int reconnect(struct conn *c)
-{
-    const struct sockaddr nowhere = { .sa_family = AF_UNSPEC };
-    int fd = c->private_fd >= 0 ? c->private_fd : c->fds[0].fd; /* not one that a thread may close */
-
-    if (c->inside || real.connect(fd, &nowhere, sizeof nowhere) != 0)
-        return -ECONNRESET;
-    int result = connect_outside(c, fd);
-    if (result < 0) {
-        private_close(c->private_fd);
-        c->private_fd = -1;
-        return swap_late_error(result);
-    }
-    c->generation++;
-    return 0;
-}
-
-static int replace(struct conn *c, bool keep, bool *fastopen)
-{
-    int fd, result = fresh_socket(c, &fd, fastopen);
+    int fd, result = fresh_socket(c, how, &fd, fastopen);
 
     if (result == 0) {
         result = swap_under(c, fd) == 0 ? 0 : -ENOTSUP;
-        close_own(fd);
+        fresh_close(fd);
         if (result == 0)
             give_back(c, keep);
     }
     if (result != -ENOTSUP)
         return result;
     *fastopen = false;
-    return reconnect(c);
+    return fresh_reconnect(c, how);
 }
 
-int swap_rehome(struct conn *c, bool keep)
+static int rehome(struct conn *c, bool keep, enum fresh_how how)
 {
     int saved = errno;
     bool fastopen;
-    int result = c->nfds ? replace(c, keep, &fastopen) : -EBADF;
+    int result = c->nfds ? replace(c, keep, how, &fastopen) : -EBADF;
 
     errno = saved;
     if (result < 0)
@@ -317,6 +214,16 @@ int swap_rehome(struct conn *c, bool keep)
         conn_set_state(c, CONN_FRESH);
     stats_count(fresh);
     return 0;
+}
+
+int swap_rehome(struct conn *c, bool keep)
+{
+    return rehome(c, keep, c->nonblocking ? FRESH_BY_SEND : FRESH_WAIT);
+}
+
+int swap_rehome_at_once(struct conn *c)
+{
+    return rehome(c, false, c->state == CONN_LEASED ? FRESH_CONNECTING : FRESH_BY_SEND);
 }
 
 /* Why the connection must not be pooled, or REASON_none. */

@@ -25,6 +25,10 @@ int swap_exchange_lease(struct conn *c, bool healthy);
  * with the old socket still there; but it may have no connection any more. */
 int swap_rehome(struct conn *c, bool keep);
 
+/* The same, never waiting, whether the client blocks or not: before the first send (LEASED) the connection is
+ * being made, else the first send connects. */
+int swap_rehome_at_once(struct conn *c);
+
 /* The error of a connect that came later than the client's own, as a call on a connected socket may give
  * it: -ECONNRESET for one that no such call gives. */
 int swap_late_error(int error);
