@@ -4,6 +4,7 @@
 #include "preload/owed.h"
 #include "preload/idle.h"
 #include "preload/observed.h"
+#include "preload/path.h"
 #include "preload/private.h"
 #include "preload/real.h"
 #include "preload/recv.h"
@@ -112,6 +113,8 @@ void closing_number(struct conn *c, int fd)
     default:
         break;
     }
+    if (c->private_fd >= 0 && c->state != CONN_ENDED && !exchange_answered(&c->x)) /* what was sent is to arrive */
+        path_unguard(c);
     private_close(c->private_fd);
     c->private_fd = -1;
     errno = saved;

@@ -6,6 +6,7 @@
 #include "base/stats.h"
 #include "preload/cancel.h"
 #include "preload/owed.h"
+#include "preload/path.h"
 #include "preload/private.h"
 #include "preload/real.h"
 #include "preload/stall.h"
@@ -334,6 +335,7 @@ void conn_forget(struct conn *c, enum reason why)
         stats_count(opaque);
         conn_note(c, why);
     }
+    path_unguard(c);
     private_close(c->private_fd);
     c->private_fd = -1;
     if (c->reused && c->state != CONN_ENDED && c->nfds) /* it is the client's own from here on */

@@ -2,6 +2,7 @@
 #include "preload/fresh.h"
 
 #include "preload/cancel.h"
+#include "preload/path.h"
 #include "preload/private.h"
 #include "preload/real.h"
 #include "preload/swap.h"
@@ -114,6 +115,7 @@ int fresh_socket(struct conn *c, enum fresh_how how, int *fd, bool *fastopen)
 int fresh_reconnect(struct conn *c, enum fresh_how how)
 {
     const struct sockaddr nowhere = { .sa_family = AF_UNSPEC };
+    path_unguard(c);
     int fd = c->private_fd >= 0 ? c->private_fd : c->fds[0].fd; /* not one that a thread may close */
 
     if (c->inside || real.connect(fd, &nowhere, sizeof nowhere) != 0)

@@ -3,6 +3,7 @@
 
 #include "preload/closing.h"
 #include "preload/connecting.h"
+#include "preload/path.h"
 #include "preload/send.h"
 
 #include <pthread.h>
@@ -117,6 +118,7 @@ static void leave_what_is_passed(const struct msghdr *msg)
                 continue;
             closing_leave_alone(c, fd, REASON_duplicated);
             closing_ask_end(c);
+            path_unguard(c);
             c->shared = true;
             conn_leave(c);
         }

@@ -7,6 +7,7 @@
 #include "preload/lookahead.h"
 #include "preload/observed.h"
 #include "preload/options.h"
+#include "preload/path.h"
 #include "preload/private.h"
 #include "preload/process.h"
 #include "preload/send.h"
@@ -73,9 +74,16 @@ int shutdown(int fd, int how)
     return result;
 }
 
+static bool is_guard(int level, int name)
+{
+    return level == IPPROTO_TCP && name == TCP_USER_TIMEOUT;
+}
+
 /* The real call first: it knows what is a good value.  Returns its answer. */
 static int set_followed(struct conn *c, int fd, int level, int name, const void *value, socklen_t len)
 {
+    if (is_guard(level, name))
+        path_unguard(c);
     bool connected = c->state != CONN_NEW;
     bool lasting = options_judge(level, name, value, len) == OPTIONS_LASTING;
     bool stays_on = c->reused && options_is_nodelay(level, name); /* see options.h */
@@ -194,6 +202,8 @@ int getsockopt(int fd, int level, int name, void *value, socklen_t *len)
     if (c == &conn_private)
         return (int)hook_result(-EBADF);
     if ((c->state == CONN_ENDED || c->reused) && process_is_ours() && (c = conn_enter(fd))) {
+        if (is_guard(level, name))
+            path_unguard(c);
         result = no_error(c, level, name, value, len);
         if (result == CONN_PLAIN)
             result = own_nodelay(c, level, name, value, len);

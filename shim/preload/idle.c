@@ -3,6 +3,7 @@
 
 #include "base/log.h"
 #include "base/stats.h"
+#include "preload/path.h"
 #include "preload/private.h"
 #include "preload/process.h"
 #include "preload/real.h"
@@ -282,6 +283,7 @@ void idle_park(struct conn *c, bool served)
         lose(c, REASON_odd_descriptor);
         return;
     }
+    path_guard(c);
     enum reason why = shared_park(&c->to, &c->idle);
     if (why == REASON_none && served)
         stats_count(parked);
@@ -293,6 +295,7 @@ void idle_adopt(struct conn *c, const struct idle *idle)
 {
     c->private_fd = idle->fd;
     c->idle = *idle;
+    path_adopted(c);
     c->reused = true;
 }
 
@@ -310,6 +313,7 @@ void idle_crossed_fork(struct conn *c)
 {
     if (c->state == CONN_ENDED)
         return;
+    path_unguard(c);
     c->shared = true;
     conn_spoil(c, REASON_crossed_fork);
 }

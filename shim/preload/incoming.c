@@ -12,6 +12,7 @@
 #include "preload/lookahead.h"
 #include "preload/real.h"
 #include "preload/outgoing.h"
+#include "preload/path.h"
 #include "preload/process.h"
 #include "preload/provisional.h"
 #include "preload/stall.h"
@@ -188,6 +189,7 @@ ssize_t incoming_follow(struct conn *c, struct exchange_reply reply)
     bool open = c->nfds; /* else another thread has closed it */
 
     settle(c, reply.flow);
+    path_answered(c, reply.flow == EXCHANGE_END);
     /* Also where copies of the fd are with others: nobody has more to send. */
     if (open && exchange_request_done(&c->x) && exchange_asks_close(&c->x))
         real.shutdown(c->fds[0].fd, SHUT_WR);

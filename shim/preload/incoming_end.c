@@ -3,6 +3,7 @@
 #include "preload/incoming.h"
 
 #include "preload/outgoing.h"
+#include "preload/path.h"
 #include "preload/swap.h"
 
 #include <errno.h>
@@ -36,7 +37,7 @@ int incoming_replay(struct conn *c)
 
 ssize_t incoming_at_end(struct conn *c, ssize_t n)
 {
-    if (!incoming_is_end(n))
+    if (!incoming_is_end(n) && !path_is_broken(c, (int)-n))
         return n;
     int result = incoming_replay(c);
     if (result == 0)

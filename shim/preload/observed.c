@@ -5,6 +5,7 @@
 #include "preload/idle.h"
 #include "preload/incoming.h"
 #include "preload/outgoing.h"
+#include "preload/path.h"
 #include "preload/provisional.h"
 #include "preload/real.h"
 #include "preload/stall.h"
@@ -115,6 +116,7 @@ ssize_t observed_send(struct conn *c, int fd, const struct iovec *iov, int n, in
     if (c->generation == generation && c->nfds) {
         show(c, iov, n, (size_t)sent, follow_client);
         forbid_replay(c);
+        path_sending(c);
     }
     return sent;
 }
@@ -253,13 +255,14 @@ ssize_t observed_recv(struct conn *c, int fd, const struct iovec *iov, int n, in
         return serve_opening(c, fd, iov, n, flags);
     ssize_t got = provisional ? recv_opening(c, fd, iov, n, flags) : receive(c, fd, iov, n, flags);
 
-    if (got <= 0 && !incoming_is_end(got))
+    if (got <= 0 && !incoming_is_end(got) && !path_is_broken(c, (int)-got))
         return got;
     if (got <= 0)
         return end_of(c, got);
     stall_over(c, true);
     if (!provisional && !(flags & MSG_PEEK))
         show(c, iov, n, (size_t)got, follow_server);
+    path_answered(c, exchange_idle(&c->x));
     return got;
 }
 

@@ -5,6 +5,8 @@
 
 #include "base/stats.h"
 #include "preload/fresh.h"
+#include "preload/incoming.h"
+#include "preload/path.h"
 #include "preload/real.h"
 #include "preload/stall.h"
 #include "preload/swap.h"
@@ -154,6 +156,7 @@ void outgoing_sent(struct conn *c, const struct iovec *iov, size_t len)
         outgoing_keep(c, iov->iov_base, part);
         len -= part;
     }
+    path_sending(c);
 }
 
 /* Sends the head and, in the same call, the body behind it.  Returns the body bytes sent, or -EAGAIN with the
@@ -221,14 +224,19 @@ ssize_t outgoing_head(struct conn *c, int fd, struct outgoing_pieces body, int f
     return sent;
 }
 
+bool outgoing_may_replay(const struct conn *c)
+{
+    return c->reused && !c->replayed && !c->shared && !c->read_shut && exchange_idempotent(&c->x) && c->request.data &&
+           !c->head_owed && !exchange_answered(&c->x) && c->nfds;
+}
+
 int outgoing_replay(struct conn *c)
 {
     if (c->homing && c->homing != conn_self()) {
         conn_wait_home(c); /* another thread does it */
         return 0;
     }
-    if (!c->reused || c->replayed || c->shared || c->read_shut || !exchange_idempotent(&c->x) ||
-        !c->request.data || c->head_owed || exchange_answered(&c->x) || c->nfds == 0)
+    if (!outgoing_may_replay(c))
         return -ENOTSUP;
     conn_note(c, REASON_replayed);
     int result = swap_rehome(c, false);
@@ -249,7 +257,7 @@ bool outgoing_mend(struct conn *c, int error)
 {
     char byte;
 
-    if ((error != EPIPE && error != ECONNRESET) || !c->reused || c->nfds == 0 || hold_len(&c->response) ||
+    if ((error != EPIPE && !incoming_is_end(-error) && !path_is_broken(c, error)) || !c->reused || c->nfds == 0 || hold_len(&c->response) ||
         c->unparkable == REASON_half_closed)
         return false;
     if (real.recv(c->fds[0].fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) > 0)

@@ -60,6 +60,9 @@ ssize_t outgoing_head(struct conn *c, int fd, struct outgoing_pieces body, int f
 /* Keeps sent bytes behind the head while the request may have to be sent again. */
 void outgoing_keep(struct conn *c, const char *bytes, size_t len);
 
+/* Could the request that is on its way be sent again, if its connection broke now? */
+bool outgoing_may_replay(const struct conn *c);
+
 /* A reused connection broke before its response began: sends the request again on a fresh one.  0 when
  * it is under way; -errno when it cannot be done (not idempotent, not held whole, second time): the
  * client must see what happened. */

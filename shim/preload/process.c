@@ -10,6 +10,7 @@
 #include "preload/conn.h"
 #include "preload/owed.h"
 #include "preload/handover.h"
+#include "preload/path.h"
 #include "preload/idle.h"
 #include "preload/private.h"
 #include "preload/real.h"
@@ -241,6 +242,7 @@ __attribute__((constructor, used)) static void start(void)
 static void retire(struct conn *c)
 {
     if (c->state == CONN_EXCHANGE) {
+        path_unguard(c);
         c->shared = true;
         conn_spoil(c, REASON_odd_descriptor);
         return;

@@ -11,6 +11,7 @@
 #include "preload/idle.h"
 #include "preload/observed.h"
 #include "preload/outgoing.h"
+#include "preload/path.h"
 #include "preload/process.h"
 #include "preload/real.h"
 #include "preload/stall.h"
@@ -156,6 +157,8 @@ static ssize_t send_adapted(struct conn *c, int fd, struct slice head, size_t he
     int result = choose_connection(c, &c->x.request, head.len);
     if (result < 0)
         return result;
+    if (!c->x.request.idempotent || !outgoing_holdable(c, head.len))
+        path_unguard(c);
     if (!build_head(c, head.data, head.len, &built)) {
         exchange_release(&c->x, REASON_no_memory);
         return go_opaque(c, fd, iov, n, flags);
@@ -176,6 +179,7 @@ static ssize_t send_adapted(struct conn *c, int fd, struct slice head, size_t he
     tracing_note(c, observed ? TRACE_observed : TRACE_adapted);
     if (sent < 0) {
         c->head_owed = true;
+        path_sending(c);
         return used > 1 ? (ssize_t)used - 1 : -EAGAIN;
     }
     if (!c->reused)
@@ -256,6 +260,7 @@ ssize_t send_pieces(struct conn *c, int fd, const struct iovec *iov, int n, int 
     conn_wait_home(c);
     if (c->nfds == 0)
         return conn_lost(c);
+    path_sending(c);
     if (c->send_error && total && (c->state == CONN_EXCHANGE || c->state == CONN_OBSERVED)) {
         int error = c->send_error;
         c->send_error = 0;

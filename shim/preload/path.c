@@ -1,0 +1,102 @@
+#define _GNU_SOURCE
+#include "preload/path.h"
+
+#include "preload/outgoing.h"
+#include "preload/real.h"
+
+#include <errno.h>
+#include <linux/tcp.h>
+#include <netinet/in.h>
+#include <stddef.h>
+
+enum {
+    LEAST_MS = 100,  /* with the kernel's 200: 300 ms after the request was sent, most often */
+    RTT_TIMES = 2,   /* with the kernel's own one: three times the smoothed RTT */
+};
+
+static bool has_own(const struct conn *c)
+{
+    unsigned value;
+    socklen_t len = sizeof value;
+
+    return c->options.count && options_recall(&c->options, IPPROTO_TCP, TCP_USER_TIMEOUT, &value, &len);
+}
+
+static unsigned patience_ms(int fd)
+{
+    struct tcp_info info = { 0 };
+    socklen_t len = offsetof(struct tcp_info, tcpi_rtt) + sizeof info.tcpi_rtt;
+
+    if (real.getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &len) != 0)
+        return LEAST_MS;
+    unsigned ms = info.tcpi_rtt / 1000 * RTT_TIMES;
+    return ms > LEAST_MS ? ms : LEAST_MS;
+}
+
+void path_guard(struct conn *c)
+{
+    int saved = errno;
+
+    if (!c->idle.guarded && !has_own(c)) {
+        unsigned ms = patience_ms(c->idle.fd);
+        c->idle.guarded = real.setsockopt(c->idle.fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &ms, sizeof ms) == 0;
+    }
+    errno = saved;
+}
+
+void path_adopted(struct conn *c)
+{
+    c->idle.guarded = !has_own(c);
+}
+
+void path_unguard_now(struct conn *c)
+{
+    const unsigned none = 0;
+    int saved = errno, fd = c->private_fd >= 0 ? c->private_fd : c->nfds ? c->fds[0].fd : -1;
+
+    c->idle.guarded = false;
+    if (fd >= 0)
+        real.setsockopt(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &none, sizeof none);
+    errno = saved;
+}
+
+void path_sending(struct conn *c)
+{
+    if (c->idle.guarded && (c->state == CONN_EXCHANGE || c->state == CONN_OBSERVED) && !outgoing_may_replay(c))
+        path_unguard_now(c);
+}
+
+static bool keeps_alive(const struct conn *c)
+{
+    int on = 0;
+    socklen_t len = sizeof on;
+
+    return c->options.count && options_recall(&c->options, SOL_SOCKET, SO_KEEPALIVE, &on, &len) && on;
+}
+
+void path_answered(struct conn *c, bool whole)
+{
+    if (c->idle.guarded && !whole && (!exchange_request_done(&c->x) || keeps_alive(c)))
+        path_unguard_now(c);
+}
+
+bool path_is_broken(const struct conn *c, int error)
+{
+    enum { CLOSED = 7 }; /* the first byte of struct tcp_info, tcp(7) */
+    unsigned char state = 0;
+    socklen_t len = sizeof state;
+
+    switch (error) {
+    case EACCES:
+    case ECONNREFUSED:
+    case EHOSTDOWN:
+    case ENETDOWN:
+    case ENONET:
+    case ENOPROTOOPT:
+    case EPROTO:
+        return c->reused && c->nfds &&
+               real.getsockopt(c->fds[0].fd, IPPROTO_TCP, TCP_INFO, &state, &len) == 0 && state == CLOSED;
+    default:
+        return false;
+    }
+}
