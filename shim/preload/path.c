@@ -5,8 +5,8 @@
 #include "preload/real.h"
 
 #include <errno.h>
-#include <linux/tcp.h>
 #include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <stddef.h>
 
 enum {
