@@ -11,11 +11,11 @@ import socket
 import struct
 import sys
 
-SIZE = 88       # struct broker_request
+SIZE = 96       # struct broker_request
 
 
 def true_message(kind):
-    endpoint = struct.pack("<HHI16sIIQQ", 2, 0x901f, 0, bytes([127, 0, 0, 1]), os.geteuid(), 0, 1, 0)
+    endpoint = struct.pack("<HHI16sIIIIQQ", 2, 0x901f, 0, bytes([127, 0, 0, 1]), os.geteuid(), os.getegid(), 0, 0, 1, 0)
     if kind != 2:
         endpoint = bytes(len(endpoint))
     return struct.pack("<QII", 0x317172656b6f7262, SIZE, kind) + endpoint + bytes([0] * 16 + [kind == 2] + [0] * 7)

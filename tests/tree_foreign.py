@@ -18,7 +18,7 @@ import sys
 import time
 
 QUEUES, FIRST, MOST = int(sys.argv[5]), 900, 4096
-NAME = "\0holdfast-1-{}-{}"
+NAME = "\0holdfast-2-{}-{}"
 RIGHTS = (socket.SOL_SOCKET, socket.SCM_RIGHTS)
 
 

@@ -209,7 +209,7 @@ static bool prepare(const struct options *options, struct chosen *chosen)
     settings_make_absolute();
     preload(options->command[0], options->verbose && options->mode == MODE_RUN, chosen);
     if (config.share != CONFIG_SHARE_OFF)
-        tree_prepare(config.share);
+        tree_prepare(config.share, chosen->look.path);
     return true;
 }
 

@@ -1,6 +1,7 @@
 #define _GNU_SOURCE
 #include "launcher/tree.h"
 
+#include "base/program.h"
 #include "launcher/broker.h"
 #include "launcher/fail.h"
 #include "pool/board.h"
@@ -121,7 +122,14 @@ static bool is_there(enum config_share share)
     return false;
 }
 
-void tree_prepare(enum config_share share)
+/* What the library hides where it is loaded into this process, it judges by itself (preload/handdown.h). */
+static void keep_back(const struct tree *tree)
+{
+    for (int i = 0; i < TREE_FDS; i++)
+        fcntl(tree->first + i, F_SETFD, FD_CLOEXEC);
+}
+
+static void make_ready(enum config_share share)
 {
     struct tree tree;
     char text[TREE_TEXT];
@@ -135,4 +143,13 @@ void tree_prepare(enum config_share share)
     }
     tree_text(&tree, text);
     fail_or_set(TREE_VARIABLE, text);
+}
+
+void tree_prepare(enum config_share share, const char *path)
+{
+    struct tree tree;
+
+    make_ready(share);
+    if (parse(&tree) && !program_loads(path, PROGRAM_ANY_LIBC, geteuid(), getegid()))
+        keep_back(&tree);
 }

@@ -80,7 +80,7 @@ uint32_t endpoint_hash(const struct endpoint *e)
 {
     uint64_t words[sizeof(*e) / sizeof(uint64_t)], hash = 0;
 
-    _Static_assert(sizeof(*e) == 48, "padding would be compared and hashed");
+    _Static_assert(sizeof(*e) == 56, "padding would be compared and hashed");
     memcpy(words, e, sizeof(words));
     for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++) {
         hash = (hash ^ words[i]) * UINT64_C(0x9e3779b97f4a7c15);

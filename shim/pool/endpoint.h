@@ -15,7 +15,9 @@ struct endpoint {
     uint16_t port;    /* network order */
     uint32_t scope;   /* sin6_scope_id */
     uint8_t address[16];
-    uint32_t uid;     /* effective user */
+    uint32_t uid;     /* the user whose socket it is: his fsuid, most often the effective uid */
+    uint32_t gid;     /* his effective group, when his program was started */
+    uint32_t user_namespace; /* its inode; 0: the one in which his process was started */
     uint32_t flow;    /* sin6_flowinfo */
     uint64_t netns;   /* SO_NETNS_COOKIE, 0 where the kernel has none */
     uint64_t options; /* hash of the bound address and of the options set before connect */

@@ -25,7 +25,7 @@
 #define SO_COOKIE 57
 #endif
 
-#define NAME "holdfast-1-" /* the number changes with struct tree_message */
+#define NAME "holdfast-2-" /* the number changes with struct tree_message */
 
 enum { MEMINFO_WMEM = 2, MEMINFO_VARS = 9, USUAL_CHARGE = 1280 };
 

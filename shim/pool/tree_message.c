@@ -12,7 +12,7 @@ enum { DAY_MS = 86400000, CLOCKS_DIFFER_MS = 1000 };
 
 _Static_assert(sizeof(struct tree_message) ==
                    offsetof(struct tree_message, local) + sizeof(struct sockaddr_storage) &&
-                   offsetof(struct tree_message, local) == 112,
+                   offsetof(struct tree_message, local) == 120,
                "padding would be sent");
 
 void tree_message_write(struct tree_message *m, const struct endpoint *to, const struct idle *idle)

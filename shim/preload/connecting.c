@@ -2,6 +2,7 @@
 
 #include "base/stats.h"
 #include "preload/choice.h"
+#include "preload/identity.h"
 #include "preload/private.h"
 #include "preload/idle.h"
 #include "preload/process.h"
@@ -13,12 +14,12 @@
 
 int connecting_lease(struct conn *c, const struct sockaddr *to, socklen_t len)
 {
-    uint16_t family = c->to.family;
+    const struct endpoint made = c->to; /* socket(2) */
 
     if (to && len >= sizeof to->sa_family && to->sa_family == AF_UNSPEC)
         return CONN_PLAIN;
     if (!to || len > sizeof(struct sockaddr_storage) || endpoint_from(&c->to, to, len) != 0 ||
-        c->to.family != family || c->shared) {
+        c->to.family != made.family || c->shared) {
         conn_forget(c, c->unparkable);
         return CONN_PLAIN;
     }
@@ -31,7 +32,11 @@ int connecting_lease(struct conn *c, const struct sockaddr *to, socklen_t len)
     c->peer_len = len < sizeof c->peer ? len : sizeof c->peer; /* the rest means nothing */
     memcpy(&c->peer, to, c->peer_len);
     c->to.options = options_hash(&c->options);
-    c->to.netns = process_identity;
+    if (!identity_key(&c->to, &made, c->fds[0].fd)) {
+        tracing_note(c, TRACE_open);
+        conn_forget(c, REASON_other_user);
+        return CONN_PLAIN;
+    }
     stats_count(connects);
     shared_note_connect();
     return swap_lease(c) == 0 ? 0 : CONN_PLAIN;

@@ -3,6 +3,7 @@
 
 #include "preload/cancel.h"
 #include "preload/path.h"
+#include "preload/identity.h"
 #include "preload/private.h"
 #include "preload/real.h"
 #include "preload/swap.h"
@@ -101,8 +102,8 @@ int fresh_socket(struct conn *c, enum fresh_how how, int *fd, bool *fastopen)
     *fd = own_socket(c->to.family, c->nonblocking);
     if (*fd < 0)
         return -ENOTSUP;
-    if (options_apply(&c->options, *fd) < 0)
-        result = -ENOTSUP;
+    if (!identity_fits(&c->to, *fd) || options_apply(&c->options, *fd) < 0)
+        result = -ENOTSUP; /* made here and now it would lead elsewhere, or be somebody else's */
     else if (how == FRESH_BY_SEND)
         *fastopen = real.setsockopt(*fd, IPPROTO_TCP, TCP_FASTOPEN_NO_COOKIE, &on, sizeof on) == 0;
     if (result == 0 && !*fastopen)

@@ -1,6 +1,7 @@
 #define _GNU_SOURCE
 #include "preload/handover.h"
 
+#include "base/program.h"
 #include "base/quiet.h"
 #include "base/version.h"
 #include "preload/owed.h"
@@ -12,7 +13,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <link.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -154,32 +154,6 @@ static void find_use(struct conn *c)
     in_use |= c->state != CONN_NEW && c->state != CONN_ENDED && c->nfds;
 }
 
-/* An ELF file without an interpreter loads no library.  What cannot be read is taken for a dynamic one. */
-static bool is_static(const char *path)
-{
-    union {
-        char bytes[4096];
-        ElfW(Ehdr) head;
-    } file;
-    int fd = path ? open(path, O_RDONLY | O_CLOEXEC) : -1;
-    ssize_t len = fd >= 0 ? real.read(fd, file.bytes, sizeof file.bytes) : -1;
-
-    if (fd >= 0)
-        real.close(fd);
-    if (len < (ssize_t)sizeof file.head || memcmp(file.head.e_ident, ELFMAG, SELFMAG) != 0)
-        return false;
-    for (unsigned i = 0; i < file.head.e_phnum; i++) {
-        ElfW(Phdr) part;
-        size_t at = file.head.e_phoff + i * sizeof part;
-        if (at + sizeof part > (size_t)len)
-            return false;
-        memcpy(&part, file.bytes + at, sizeof part);
-        if (part.p_type == PT_INTERP)
-            return false;
-    }
-    return true;
-}
-
 bool handover_preloads(char *const *env)
 {
     for (; env && *env; env++)
@@ -217,7 +191,7 @@ char *const *handover_pack(const char *path, char *const *env, char **room, bool
     if (process_is_ours())
         conn_each(idle_identify);
     packing = &here;
-    packing->hopeless = !handover_preloads(env) || is_static(path);
+    packing->hopeless = !handover_preloads(env) || program_is_static(path);
     look_at_fds();
     conn_each(pack);
     packing = NULL;

@@ -44,6 +44,9 @@ EXPORTED int __sendmmsg64(int fd, struct mmsghdr *msgs, unsigned n, real_mmsg_fl
  * signal that came meanwhile: the wait that was to follow is over then. */
 bool hook_wait_interrupted(void);
 
+/* hook_identity.c: the system calls that change a user or a namespace, or make a process.  False: none of them. */
+bool hook_identity_syscall(long number, const long a[6], long *result);
+
 /* hook_stdio.c: 0 has become a tracked socket in mid-exchange (it was handed over, or dup2 put it there):
  * the stream stdin reads through us.  Where stdin is a variable, as in glibc. */
 void hook_stdio_take_stdin(void);

@@ -3,6 +3,7 @@
 
 #include "preload/cancel.h"
 #include "preload/connecting.h"
+#include "preload/identity.h"
 #include "preload/private.h"
 #include "preload/process.h"
 #include "preload/spare.h"
@@ -47,6 +48,7 @@ static int tracked_socket(int domain, int type, int protocol)
         c->private_fd = private_fd;
         c->spare = spare;
         c->to.family = (uint16_t)domain;
+        identity_sign(&c->to);
     } else if (private_fd >= 0) { /* it may be non-blocking, or not */
         private_close(private_fd);
         real.close(fd);

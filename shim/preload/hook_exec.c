@@ -3,6 +3,7 @@
 #define _GNU_SOURCE
 #include "preload/hook.h"
 
+#include "preload/handdown.h"
 #include "preload/handover.h"
 #include "preload/process.h"
 #include "preload/reach.h"
@@ -10,6 +11,7 @@
 #include "preload/tracing.h"
 
 #include <limits.h>
+#include <paths.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
@@ -42,7 +44,7 @@ int execve(const char *path, char *const argv[], char *const env[])
     char *room[handover_entries(env)];
     char *const *packed = handover_pack(path, env, room, false);
 
-    bool left = shared_leave(env);
+    bool left = shared_leave(path, env);
 
     tracing_exec(path, env);
     real.execve(path, argv, packed);
@@ -59,8 +61,9 @@ int execvpe(const char *file, char *const argv[], char *const env[])
     REACHABLE(env);
     char *room[handover_entries(env)];
     char *const *packed = handover_pack(strchr(file, '/') ? file : NULL, env, room, false);
+    char found[PATH_MAX];
 
-    bool left = shared_leave(env);
+    bool left = shared_leave(handdown_find(file, found), env);
 
     tracing_exec(file, env);
     real.execvpe(file, argv, packed);
@@ -77,8 +80,10 @@ int fexecve(int fd, char *const argv[], char *const env[])
     REACHABLE(env);
     char *room[handover_entries(env)];
     char *const *packed = handover_pack(NULL, env, room, false);
+    char path[40];
 
-    bool left = shared_leave(env);
+    snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
+    bool left = shared_leave(path, env);
 
     real.fexecve(fd, argv, packed);
     return failed(packed, env, left);
@@ -93,7 +98,9 @@ static int spawn(int (*libc)(pid_t *, const char *, const posix_spawn_file_actio
     REACHABLE(env);
     char *room[handover_entries(env)];
     char *const *packed = handover_pack(strchr(path, '/') ? path : NULL, env, room, actions != NULL);
-    bool left = shared_leave(env);
+    char found[PATH_MAX];
+    bool elsewhere = actions && *path != '/'; /* they may change the directory */
+    bool left = shared_leave(elsewhere ? NULL : libc == real.posix_spawnp ? handdown_find(path, found) : path, env);
     tracing_exec(path, env);
     int result = libc(pid, path, actions, attributes, argv, packed);
 
@@ -127,7 +134,7 @@ int system(const char *command)
 
     process_spawned(false);
     environ = (char **)(uintptr_t)packed;
-    bool left = shared_leave(env);
+    bool left = shared_leave(_PATH_BSHELL, env);
     int result = real.system(command);
     shared_stay(left);
     environ = environ == packed ? own : environ;
@@ -145,7 +152,7 @@ FILE *popen(const char *command, const char *mode)
 
     process_spawned(false);
     environ = (char **)(uintptr_t)packed;
-    bool left = shared_leave(env);
+    bool left = shared_leave(_PATH_BSHELL, env);
     FILE *stream = real.popen(command, mode);
     shared_stay(left);
     environ = environ == packed ? own : environ;

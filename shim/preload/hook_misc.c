@@ -1,12 +1,10 @@
-/* What changes the process as a whole: who and where it is, forks that run no handlers, seccomp, its
- * end. */
+/* What changes the process as a whole: threads, forks that run no handlers, seccomp, its end. */
 #define _GNU_SOURCE
 #include "preload/hook.h"
 
 #include "preload/owed.h"
 #include "preload/process.h"
 
-#include <sched.h>
 #include <stdarg.h>
 #include <sys/prctl.h>
 #include <unistd.h>
@@ -23,42 +21,6 @@ int prctl(int option, ...)
     if (option == PR_SET_SECCOMP && process_active && process_is_ours())
         process_retire();
     return real.prctl(option, a[0], a[1], a[2], a[3]);
-}
-
-static int moved(int result)
-{
-    process_moved(result == 0);
-    return result;
-}
-
-int setns(int fd, int kind)
-{
-    return moved(real.setns(fd, kind));
-}
-
-int unshare(int flags)
-{
-    return moved(real.unshare(flags));
-}
-
-int setuid(uid_t uid)
-{
-    return moved(real.setuid(uid));
-}
-
-int seteuid(uid_t uid)
-{
-    return moved(real.seteuid(uid));
-}
-
-int setreuid(uid_t real_uid, uid_t uid)
-{
-    return moved(real.setreuid(real_uid, uid));
-}
-
-int setresuid(uid_t real_uid, uid_t uid, uid_t saved)
-{
-    return moved(real.setresuid(real_uid, uid, saved));
 }
 
 /* libc puts /dev/null under 0 to 2 where we do not see it. */

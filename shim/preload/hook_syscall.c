@@ -133,27 +133,6 @@ static bool on_several(long number, const long a[6], long *result)
     return false;
 }
 
-/* The process becomes another user's, or goes elsewhere. */
-static bool on_identity(long number, const long a[6], long *result)
-{
-    switch (number) {
-    case SYS_setns:
-        *result = setns((int)a[0], (int)a[1]);
-        return true;
-    case SYS_unshare:
-        *result = unshare((int)a[0]);
-        return true;
-    case SYS_setuid:
-    case SYS_setreuid:
-    case SYS_setresuid: /* of this thread only, unlike libc's own */
-        *result = real.syscall(number, a[0], a[1], a[2], a[3], a[4], a[5]);
-        process_moved(*result == 0);
-        return true;
-    default:
-        return false;
-    }
-}
-
 static bool on_process(long number, const long a[6], long *result)
 {
     switch (number) {
@@ -170,6 +149,9 @@ static bool on_process(long number, const long a[6], long *result)
         *result = hook_result(-ENOSYS);
         return true;
 #endif
+    case SYS_execve:
+        *result = execve((const char *)a[0], (char *const *)a[1], (char *const *)a[2]);
+        return true;
     case SYS_seccomp:
         if (process_is_ours())
             process_retire();
@@ -193,7 +175,7 @@ __attribute__((no_sanitize("address"))) long syscall(long number, ...)
     if (process_active && number != SYS_futex &&
         (on_fd(number, a, &result) || on_socket(number, a, &result) ||
          on_several(number, a, &result) || on_process(number, a, &result) ||
-         on_identity(number, a, &result)))
+         hook_identity_syscall(number, a, &result)))
         return result;
     if (number != SYS_futex)
         owed_before_wait();

@@ -4,6 +4,7 @@
 #include "base/log.h"
 #include "base/stats.h"
 #include "preload/path.h"
+#include "preload/identity.h"
 #include "preload/private.h"
 #include "preload/process.h"
 #include "preload/real.h"
@@ -279,6 +280,10 @@ void idle_park(struct conn *c, bool served)
     }
     if (!c->reused && !options_nodelay(&c->options))
         options_hasten(c->idle.fd);
+    if (process_has_left && identity_is_of_home(&c->to)) {
+        lose(c, REASON_other_user);
+        return;
+    }
     if (!c->idle.cookie) { /* could never be told from another one */
         lose(c, REASON_odd_descriptor);
         return;

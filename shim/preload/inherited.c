@@ -4,6 +4,7 @@
 #include "pool/board.h"
 #include "pool/broker.h"
 #include "pool/broker_place.h"
+#include "preload/handdown.h"
 #include "preload/idle.h"
 #include "preload/private.h"
 #include "preload/real.h"
@@ -56,7 +57,7 @@ static void recover(const struct tree *tree)
         int fd = is_free(number) ? (int)syscall(SYS_pidfd_getfd, parent, number, 0) : -1;
         if (fd < 0)
             continue;
-        real.dup3(fd, number, 0);
+        real.dup3(fd, number, O_CLOEXEC);
         real.close(fd);
         if (!is_of_tree(tree, i))
             real.close(number);
@@ -105,6 +106,8 @@ static unsigned hide(const struct tree *tree)
             private_adopt(tree->first + i);
             hidden += i < TREE_QUEUES;
         }
+    if (hidden)
+        handdown_shut(tree);
     return hidden;
 }
 

@@ -11,6 +11,7 @@
 #include "preload/owed.h"
 #include "preload/handover.h"
 #include "preload/path.h"
+#include "preload/identity.h"
 #include "preload/idle.h"
 #include "preload/private.h"
 #include "preload/real.h"
@@ -33,7 +34,7 @@
 struct config process_config;
 bool process_active;
 atomic_bool process_threaded;
-uint64_t process_identity;
+atomic_bool process_has_left;
 
 static atomic_bool exited;
 static int stats_fd = -1;
@@ -148,6 +149,16 @@ void process_after_fork(void)
     idle_forked = true;
 }
 
+/* The user of the process's start is nobody's here any more. */
+static void leave_home(void)
+{
+    atomic_store(&process_has_left, true);
+    shared_renounce();
+    owed_settle_all();
+    pool_shed(private_limit());
+    spare_abandon();
+}
+
 void process_mend(void)
 {
     vfork_own();
@@ -160,15 +171,41 @@ void process_mend(void)
     spare_abandon();
     conn_each(idle_crossed_fork_child);
     idle_forked = true;
+    if (identity_changes && !process_has_left && identity_has_left(true))
+        leave_home();
 }
 
-void process_moved(bool indeed)
+void process_born(void)
+{
+    identity_reborn();
+    process_mend();
+}
+
+/* A spare that was handed out becomes what the client believes it is, while a socket that is made for that is
+ * made where the client was. */
+void process_moving(unsigned kinds)
 {
     int saved = errno;
 
-    if (indeed && process_active && process_is_ours()) {
-        process_identity++;
+    if (kinds && process_is_ours()) {
+        conn_each(settle);
+        identity_changed(kinds);
+    }
+    errno = saved;
+}
+
+void process_moved(unsigned kinds, bool succeeded, bool everywhere)
+{
+    int saved = errno;
+
+    if (kinds && !process_is_ours()) {
+        if (succeeded && kinds & IDENTITY_USER_NAMESPACE)
+            shared_close_copies();
+    } else if (kinds) {
+        identity_changed(kinds);
         spare_abandon();
+        if (succeeded && kinds != IDENTITY_NETWORK && identity_has_left(everywhere))
+            leave_home();
     }
     errno = saved;
 }
@@ -232,6 +269,7 @@ __attribute__((constructor, used)) static void start(void)
     bool secure = getauxval(AT_SECURE);
 
     real_resolve();
+    identity_start();
     config_load(&process_config, secure ? lookup_secure : lookup, NULL, NULL);
     if (process_config.enabled && version_agrees())
         begin(secure);

@@ -15,21 +15,26 @@ extern struct config process_config;
  * tracked then. */
 extern bool process_active;
 
-/* In the child of a fork: its copies of what belongs to the parent are given up. */
+/* In the child of a fork: its copies of what belongs to the parent are given up.  process_born: of a fork past
+ * libc, which may have changed user and place with it. */
 void process_mend(void);
+void process_born(void);
 
 /* False in a vfork child, which runs in its parent's memory: only real calls there. */
 static inline bool process_is_ours(void)
 {
-    return vfork_is_owner(process_mend);
+    return vfork_is_owner(process_born);
 }
 
-/* Changes when the process becomes another user or moves to another namespace: part of an endpoint's
- * key. */
-extern uint64_t process_identity;
+/* Around a call by which this thread, or the process (`everywhere`), gets another user or another place: `kinds`
+ * of enum identity_kind.  What was connected before stays, under its own key (preload/identity.h).  If nobody
+ * here can become the user again that the process had at its start, nothing of his stays: queues, board,
+ * broker's line, idle connections and spares are given up.  errno is left alone. */
+void process_moving(unsigned kinds);
+void process_moved(unsigned kinds, bool succeeded, bool everywhere);
 
-/* It has done so if `indeed`: what was connected before is never lent again.  errno is left alone. */
-void process_moved(bool indeed);
+/* That has happened: what its start's user connected is not to be kept. */
+extern atomic_bool process_has_left;
 
 /* The program has made a thread. */
 extern atomic_bool process_threaded;

@@ -149,6 +149,19 @@ static int first_prctl(int option, ...)
                                        (long)a[3], 0));
 }
 
+static int first_clone(int (*start)(void *), void *stack, int flags, void *arg, ...)
+{
+    va_list ap;
+    void *a[3];
+    va_start(ap, arg);
+    for (int i = 0; i < 3; i++)
+        a[i] = va_arg(ap, void *);
+    va_end(ap);
+    if (real_resolve())
+        return real.clone(start, stack, flags, arg, a[0], a[1], a[2]);
+    return missing_clone(start, stack, flags, arg);
+}
+
 static long first_syscall(long number, ...)
 {
     va_list ap;

@@ -7,7 +7,8 @@
 #include "pool/board.h"
 #include "pool/broker.h"
 #include "pool/tree.h"
-#include "preload/handover.h"
+#include "preload/handdown.h"
+#include "preload/identity.h"
 #include "preload/idle.h"
 #include "preload/inherited.h"
 #include "preload/observed.h"
@@ -25,10 +26,6 @@
 #include <sys/types.h>
 #include <time.h>
 #include <unistd.h>
-
-#ifndef SO_NETNS_COOKIE
-#define SO_NETNS_COOKIE 71
-#endif
 
 enum {
     HOT_MS = 10,   /* connects that follow each other faster ... */
@@ -137,40 +134,10 @@ static bool is_hot(void)
            coarse_ms() - atomic_load_explicit(&last_connect_ms, memory_order_relaxed) <= HOT_MS;
 }
 
-/* Of the link's text, `net:[4026531840]`: a glibc before 2.33 has no function of the name `stat`. */
-static uint64_t namespace_inode(void)
+/* What has another user's key stays with this process; and a thread that is somebody else touches no queue. */
+static bool is_for_all(const struct endpoint *to)
 {
-    char text[64];
-    ssize_t len = readlink("/proc/self/ns/net", text, sizeof text - 1);
-
-    text[len > 0 ? len : 0] = '\0';
-    const char *digits = strchr(text, '[');
-    return digits ? strtoul(digits + 1, NULL, 10) : 0;
-}
-
-/* A number that never means two namespaces: the kernel's cookie, before Linux 5.14 an inode.  0: neither. */
-static uint64_t namespace_of(int fd)
-{
-    static uint64_t inode, inode_of = UINT64_MAX;
-    uint64_t cookie;
-    socklen_t len = sizeof cookie;
-
-    if (real.getsockopt(fd, SOL_SOCKET, SO_NETNS_COOKIE, &cookie, &len) == 0)
-        return cookie;
-    if (inode_of != process_identity) {
-        inode = namespace_inode();
-        inode_of = process_identity;
-    }
-    return inode;
-}
-
-/* The key that all processes agree on. */
-static bool make_key(const struct endpoint *to, int fd, struct endpoint *key)
-{
-    *key = *to;
-    key->uid = (uint32_t)geteuid();
-    key->netns = namespace_of(fd);
-    return key->netns != 0 && to->netns == process_identity;
+    return identity_is_of_home(to) && identity_at_home();
 }
 
 static bool set_nonblocking(int fd, bool nonblocking)
@@ -182,15 +149,13 @@ static bool set_nonblocking(int fd, bool nonblocking)
  * has closed, must not find that it can wait there: the answer to a later request would be its own. */
 static bool give(const struct endpoint *to, const struct idle *idle)
 {
-    struct endpoint key;
     struct idle quiet = *idle;
     int saved = errno;
     int result = -EINVAL;
 
     quiet.nonblocking = true;
-    if (private_is(tree.first) && make_key(to, idle->fd, &key) &&
-        (idle->nonblocking || set_nonblocking(idle->fd, true))) {
-        result = tree_give(&tree, &key, &quiet, process_config.max_per_endpoint, idle_now_ms());
+    if (private_is(tree.first) && is_for_all(to) && (idle->nonblocking || set_nonblocking(idle->fd, true))) {
+        result = tree_give(&tree, to, &quiet, process_config.max_per_endpoint, idle_now_ms());
         if (result != 0 && !idle->nonblocking)
             set_nonblocking(idle->fd, false);
     }
@@ -206,9 +171,15 @@ static void give_some(unsigned most)
 {
     struct endpoint to;
     struct idle idle;
+    unsigned others = 0;
 
-    while (most-- && pool_take_any(&to, &idle) == 0) {
+    while (identity_at_home() && others <= pool_count() && most-- && pool_take_any(&to, &idle) == 0) {
         enum reason wrong = pool_examine(&to, &idle);
+        if (wrong == REASON_none && !identity_is_of_home(&to)) {
+            pool_park(&to, &idle);
+            others++;
+            continue;
+        }
         if (wrong != REASON_none || !give(&to, &idle))
             idle_discard(&idle, wrong != REASON_none ? wrong : REASON_pool_full);
     }
@@ -220,7 +191,7 @@ enum reason shared_park(const struct endpoint *to, const struct idle *idle)
         idle_discard(idle, REASON_one_at_a_time);
         return REASON_one_at_a_time;
     }
-    if (!reach())
+    if (!is_for_all(to) || !reach())
         return pool_park(to, idle);
     tally(atomic_load(&ending));
     if (is_hot()) {
@@ -261,16 +232,15 @@ static int take(const struct endpoint *key, const struct wanted *wanted, struct 
 
 int shared_lease(const struct conn *c, const struct wanted *wanted, struct idle *out, enum reason *why)
 {
-    struct endpoint key;
     int saved = errno;
     int result = -ENOENT;
 
-    if (!reach() || !private_is(tree.first) || !make_key(&c->to, c->fds[0].fd, &key)) {
+    if (!is_for_all(&c->to) || !reach() || !private_is(tree.first)) {
         errno = saved;
         return -ENOENT;
     }
     tally(false);
-    while (take(&key, wanted, out) == 0) {
+    while (take(&c->to, wanted, out) == 0) {
         int moved = private_move(out->fd);
         if (moved < 0) {
             real.shutdown(out->fd, SHUT_RDWR);
@@ -299,7 +269,7 @@ unsigned shared_release_place(const struct endpoint *to)
 {
     bool told = false;
 
-    if (!on || !private_is(tree.first))
+    if (!on || !private_is(tree.first) || !identity_at_home())
         return 0;
     if (has_line && private_is(tree.first + TREE_LINE))
         told = broker_release(&tree, to) == 0;
@@ -343,57 +313,52 @@ void shared_end(void)
     tally(true);
 }
 
-static void mark_queues(int flags)
-{
-    for (int i = 0; i < TREE_FDS; i++)
-        if (private_is(tree.first + i))
-            real.fcntl(tree.first + i, F_SETFD, (void *)(intptr_t)flags);
-}
-
-static __thread char *const *looked_in;
-
-static char *lookup(const char *name)
-{
-    size_t len = strlen(name);
-
-    for (char *const *entry = looked_in; entry && *entry; entry++)
-        if (strncmp(*entry, name, len) == 0 && (*entry)[len] == '=')
-            return *entry + len + 1;
-    return NULL;
-}
-
-/* Will a program with this environment take the queues over, or look past them? */
-static bool wants_queues(char *const *env)
-{
-    struct config config;
-    struct tree its;
-
-    looked_in = env;
-    const char *text = lookup(TREE_VARIABLE);
-    if (!handover_preloads(env) || !text || tree_parse(&its, &calls, text) != 0 || its.first != tree.first ||
-        strcmp(its.token, tree.token) != 0)
-        return false;
-    config_load(&config, lookup, NULL, NULL);
-    return config.enabled && config.share != CONFIG_SHARE_OFF;
-}
-
-bool shared_leave(char *const *env)
+bool shared_leave(const char *path, char *const *env)
 {
     int saved = errno;
-    bool leave = handed && !wants_queues(env);
+    bool handed_down = handed && handdown_is_for(&tree, path, env);
 
     shared_give_all();
-    if (leave)
-        mark_queues(FD_CLOEXEC);
+    if (handed_down)
+        handdown_open(&tree);
     errno = saved;
-    return leave;
+    return handed_down;
 }
 
-void shared_stay(bool left)
+void shared_stay(bool handed_down)
 {
     int saved = errno;
 
-    if (left)
-        mark_queues(0);
+    if (handed_down)
+        handdown_shut(&tree);
     errno = saved;
+}
+
+/* Where other threads run, one of them may be about to use a number: something harmless comes under it. */
+static void give_up(int number, int harmless)
+{
+    if (!private_is(number))
+        return;
+    if (harmless < 0 || real.dup3(harmless, number, O_CLOEXEC) < 0)
+        private_close(number);
+}
+
+void shared_renounce(void)
+{
+    may_join = handed = false;
+    if (!atomic_exchange(&on, false))
+        return;
+    int harmless = process_threaded ? real.socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0) : -1;
+    for (int i = 0; i < TREE_FDS; i++)
+        give_up(tree.first + i, harmless);
+    if (harmless >= 0)
+        real.close(harmless);
+    tally_end();
+}
+
+void shared_close_copies(void)
+{
+    for (int i = 0; i < TREE_FDS && on; i++)
+        if (private_is(tree.first + i))
+            real.close(tree.first + i);
 }

@@ -44,9 +44,16 @@ void shared_give_all(void);
 /* The process ends: all that can still be parked is, and whatever is parked later is given away. */
 void shared_end(void);
 
-/* Around exec and its kind: a program that will not have this library does not get the queues.  True:
- * shared_stay undoes it, when this process goes on. */
-bool shared_leave(char *const *env);
-void shared_stay(bool left);
+/* Around exec and its kind: the queues go to a program that will have this library, and to no other
+ * (preload/handdown.h).  `path`: its file, NULL: who knows.  True: shared_stay undoes it, when this process goes
+ * on. */
+bool shared_leave(const char *path, char *const *env);
+void shared_stay(bool handed_down);
+
+/* Nobody in this process is the queues' owner any more: queues, board and line are given up, for good. */
+void shared_renounce(void);
+
+/* In a vfork child, which is not its owner any more: closes its copies, and leaves its parent's memory alone. */
+void shared_close_copies(void);
 
 #endif

@@ -2,11 +2,13 @@
 #include "preload/shared.h"
 
 #include "pool/tree.h"
+#include "preload/identity.h"
 #include "preload/process.h"
 #include "preload/real.h"
 #include "preload/signals.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <sys/resource.h>
 
 /* unix(7): sendmsg fails with ETOOMANYREFS when the user has more fds in flight than this process's
@@ -14,16 +16,16 @@
  * another thread, or a signal handler, could meet the lower limit. */
 ssize_t shared_send(int fd, const struct msghdr *msg, int flags)
 {
-    static uint64_t checked = UINT64_MAX;
+    static unsigned checked = UINT_MAX;
     static bool privileged;
     struct rlimit before, lower;
     sigset_t mask;
 
     if (process_threaded)
         return real.sendmsg(fd, msg, flags);
-    if (checked != process_identity) {
+    if (checked != identity_changes) {
         privileged = tree_is_privileged();
-        checked = process_identity;
+        checked = identity_changes;
     }
     if (privileged || getrlimit(RLIMIT_NOFILE, &before) != 0 || before.rlim_cur <= TREE_USER_MOST)
         return real.sendmsg(fd, msg, flags);

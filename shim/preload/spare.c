@@ -1,6 +1,7 @@
 #define _GNU_SOURCE
 #include "preload/spare.h"
 
+#include "preload/identity.h"
 #include "preload/idle.h"
 #include "preload/private.h"
 #include "preload/real.h"
@@ -47,6 +48,8 @@ int spare_take(int family, struct spare *spare)
     _Atomic uint64_t *all = slots_of(family);
     uint64_t value = NONE;
 
+    if (identity_changes) /* made by whom, and where? */
+        return -1;
     for (int i = 0; i < most && value == NONE; i++)
         if (atomic_load_explicit(&all[i], memory_order_relaxed) != NONE)
             value = atomic_exchange(&all[i], NONE);
@@ -62,6 +65,10 @@ void spare_give(int family, int fd, struct spare spare)
 
     if (fd < 0)
         return;
+    if (identity_changes) {
+        private_close(fd);
+        return;
+    }
     if (!spare.cookie)
         spare.cookie = (uint32_t)idle_cookie(fd);
     uint64_t value = (uint64_t)spare.cookie << 32 | (uint32_t)(fd * 2 + spare.nonblocking);

@@ -5,7 +5,9 @@
 #include "base/stats.h"
 #include "preload/private.h"
 
+#include <stdatomic.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -17,7 +19,8 @@ enum { EVERY_MS = 100 };
     X(taken, shared_taken) X(given, shared_given)
 
 static int board_fd = -1;
-static struct board *board;
+static struct board *_Atomic board;
+static atomic_bool ended;
 static struct lock adding;
 static _Atomic uint64_t last_ms;
 
@@ -36,11 +39,33 @@ void tally_start(const struct tree *tree)
         board_fd = tree->first + TREE_BOARD;
 }
 
+/* A reader in another thread finds memory there at any moment. */
+static void take_away(struct board *mapped)
+{
+    mmap(mapped, sizeof *mapped, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0);
+}
+
 struct board *tally_board(void)
 {
-    if (!board && private_is(board_fd))
-        board = board_map(board_fd);
-    return board;
+    struct board *mapped = atomic_load_explicit(&board, memory_order_acquire), *none = NULL;
+
+    if (mapped || ended || !private_is(board_fd) || !(mapped = board_map(board_fd)))
+        return mapped;
+    if (!atomic_compare_exchange_strong(&board, &none, mapped)) { /* another thread was first */
+        munmap(mapped, sizeof *mapped);
+        return none;
+    }
+    if (atomic_load(&ended))
+        take_away(mapped);
+    return mapped;
+}
+
+void tally_end(void)
+{
+    atomic_store(&ended, true);
+    struct board *mapped = atomic_load(&board);
+    if (mapped)
+        take_away(mapped);
 }
 
 static void add(_Atomic uint64_t *to, atomic_ulong *counter, unsigned long *before)

@@ -17,4 +17,8 @@ void tally(bool now);
 /* NULL: none. */
 struct board *tally_board(void);
 
+/* The board is another user's from now on: it is not mapped any more.  What other threads read in that moment
+ * and later are zeros, and what they write is seen by nobody. */
+void tally_end(void);
+
 #endif

@@ -63,6 +63,13 @@ bool vfork_check(void (*mend)(void))
     return true;
 }
 
+void vfork_begin(void)
+{
+    if (before_vfork)
+        before_vfork();
+    vfork_pending = true;
+}
+
 /* vfork(2) returns twice, on the stack of its caller: so the real one is jumped to, not called. */
 void *vfork_prepare(void);
 __attribute__((used)) void *vfork_prepare(void)
@@ -71,9 +78,7 @@ __attribute__((used)) void *vfork_prepare(void)
 
     if (!libc)
         libc = dlsym(RTLD_NEXT, "vfork");
-    if (before_vfork)
-        before_vfork();
-    vfork_pending = true;
+    vfork_begin();
     return libc;
 }
 

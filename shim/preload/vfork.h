@@ -16,6 +16,9 @@ extern volatile unsigned *vfork_stamp;
 /* `before` is called before each vfork. */
 void vfork_init(void (*before)(void));
 
+/* Before a vfork of another kind (clone(2) with CLONE_VM and CLONE_VFORK). */
+void vfork_begin(void);
+
 /* Stamps this process as the owner of our state: at start, and in a child whose state was mended. */
 void vfork_own(void);
 
