@@ -2,6 +2,7 @@
  * place: with a thread, in the pool, or discarded; moving it checks that it was where it should be. */
 #define _GNU_SOURCE
 #include "base/block.h"
+#include "base/lock.h"
 #include "pool/pool.h"
 
 #include <errno.h>
@@ -165,6 +166,7 @@ static _Noreturn void go_on_alone(void)
 
     alarm(20);
     block_after_fork();
+    lock_init(&pool_lock);
     pool_abandon(abandon);
     if (pool_count() != 0)
         _exit(3);

@@ -22,7 +22,7 @@ struct spare {
     size_t cap;
 };
 
-static struct lock lock;
+static struct lock block_lock;
 static _Atomic int changing; /* the lists are being changed: after a fork they may be torn */
 static struct spare *spares[MOST_SHIFT + 1];
 static _Atomic(struct spare *) strays;
@@ -121,12 +121,12 @@ void *block_get(size_t size, size_t *cap)
     shift = shift_for(size);
     if (cap)
         *cap = (size_t)1 << shift;
-    if (!lock_take(&lock))
+    if (!lock_take(&block_lock))
         return from_kernel((size_t)1 << shift);
     begin_change();
     block = take_block(shift);
     end_change();
-    lock_give(&lock);
+    lock_give(&block_lock);
     return block;
 }
 
@@ -137,7 +137,7 @@ void block_put(void *block, size_t cap)
     if (!block)
         return;
     spare->cap = cap;
-    if (!lock_take(&lock)) {
+    if (!lock_take(&block_lock)) {
         spare->next = atomic_load(&strays);
         while (!atomic_compare_exchange_weak(&strays, &spare->next, spare))
             ;
@@ -146,7 +146,7 @@ void block_put(void *block, size_t cap)
     begin_change();
     file_spare(spare);
     end_change();
-    lock_give(&lock);
+    lock_give(&block_lock);
 }
 
 void block_after_fork(void)
@@ -158,5 +158,5 @@ void block_after_fork(void)
         chunk_left = 0;
         atomic_store(&changing, 0);
     }
-    lock_init(&lock);
+    lock_init(&block_lock);
 }

@@ -109,12 +109,13 @@ static void read_settings(struct options *options)
     options->max_per_endpoint = config.max_per_endpoint;
 }
 
+/* Without a wait for somebody to read a FIFO, at the start or later. */
 static void open_log(const struct options *options)
 {
     int fd = STDERR_FILENO;
 
     if (options->log)
-        fd = open(options->log, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NOCTTY, 0666);
+        fd = open(options->log, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NOCTTY | O_NONBLOCK, 0666);
     if (fd < 0 && !options->taken_over) {
         fprintf(stderr, "holdfastd: %s: %s\n", options->log, strerror(errno));
         exit(1);

@@ -18,14 +18,25 @@
 static FILE *events, *report;
 static char *events_path;
 
+/* A FIFO that nobody reads is refused (open(2): ENXIO), not waited for; one that somebody does is written to like any
+ * file. */
+static FILE *open_report(const char *path)
+{
+    int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOCTTY | O_NONBLOCK, 0666);
+
+    if (fd >= 0)
+        fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) & ~O_NONBLOCK);
+    return fd >= 0 ? fdopen(fd, "w") : NULL;
+}
+
 void explain_prepare(const char *path)
 {
     const char *wanted = getenv("TMPDIR");
     char dir[PATH_MAX];
 
-    report = path ? fopen(path, "we") : stderr;
+    report = path ? open_report(path) : stderr;
     if (!report)
-        fail(path, strerror(errno));
+        fail(path, errno == ENXIO ? "nobody reads from it" : strerror(errno));
     if (!wanted || !realpath(wanted, dir))
         strcpy(dir, "/tmp");
     events_path = fail_or_format("%s/holdfast-explain-XXXXXX", dir);

@@ -26,7 +26,7 @@ struct removals {
 static const struct pool_ops *ops;
 static unsigned most_per_endpoint, most_total, most_requests;
 static uint64_t oldest_ms; /* 0, as for most_requests: no limit */
-static struct lock lock;
+struct lock pool_lock;
 static struct table table;
 
 static bool has_room(const struct removals *gone)
@@ -93,7 +93,7 @@ static void look_around(uint64_t now, struct removals *gone)
 
 int pool_init(const struct pool_ops *with, unsigned max_per_endpoint, unsigned max_total)
 {
-    lock_init(&lock);
+    lock_init(&pool_lock);
     table_reset(&table);
     ops = with;
     most_per_endpoint = max_per_endpoint;
@@ -154,13 +154,13 @@ static bool take(const struct endpoint *to, const struct wanted *wanted, struct 
     struct entry *entry;
 
     *why = REASON_pool_empty;
-    if (!lock_take(&lock))
+    if (!lock_take(&pool_lock))
         return false;
     entry = choose(to, wanted, why);
     if (entry)
         table_remove(&table, entry, out);
     look_around(now, &gone);
-    lock_give(&lock);
+    lock_give(&pool_lock);
     discard_all(&gone);
     return entry != NULL;
 }
@@ -258,12 +258,12 @@ enum reason pool_park(const struct endpoint *to, const struct idle *idle)
 
     parked.parked_ms = ops->now_ms();
     why = useless(idle, parked.parked_ms);
-    if (why == REASON_none && !lock_take(&lock)) {
+    if (why == REASON_none && !lock_take(&pool_lock)) {
         why = REASON_no_memory;
     } else if (why == REASON_none) {
         why = try_keep(to, &parked, parked.parked_ms, &gone);
         look_around(parked.parked_ms, &gone);
-        lock_give(&lock);
+        lock_give(&pool_lock);
     }
     discard_all(&gone);
     if (why != REASON_none && why != REASON_pool_full)
@@ -276,24 +276,24 @@ enum reason pool_refusal(const struct endpoint *to, const struct idle *idle)
     uint64_t now = ops->now_ms();
     enum reason why = useless(idle, now);
 
-    if (why != REASON_none || !lock_take(&lock))
+    if (why != REASON_none || !lock_take(&pool_lock))
         return why;
     struct site *site = table.closers ? table_find(&table, to) : NULL;
     bool closer = site && site->closer_until > now;
-    lock_give(&lock);
+    lock_give(&pool_lock);
     return closer ? REASON_closer : REASON_none;
 }
 
 int pool_take_any(struct endpoint *to, struct idle *out)
 {
-    if (!lock_take(&lock))
+    if (!lock_take(&pool_lock))
         return -ENOENT;
     struct entry *entry = table.oldest;
     if (entry) {
         *to = entry->site->endpoint;
         table_remove(&table, entry, out);
     }
-    lock_give(&lock);
+    lock_give(&pool_lock);
     return entry ? 0 : -ENOENT;
 }
 
@@ -302,14 +302,14 @@ void pool_note_closed(const struct endpoint *to, uint64_t idle_ms)
     uint64_t now = ops->now_ms();
     struct site *site;
 
-    if (idle_ms > CLOSER_IDLE_MS || !lock_take(&lock))
+    if (idle_ms > CLOSER_IDLE_MS || !lock_take(&pool_lock))
         return;
     site = table_need(&table, to);
     if (site)
         table_closer(&table, site, now + CLOSER_MS);
     if (table.closers > CLOSERS_MOST)
         table_forget_closer(&table, table.closer_oldest);
-    lock_give(&lock);
+    lock_give(&pool_lock);
 }
 
 void pool_sweep(void)
@@ -320,11 +320,11 @@ void pool_sweep(void)
     do {
         struct removals gone = { .count = 0 };
 
-        if (!lock_take(&lock))
+        if (!lock_take(&pool_lock))
             return;
         looked = look_at_round(now, left < LOOKS_AT_ONCE ? left : LOOKS_AT_ONCE, &gone);
         forget_closers(now, LOOKS_AT_ONCE);
-        lock_give(&lock);
+        lock_give(&pool_lock);
         discard_all(&gone);
         left -= looked;
     } while (looked && left);
@@ -337,11 +337,11 @@ unsigned pool_shed(unsigned n)
     while (shed < n) {
         struct removals gone = { .count = 0 };
 
-        if (!lock_take(&lock))
+        if (!lock_take(&pool_lock))
             break;
         while (shed + gone.count < n && has_room(&gone) && table.oldest)
             take_out(table.oldest, REASON_no_private_fd, &gone);
-        lock_give(&lock);
+        lock_give(&pool_lock);
         if (gone.count == 0)
             break;
         discard_all(&gone);
@@ -369,10 +369,10 @@ unsigned pool_release_place(const struct endpoint *to)
     for (;;) {
         struct removals gone = { .count = 0 };
 
-        if (!lock_take(&lock))
+        if (!lock_take(&pool_lock))
             return released;
         take_out_place(to, &gone);
-        lock_give(&lock);
+        lock_give(&pool_lock);
         discard_all(&gone);
         released += gone.count;
         if (has_room(&gone))
@@ -382,28 +382,17 @@ unsigned pool_release_place(const struct endpoint *to)
 
 void pool_abandon(void (*each)(const struct idle *idle))
 {
-    lock_init(&lock);
     table_each(&table, each);
     table_reset(&table);
-}
-
-void pool_before_fork(void)
-{
-    lock_take(&lock);
-}
-
-void pool_after_fork(void)
-{
-    lock_give(&lock);
 }
 
 unsigned pool_count(void)
 {
     unsigned count;
-    bool taken = lock_take(&lock);
+    bool taken = lock_take(&pool_lock);
 
     count = table.entries;
     if (taken)
-        lock_give(&lock);
+        lock_give(&pool_lock);
     return count;
 }

@@ -101,13 +101,13 @@ void pool_sweep(void);
  * returns how many. */
 unsigned pool_shed(unsigned n);
 
-/* In the child of a fork, before anything else: resets the lock and gives each fd to `each`, which
+/* In the child of a fork, after the lock is free again: gives each fd to `each`, which
  * closes this process's copy; the pool is empty afterwards. */
 void pool_abandon(void (*each)(const struct idle *idle));
 
-/* Around a fork, in the parent: nobody is in the middle of a change while it happens. */
-void pool_before_fork(void);
-void pool_after_fork(void);
+/* Around a fork it is held: nobody is in the middle of a change while it happens (preload/fork.h). */
+struct lock;
+extern struct lock pool_lock;
 
 unsigned pool_count(void);
 

@@ -8,6 +8,7 @@
 #include "preload/owed.h"
 #include "preload/path.h"
 #include "preload/private.h"
+#include "preload/process.h"
 #include "preload/real.h"
 #include "preload/stall.h"
 #include "preload/tracing.h"
@@ -34,7 +35,7 @@ static __thread struct conn *inside_of, *locked;
 static __thread bool watched;
 static pthread_key_t thread_end;
 
-static struct lock arena_lock;
+struct lock conn_arena_lock;
 static bool arena_ready;
 static struct conn *free_list;
 static struct chunk *chunks;
@@ -83,13 +84,13 @@ static struct conn *take_free(void)
 {
     struct conn *c = NULL;
 
-    if (!arena_ready || !lock_take(&arena_lock))
+    if (!arena_ready || !lock_take(&conn_arena_lock))
         return NULL;
     if (free_list || grow()) {
         c = free_list;
         free_list = c->next_free;
     }
-    lock_give(&arena_lock);
+    lock_give(&conn_arena_lock);
     return c;
 }
 
@@ -153,6 +154,8 @@ static struct conn *lock_one(int fd)
 
 struct conn *conn_enter_as_is(int fd)
 {
+    if (!process_is_ours())
+        return NULL;
     int state = cancel_forbid();
     struct conn *c = lock_one(fd);
 
@@ -192,11 +195,11 @@ static void recycle(struct conn *c)
     hold_clear(&c->partial);
     hold_clear(&c->opening);
     options_clear(&c->options);
-    if (!lock_take(&arena_lock))
+    if (!lock_take(&conn_arena_lock))
         return;
     c->next_free = free_list;
     free_list = c;
-    lock_give(&arena_lock);
+    lock_give(&conn_arena_lock);
 }
 
 bool conn_rob(int fd)
@@ -377,23 +380,15 @@ void conn_each(void (*each)(struct conn *c))
 
 void conn_init(void)
 {
-    lock_init(&arena_lock);
+    lock_init(&conn_arena_lock);
     arena_ready = pthread_key_create(&thread_end, mend) == 0;
 }
 
-void conn_before_fork(void)
+void conn_after_fork(void)
 {
-    lock_take(&arena_lock);
-}
-
-void conn_after_fork(bool child)
-{
-    if (!child) {
-        lock_give(&arena_lock);
-        return;
-    }
-    lock_init(&arena_lock);
     for (struct chunk *chunk = chunks; chunk; chunk = chunk->next)
-        for (int i = 0; i < CHUNK; i++)
+        for (int i = 0; i < CHUNK; i++) {
             lock_init(&chunk->conns[i].lock);
+            chunk->conns[i].homing = NULL;
+        }
 }

@@ -144,7 +144,8 @@ static inline struct conn *conn_find(int fd)
 }
 
 /* Locks the conn of an fd that conn_find found; NULL: gone meanwhile, or this thread is inside it
- * already (a signal handler): make the plain libc call. */
+ * already (a signal handler), or this is a vfork child, whose numbers are its own, but not this memory: make the
+ * plain libc call. */
 struct conn *conn_enter(int fd);
 
 /* The same for what does not touch the socket of a NEW conn, or of an ENDED one: see spare.h, owed.h. */
@@ -218,8 +219,10 @@ void conn_note(const struct conn *c, enum reason why);
 /* Calls `each` for every conn in use, without locks: for the child of a fork. */
 void conn_each(void (*each)(struct conn *c));
 void conn_init(void);
-void conn_before_fork(void);
-void conn_after_fork(bool child);
+extern struct lock conn_arena_lock;
+
+/* In the child of a fork: no conn is locked, or waits for a thread that is not there. */
+void conn_after_fork(void);
 
 /* What the functions that do a call's work for a hook answer besides a count or -errno. */
 enum {

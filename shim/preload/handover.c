@@ -3,8 +3,8 @@
 
 #include "base/program.h"
 #include "base/quiet.h"
-#include "base/version.h"
 #include "preload/owed.h"
+#include "preload/handover_parcel.h"
 #include "preload/hook.h"
 #include "preload/idle.h"
 #include "preload/private.h"
@@ -13,6 +13,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -20,25 +21,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define VARIABLE "HOLDFAST_HANDOVER"
-#define MEMFD_NAME "holdfast-" HOLDFAST_VERSION
-
-enum { FDS_SEEN = 256 }; /* higher numbers are not looked at for inherited sockets */
-
-/* One conn; the held bytes of both directions follow. */
-struct parcel {
-    uint32_t size; /* of this struct: another build is not read */
-    int number;    /* that leads to the socket, as far as is known; or -1 */
-    uint64_t cookie;
-    bool nonblocking, reused, tail, tail_ends, head_owed, write_shut, response_raw, replayed;
-    int pending_error;
-    struct exchange x;
-    struct endpoint to;
-    struct sockaddr_storage peer;
-    socklen_t peer_len;
-    struct idle idle;
-    size_t request_start, request_len, response_len;
-};
+enum { KEPT = 4 };
 
 /* While packing: on the stack of this thread, since a vfork child runs in the memory of its parent. */
 struct packing {
@@ -50,6 +33,8 @@ struct packing {
 };
 static __thread struct packing *packing;
 static __thread int memfd;
+static __thread char text[64]; /* our variable: the memfd, the first number, who keeps the memfd */
+static __thread int first_number;
 
 static bool put(const char *bytes, size_t len)
 {
@@ -77,7 +62,7 @@ static bool write_parcel(const struct conn *c, int number)
     if (packing->hopeless || !p.cookie)
         return false;
     if (memfd < 0)
-        memfd = memfd_create(MEMFD_NAME, 0);
+        memfd = memfd_create(HANDOVER_MEMFD, MFD_CLOEXEC);
     if (memfd < 0)
         return false;
     p.nonblocking = c->nonblocking;
@@ -173,7 +158,6 @@ size_t handover_entries(char *const *env)
 
 char *const *handover_pack(const char *path, char *const *env, char **room, bool rearranged)
 {
-    static __thread char text[32];
     size_t n = handover_entries(env) - 2;
     struct packing here = { .any = rearranged, .first = -1 };
     int saved = errno;
@@ -200,156 +184,45 @@ char *const *handover_pack(const char *path, char *const *env, char **room, bool
         return env;
     if (n)
         memcpy(room, env, n * sizeof *room);
-    snprintf(text, sizeof text, VARIABLE "=%d,%d", memfd, here.first);
+    snprintf(text, sizeof text, HANDOVER_VARIABLE "=%d,%d,0", memfd, here.first);
+    first_number = here.first;
     room[n] = text;
     room[n + 1] = NULL;
     return room;
 }
 
-void handover_done(char *const *packed, char *const *env)
+void handover_inherit(char *const *packed, char *const *env)
 {
     if (packed != env)
+        real.fcntl(memfd, F_SETFD, (void *)0);
+}
+
+/* Those that children may still fetch; the next one closes the oldest. */
+static void keep(int fd)
+{
+    static _Atomic int kept[KEPT]; /* plus one; 0: none */
+    static atomic_uint next;
+    unsigned slot = atomic_fetch_add(&next, 1) % KEPT;
+
+    private_close(atomic_exchange(&kept[slot], fd + 1) - 1);
+}
+
+void handover_pass(char *const *packed, char *const *env)
+{
+    if (packed == env)
+        return;
+    int hidden = process_threaded && process_is_ours() ? private_move(memfd) : -1;
+    if (hidden < 0) {
+        handover_inherit(packed, env);
+        return;
+    }
+    memfd = -1;
+    snprintf(text, sizeof text, HANDOVER_VARIABLE "=%d,%d,%d", hidden, first_number, (int)getpid());
+    keep(hidden);
+}
+
+void handover_done(char *const *packed, char *const *env)
+{
+    if (packed != env && memfd >= 0)
         real.close(memfd);
-}
-
-/* From the beginning on: the offset is shared with whoever has written it. */
-struct reading {
-    int fd;
-    off_t at;
-};
-
-static bool take(struct reading *r, char *bytes, size_t len)
-{
-    while (len) {
-        ssize_t n = pread(r->fd, bytes, len, r->at);
-        if (n < 0 && errno == EINTR)
-            continue;
-        if (n <= 0)
-            return false;
-        bytes += n;
-        len -= (size_t)n;
-        r->at += n;
-    }
-    return true;
-}
-
-static bool take_hold(struct reading *r, struct hold *hold, size_t len)
-{
-    if (len == 0)
-        return true;
-    if (!hold_reserve(hold, len) || !take(r, hold->data, len))
-        return false;
-    hold->end = len;
-    return true;
-}
-
-static bool leads_to(int fd, const struct parcel *p)
-{
-    errno = 0;
-    uint64_t cookie = idle_cookie(fd);
-
-    return cookie ? cookie == p->cookie : idle_unknown() && fd == p->number;
-}
-
-/* The numbers that lead to the parcel's socket here. */
-static struct conn *find_socket(const struct parcel *p)
-{
-    struct conn *c = NULL;
-
-    for (int fd = 0; fd < FDS_SEEN; fd++) {
-        if (!leads_to(fd, p))
-            continue;
-        if (!c && !(c = conn_create(fd, false))) {
-            real.shutdown(fd, SHUT_WR); /* the response as it comes, but with an end */
-            return NULL;
-        }
-        if (c->fds[0].fd != fd)
-            conn_add_fd(c, fd, false);
-    }
-    return c;
-}
-
-/* The socket is used by other processes, too: it will end by a shutdown and never be pooled. */
-static void adopt(struct conn *c, const struct parcel *p)
-{
-    conn_set_state(c, CONN_FRESH);
-    conn_set_state(c, CONN_EXCHANGE);
-    c->nonblocking = p->nonblocking;
-    c->reused = p->reused;
-    c->tail = p->tail;
-    c->tail_ends = p->tail_ends;
-    c->head_owed = p->head_owed;
-    c->write_shut = p->write_shut;
-    c->response_raw = p->response_raw;
-    c->replayed = p->replayed;
-    c->pending_error = p->pending_error;
-    c->x = p->x;
-    c->to = p->to;
-    memcpy(&c->peer, &p->peer, sizeof c->peer);
-    c->peer_len = p->peer_len;
-    c->idle = p->idle;
-    c->shared = true;
-    conn_spoil(c, REASON_crossed_fork);
-}
-
-/* The next parcel; false: no more, or not to be read. */
-static bool unpack(struct reading *r)
-{
-    struct parcel p;
-    struct hold request = { 0 }, response = { 0 };
-
-    if (!take(r, (char *)&p, sizeof p) || p.size != sizeof p)
-        return false;
-    struct conn *c = find_socket(&p);
-    if (!take_hold(r, &request, p.request_len) || !take_hold(r, &response, p.response_len)) {
-        if (c) { /* without what was held of it, it has to end */
-            real.shutdown(c->fds[0].fd, p.response_len ? SHUT_RDWR : SHUT_WR);
-            conn_forget(c, REASON_no_memory);
-        }
-        return false;
-    }
-    if (!c) {
-        hold_clear(&request);
-        hold_clear(&response);
-        return true;
-    }
-    adopt(c, &p);
-    c->request = request;
-    c->request.start = p.request_start;
-    c->response = response;
-    return true;
-}
-
-/* Only what we have made ourselves: a memfd of our name and version; where there is no /proc, a memfd. */
-static bool is_ours(int fd)
-{
-    char path[40], target[64];
-
-    snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
-    ssize_t len = readlink(path, target, sizeof target - 1);
-    if (len < 0)
-        return real.fcntl(fd, F_GET_SEALS) >= 0;
-    target[len] = '\0';
-    return strcmp(target, "/memfd:" MEMFD_NAME " (deleted)") == 0;
-}
-
-void handover_unpack(void)
-{
-    const char *value = getenv(VARIABLE);
-
-    if (!value)
-        return;
-    const char *second = strchr(value, ',');
-    int fd = atoi(value), first = second ? atoi(second + 1) : -1;
-    unsetenv(VARIABLE);
-    if (fd <= 2 || !is_ours(fd))
-        return;
-    struct reading from = { .fd = fd };
-    while (unpack(&from))
-        ;
-    if (from.at == 0 && first >= 0) /* nothing to be read: the response as it comes, but with an end */
-        real.shutdown(first, SHUT_WR);
-    real.close(fd);
-    if (conn_find(0))
-        hook_stdio_take_stdin();
 }

@@ -17,6 +17,11 @@ size_t handover_entries(char *const *env);
  * that are close-on-exec here.  Also in a vfork child, whose fds are looked at. */
 char *const *handover_pack(const char *path, char *const *env, char **room, bool rearranged);
 
+/* Right before the real call: exec's program inherits the memfd; a child that is spawned does, too, or fetches it
+ * from here where another thread could hand it to a child of its own. */
+void handover_inherit(char *const *packed, char *const *env);
+void handover_pass(char *const *packed, char *const *env);
+
 /* exec failed, or the program was spawned: the parcels are closed here. */
 void handover_done(char *const *packed, char *const *env);
 

@@ -4,6 +4,7 @@
 #define HOLDFAST_PRELOAD_HOOK_H
 
 #include "preload/conn.h"
+#include "preload/process.h"
 #include "preload/real.h"
 
 #include <errno.h>
@@ -12,6 +13,13 @@
 #define OUT_OF_LINE __attribute__((noinline))
 
 #define likely(x) __builtin_expect(!!(x), 1)
+
+/* `c`, as the table has it, stands for a number of ours: to the program it is closed.  In a vfork child, who may
+ * have put something of its own there, it is not. */
+static inline bool hook_hides(const struct conn *c)
+{
+    return c == &conn_private && process_is_ours();
+}
 
 #define SYMBOL(ret, name, params, args, failure) __attribute__((visibility("default"))) ret name params;
 #define VARIADIC(ret, name, params) __attribute__((visibility("default"))) ret name params;

@@ -134,7 +134,7 @@ int connect(int fd, const struct sockaddr *to, socklen_t len)
 
     if (likely(!c))
         return real.connect(fd, to, len);
-    if (c == &conn_private)
+    if (hook_hides(c))
         return (int)hook_result(-EBADF);
     if (!process_is_ours())
         return real.connect(fd, to, len);
@@ -175,7 +175,7 @@ int bind(int fd, const struct sockaddr *to, socklen_t len)
 {
     struct conn *c = conn_find(fd);
 
-    if (c == &conn_private)
+    if (hook_hides(c))
         return (int)hook_result(-EBADF);
     settle(c, fd);
     int result = real.bind(fd, to, len);
@@ -190,7 +190,7 @@ int listen(int fd, int backlog)
 {
     struct conn *c = conn_find(fd);
 
-    if (c == &conn_private)
+    if (hook_hides(c))
         return (int)hook_result(-EBADF);
     settle(c, fd);
     int result = real.listen(fd, backlog);

@@ -5,6 +5,7 @@
 
 #include "preload/handdown.h"
 #include "preload/handover.h"
+#include "preload/lend.h"
 #include "preload/process.h"
 #include "preload/reach.h"
 #include "preload/shared.h"
@@ -47,6 +48,7 @@ int execve(const char *path, char *const argv[], char *const env[])
     bool left = shared_leave(path, env);
 
     tracing_exec(path, env);
+    handover_inherit(packed, env);
     real.execve(path, argv, packed);
     return failed(packed, env, left);
 }
@@ -66,6 +68,7 @@ int execvpe(const char *file, char *const argv[], char *const env[])
     bool left = shared_leave(handdown_find(file, found), env);
 
     tracing_exec(file, env);
+    handover_inherit(packed, env);
     real.execvpe(file, argv, packed);
     return failed(packed, env, left);
 }
@@ -85,6 +88,7 @@ int fexecve(int fd, char *const argv[], char *const env[])
     snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
     bool left = shared_leave(path, env);
 
+    handover_inherit(packed, env);
     real.fexecve(fd, argv, packed);
     return failed(packed, env, left);
 }
@@ -102,6 +106,7 @@ static int spawn(int (*libc)(pid_t *, const char *, const posix_spawn_file_actio
     bool elsewhere = actions && *path != '/'; /* they may change the directory */
     bool left = shared_leave(elsewhere ? NULL : libc == real.posix_spawnp ? handdown_find(path, found) : path, env);
     tracing_exec(path, env);
+    handover_pass(packed, env);
     int result = libc(pid, path, actions, attributes, argv, packed);
 
     shared_stay(left);
@@ -123,39 +128,47 @@ int posix_spawnp(pid_t *pid, const char *file, const posix_spawn_file_actions_t 
     return spawn(real.posix_spawnp, pid, file, actions, attributes, argv, env);
 }
 
-/* These hand down `environ`. */
-int system(const char *command)
+/* system and popen hand down `environ`.  Where other threads can read it no entry is added (lend.h), and nothing can be
+ * handed over: the exchange, if there is one, stays here. */
+static char *const *pack_environ(char *const *env, char **room)
 {
-    char **own = environ;
-    char *const *env = own;
-    REACHABLE(env);
-    char *room[handover_entries(env)];
-    char *const *packed = handover_pack(NULL, env, room, false);
+    char *const *packed = lend_can_add() ? handover_pack(NULL, env, room, false) : env;
 
     process_spawned(false);
-    environ = (char **)(uintptr_t)packed;
+    handover_pass(packed, env);
+    return packed;
+}
+
+int system(const char *command)
+{
+    char *const *env = environ;
+    REACHABLE(env);
+    char *room[handover_entries(env)];
+    char *const *packed = pack_environ(env, room);
+    struct lend lend;
+
+    lend_begin(&lend, packed);
     bool left = shared_leave(_PATH_BSHELL, env);
     int result = real.system(command);
     shared_stay(left);
-    environ = environ == packed ? own : environ;
+    lend_end(&lend);
     handover_done(packed, env);
     return result;
 }
 
 FILE *popen(const char *command, const char *mode)
 {
-    char **own = environ;
-    char *const *env = own;
+    char *const *env = environ;
     REACHABLE(env);
     char *room[handover_entries(env)];
-    char *const *packed = handover_pack(NULL, env, room, false);
+    char *const *packed = pack_environ(env, room);
+    struct lend lend;
 
-    process_spawned(false);
-    environ = (char **)(uintptr_t)packed;
+    lend_begin(&lend, packed);
     bool left = shared_leave(_PATH_BSHELL, env);
     FILE *stream = real.popen(command, mode);
     shared_stay(left);
-    environ = environ == packed ? own : environ;
+    lend_end(&lend);
     handover_done(packed, env);
     return stream;
 }

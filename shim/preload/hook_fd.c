@@ -50,7 +50,7 @@ static OUT_OF_LINE int tracked_close(int fd)
 {
     if (!process_is_ours())
         return real.close(fd);
-    if (conn_find(fd) == &conn_private)
+    if (hook_hides(conn_find(fd)))
         return (int)hook_result(-EBADF);
     pthread_testcancel();
     return close_entered(fd);
@@ -175,7 +175,7 @@ int dup(int fd)
 {
     struct conn *c = conn_find(fd);
 
-    if (c == &conn_private)
+    if (hook_hides(c))
         return (int)hook_result(-EBADF);
     owed_new_number();
     if (likely(!c) || !process_is_ours())
@@ -219,7 +219,7 @@ static bool prepare_target(int fd, int onto)
 int dup2(int fd, int onto)
 {
     owed_new_number();
-    if (conn_find(fd) == &conn_private)
+    if (hook_hides(conn_find(fd)))
         return (int)hook_result(-EBADF);
     if (!prepare_target(fd, onto))
         return real.dup2(fd, onto);
@@ -229,7 +229,7 @@ int dup2(int fd, int onto)
 int dup3(int fd, int onto, int flags)
 {
     owed_new_number();
-    if (conn_find(fd) == &conn_private)
+    if (hook_hides(conn_find(fd)))
         return (int)hook_result(-EBADF);
     if (flags & ~O_CLOEXEC || !prepare_target(fd, onto))
         return real.dup3(fd, onto, flags);
@@ -290,7 +290,7 @@ static int any_fcntl(int (*libc)(int, int, ...), int fd, int command, void *argu
         owed_new_number();
     if (likely(!c))
         return libc(fd, command, argument);
-    if (c == &conn_private)
+    if (hook_hides(c))
         return (int)hook_result(-EBADF);
     if (!process_is_ours())
         return libc(fd, command, argument);
@@ -349,7 +349,7 @@ int epoll_ctl(int epfd, int op, int fd, struct epoll_event *event)
 {
     struct conn *c = conn_find(fd);
 
-    if (c == &conn_private)
+    if (hook_hides(c))
         return (int)hook_result(-EBADF);
     if (likely(!c) || !process_is_ours() ||
         !(c = op == EPOLL_CTL_DEL ? conn_enter_as_is(fd) : conn_enter(fd)))

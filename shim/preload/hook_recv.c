@@ -12,7 +12,7 @@ static ssize_t follow(int fd, const struct iovec *iov, int n, int flags)
     struct conn *c = conn_find(fd);
     int saved = errno;
 
-    if (c == &conn_private)
+    if (hook_hides(c))
         return hook_result(-EBADF);
     pthread_testcancel(); /* inside, only what may wait can be cancelled */
     if (!(c = conn_enter_as_is(fd))) {

@@ -28,7 +28,7 @@ static ssize_t follow(int fd, const struct iovec *iov, int n, int flags)
     struct conn *c = conn_find(fd);
     int saved = errno;
 
-    if (c == &conn_private)
+    if (hook_hides(c))
         return hook_result(-EBADF);
     pthread_testcancel();
     if (!(c = conn_enter(fd))) {

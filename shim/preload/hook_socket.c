@@ -60,7 +60,7 @@ int shutdown(int fd, int how)
 
     if (likely(!c))
         return real.shutdown(fd, how);
-    if (c == &conn_private)
+    if (hook_hides(c))
         return (int)hook_result(-EBADF);
     if (!process_is_ours() || !(c = conn_enter_as_is(fd)))
         return real.shutdown(fd, how);
@@ -130,7 +130,7 @@ int setsockopt(int fd, int level, int name, const void *value, socklen_t len)
 
     if (likely(!c))
         return real.setsockopt(fd, level, name, value, len);
-    if (c == &conn_private)
+    if (hook_hides(c))
         return (int)hook_result(-EBADF);
     if (!process_is_ours() || !(c = conn_enter(fd)))
         return real.setsockopt(fd, level, name, value, len);
@@ -199,7 +199,7 @@ int getsockopt(int fd, int level, int name, void *value, socklen_t *len)
 
     if (likely(!c))
         return real.getsockopt(fd, level, name, value, len);
-    if (c == &conn_private)
+    if (hook_hides(c))
         return (int)hook_result(-EBADF);
     if ((c->state == CONN_ENDED || c->reused) && process_is_ours() && (c = conn_enter(fd))) {
         if (is_guard(level, name))
@@ -240,7 +240,7 @@ static int tracked_name(int fd, const struct sockaddr *name, socklen_t *len, boo
 {
     struct conn *c = conn_find(fd);
 
-    if (c == &conn_private)
+    if (hook_hides(c))
         return (int)hook_result(-EBADF);
     if (!name || !len || !(c = conn_enter(fd)))
         return CONN_PLAIN;
@@ -311,7 +311,7 @@ int ioctl(int fd, real_ioctl_request request, ...)
 
     if (likely(!c))
         return real.ioctl(fd, request, argument);
-    if (c == &conn_private)
+    if (hook_hides(c))
         return (int)hook_result(-EBADF);
     if (!process_is_ours() || !(c = request == FIONBIO ? conn_enter_as_is(fd) : conn_enter(fd)))
         return real.ioctl(fd, request, argument);

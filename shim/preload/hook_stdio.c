@@ -82,7 +82,7 @@ FILE *fdopen(int fd, const char *mode)
 {
     struct conn *c = conn_find(fd);
 
-    if (c == &conn_private) {
+    if (hook_hides(c)) {
         errno = EBADF;
         return NULL;
     }
@@ -230,7 +230,8 @@ static int print(int fd, const char *format, va_list ap)
     va_copy(again, ap);
     int len = vsnprintf(NULL, 0, format, again);
     va_end(again);
-    char *text = len < 0 || len >= (int)BLOCK_MAX ? NULL : block_get((size_t)len + 1, NULL);
+    bool fits = len >= 0 && len < (int)BLOCK_MAX && process_is_ours();
+    char *text = fits ? block_get((size_t)len + 1, NULL) : NULL;
 
     if (!text)
         return real.vdprintf(fd, format, ap);

@@ -14,7 +14,7 @@ enum { HIGHEST_ABOVE = 4096 }; /* higher numbers would make the kernel's table o
 
 static atomic_int count;
 static unsigned adopted;    /* at start; they do not count against what may be made */
-static struct lock raising; /* of the limit, for a moment: two at a time would leave it higher */
+struct lock private_raising; /* of the limit, for a moment: two at a time would leave it higher */
 
 static struct rlimit limits(void)
 {
@@ -56,25 +56,12 @@ static int above_limit(int fd, struct rlimit limit)
 
 static int dup_high(int fd)
 {
-    if (!lock_take(&raising))
+    if (!lock_take(&private_raising))
         return below_limit(fd, limits().rlim_cur);
     struct rlimit limit = limits();
     int copy = above_limit(fd, limit);
-    lock_give(&raising);
+    lock_give(&private_raising);
     return copy >= 0 ? copy : below_limit(fd, limit.rlim_cur);
-}
-
-void private_before_fork(void)
-{
-    lock_take(&raising);
-}
-
-void private_after_fork(bool child)
-{
-    if (child)
-        lock_init(&raising);
-    else
-        lock_give(&raising);
 }
 
 int private_dup(int fd)

@@ -21,9 +21,9 @@ void private_adopt(int fd);
 
 bool private_is(int fd);
 
-/* Around a fork: no child is born with a limit that was raised for a moment. */
-void private_before_fork(void);
-void private_after_fork(bool child);
+/* Held while the limit is raised for a moment: no child is born with it (preload/fork.h). */
+struct lock;
+extern struct lock private_raising;
 
 /* How many there may be: an eighth of the limit. */
 unsigned private_limit(void);

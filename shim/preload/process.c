@@ -8,6 +8,7 @@
 #include "preload/choice.h"
 #include "preload/closing.h"
 #include "preload/conn.h"
+#include "preload/fork.h"
 #include "preload/owed.h"
 #include "preload/handover.h"
 #include "preload/path.h"
@@ -24,9 +25,11 @@
 #include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/auxv.h>
 #include <time.h>
 #include <unistd.h>
@@ -35,9 +38,11 @@ struct config process_config;
 bool process_active;
 atomic_bool process_threaded;
 atomic_bool process_has_left;
+char process_name[256];
 
 static atomic_bool exited;
 static int stats_fd = -1;
+static char stats_path[PATH_MAX];
 
 static char *lookup(const char *name)
 {
@@ -59,9 +64,10 @@ static void complain(void *arg, const struct config_setting *setting, const char
                *setting->fallback ? setting->fallback : "none");
 }
 
+/* Without a wait: a FIFO that nobody reads is no file (open(2): ENXIO), and a full one takes nothing. */
 static int open_private(const char *path)
 {
-    int fd = path ? open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NOCTTY, 0666) : -1;
+    int fd = path ? open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NOCTTY | O_NONBLOCK, 0666) : -1;
 
     if (fd < 0)
         return -1;
@@ -125,6 +131,8 @@ void process_spawned(bool all)
 /* The child will look for its sockets by their cookies. */
 static void before_vfork(void)
 {
+    if (!process_is_ours())
+        return;
     conn_each(idle_identify);
     process_spawned(false);
 }
@@ -132,19 +140,19 @@ static void before_vfork(void)
 /* Before a fork: others hold these locks for moments only, so that the child finds everything in order. */
 void process_before_fork(void)
 {
+    if (!process_is_ours()) /* a vfork child forks */
+        return;
     owed_settle_all();
     shared_give_all();
     conn_each(settle);
-    conn_before_fork();
-    private_before_fork();
-    pool_before_fork();
+    fork_locks_take();
 }
 
 void process_after_fork(void)
 {
-    pool_after_fork();
-    private_after_fork(false);
-    conn_after_fork(false);
+    if (!process_is_ours())
+        return;
+    fork_locks_give();
     conn_each(idle_crossed_fork);
     idle_forked = true;
 }
@@ -163,8 +171,8 @@ void process_mend(void)
 {
     vfork_own();
     block_after_fork();
-    private_after_fork(true);
-    conn_after_fork(true);
+    fork_locks_reset();
+    conn_after_fork();
     stall_after_fork();
     stats_reset();
     pool_abandon(idle_close_copy);
@@ -238,16 +246,36 @@ static void open_log(char *(*look)(const char *))
     config_load(&again, look, complain, NULL);
 }
 
+static void copy(char *to, size_t room, const char *from)
+{
+    size_t len = strnlen(from, room - 1);
+
+    memcpy(to, from, len);
+    to[len] = '\0';
+}
+
+/* What is needed later: a program that shows a title (Perl's $0, sshd, nginx, PostgreSQL) writes over its arguments
+ * and the environment's texts. */
+static void keep_texts(void)
+{
+    copy(process_name, sizeof process_name, program_invocation_short_name);
+    if (!process_config.stats_path)
+        return;
+    copy(stats_path, sizeof stats_path, process_config.stats_path);
+    process_config.stats_path = stats_path;
+}
+
 /* A program that is left alone hides what it inherits, and takes over what was begun for it. */
 static void begin(bool secure)
 {
     bool left_alone = choice_leaves_program();
 
+    keep_texts();
     vfork_init(before_vfork);
     open_log(secure ? lookup_secure : lookup);
     if (left_alone)
         log_printf("%s: left alone by HOLDFAST_COMMANDS_ONLY or HOLDFAST_COMMANDS_EXCEPT",
-                   program_invocation_short_name);
+                   process_name);
     else
         stats_fd = open_private(process_config.stats_path);
     choice_start();
@@ -313,7 +341,7 @@ void process_exit(void)
         return;
     if (!private_is(stats_fd)) /* the program has taken the number */
         stats_fd = open_private(process_config.stats_path);
-    len = stats_format(line, sizeof line, getpid(), program_invocation_short_name);
+    len = stats_format(line, sizeof line, getpid(), process_name);
     if (stats_fd >= 0 && len && write_quietly(stats_fd, line, len) < 0)
         return;
 }

@@ -9,7 +9,11 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+/* Its lists and paths are the environment's, which the program may write over: at start only. */
 extern struct config process_config;
+
+/* The program's name, as it was started. */
+extern char process_name[256];
 
 /* False until the constructor has run, after the destructor has, and with HOLDFAST=0: nothing new is
  * tracked then. */

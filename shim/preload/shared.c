@@ -36,6 +36,7 @@ enum {
 
 atomic_bool shared_keeping;
 
+struct lock shared_joining;
 static struct tree tree;
 static atomic_bool on;
 static bool handed;     /* the tree came by the environment: children get it, too */
@@ -99,10 +100,9 @@ static uint64_t coarse_ms(void)
  * to time again where there is none. */
 static bool reach(void)
 {
-    static struct lock joining;
     static uint64_t next_try_ms;
 
-    if (on || !may_join || !process_is_ours() || !lock_take(&joining))
+    if (on || !may_join || !process_is_ours() || !lock_take(&shared_joining))
         return on;
     int saved = errno;
     uint64_t now = coarse_ms();
@@ -112,7 +112,7 @@ static bool reach(void)
             begin();
     }
     errno = saved;
-    lock_give(&joining);
+    lock_give(&shared_joining);
     return on;
 }
 

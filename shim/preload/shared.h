@@ -23,6 +23,10 @@ static inline bool shared_keeps(void)
     return atomic_load_explicit(&shared_keeping, memory_order_relaxed);
 }
 
+/* Held while a broker is looked for (preload/fork.h). */
+struct lock;
+extern struct lock shared_joining;
+
 /* The program connects to something. */
 void shared_note_connect(void);
 

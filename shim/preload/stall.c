@@ -28,7 +28,7 @@ enum {
 
 atomic_uint stall_count;
 
-static struct lock lock;
+struct lock stall_lock;
 static struct conn *waiting; /* linked by stall.next */
 static uint64_t tickets;
 
@@ -67,7 +67,7 @@ static void learn(const struct endpoint *to, uint64_t relieved_ms, uint64_t now_
 
 void stall_begin(struct conn *c)
 {
-    if (c->stall.waits || c->reused || exchange_answered(&c->x) || !lock_take(&lock))
+    if (c->stall.waits || c->reused || exchange_answered(&c->x) || !lock_take(&stall_lock))
         return;
     uint64_t now = idle_now_ms();
     c->stall.waits = true;
@@ -82,14 +82,14 @@ void stall_begin(struct conn *c)
         waiting->stall.link = &c->stall.next;
     waiting = c;
     note_due(c->stall.due_ms);
-    lock_give(&lock);
+    lock_give(&stall_lock);
     atomic_fetch_add(&stall_count, 1);
 }
 
 /* When something was let go for it. */
 static uint64_t take_out(struct conn *c)
 {
-    bool taken = lock_take(&lock);
+    bool taken = lock_take(&stall_lock);
 
     *c->stall.link = c->stall.next;
     if (c->stall.next)
@@ -97,7 +97,7 @@ static uint64_t take_out(struct conn *c)
     c->stall.waits = false;
     uint64_t relieved_ms = c->stall.relieved_ms;
     if (taken)
-        lock_give(&lock);
+        lock_give(&stall_lock);
     return relieved_ms;
 }
 
@@ -113,7 +113,6 @@ void stall_over(struct conn *c, bool answered)
 
 void stall_after_fork(void)
 {
-    lock_init(&lock);
     for (struct conn *c = waiting; c; c = c->stall.next)
         c->stall.waits = false;
     waiting = NULL;
@@ -132,7 +131,7 @@ static struct conn *take_due(uint64_t now, struct endpoint *to, uint64_t *ticket
 {
     struct conn *c;
 
-    if (!lock_take(&lock))
+    if (!lock_take(&stall_lock))
         return NULL;
     for (c = waiting; c && c->stall.due_ms > now; c = c->stall.next)
         note_due(c->stall.due_ms);
@@ -142,21 +141,21 @@ static struct conn *take_due(uint64_t now, struct endpoint *to, uint64_t *ticket
         count_turns(c, 1);
         c->stall.due_ms = now + c->stall.turn_ms;
     }
-    lock_give(&lock);
+    lock_give(&stall_lock);
     return c;
 }
 
 /* Conns are never given back to the kernel: what it waits for may only be another thing by now. */
 static void note_relieved(struct conn *c, uint64_t ticket, uint64_t now)
 {
-    if (!lock_take(&lock))
+    if (!lock_take(&stall_lock))
         return;
     if (c->stall.ticket == ticket) {
         c->stall.relieved_ms = now;
         count_turns(c, TURN_WEIGHS - 1);
         c->stall.due_ms = now + c->stall.turn_ms;
     }
-    lock_give(&lock);
+    lock_give(&stall_lock);
 }
 
 void stall_relieve(void)

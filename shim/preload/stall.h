@@ -26,6 +26,9 @@ void stall_begin(struct conn *c);
 /* Nobody waits for that any more; `answered`: because the first byte has come. */
 void stall_over(struct conn *c, bool answered);
 
+/* Guards who waits (preload/fork.h). */
+extern struct lock stall_lock;
+
 /* In the child of a fork: nobody waits there. */
 void stall_after_fork(void);
 

@@ -21,7 +21,7 @@ enum { EVERY_MS = 100 };
 static int board_fd = -1;
 static struct board *_Atomic board;
 static atomic_bool ended;
-static struct lock adding;
+struct lock tally_adding;
 static _Atomic uint64_t last_ms;
 
 /* What was added already; in the child of a fork, which counts anew, nothing was. */
@@ -115,10 +115,10 @@ static bool has_news(void)
 
 void tally(bool now)
 {
-    if (board_fd < 0 || !(now ? has_news() : is_due()) || !lock_take(&adding))
+    if (board_fd < 0 || !(now ? has_news() : is_due()) || !lock_take(&tally_adding))
         return;
     struct board *to = tally_board();
     if (to)
         add_all(to);
-    lock_give(&adding);
+    lock_give(&tally_adding);
 }

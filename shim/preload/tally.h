@@ -14,6 +14,10 @@ void tally_start(const struct tree *tree);
 /* Adds what is new since the last time: `now`, or where that is a while ago. */
 void tally(bool now);
 
+/* Held while something is added (preload/fork.h). */
+struct lock;
+extern struct lock tally_adding;
+
 /* NULL: none. */
 struct board *tally_board(void);
 

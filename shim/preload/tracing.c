@@ -4,6 +4,7 @@
 #include "base/quiet.h"
 #include "preload/handover.h"
 #include "preload/private.h"
+#include "preload/process.h"
 #include "preload/real.h"
 
 #include <errno.h>
@@ -19,13 +20,15 @@ enum { LINES_MOST = 200000 };
 int tracing_fd = -1;
 static atomic_uint lines;
 
-/* Not all of the calls that come here are cancellation points. */
+/* Not all of the calls that come here are cancellation points.  A vfork child may have closed the file, for itself:
+ * its parent goes on. */
 static void write_trace(struct trace *trace)
 {
     int saved = errno, state;
     char line[TRACE_LINE];
     struct quiet quiet;
-    unsigned before = atomic_fetch_add_explicit(&lines, 1, memory_order_relaxed);
+    bool ours = process_is_ours();
+    unsigned before = atomic_fetch_add_explicit(&lines, ours, memory_order_relaxed);
 
     if (before <= LINES_MOST && private_is(tracing_fd)) {
         trace->pid = getpid();
@@ -35,7 +38,7 @@ static void write_trace(struct trace *trace)
         quiet_begin(&quiet);
         ssize_t n = real.write(tracing_fd, line, trace_format(trace, line));
         quiet_end(&quiet, n < 0);
-        if (n < 0)
+        if (n < 0 && ours)
             tracing_fd = -1;
         pthread_setcancelstate(state, NULL);
     }
@@ -53,7 +56,7 @@ static void write_program(enum trace_event event, const char *program)
 void tracing_start(bool left_alone)
 {
     const char *path = secure_getenv(TRACE_VARIABLE);
-    int fd = path ? open(path, O_WRONLY | O_APPEND | O_CLOEXEC | O_NOCTTY | O_NOFOLLOW) : -1;
+    int fd = path ? open(path, O_WRONLY | O_APPEND | O_CLOEXEC | O_NOCTTY | O_NOFOLLOW | O_NONBLOCK) : -1;
 
     if (fd < 0)
         return;
@@ -61,7 +64,7 @@ void tracing_start(bool left_alone)
     if (tracing_fd < 0)
         real.close(fd);
     else
-        write_program(left_alone ? TRACE_left : TRACE_start, program_invocation_short_name);
+        write_program(left_alone ? TRACE_left : TRACE_start, process_name);
 }
 
 void tracing_write(const struct conn *c, enum trace_event event, enum reason why)
@@ -70,7 +73,7 @@ void tracing_write(const struct conn *c, enum trace_event event, enum reason why
 
     if (c->to.port)
         endpoint_text(&c->to, trace.place);
-    trace_set_program(&trace, *program_invocation_short_name ? program_invocation_short_name : "-");
+    trace_set_program(&trace, *process_name ? process_name : "-");
     write_trace(&trace);
 }
 
