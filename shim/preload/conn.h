@@ -106,6 +106,9 @@ struct conn {
         uint64_t due_ms;      /* when to let go next */
         uint64_t relieved_ms; /* when something was let go, 0: nothing was */
         uint32_t turn_ms, turns;
+        int fd;               /* one of the client's, to ask the kernel by: nothing depends on what lies under it */
+        _Atomic uint8_t sent; /* enum stall_sent */
+        uint64_t acknowledged, progress_ms; /* so many bytes when it was last looked; since when no more */
         uint64_t ticket;      /* tells this wait from others of the same conn */
         struct conn *next, **link;
     } stall;

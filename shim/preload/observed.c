@@ -116,6 +116,7 @@ ssize_t observed_send(struct conn *c, int fd, const struct iovec *iov, int n, in
     if (c->generation == generation && c->nfds) {
         show(c, iov, n, (size_t)sent, follow_client);
         forbid_replay(c);
+        stall_sent(c);
         path_sending(c);
     }
     return sent;

@@ -156,6 +156,7 @@ void outgoing_sent(struct conn *c, const struct iovec *iov, size_t len)
         outgoing_keep(c, iov->iov_base, part);
         len -= part;
     }
+    stall_sent(c);
     path_sending(c);
 }
 

@@ -3,11 +3,11 @@
 
 #include "preload/outgoing.h"
 #include "preload/real.h"
+#include "preload/tcpinfo.h"
 
 #include <errno.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
-#include <stddef.h>
 
 enum {
     LEAST_MS = 100,  /* with the kernel's 200: 300 ms after the request was sent, most often */
@@ -24,12 +24,10 @@ static bool has_own(const struct conn *c)
 
 static unsigned patience_ms(int fd)
 {
-    struct tcp_info info = { 0 };
-    socklen_t len = offsetof(struct tcp_info, tcpi_rtt) + sizeof info.tcpi_rtt;
+    struct tcpinfo info;
 
-    if (real.getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &len) != 0)
-        return LEAST_MS;
-    unsigned ms = info.tcpi_rtt / 1000 * RTT_TIMES;
+    tcpinfo_read(fd, &info);
+    unsigned ms = info.rtt_us / 1000 * RTT_TIMES;
     return ms > LEAST_MS ? ms : LEAST_MS;
 }
 
@@ -82,9 +80,7 @@ void path_answered(struct conn *c, bool whole)
 
 bool path_is_broken(const struct conn *c, int error)
 {
-    enum { CLOSED = 7 }; /* the first byte of struct tcp_info, tcp(7) */
-    unsigned char state = 0;
-    socklen_t len = sizeof state;
+    struct tcpinfo info;
 
     switch (error) {
     case EACCES:
@@ -94,8 +90,7 @@ bool path_is_broken(const struct conn *c, int error)
     case ENONET:
     case ENOPROTOOPT:
     case EPROTO:
-        return c->reused && c->nfds &&
-               real.getsockopt(c->fds[0].fd, IPPROTO_TCP, TCP_INFO, &state, &len) == 0 && state == CLOSED;
+        return c->reused && c->nfds && tcpinfo_read(c->fds[0].fd, &info) && info.state == TCPINFO_CLOSED;
     default:
         return false;
     }

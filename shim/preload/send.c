@@ -174,6 +174,8 @@ static ssize_t send_adapted(struct conn *c, int fd, struct slice head, size_t he
     bool observed = c->x.kind == EXCHANGE_OBSERVED;
     conn_set_state(c, observed ? CONN_OBSERVED : CONN_EXCHANGE);
     stall_begin(c);
+    if (sent > 0)
+        stall_sent(c);
     if (!observed)
         stats_count(adapted);
     tracing_note(c, observed ? TRACE_observed : TRACE_adapted);

@@ -11,6 +11,7 @@
 #include "preload/real.h"
 #include "preload/shared.h"
 #include "preload/signals.h"
+#include "preload/tcpinfo.h"
 
 #include <errno.h>
 #include <poll.h>
@@ -75,6 +76,10 @@ void stall_begin(struct conn *c)
     c->stall.due_ms = now + c->stall.turn_ms;
     c->stall.relieved_ms = 0;
     c->stall.turns = 0;
+    c->stall.fd = c->nfds ? c->fds[0].fd : -1;
+    c->stall.sent = exchange_request_done(&c->x) ? STALL_WHOLE : STALL_HEAD;
+    c->stall.acknowledged = 0;
+    c->stall.progress_ms = now;
     c->stall.ticket = ++tickets;
     c->stall.next = waiting;
     c->stall.link = &waiting;
@@ -126,6 +131,44 @@ static void count_turns(struct conn *c, unsigned turns)
         c->stall.turn_ms *= 2;
 }
 
+/* Until when nothing is to be closed for the sake of c; 0: it is time.  *sends: a request is on its way.  The client may
+ * take its time with a body; a server that acknowledges no more of what was sent is stalled. */
+static uint64_t busy_until(struct conn *c, uint64_t now, bool *sends)
+{
+    bool in_part = c->stall.sent == STALL_BODY_IN_PART;
+    struct tcpinfo info;
+
+    *sends = in_part;
+    if (!tcpinfo_read(c->stall.fd, &info))
+        return 0;
+    if (info.state == TCPINFO_ESTABLISHED && info.acknowledged != c->stall.acknowledged) {
+        c->stall.acknowledged = info.acknowledged;
+        c->stall.progress_ms = now - info.since_ack_ms;
+    }
+    *sends = in_part || info.outstanding;
+    if (now - c->stall.progress_ms < c->stall.turn_ms)
+        return c->stall.progress_ms + c->stall.turn_ms;
+    return in_part && !info.outstanding ? now + c->stall.turn_ms : 0;
+}
+
+/* Is c due at `now`, and no other request on its way to that place?  If not, it is looked at again later. */
+static bool is_due(struct conn *c, uint64_t now)
+{
+    bool sends;
+    uint64_t until = c->stall.due_ms > now ? c->stall.due_ms : busy_until(c, now, &sends);
+
+    for (struct conn *other = waiting; other && !until; other = other->stall.next)
+        if (other != c && endpoint_same_place(&other->to, &c->to)) {
+            uint64_t busy = busy_until(other, now, &sends);
+            until = sends ? busy : 0;
+        }
+    if (!until)
+        return true;
+    c->stall.due_ms = until;
+    note_due(until);
+    return false;
+}
+
 /* One that is due at `now`: its conn, where it leads and its ticket; it is due again later.  NULL: there is none. */
 static struct conn *take_due(uint64_t now, struct endpoint *to, uint64_t *ticket)
 {
@@ -133,8 +176,8 @@ static struct conn *take_due(uint64_t now, struct endpoint *to, uint64_t *ticket
 
     if (!lock_take(&stall_lock))
         return NULL;
-    for (c = waiting; c && c->stall.due_ms > now; c = c->stall.next)
-        note_due(c->stall.due_ms);
+    for (c = waiting; c && !is_due(c, now); c = c->stall.next)
+        ;
     if (c) {
         *to = c->to;
         *ticket = c->stall.ticket;

@@ -4,6 +4,10 @@
  * same place (pool/endpoint.h), here, in the tree and at the broker, and again and again.  Where that
  * has helped twice, nothing is left idle there for some time.
  *
+ * The time counts from the last acknowledgement of something new.  Nothing is closed while this process is sending a
+ * request to that place: there are servers (curl's test server) that give up all that they are doing when any
+ * connection ends.
+ *
  * Where the server was only slow it costs a handshake. */
 #ifndef HOLDFAST_PRELOAD_STALL_H
 #define HOLDFAST_PRELOAD_STALL_H
@@ -22,6 +26,15 @@ static inline bool stall_any(void)
 
 /* A locked conn has sent its request on a connection of its own. */
 void stall_begin(struct conn *c);
+
+/* A locked conn has sent bytes of a request's body. */
+enum stall_sent { STALL_HEAD, STALL_BODY_IN_PART, STALL_WHOLE };
+static inline void stall_sent(struct conn *c)
+{
+    if (c->stall.waits)
+        atomic_store_explicit(&c->stall.sent, exchange_request_done(&c->x) ? STALL_WHOLE : STALL_BODY_IN_PART,
+                              memory_order_relaxed);
+}
 
 /* Nobody waits for that any more; `answered`: because the first byte has come. */
 void stall_over(struct conn *c, bool answered);
