@@ -18,7 +18,7 @@
 static void close_new(struct conn *c, int fd)
 {
     registrations_drop(&c->registrations, fd);
-    if (c->private_fd >= 0)
+    if (c->private_fd >= 0 && !c->shared)
         spare_give(c->to.family, c->private_fd, c->spare);
     c->private_fd = -1;
 }

@@ -109,17 +109,9 @@ static void reset(struct conn *c)
 
 struct conn *conn_create(int fd, bool cloexec)
 {
-    struct conn *stale = conn_find(fd);
-
     if ((unsigned)fd >= CONN_TABLE_SIZE)
         return NULL;
-    /* The kernel gave out the number: whatever we knew under it was closed where we did not see it. */
-    if (stale == &conn_private) {
-        private_forget(fd);
-    } else if (stale && (stale = conn_enter(fd))) {
-        conn_drop_fd(stale, fd);
-        conn_leave(stale);
-    }
+    conn_number_is_new(fd);
     struct conn *c = take_free();
     if (!c)
         return NULL;
@@ -181,11 +173,16 @@ struct conn *conn_enter(int fd)
 {
     struct conn *c = conn_enter_as_is(fd);
 
-    if (c)
-        conn_settle_but_end(c);
-    if (c && c->end_owed)
+    if (!c)
+        return NULL;
+    if (c->state == CONN_NEW)
+        spare_touch(c);
+    else if (c->add_owed || c->end_owed)
         owed_settle(c);
-    return c;
+    if (c->nfds)
+        return c;
+    conn_leave(c);
+    return NULL;
 }
 
 static void recycle(struct conn *c)
@@ -238,7 +235,7 @@ static void drop_robbed(struct conn *c)
     c->closed = true;
 }
 
-/* A conn goes back when it has no number and no thread is inside a real call for it. */
+/* A conn goes back when it has no number and no thread is inside a real call for it.  Nothing of it stays. */
 void conn_leave(struct conn *c)
 {
     if (c->robbed)
@@ -248,8 +245,11 @@ void conn_leave(struct conn *c)
 
     c->refused = 0;
     locked = NULL;
-    if (gone)
+    if (gone) {
+        private_close(c->private_fd);
+        c->private_fd = -1;
         conn_set_state(c, CONN_FREE);
+    }
     lock_give(&c->lock);
     if (gone)
         recycle(c);

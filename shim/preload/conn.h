@@ -75,9 +75,10 @@ struct conn {
     struct spare spare;
     bool nonblocking;
     bool reused;          /* the socket has served requests before this one */
-    bool connect_pending; /* a lease was answered with EINPROGRESS; the next connect answers 0 */
+    bool connect_pending; /* a connect was answered with EINPROGRESS or EINTR, and none has asked for the outcome
+                             since: it is 0, or in FRESH what the kernel says */
     bool fastopen;        /* the first send connects: re-homed without waiting, or the client's own way */
-    bool client_fastopen; /* the latter: it knows what EINPROGRESS means */
+    bool client_fastopen; /* the latter, until it has been tried: it knows what EINPROGRESS means */
     bool shared;          /* copies of the fd exist that we cannot follow: never swap, never pool */
     bool end_owed;        /* ENDED, and the connection still lies under the fd: see owed.h */
     bool add_owed;        /* LEASED: its only registration is not in the set yet: see owed.h */
@@ -148,10 +149,11 @@ static inline struct conn *conn_find(int fd)
 
 /* Locks the conn of an fd that conn_find found; NULL: gone meanwhile, or this thread is inside it
  * already (a signal handler), or this is a vfork child, whose numbers are its own, but not this memory: make the
- * plain libc call. */
+ * plain libc call.  The socket of a NEW conn counts as touched from here on: see spare.h. */
 struct conn *conn_enter(int fd);
 
-/* The same for what does not touch the socket of a NEW conn, or of an ENDED one: see spare.h, owed.h. */
+/* The same for what leaves nothing behind on the socket of a NEW conn, or does not touch that of an ENDED one: see
+ * spare.h, owed.h. */
 struct conn *conn_enter_as_is(int fd);
 void conn_leave(struct conn *c);
 
@@ -191,9 +193,17 @@ bool conn_add_fd(struct conn *c, int fd, bool cloexec);
 /* The number leaves the table.  The conn is freed with its last number; conn_leave still follows. */
 void conn_drop_fd(struct conn *c, int fd);
 
-/* A number that was closed where we did not see it leads to another conn now: `stale`, which the table had,
- * loses it.  No conn is locked. */
+/* Locked.  The number was closed where we did not see it: under it lies nothing, or another thing.  So nothing is put there,
+ * nor taken out of an epoll set; what lies in the table for somebody else stays. */
+void conn_lose(struct conn *c, int fd);
+
+/* A number that was closed where we did not see it leads to another conn now, or to none: `stale`, which the
+ * table had, loses the number.  Nothing is put under the number.  No conn is locked. */
 void conn_drop_stale(struct conn *stale, int fd);
+
+/* The kernel has just given out the number: whatever was known under it was closed where we did not see it, and
+ * is parked or closed now.  No conn is locked. */
+void conn_number_is_new(int fd);
 
 /* The number to make real calls by, of one that the client has called with: fd, or another one if that was
  * closed meanwhile; -1: all were. */

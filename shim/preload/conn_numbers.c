@@ -2,6 +2,9 @@
 #include "preload/conn.h"
 
 #include "preload/cancel.h"
+#include "preload/idle.h"
+#include "preload/owed.h"
+#include "preload/private.h"
 
 bool conn_add_fd(struct conn *c, int fd, bool cloexec)
 {
@@ -22,21 +25,55 @@ void conn_drop_fd(struct conn *c, int fd)
         }
 }
 
+/* The last number is lost.  An exchange that was complete ends as by close(2). */
+static void lose_last(struct conn *c)
+{
+    if (c->end_owed && c->private_fd >= 0)
+        idle_park(c, true);
+    owed_done(c);
+    c->closed = true;
+}
+
+void conn_lose(struct conn *c, int fd)
+{
+    struct conn *known = c;
+
+    atomic_compare_exchange_strong(&conn_table[fd], &known, NULL);
+    registrations_lose(&c->registrations, fd);
+    for (int i = 0; i < c->nfds; i++)
+        if (c->fds[i].fd == fd) {
+            c->fds[i] = c->fds[--c->nfds];
+            if (c->nfds == 0)
+                lose_last(c);
+            return;
+        }
+}
+
 void conn_drop_stale(struct conn *stale, int fd)
 {
+    struct conn *known = stale;
     int state = cancel_forbid();
 
+    atomic_compare_exchange_strong(&conn_table[fd], &known, NULL); /* unless it leads to the new one already */
     if (!lock_take(&stale->lock)) {
+        stale->robbed = true; /* conn_leave sees to it */
         cancel_allow(state);
         return;
     }
     stale->cancel = state;
-    for (int i = 0; i < stale->nfds && conn_find(fd) != stale; i++)
-        if (stale->fds[i].fd == fd) {
-            stale->fds[i] = stale->fds[--stale->nfds];
-            break;
-        }
+    if (conn_find(fd) != stale)
+        conn_lose(stale, fd);
     conn_leave(stale);
+}
+
+void conn_number_is_new(int fd)
+{
+    struct conn *stale = conn_find(fd);
+
+    if (stale == &conn_private)
+        private_forget(fd);
+    else if (stale)
+        conn_drop_stale(stale, fd);
 }
 
 int conn_number(const struct conn *c, int fd)

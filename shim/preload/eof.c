@@ -51,7 +51,7 @@ static int accept_own(int listener, int client)
     for (int tries = 0; tries < 8; tries++) {
         socklen_t len = sizeof theirs;
         memset(&theirs, 0, sizeof theirs);
-        int fd = accept4(listener, (struct sockaddr *)&theirs, &len, SOCK_CLOEXEC);
+        int fd = real.accept4(listener, (struct sockaddr *)&theirs, &len, SOCK_CLOEXEC);
         if (fd < 0)
             return -1;
         if (len == mine_len && memcmp(&mine, &theirs, len) == 0)

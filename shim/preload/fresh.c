@@ -113,6 +113,17 @@ int fresh_socket(struct conn *c, enum fresh_how how, int *fd, bool *fastopen)
     return result;
 }
 
+int fresh_unconnected(struct conn *c, int *fd)
+{
+    *fd = own_socket(c->to.family, c->nonblocking);
+    if (*fd < 0)
+        return -errno;
+    int result = options_apply(&c->options, *fd);
+    if (result < 0)
+        fresh_close(*fd);
+    return result;
+}
+
 int fresh_reconnect(struct conn *c, enum fresh_how how)
 {
     const struct sockaddr nowhere = { .sa_family = AF_UNSPEC };

@@ -17,6 +17,9 @@ enum fresh_how {
 int fresh_socket(struct conn *c, enum fresh_how how, int *fd, bool *fastopen);
 void fresh_close(int fd);
 
+/* The same, neither connected nor connecting.  0, or -errno. */
+int fresh_unconnected(struct conn *c, int *fd);
+
 /* Locked; released while waiting.  Where no other socket can be had (descriptors, memory, a policy) the one under the
  * fds gives up its connection (connect(2): AF_UNSPEC) and makes another.  0, or an error as of swap_late_error. */
 int fresh_reconnect(struct conn *c, enum fresh_how how);

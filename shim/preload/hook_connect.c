@@ -6,6 +6,7 @@
 #include "preload/identity.h"
 #include "preload/private.h"
 #include "preload/process.h"
+#include "preload/raw.h"
 #include "preload/spare.h"
 #include "preload/swap.h"
 #include "preload/tracing.h"
@@ -32,14 +33,41 @@ static int socket_from_spare(int domain, int type, int *private_fd, struct spare
     return fd;
 }
 
+/* In truth, whoever else is loaded beside us: socket_wrapper makes Unix sockets of TCP's, mptcpize MPTCP's, and both
+ * answer getsockopt as if they had not.  So the kernel is asked, once a socket (a spare was asked before). */
+static bool is_tcp(int fd)
+{
+    int protocol = 0;
+    socklen_t len = sizeof protocol;
+    long result = raw_syscall(SYS_getsockopt, fd, SOL_SOCKET, SO_PROTOCOL, (long)&protocol, (long)&len, 0);
+
+    if (result == -ENOSYS) /* no raw calls on this machine, or an old i386 kernel */
+        result = real.getsockopt(fd, SOL_SOCKET, SO_PROTOCOL, &protocol, &len);
+    return result == 0 && protocol == IPPROTO_TCP;
+}
+
+/* One that is not tracked; but the number may still be known, of a socket that was closed past libc. */
+static int other_socket(int fd)
+{
+    if (likely(fd < 0 || !conn_find(fd)) || !process_is_ours())
+        return fd;
+    int saved = errno;
+    conn_number_is_new(fd);
+    errno = saved;
+    return fd;
+}
+
 static int tracked_socket(int domain, int type, int protocol)
 {
     struct spare spare = { .unsettled = false };
     int saved = errno, private_fd = -1;
     int fd = socket_from_spare(domain, type, &private_fd, &spare);
 
-    if (fd < 0)
+    if (fd < 0) {
         fd = real.socket(domain, type, protocol);
+        if (fd >= 0 && !is_tcp(fd))
+            return other_socket(fd);
+    }
     if (fd < 0)
         return fd;
     struct conn *c = conn_create(fd, type & SOCK_CLOEXEC);
@@ -74,33 +102,48 @@ int socket(int domain, int type, int protocol)
                (protocol == 0 || protocol == IPPROTO_TCP);
 
     if ((domain != AF_INET && domain != AF_INET6) || !tcp || !process_active || !process_is_ours())
-        return real.socket(domain, type, protocol);
+        return other_socket(real.socket(domain, type, protocol));
     return uncancelled_socket(domain, type, protocol);
 }
 
-/* The real connect, without the lock. */
-static int connect_really(struct conn *c, int fd, const struct sockaddr *to, socklen_t len)
+int socketpair(int domain, int type, int protocol, int fds[2])
 {
+    int result = real.socketpair(domain, type, protocol, fds);
+
+    for (int i = 0; i < 2 && result == 0; i++)
+        other_socket(fds[i]);
+    return result;
+}
+
+int accept(int fd, struct sockaddr *from, socklen_t *len)
+{
+    return other_socket(real.accept(fd, from, len));
+}
+
+int accept4(int fd, struct sockaddr *from, socklen_t *len, int flags)
+{
+    return other_socket(real.accept4(fd, from, len, flags));
+}
+
+/* The real connect, without the lock.  `first`: c was NEW, and to somewhere. */
+static int connect_really(struct conn *c, int fd, const struct sockaddr *to, socklen_t len, bool first)
+{
+    if (c->state == CONN_NEW)
+        spare_touch(c);
     if (c->nfds == 0) {
         conn_leave(c);
         return real.connect(fd, to, len);
     }
-    bool first = c->state == CONN_NEW && to->sa_family != AF_UNSPEC;
-    spare_settle(c);
     if (first)
         connecting_fresh(c);
     conn_outside_begin(c);
     int result = real.connect(fd, to, len);
     int error = errno;
     conn_outside_end(c);
-    bool begun = result == 0 || error == EINPROGRESS || error == EINTR;
     if (first)
-        tracing_note(c, TRACE_open);
-    if (first && !begun) {
-        tracing_note(c, TRACE_fail);
-        if (c->state == CONN_FRESH)
-            conn_set_state(c, CONN_NEW);
-    }
+        connecting_begun(c, result == 0 ? 0 : error);
+    else
+        connecting_asked(c, to, len, result == 0 ? 0 : error);
     conn_leave(c);
     errno = error;
     return result;
@@ -108,22 +151,15 @@ static int connect_really(struct conn *c, int fd, const struct sockaddr *to, soc
 
 static int tracked_connect(struct conn *c, int fd, const struct sockaddr *to, socklen_t len)
 {
-    int result = CONN_PLAIN;
+    bool first = c->state == CONN_NEW && !connecting_is_nowhere(to, len);
+    int result = first ? connecting_lease(c, to, len) : connecting_again(c, fd, to, len);
 
-    if (c->state == CONN_NEW) {
-        result = connecting_lease(c, to, len);
-        if (result == 0 && c->nonblocking) {
-            c->connect_pending = true; /* the answer that a non-blocking connect is used to */
-            result = -EINPROGRESS;
-        }
-    } else if (c->connect_pending) {
-        c->connect_pending = false;
-        result = 0;
-    } else if (c->state == CONN_ENDED) {
-        result = -EISCONN;
+    if (first && result == 0 && c->nonblocking) {
+        c->connect_pending = true; /* the answer that a non-blocking connect is used to */
+        result = -EINPROGRESS;
     }
     if (result == CONN_PLAIN)
-        return connect_really(c, fd, to, len);
+        return connect_really(c, fd, to, len, first);
     conn_leave(c);
     return (int)hook_result(result);
 }
@@ -149,8 +185,6 @@ static void tracked_bind(struct conn *c, const struct sockaddr *to, socklen_t le
 {
     uint16_t port = 0;
 
-    private_close(c->private_fd);
-    c->private_fd = -1;
     if (to->sa_family == AF_INET && len >= sizeof(struct sockaddr_in))
         port = ((const struct sockaddr_in *)to)->sin_port;
     else if (to->sa_family == AF_INET6 && len >= sizeof(struct sockaddr_in6))
@@ -164,10 +198,10 @@ static void tracked_bind(struct conn *c, const struct sockaddr *to, socklen_t le
     memcpy(&c->options.bound_to, to, c->options.bound_len);
 }
 
-/* Before something is done to what may be an unsettled spare. */
-static void settle(struct conn *c, int fd)
+/* Before something is done to what may be an unsettled spare; whatever comes of it, it is none any more. */
+static void touch(struct conn *c, int fd)
 {
-    if (c && c->spare.unsettled && process_is_ours() && (c = conn_enter(fd)))
+    if (c && c->state == CONN_NEW && process_is_ours() && (c = conn_enter(fd)))
         conn_leave(c);
 }
 
@@ -177,7 +211,7 @@ int bind(int fd, const struct sockaddr *to, socklen_t len)
 
     if (hook_hides(c))
         return (int)hook_result(-EBADF);
-    settle(c, fd);
+    touch(c, fd);
     int result = real.bind(fd, to, len);
     if (likely(!c) || result < 0 || !process_is_ours() || !(c = conn_enter(fd)))
         return result;
@@ -192,7 +226,7 @@ int listen(int fd, int backlog)
 
     if (hook_hides(c))
         return (int)hook_result(-EBADF);
-    settle(c, fd);
+    touch(c, fd);
     int result = real.listen(fd, backlog);
     if (likely(!c) || result != 0 || !process_is_ours() || !(c = conn_enter(fd)))
         return result;

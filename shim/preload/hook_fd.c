@@ -138,14 +138,6 @@ static int copy_really(enum copying how, int fd, int number, bool cloexec)
     }
 }
 
-static void disown(struct conn *stale, int fd)
-{
-    struct conn *none = stale;
-
-    atomic_compare_exchange_strong(&conn_table[fd], &none, NULL); /* unless it leads to the new one already */
-    conn_drop_stale(stale, fd);
-}
-
 /* Makes a copy of a number that may be tracked.  No other socket can get under fd meanwhile. */
 static int copy_number(enum copying how, int fd, int number, bool cloexec)
 {
@@ -164,7 +156,7 @@ static int copy_number(enum copying how, int fd, int number, bool cloexec)
     if (c)
         conn_leave(c);
     if (stale && stale != &conn_private && stale != c)
-        disown(stale, copy);
+        conn_drop_stale(stale, copy);
     if (under_way)
         hook_stdio_take_stdin();
     errno = saved;
@@ -178,7 +170,7 @@ int dup(int fd)
     if (hook_hides(c))
         return (int)hook_result(-EBADF);
     owed_new_number();
-    if (likely(!c) || !process_is_ours())
+    if (!process_is_ours())
         return real.dup(fd);
     return copy_number(COPY_ANY, fd, 0, false);
 }
@@ -274,6 +266,7 @@ static int tracked_fcntl(struct conn *c, int fd, int command, long argument)
             closing_leave_alone(c, fd, REASON_odd_descriptor);
         return c->state == CONN_ENDED ? 0 : CONN_PLAIN;
     case F_SETOWN:
+    case F_SETOWN_EX:
     case F_SETSIG:
         closing_leave_alone(c, fd, REASON_odd_descriptor);
         return CONN_PLAIN;
@@ -351,9 +344,11 @@ int epoll_ctl(int epfd, int op, int fd, struct epoll_event *event)
 
     if (hook_hides(c))
         return (int)hook_result(-EBADF);
-    if (likely(!c) || !process_is_ours() ||
-        !(c = op == EPOLL_CTL_DEL ? conn_enter_as_is(fd) : conn_enter(fd)))
+    bool as_is = op == EPOLL_CTL_DEL || (c && c->state == CONN_NEW);
+    if (likely(!c) || !process_is_ours() || !(c = as_is ? conn_enter_as_is(fd) : conn_enter(fd)))
         return real.epoll_ctl(epfd, op, fd, event);
+    if (op != EPOLL_CTL_DEL)
+        conn_settle_but_end(c);
     int result = tracked_epoll_ctl(c, epfd, op, fd, event);
     conn_leave(c);
     return result;

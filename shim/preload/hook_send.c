@@ -77,18 +77,20 @@ ssize_t send(int fd, const void *buf, size_t len, int flags)
     return tracked_send(fd, buf, len, flags);
 }
 
-/* A send to an address connects a socket that is not connected (MSG_FASTOPEN, tcp(7)); a connected one
- * takes no notice of it.  Returns the flags for our own send; the call is libc's if it was not ours. */
-static int send_to(int fd, int flags, const struct sockaddr *to, socklen_t len)
+/* A send to an address connects, where MSG_FASTOPEN says so (tcp(7)), and fails on a socket that is connected already.
+ * Clears the flag for our own send.  0, CONN_PLAIN, or the answer as -errno. */
+static int send_to(int fd, int *flags, const struct sockaddr *to, socklen_t len)
 {
-    struct conn *c = flags & MSG_FASTOPEN && to ? conn_enter(fd) : NULL;
+    struct conn *c = *flags & MSG_FASTOPEN && to ? conn_enter_as_is(fd) : NULL;
 
     if (!c)
-        return flags;
-    if (c->state == CONN_NEW && connecting_by_send(c, to, len))
-        flags &= ~MSG_FASTOPEN;
+        return 0;
+    conn_settle_but_end(c);
+    int result = connecting_by_send(c, fd, *flags, to, len);
+    if (result == 0)
+        *flags &= ~MSG_FASTOPEN;
     conn_leave(c);
-    return flags;
+    return result;
 }
 
 ssize_t sendto(int fd, const void *buf, size_t len, int flags, const struct sockaddr *to,
@@ -97,7 +99,9 @@ ssize_t sendto(int fd, const void *buf, size_t len, int flags, const struct sock
     if (likely(!conn_find(fd)))
         return real.sendto(fd, buf, len, flags, to, tolen);
     struct iovec piece = { (void *)(uintptr_t)buf, len };
-    ssize_t result = follow(fd, &piece, 1, send_to(fd, flags, to, tolen));
+    int ours = flags;
+    ssize_t result = send_to(fd, &ours, to, tolen);
+    result = result == 0 ? follow(fd, &piece, 1, ours) : result == CONN_PLAIN ? result : answer(result, flags);
     return result == CONN_PLAIN ? real.sendto(fd, buf, len, flags, to, tolen) : result;
 }
 
@@ -131,8 +135,10 @@ ssize_t sendmsg(int fd, const struct msghdr *msg, int flags)
         leave_what_is_passed(msg);
     if (likely(!conn_find(fd)) || !msg || msg->msg_iovlen == 0)
         return real.sendmsg(fd, msg, flags);
-    int ours = send_to(fd, flags, msg->msg_name, msg->msg_namelen);
-    ssize_t result = follow(fd, msg->msg_iov, (int)msg->msg_iovlen, ours);
+    int ours = flags;
+    ssize_t result = send_to(fd, &ours, msg->msg_name, msg->msg_namelen);
+    result = result == 0 ? follow(fd, msg->msg_iov, (int)msg->msg_iovlen, ours)
+             : result == CONN_PLAIN ? result : answer(result, flags);
     return result == CONN_PLAIN ? real.sendmsg(fd, msg, flags) : result;
 }
 

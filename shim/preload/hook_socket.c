@@ -25,6 +25,7 @@ static int tracked_shutdown(struct conn *c, int fd, int how)
     bool sending = how == SHUT_WR || how == SHUT_RDWR;
 
     switch (c->state) {
+    case CONN_NEW: /* answers ENOTCONN, and counts all the same */
     case CONN_FRESH:
     case CONN_LEASED:
         closing_leave_alone(c, fd, REASON_half_closed);
@@ -98,10 +99,6 @@ static int set_followed(struct conn *c, int fd, int level, int name, const void 
         options_hasten(fd);
     else if (connected && old_len == 0)
         conn_spoil(c, REASON_option_not_undone);
-    if (!connected) {
-        private_close(c->private_fd); /* no spare any more */
-        c->private_fd = -1;
-    }
     if (!options_note(&c->options, level, name, value, len, old, old_len))
         closing_leave_alone(c, fd, REASON_socket_option);
     return 0;
@@ -294,6 +291,8 @@ static int tracked_ioctl(struct conn *c, int fd, unsigned long request, void *ar
         conn_set_cloexec(c, fd, request == FIOCLEX);
         return CONN_PLAIN;
     case FIOASYNC:
+    case FIOSETOWN:
+    case SIOCSPGRP:
         closing_leave_alone(c, fd, REASON_odd_descriptor);
         return CONN_PLAIN;
     default:
@@ -313,7 +312,8 @@ int ioctl(int fd, real_ioctl_request request, ...)
         return real.ioctl(fd, request, argument);
     if (hook_hides(c))
         return (int)hook_result(-EBADF);
-    if (!process_is_ours() || !(c = request == FIONBIO ? conn_enter_as_is(fd) : conn_enter(fd)))
+    bool harmless = request == FIONBIO || request == FIOCLEX || request == FIONCLEX;
+    if (!process_is_ours() || !(c = harmless ? conn_enter_as_is(fd) : conn_enter(fd)))
         return real.ioctl(fd, request, argument);
     int result = tracked_ioctl(c, fd, (unsigned)request, argument);
     result = result == CONN_PLAIN ? real.ioctl(fd, request, argument) : (int)hook_result(result);

@@ -19,8 +19,6 @@ enum { REPLAY_MAX = 65536 };
 /* An errno: EAGAIN or EINPROGRESS if the send is to be tried again. */
 static int connect_instead(const struct conn *c, int fd)
 {
-    if (c->client_fastopen) /* it waits, if it blocks */
-        return real.connect(fd, (const struct sockaddr *)&c->peer, c->peer_len) == 0 ? EAGAIN : errno;
     int result = fresh_connect_at_once(c, fd);
     return result == 0 ? EAGAIN : -result;
 }
@@ -41,9 +39,10 @@ ssize_t outgoing_transmit(struct conn *c, int fd, struct iovec *iov, int n, int 
     if (!fastopen)
         return sent < 0 ? -errno : sent;
     c->fastopen = false;
+    c->client_fastopen &= sent < 0; /* or connecting_send_failed sees to it */
     if (sent < 0 && (errno == EAGAIN || errno == EINTR))
         c->fastopen = true; /* not begun */
-    else if (sent < 0 && errno == EOPNOTSUPP) /* sysctl net.ipv4.tcp_fastopen without bit 0 */
+    else if (sent < 0 && errno == EOPNOTSUPP && !c->client_fastopen) /* sysctl net.ipv4.tcp_fastopen without bit 0 */
         errno = connect_instead(c, fd);
     if (sent < 0 && c->client_fastopen)
         return -errno;

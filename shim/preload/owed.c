@@ -117,8 +117,25 @@ void owed_done(struct conn *c)
     atomic_fetch_sub(&owed_count, 1);
 }
 
+/* False: the client's number was closed where we did not see it, and leads to nothing or to another thing. */
+static bool is_under(struct conn *c)
+{
+    int saved = errno;
+
+    errno = 0;
+    if (!c->idle.cookie)
+        c->idle.cookie = idle_cookie(c->private_fd);
+    bool same = idle_cookie(c->fds[0].fd) == c->idle.cookie || idle_unknown();
+    errno = saved;
+    return same;
+}
+
 void owed_settle(struct conn *c)
 {
+    if (is_owed(c) && !is_under(c)) {
+        conn_lose(c, c->fds[0].fd);
+        return;
+    }
     if (c->end_owed)
         swap_finish(c, REASON_none);
     if (!c->add_owed)

@@ -92,13 +92,13 @@ static ssize_t write_real(int fd, const void *bytes, size_t len)
     return private_is(fd) ? write_quietly(fd, bytes, len) : -1;
 }
 
-/* Half a head that is held would be sent by both sides, or by neither: it goes out now, as it is.  A spare
- * becomes what the client believes it is (conn_enter). */
+/* Half a head that is held would be sent by both sides, or by neither: it goes out now, as it is.  A NEW socket
+ * becomes what the client believes it is, and is touched: another process may have it now (conn_enter). */
 static void settle(struct conn *c)
 {
     bool half = (c->state == CONN_FRESH || c->state == CONN_LEASED) && hold_len(&c->request);
 
-    if ((!half && !c->spare.unsettled) || !c->nfds)
+    if ((!half && c->state != CONN_NEW) || !c->nfds)
         return;
     int fd = c->fds[0].fd;
     struct conn *entered = conn_enter(fd);

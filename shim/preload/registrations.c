@@ -139,6 +139,13 @@ void registrations_restore(struct registrations *r)
     errno = saved;
 }
 
+void registrations_lose(struct registrations *r, int fd)
+{
+    for (int i = r->count; i-- > 0;)
+        if (r->set[i].fd == fd)
+            erase(r, &r->set[i]);
+}
+
 void registrations_drop(struct registrations *r, int fd)
 {
     int saved = errno;

@@ -33,6 +33,9 @@ void registrations_restore(struct registrations *r);
 /* The number is about to be closed: its registrations leave for good. */
 void registrations_drop(struct registrations *r, int fd);
 
+/* The number was closed where we did not see it: what is known of its registrations is forgotten. */
+void registrations_lose(struct registrations *r, int fd);
+
 /* One number is about to be closed while `copy` goes on to lead to the same socket. */
 void registrations_move(struct registrations *r, int fd, int copy);
 

@@ -8,6 +8,7 @@
 #include "base/stats.h"
 #include "preload/behind.h"
 #include "preload/choice.h"
+#include "preload/connecting.h"
 #include "preload/idle.h"
 #include "preload/observed.h"
 #include "preload/outgoing.h"
@@ -236,6 +237,7 @@ static ssize_t send_first(struct conn *c, int fd, const struct iovec *iov, int n
     if (result < 0 && result != CONN_PLAIN && c->state != CONN_EXCHANGE && c->state != CONN_OBSERVED) {
         c->request.end = c->request.data ? held : 0;
         c->x = before;
+        connecting_send_failed(c, (int)result);
     }
     return result;
 }

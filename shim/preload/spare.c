@@ -85,6 +85,9 @@ void spare_give(int family, int fd, struct spare spare)
 static void replace(struct conn *c)
 {
     int number = c->fds[0].fd;
+
+    private_close(c->private_fd);
+    c->private_fd = -1;
     int fd = real.socket(c->to.family, SOCK_STREAM | SOCK_CLOEXEC | (c->nonblocking ? SOCK_NONBLOCK : 0), 0);
 
     if (fd < 0)
@@ -112,15 +115,24 @@ void spare_settle(struct conn *c)
     c->spare.unsettled = false;
     errno = 0;
     if (!is_there(fd, c->spare.cookie) && !idle_unknown()) {
-        private_forget(c->private_fd);
-        c->private_fd = -1;
-        replace(c);
+        if (is_there(c->private_fd, c->spare.cookie)) { /* the client's number was closed where we did not see it */
+            conn_forget(c, REASON_replaced);
+        } else {
+            private_forget(c->private_fd);
+            replace(c);
+        }
     } else if (c->spare.nonblocking != c->nonblocking && !set_blocking(c, fd)) {
-        private_close(c->private_fd);
-        c->private_fd = -1;
         replace(c);
     }
     errno = saved;
+}
+
+void spare_touch(struct conn *c)
+{
+    spare_settle(c);
+    c->spare.touched = true;
+    private_close(c->private_fd);
+    c->private_fd = -1;
 }
 
 void spare_abandon(void)

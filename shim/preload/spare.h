@@ -4,7 +4,11 @@
  *
  * Most often the next connect puts an idle connection in its place, so until something else is done to it
  * (conn_enter) nothing is asked of the kernel: neither whether it is still the same socket, nor that it
- * blocks, or not, as the client wants. */
+ * blocks, or not, as the client wants.
+ *
+ * A spare has no past: Linux remembers a shutdown that answered ENOTCONN, an owner for signals, the port of a
+ * refused connect.  So a socket is touched by whatever conn_enter is called for, by a fork, and by a connect.  Only what
+ * calls conn_enter_as_is leaves it as it is: flags, FD_CLOEXEC, epoll sets (it is taken out of them). */
 #ifndef HOLDFAST_PRELOAD_SPARE_H
 #define HOLDFAST_PRELOAD_SPARE_H
 
@@ -16,6 +20,7 @@ struct conn;
 /* On a NEW conn that was handed one.  All zero: it has a socket of its own. */
 struct spare {
     bool unsettled;
+    bool touched;     /* set by spare_touch, never cleared in NEW: it is not handed out again */
     bool nonblocking; /* the socket is, whatever the client believes */
     uint32_t cookie;  /* low bits of SO_COOKIE, 0: not asked yet */
 };
@@ -29,8 +34,12 @@ int spare_take(int family, struct spare *spare);
 /* Keeps a pristine socket (a private fd, the pool's now) for later, or closes it. */
 void spare_give(int family, int fd, struct spare spare);
 
-/* An unsettled conn's socket becomes what the client believes it is; nothing of any other. */
+/* An unsettled conn's socket becomes what the client believes it is; nothing of any other.  The conn has no
+ * number any more if another thing was found under it. */
 void spare_settle(struct conn *c);
+
+/* NEW: something will be done to the socket.  Settles it; it is never a spare again. */
+void spare_touch(struct conn *c);
 
 /* Closes them: a child of a fork must not share them, nor a process that changed its namespace. */
 void spare_abandon(void);

@@ -53,16 +53,14 @@ int swap_under(struct conn *c, int source)
 /* A reference to the client's own fresh socket, for the next socket(2), if nothing was done to it; or -1. */
 static int take_own(struct conn *c)
 {
-    if (c->private_fd < 0)
-        c->spare = (struct spare){ .nonblocking = c->nonblocking };
-    bool pristine = c->options.count == 0 && !c->options.bound;
     int fd = c->private_fd;
 
+    if (c->spare.touched)
+        return -1;
+    if (fd < 0)
+        c->spare.nonblocking = c->nonblocking;
     c->private_fd = -1;
-    if (pristine)
-        return fd >= 0 ? fd : private_dup(c->fds[0].fd);
-    private_close(fd);
-    return -1;
+    return fd >= 0 ? fd : private_dup(c->fds[0].fd);
 }
 
 /* As pool_lease; one that ends while it is waited for is taken for the server's habit. */
@@ -175,6 +173,17 @@ int swap_late_error(int error)
     default:
         return -ECONNRESET;
     }
+}
+
+int swap_unconnected(struct conn *c)
+{
+    int fd, result = fresh_unconnected(c, &fd);
+
+    if (result < 0)
+        return result;
+    result = swap_under(c, fd);
+    fresh_close(fd);
+    return result;
 }
 
 static int replace(struct conn *c, bool keep, enum fresh_how how, bool *fastopen)

@@ -29,6 +29,10 @@ int swap_rehome(struct conn *c, bool keep);
  * being made, else the first send connects. */
 int swap_rehome_at_once(struct conn *c);
 
+/* ENDED: puts a socket under the fds that is not connected, with the client's options.  0, or -errno with nothing
+ * changed. */
+int swap_unconnected(struct conn *c);
+
 /* The error of a connect that came later than the client's own, as a call on a connected socket may give
  * it: -ECONNRESET for one that no such call gives. */
 int swap_late_error(int error);
