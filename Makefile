@@ -136,6 +136,9 @@ $(HELPERS) $(ASSUMES): $(BUILD)/tests/%: $(BUILD)/obj/tests/%.o \
 	@mkdir -p $(@D)
 	$(call say,LD)$(CC) -pthread $(CFLAGS) $(LDFLAGS) -o $@ $^ -ldl
 
+# What gets nothing of ours.
+$(BUILD)/tests/spy: LDFLAGS += -static
+
 # The library as one object, whose own names are nobody else's.
 $(BUILD)/library.o: $(LIB_OBJ)
 	$(call say,LD)$(LD) -r -o $@ $(LIB_OBJ) && objcopy --localize-hidden $@
