@@ -28,7 +28,7 @@ struct chunk {
 
 struct conn *_Atomic conn_table[CONN_TABLE_SIZE];
 struct conn conn_private;
-atomic_uint conn_leased;
+atomic_uint conn_borrowed;
 
 /* A thread that is cancelled in a real call leaves by its destructor (see mend). */
 static __thread struct conn *inside_of, *locked;
@@ -39,6 +39,20 @@ struct lock conn_arena_lock;
 static bool arena_ready;
 static struct conn *free_list;
 static struct chunk *chunks;
+
+void conn_recount(struct conn *c)
+{
+    bool used = c->state == CONN_LEASED || c->state == CONN_EXCHANGE || c->state == CONN_OBSERVED || c->end_owed;
+    bool borrowed = used && c->reused;
+
+    if (c->borrowed == borrowed)
+        return;
+    c->borrowed = borrowed;
+    if (borrowed)
+        atomic_fetch_add_explicit(&conn_borrowed, 1, memory_order_relaxed);
+    else
+        atomic_fetch_sub_explicit(&conn_borrowed, 1, memory_order_relaxed);
+}
 
 void conn_set_state(struct conn *c, enum conn_state state)
 {
@@ -56,11 +70,8 @@ void conn_set_state(struct conn *c, enum conn_state state)
     (void)allowed;
     if (state == CONN_FREE || state == CONN_ENDED)
         stall_over(c, false);
-    if (state == CONN_LEASED)
-        atomic_fetch_add_explicit(&conn_leased, 1, memory_order_relaxed);
-    else if (c->state == CONN_LEASED)
-        atomic_fetch_sub_explicit(&conn_leased, 1, memory_order_relaxed);
     c->state = state;
+    conn_recount(c);
 }
 
 static bool grow(void)
@@ -190,7 +201,6 @@ static void recycle(struct conn *c)
     hold_clear(&c->request);
     hold_clear(&c->response);
     hold_clear(&c->partial);
-    hold_clear(&c->opening);
     options_clear(&c->options);
     if (!lock_take(&conn_arena_lock))
         return;
@@ -343,6 +353,8 @@ void conn_forget(struct conn *c, enum reason why)
     c->private_fd = -1;
     if (c->reused && c->state != CONN_ENDED && c->nfds) /* it is the client's own from here on */
         options_slow(&c->options, c->fds[0].fd);
+    if (c->registrations.watched)
+        registrations_unwatch(&c->registrations);
     while (c->nfds)
         conn_drop_fd(c, c->fds[0].fd);
 }
@@ -376,6 +388,37 @@ void conn_each(void (*each)(struct conn *c))
         for (int i = 0; i < CHUNK; i++)
             if (chunk->conns[i].state != CONN_FREE)
                 each(&chunk->conns[i]);
+}
+
+static bool enter_borrowed(struct conn *c)
+{
+    if (!atomic_load_explicit(&c->borrowed, memory_order_relaxed))
+        return false;
+    int state = cancel_forbid();
+    if (!lock_take(&c->lock)) {
+        cancel_allow(state);
+        return false;
+    }
+    watch_thread();
+    locked = c;
+    c->cancel = state;
+    if (c->borrowed && c->nfds && conn_owns(c, c->fds[0].fd))
+        return true;
+    conn_leave(c);
+    return false;
+}
+
+void conn_each_borrowed(bool (*each)(struct conn *c, void *arg), void *arg)
+{
+    bool done = false;
+
+    for (struct chunk *chunk = chunks; chunk && !done; chunk = chunk->next)
+        for (int i = 0; i < CHUNK && !done; i++) {
+            if (!enter_borrowed(&chunk->conns[i]))
+                continue;
+            done = each(&chunk->conns[i], arg);
+            conn_leave(&chunk->conns[i]);
+        }
 }
 
 void conn_init(void)

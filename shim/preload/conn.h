@@ -75,6 +75,8 @@ struct conn {
     struct spare spare;
     bool nonblocking;
     bool reused;          /* the socket has served requests before this one */
+    atomic_bool borrowed; /* it does, or did until a moment ago: what the kernel says of it may not be the client's
+                             business (readiness.h).  Set and cleared by conn_recount alone */
     bool connect_pending; /* a connect was answered with EINPROGRESS or EINTR, and none has asked for the outcome
                              since: it is 0, or in FRESH what the kernel says */
     bool fastopen;        /* the first send connects: re-homed without waiting, or the client's own way */
@@ -120,11 +122,11 @@ struct conn {
     struct hold request;  /* FRESH, LEASED: the beginning of a head, `start` bytes of it are sent.
                              EXCHANGE: the adapted head, sent up to `start`; kept, with a small body,
                              for as long as a replay is possible */
-    struct hold response; /* raw bytes of a head that is not whole, or edited ones for the client */
+    struct hold response; /* raw bytes of a head that is not whole, or edited ones for the client.  OBSERVED: raw bytes
+                             that the client has not got yet, or the beginning of a head that it has */
     bool response_raw;    /* which of the two */
     struct hold partial;  /* OBSERVED: the beginning of the client's next head.  It was sent.  (The
                              server's lies in `response`: the client has it.) */
-    struct hold opening;  /* OBSERVED: bytes of a response that the client has not got yet: provisional.h */
     struct endpoint to;
     union endpoint_name peer;
     socklen_t peer_len;
@@ -136,7 +138,7 @@ struct conn {
 };
 
 extern struct conn *_Atomic conn_table[CONN_TABLE_SIZE];
-extern atomic_uint conn_leased;  /* how many are LEASED, about */
+extern atomic_uint conn_borrowed; /* how many are `borrowed` */
 extern struct conn conn_private; /* stands in the table for our own fds: to the client they are closed */
 
 /* The conn of an fd, or NULL: one load and one branch for what is not tracked. */
@@ -215,6 +217,9 @@ void conn_wait_home(struct conn *c);
 /* The client has set or cleared FD_CLOEXEC on this number. */
 void conn_set_cloexec(struct conn *c, int fd, bool on);
 
+/* Brings `borrowed` up to date; whoever changes `reused` or `end_owed` calls it. */
+void conn_recount(struct conn *c);
+
 /* The only way to change the state of a locked conn. */
 void conn_set_state(struct conn *c, enum conn_state state);
 
@@ -231,6 +236,9 @@ void conn_note(const struct conn *c, enum reason why);
 
 /* Calls `each` for every conn in use, without locks: for the child of a fork. */
 void conn_each(void (*each)(struct conn *c));
+
+/* Calls `each` for every borrowed one, locked, until it says true. */
+void conn_each_borrowed(bool (*each)(struct conn *c, void *arg), void *arg);
 void conn_init(void);
 extern struct lock conn_arena_lock;
 

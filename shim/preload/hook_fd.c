@@ -317,6 +317,16 @@ int fcntl64(int fd, int command, ...)
     return any_fcntl(real.fcntl64, fd, command, argument);
 }
 
+/* What the kernel is told, where that is more than the client asks for: in `more`. */
+static struct epoll_event *registered(const struct conn *c, int op, struct epoll_event *event, struct epoll_event *more)
+{
+    if (!c->registrations.watched || op == EPOLL_CTL_DEL || !event)
+        return event;
+    *more = *event;
+    more->events = registrations_mask(&c->registrations, event->events);
+    return more;
+}
+
 /* Of a locked conn.  What the client takes out again before it was put in stays out. */
 static int tracked_epoll_ctl(struct conn *c, int epfd, int op, int fd, struct epoll_event *event)
 {
@@ -329,7 +339,8 @@ static int tracked_epoll_ctl(struct conn *c, int epfd, int op, int fd, struct ep
     }
     if (c->add_owed)
         owed_settle(c);
-    int result = real.epoll_ctl(epfd, op, fd, event);
+    struct epoll_event more;
+    int result = real.epoll_ctl(epfd, op, fd, registered(c, op, event, &more));
     if (result != 0)
         return result;
     owed_is_set(epfd);

@@ -9,6 +9,7 @@
 #include "preload/hook.h"
 
 #include "preload/owed.h"
+#include "preload/readiness.h"
 #include "preload/shared.h"
 #include "preload/signals.h"
 #include "preload/stall.h"
@@ -98,31 +99,13 @@ static int poll_ends(struct pollfd *fds, nfds_t n, const sigset_t *mask)
     return ended;
 }
 
-/* Of an idle connection that breaks between connect and the first send, a client that waits for the former is not
- * told: it can be written to, and what it writes goes out on another one. */
-static int hide_breaks(struct pollfd *fds, nfds_t n, int ready)
-{
-    if (ready <= 0 || atomic_load_explicit(&conn_leased, memory_order_relaxed) == 0)
-        return ready;
-    for (nfds_t i = 0; i < n; i++) {
-        bool broken = fds[i].revents & (POLLERR | POLLHUP) && fds[i].events & POLLOUT;
-        struct conn *c = broken && conn_find(fds[i].fd) ? conn_enter_as_is(fds[i].fd) : NULL;
-        if (!c)
-            continue;
-        if (c->state == CONN_LEASED)
-            fds[i].revents = POLLOUT;
-        conn_leave(c);
-    }
-    return ready;
-}
-
 int poll(struct pollfd *fds, nfds_t n, int ms)
 {
     struct timespec time;
     int ended = poll_ends(fds, n, NULL);
     if (ended)
         return ended;
-    return splits(ms) ? ppoll(fds, n, as_time(ms, &time), NULL) : hide_breaks(fds, n, real.poll(fds, n, ms));
+    return splits(ms) ? ppoll(fds, n, as_time(ms, &time), NULL) : readiness_poll(fds, n, ms);
 }
 
 int __poll(struct pollfd *fds, nfds_t n, int ms)
@@ -133,9 +116,7 @@ int __poll(struct pollfd *fds, nfds_t n, int ms)
 /* A fortified program's. */
 int __poll_chk(struct pollfd *fds, nfds_t n, int ms, size_t room)
 {
-    if (owed_any() && room / sizeof *fds >= n)
-        return poll(fds, n, ms);
-    return splits(ms) && room / sizeof *fds >= n ? poll(fds, n, ms) : real.__poll_chk(fds, n, ms, room);
+    return room / sizeof *fds >= n ? poll(fds, n, ms) : real.__poll_chk(fds, n, ms, room);
 }
 
 int ppoll(struct pollfd *fds, nfds_t n, const struct timespec *time, const sigset_t *mask)
@@ -144,10 +125,10 @@ int ppoll(struct pollfd *fds, nfds_t n, const struct timespec *time, const sigse
     if (ended)
         return ended;
     if (!splits_time(time))
-        return hide_breaks(fds, n, real.ppoll(fds, n, time, mask));
-    int result = real.ppoll(fds, n, &no_time, mask);
+        return readiness_ppoll(fds, n, time, mask);
+    int result = readiness_ppoll(fds, n, &no_time, mask);
     if (result != 0)
-        return hide_breaks(fds, n, result);
+        return result;
     sigset_t own;
     signals_hold(&own);
     if (!mask)
@@ -155,12 +136,12 @@ int ppoll(struct pollfd *fds, nfds_t n, const struct timespec *time, const sigse
     struct turns turns = turns_of(time);
     struct timespec room;
     const struct timespec *turn;
-    while (result == 0 && (turn = next_turn(&turns, &room)) && (result = real.ppoll(fds, n, turn, mask)) == 0)
+    while (result == 0 && (turn = next_turn(&turns, &room)) && (result = readiness_ppoll(fds, n, turn, mask)) == 0)
         let_go();
     if (result == 0)
-        result = real.ppoll(fds, n, rest_of(&turns), mask);
+        result = readiness_ppoll(fds, n, rest_of(&turns), mask);
     signals_release(&own);
-    return hide_breaks(fds, n, result);
+    return result;
 }
 
 int __ppoll_chk(struct pollfd *fds, nfds_t n, const struct timespec *time, const sigset_t *mask, size_t room)
@@ -182,7 +163,7 @@ int epoll_wait(int epfd, struct epoll_event *events, int most, int ms)
     int ended = ends(epfd, events, most, NULL);
     if (ended)
         return ended;
-    return splits(ms) ? epoll_pwait(epfd, events, most, ms, NULL) : real.epoll_wait(epfd, events, most, ms);
+    return splits(ms) ? epoll_pwait(epfd, events, most, ms, NULL) : readiness_epoll_wait(epfd, events, most, ms);
 }
 
 /* epoll_pwait2(2) for kernels without it, and for a libc. */
@@ -191,7 +172,7 @@ static int wait_turn(int epfd, struct epoll_event *events, int most, const struc
 {
     int ms = time ? (int)(time->tv_sec * 1000 + (time->tv_nsec + 999999) / 1000000) : -1;
 
-    return real.epoll_pwait(epfd, events, most, ms, mask);
+    return readiness_epoll_pwait(epfd, events, most, ms, mask);
 }
 
 /* A wait that is split.  `whole`: how the rest is waited for. */
@@ -199,7 +180,7 @@ static int wait_turns(int epfd, struct epoll_event *events, int most, const stru
                       const sigset_t *mask,
                       int (*whole)(int, struct epoll_event *, int, const struct timespec *, const sigset_t *))
 {
-    int result = mask ? real.epoll_pwait(epfd, events, most, 0, mask) : real.epoll_wait(epfd, events, most, 0);
+    int result = mask ? readiness_epoll_pwait(epfd, events, most, 0, mask) : readiness_epoll_wait(epfd, events, most, 0);
 
     if (result != 0)
         return result;
@@ -226,7 +207,7 @@ int epoll_pwait(int epfd, struct epoll_event *events, int most, int ms, const si
     if (ended)
         return ended;
     if (!splits(ms))
-        return real.epoll_pwait(epfd, events, most, ms, mask);
+        return readiness_epoll_pwait(epfd, events, most, ms, mask);
     return wait_turns(epfd, events, most, as_time(ms, &time), mask, wait_turn);
 }
 
@@ -236,8 +217,8 @@ int epoll_pwait2(int epfd, struct epoll_event *events, int most, const struct ti
     if (ended)
         return ended;
     if (!splits_time(time))
-        return real.epoll_pwait2(epfd, events, most, time, mask);
-    return wait_turns(epfd, events, most, time, mask, real.epoll_pwait2);
+        return readiness_epoll_pwait2(epfd, events, most, time, mask);
+    return wait_turns(epfd, events, most, time, mask, readiness_epoll_pwait2);
 }
 
 /* select(2) empties its sets when the time is over, so the short turn works on copies. */
@@ -275,7 +256,7 @@ static int select_ends(int n, fd_set *in, fd_set *out, fd_set *except, const sig
     struct sets sets;
 
     copy_sets(&sets, n, in, out, except);
-    int ready = real.pselect(n, sets.copies[0], sets.copies[1], sets.copies[2], &no_time, mask);
+    int ready = readiness_pselect(n, sets.copies[0], sets.copies[1], sets.copies[2], &no_time, mask);
     if (ready < 0)
         return ready;
     ready += owed_select(n, in, sets.copies[0]);
@@ -306,13 +287,13 @@ int select(int n, fd_set *in, fd_set *out, fd_set *except, struct timeval *time)
 
     if ((!shared_keeps() && !stall_any() && !owed_any()) || odd || n < 0 || n > FD_SETS_MOST) {
         owed_before_wait();
-        return real.select(n, in, out, except, time);
+        return readiness_select(n, in, out, except, time);
     }
     if (owed_any() && owed_selected(n, in))
         return select_ends(n, in, out, except, NULL);
     owed_before_wait();
     if ((!shared_keeps() && !stall_any()) || brief)
-        return real.select(n, in, out, except, time);
+        return readiness_select(n, in, out, except, time);
     struct timespec since, whole = { 0 };
     if (time)
         whole = (struct timespec){ .tv_sec = time->tv_sec, .tv_nsec = time->tv_usec * 1000L };
@@ -339,8 +320,8 @@ int pselect(int n, fd_set *in, fd_set *out, fd_set *except, const struct timespe
         return select_ends(n, in, out, except, mask);
     owed_before_wait();
     if (!splits_time(time) || !copy_sets(&sets, n, in, out, except))
-        return real.pselect(n, in, out, except, time, mask);
-    int result = real.pselect(n, sets.copies[0], sets.copies[1], sets.copies[2], &no_time, mask);
+        return readiness_pselect(n, in, out, except, time, mask);
+    int result = readiness_pselect(n, sets.copies[0], sets.copies[1], sets.copies[2], &no_time, mask);
     if (result > 0)
         return_sets(&sets);
     if (result != 0)
@@ -354,7 +335,7 @@ int pselect(int n, fd_set *in, fd_set *out, fd_set *except, const struct timespe
     struct timespec room;
     const struct timespec *turn;
     while (result == 0 && (turn = next_turn(&turns, &room))) {
-        result = real.pselect(n, sets.copies[0], sets.copies[1], sets.copies[2], turn, mask);
+        result = readiness_pselect(n, sets.copies[0], sets.copies[1], sets.copies[2], turn, mask);
         if (result > 0)
             return_sets(&sets);
         if (result == 0) {
@@ -363,7 +344,7 @@ int pselect(int n, fd_set *in, fd_set *out, fd_set *except, const struct timespe
         }
     }
     if (result == 0)
-        result = real.pselect(n, in, out, except, rest_of(&turns), mask);
+        result = readiness_pselect(n, in, out, except, rest_of(&turns), mask);
     signals_release(&own);
     return result;
 }

@@ -27,7 +27,7 @@ bool incoming_is_end(ssize_t n)
 
 int incoming_replay(struct conn *c)
 {
-    if (c->given || hold_len(&c->response) || hold_len(&c->opening)) /* the server had begun to answer */
+    if (c->given || hold_len(&c->response)) /* the server had begun to answer */
         return -ENOTSUP;
     int result = outgoing_replay(c);
 
@@ -72,7 +72,6 @@ ssize_t incoming_foreign(struct conn *c)
     exchange_unanswered(&c->x);
     int result = outgoing_replay(c);
     hold_clear(&c->response);
-    hold_clear(&c->opening);
     c->response_raw = false;
     if (result == 0) {
         c->expected = true;

@@ -55,8 +55,7 @@ ssize_t lookahead_available(struct conn *c, int fd)
         if (queued == 0) /* half a head: "readable, and nothing to read" would mean the end */
             queued = 1;
     }
-    /* What an observed client has of a head lies in `response`. */
-    size_t held = c->state == CONN_OBSERVED ? hold_len(&c->opening) : incoming_edited(c);
+    size_t held = c->response_raw == (c->state == CONN_OBSERVED) ? hold_len(&c->response) : 0;
     return (ssize_t)held + queued;
 }
 

@@ -147,7 +147,7 @@ static ssize_t receive(struct conn *c, int fd, const struct iovec *iov, int n, i
 }
 
 /* What is left of the pieces behind `skip` bytes, in `rest`; returns how many pieces that is. */
-static int behind(const struct iovec *iov, int n, size_t skip, struct iovec *rest)
+static int rest_of(const struct iovec *iov, int n, size_t skip, struct iovec *rest)
 {
     for (int i = 0; i < n; i++) {
         if (skip < iov[i].iov_len) {
@@ -159,10 +159,28 @@ static int behind(const struct iovec *iov, int n, size_t skip, struct iovec *res
     return 0;
 }
 
-/* The bytes that were held back, and what is there behind them: never shorter than the kernel would have been. */
-static ssize_t serve_opening(struct conn *c, int fd, const struct iovec *iov, int n, int flags)
+/* Does the client have to get bytes that were held back? */
+static bool holds_back(const struct conn *c)
 {
-    struct hold *held = &c->opening;
+    return c->response_raw && hold_len(&c->response);
+}
+
+/* The client has got all that was held back: now it is followed. */
+static void follow_held(struct conn *c)
+{
+    struct hold held = c->response;
+
+    c->response = (struct hold){ .data = NULL };
+    c->response_raw = false;
+    follow_server(c, held.data, held.end);
+    hold_clear(&held);
+    leave_if_lost(c);
+}
+
+/* The bytes that were held back, and what is there behind them: never shorter than the kernel would have been. */
+static ssize_t serve_held(struct conn *c, int fd, const struct iovec *iov, int n, int flags)
+{
+    struct hold *held = &c->response;
     size_t given = 0;
     struct iovec rest;
 
@@ -175,10 +193,10 @@ static ssize_t serve_opening(struct conn *c, int fd, const struct iovec *iov, in
     if (flags & MSG_PEEK)
         return (ssize_t)given;
     held->start += given;
-    if (hold_len(held) == 0)
-        hold_clear(held);
-    show(c, iov, n, given, follow_server);
-    if (c->state != CONN_OBSERVED || hold_len(held) || behind(iov, n, given, &rest) == 0)
+    if (hold_len(held))
+        return (ssize_t)given;
+    follow_held(c);
+    if (c->state != CONN_OBSERVED || c->nfds == 0 || rest_of(iov, n, given, &rest) == 0)
         return (ssize_t)given;
     ssize_t more = receive(c, fd, &rest, 1, flags & MSG_WAITALL ? flags : flags | MSG_DONTWAIT);
     if (more < 0 && incoming_is_end(more))
@@ -193,10 +211,11 @@ static ssize_t serve_opening(struct conn *c, int fd, const struct iovec *iov, in
 static ssize_t peek_opening(struct conn *c, int fd, int flags)
 {
     struct incoming call = { .fd = fd, .wait = !c->nonblocking && !(flags & MSG_DONTWAIT) };
-    struct hold *held = &c->opening;
+    struct hold *held = &c->response;
 
     if (!hold_reserve(held, INCOMING_ROOM - held->end))
         return -ENOMEM;
+    c->response_raw = true;
     ssize_t n = incoming_receive(c, &call, held->data + held->end, INCOMING_ROOM - held->end, true);
     if (n <= 0)
         return n;
@@ -213,7 +232,7 @@ static ssize_t peek_opening(struct conn *c, int fd, int flags)
 static ssize_t recv_opening(struct conn *c, int fd, const struct iovec *iov, int n, int flags)
 {
     enum { ROOMY = 1024 };
-    bool direct = !c->opening.data && n == 1 && iov->iov_len >= ROOMY && !(flags & (MSG_PEEK | MSG_WAITALL));
+    bool direct = !hold_len(&c->response) && n == 1 && iov->iov_len >= ROOMY && !(flags & (MSG_PEEK | MSG_WAITALL));
     ssize_t got = direct ? receive(c, fd, iov, n, flags) : peek_opening(c, fd, flags);
 
     if (!direct || got <= 0)
@@ -223,8 +242,10 @@ static ssize_t recv_opening(struct conn *c, int fd, const struct iovec *iov, int
     int verdict = provisional_judge(c, (struct slice){ iov->iov_base, (size_t)got }, (size_t)got);
     if (verdict < 0)
         return verdict;
-    if (verdict == 0 && hold_append(&c->opening, iov->iov_base, (size_t)got))
+    if (verdict == 0 && hold_append(&c->response, iov->iov_base, (size_t)got)) {
+        c->response_raw = true;
         return -ESTALE;
+    }
     show(c, iov, n, (size_t)got, follow_server);
     return got;
 }
@@ -232,7 +253,7 @@ static ssize_t recv_opening(struct conn *c, int fd, const struct iovec *iov, int
 /* The connection is at its end; `got` says how. */
 static ssize_t end_of(struct conn *c, ssize_t got)
 {
-    if (hold_len(&c->opening)) { /* the beginning of an answer, and no more comes */
+    if (holds_back(c)) { /* the beginning of an answer, and no more comes */
         hold_clear(&c->request);
         c->receive_error = (int)-got;
         return -ESTALE;
@@ -252,8 +273,12 @@ ssize_t observed_recv(struct conn *c, int fd, const struct iovec *iov, int n, in
         conn_forget(c, REASON_odd_descriptor);
         return CONN_PLAIN;
     }
-    if (!provisional && hold_len(&c->opening))
-        return serve_opening(c, fd, iov, n, flags);
+    if (!provisional && holds_back(c))
+        return serve_held(c, fd, iov, n, flags);
+    if (!provisional && c->response_raw) { /* room that was not needed */
+        hold_clear(&c->response);
+        c->response_raw = false;
+    }
     ssize_t got = provisional ? recv_opening(c, fd, iov, n, flags) : receive(c, fd, iov, n, flags);
 
     if (got <= 0 && !incoming_is_end(got) && !path_is_broken(c, (int)-got))

@@ -230,7 +230,7 @@ bool outgoing_may_replay(const struct conn *c)
            !c->head_owed && !exchange_answered(&c->x) && c->nfds;
 }
 
-int outgoing_replay(struct conn *c)
+static int replay(struct conn *c, bool at_once)
 {
     if (c->homing && c->homing != conn_self()) {
         conn_wait_home(c); /* another thread does it */
@@ -239,7 +239,7 @@ int outgoing_replay(struct conn *c)
     if (!outgoing_may_replay(c))
         return -ENOTSUP;
     conn_note(c, REASON_replayed);
-    int result = swap_rehome(c, false);
+    int result = at_once ? swap_rehome_at_once(c) : swap_rehome(c, false);
     if (result < 0)
         return result;
     stats_count(replayed);
@@ -251,6 +251,16 @@ int outgoing_replay(struct conn *c)
     if (result == 0 && c->unparkable == REASON_half_closed && c->nfds) /* by the client, after its request */
         real.shutdown(c->fds[0].fd, SHUT_WR);
     return result < 0 ? swap_late_error(result) : 0;
+}
+
+int outgoing_replay(struct conn *c)
+{
+    return replay(c, false);
+}
+
+int outgoing_replay_at_once(struct conn *c)
+{
+    return replay(c, true);
 }
 
 bool outgoing_mend(struct conn *c, int error)

@@ -68,6 +68,10 @@ bool outgoing_may_replay(const struct conn *c);
  * client must see what happened. */
 int outgoing_replay(struct conn *c);
 
+/* The same, never waiting for the connection, whether the client blocks or not.  What does not fit the first segment
+ * waits for it, for a second at most. */
+int outgoing_replay_at_once(struct conn *c);
+
 /* A send on a reused connection failed in the middle of a request.  True: what went before has been sent
  * again on a fresh one, and this send is to be tried again.  False: the client must see the error. */
 bool outgoing_mend(struct conn *c, int error);

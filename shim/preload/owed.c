@@ -3,6 +3,7 @@
 
 #include "base/lock.h"
 #include "preload/idle.h"
+#include "preload/readiness.h"
 #include "preload/real.h"
 #include "preload/swap.h"
 
@@ -82,6 +83,7 @@ bool owed_end(struct conn *c)
         return false;
     c->idle.parked_ms = idle_now_ms();
     c->end_owed = true;
+    conn_recount(c);
     remember(c);
     return true;
 }
@@ -114,6 +116,7 @@ void owed_done(struct conn *c)
     if (!is_owed(c))
         return;
     c->end_owed = c->add_owed = false;
+    conn_recount(c);
     atomic_fetch_sub(&owed_count, 1);
 }
 
@@ -233,7 +236,7 @@ int owed_epoll(int epfd, struct epoll_event *events, int most, const sigset_t *m
     }
     if (!any_concerns(epfd))
         return 0;
-    int n = mask ? real.epoll_pwait(epfd, events, most, 0, mask) : real.epoll_wait(epfd, events, most, 0);
+    int n = mask ? readiness_epoll_pwait(epfd, events, most, 0, mask) : readiness_epoll_wait(epfd, events, most, 0);
     return n < 0 ? n : add_ends(epfd, events, n, most);
 }
 
@@ -270,7 +273,7 @@ int owed_poll(struct pollfd *fds, nfds_t n, const sigset_t *mask)
         return 0;
     for (nfds_t i = 0; i < n && !any; i++)
         any = fds[i].events & (POLLIN | POLLRDNORM | POLLRDHUP) && has_ended(fds[i].fd);
-    int ready = !any ? 0 : mask ? real.ppoll(fds, n, &no_time, mask) : real.poll(fds, n, 0);
+    int ready = !any ? 0 : mask ? readiness_ppoll(fds, n, &no_time, mask) : readiness_poll(fds, n, 0);
     for (nfds_t i = 0; i < n && any && ready >= 0; i++) {
         short told = fds[i].events & (POLLIN | POLLRDNORM | POLLRDHUP);
         if (!told || !has_ended(fds[i].fd))

@@ -22,4 +22,12 @@ static inline bool provisional_is(const struct conn *c)
  *   -errno   for the client: the bytes belong to somebody else, and the request cannot be sent again */
 int provisional_judge(struct conn *c, struct slice bytes, size_t taken);
 
+/* The socket of a borrowed conn is ready: because the connection is at its end, and nothing of an answer has come?
+ * Does not wait. */
+bool provisional_is_dead(struct conn *c);
+
+/* Then: another connection takes its place, and the request, if any, goes out on it, without waiting.  0, or -errno:
+ * the client has to see what happened. */
+int provisional_mend(struct conn *c);
+
 #endif

@@ -96,14 +96,16 @@ static ssize_t recv_before_request(struct conn *c, int fd, int flags)
     conn_wait_home(c);
     if (c->generation != generation || c->state == CONN_EXCHANGE || c->state == CONN_OBSERVED)
         return -ESTALE;
+    bool end = error ? incoming_is_end(-error) : n == 0;
+    if (c->nfds && c->state == CONN_LEASED && !c->shared && (end || (!error && hold_len(&c->request)))) {
+        /* What is still to come goes out on another one. */
+        int result = swap_rehome_at_once(c);
+        return result < 0 ? result : -ESTALE;
+    }
     if (error)
         return -error;
     if (c->nfds == 0)
         return n == 0 ? 0 : conn_lost(c);
-    if (c->state == CONN_LEASED && hold_len(&c->request)) { /* the rest is still to come, on another one */
-        int result = swap_rehome(c, false);
-        return result < 0 ? result : -ESTALE;
-    }
     if (c->state == CONN_LEASED)
         conn_forget(c, REASON_odd_descriptor);
     return CONN_PLAIN;

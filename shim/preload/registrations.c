@@ -12,6 +12,9 @@
 #include <sys/epoll.h>
 #include <unistd.h>
 
+/* Modes of a registration: with no more than these it reports nothing. */
+static const uint32_t SILENT = EPOLLET | EPOLLONESHOT | EPOLLWAKEUP | EPOLLEXCLUSIVE;
+
 static struct registration *find(struct registrations *r, int epfd, int fd)
 {
     for (int i = 0; i < r->count; i++)
@@ -23,6 +26,20 @@ static struct registration *find(struct registrations *r, int epfd, int fd)
 static void erase(struct registrations *r, struct registration *which)
 {
     *which = r->set[--r->count];
+}
+
+struct registration *registrations_find(struct registrations *r, int epfd, uint64_t data)
+{
+    for (int i = 0; i < r->count; i++)
+        if (r->set[i].epfd == epfd && r->set[i].data == data)
+            return &r->set[i];
+    return NULL;
+}
+
+/* EPOLLEXCLUSIVE does not go with it, and one that has fired under EPOLLONESHOT must stay silent (epoll_ctl(2)). */
+uint32_t registrations_mask(const struct registrations *r, uint32_t events)
+{
+    return r->watched && !(events & EPOLLEXCLUSIVE) && events & ~SILENT ? events | EPOLLRDHUP : events;
 }
 
 bool registrations_note(struct registrations *r, int epfd, int op, int fd, uint32_t events,
@@ -41,6 +58,7 @@ bool registrations_note(struct registrations *r, int epfd, int op, int fd, uint3
         which = &r->set[r->count++];
     }
     *which = (struct registration){ .epfd = epfd, .fd = fd, .events = events, .data = data,
+                                    .extra = registrations_mask(r, events) != events,
                                     .made = atomic_load_explicit(&owed_numbers, memory_order_relaxed) };
     return true;
 }
@@ -73,7 +91,7 @@ static uint32_t armed(const struct registration *which)
         memmove(text, line, len);
     }
     real.close(fd);
-    return mask;
+    return which->extra ? mask & ~(uint32_t)EPOLLRDHUP : mask;
 }
 
 /* Whoever waits on the set would wait for ever: what may pass (memory, the user's limit) is given a second
@@ -88,6 +106,28 @@ static int control(int epfd, int op, int fd, struct epoll_event *event)
             break; /* closed, or no set any more */
     }
     return result;
+}
+
+void registrations_untell(struct registration *which)
+{
+    struct epoll_event event = { .events = which->events, .data.u64 = which->data };
+    int saved = errno;
+
+    which->extra = false;
+    control(which->epfd, EPOLL_CTL_MOD, which->fd, &event);
+    errno = saved;
+}
+
+void registrations_unwatch(struct registrations *r)
+{
+    r->watched = false;
+    for (int i = 0; i < r->count; i++) {
+        struct registration *which = &r->set[i];
+        uint32_t mask = which->extra && !which->out ? armed(which) : 0;
+        if (mask & ~SILENT)
+            registrations_untell(which);
+        which->extra = false;
+    }
 }
 
 void registrations_remove(struct registrations *r)
@@ -118,7 +158,8 @@ void registrations_move(struct registrations *r, int fd, int copy)
             real.epoll_ctl(which->epfd, EPOLL_CTL_ADD, copy, &event) != 0)
             erase(r, which);
         else
-            which->fd = copy;
+            *which = (struct registration){ .epfd = which->epfd, .fd = copy, .events = event.events,
+                                            .data = which->data, .made = which->made };
     }
     errno = saved;
 }
@@ -130,7 +171,8 @@ void registrations_restore(struct registrations *r)
 
     for (int i = r->count; i-- > 0;) {
         struct registration *which = &r->set[i];
-        struct epoll_event event = { .events = which->events, .data.u64 = which->data };
+        struct epoll_event event = { .events = registrations_mask(r, which->events), .data.u64 = which->data };
+        which->extra = event.events != which->events;
         if (!which->out || control(which->epfd, EPOLL_CTL_ADD, which->fd, &event) != 0)
             erase(r, which);
         else

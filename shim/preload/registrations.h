@@ -14,17 +14,32 @@ struct registration {
     uint32_t events;
     uint64_t data;
     unsigned made; /* owed_numbers at that moment */
-    bool out; /* taken out by registrations_remove, to be put back */
+    bool out;   /* taken out by registrations_remove, to be put back */
+    bool extra; /* the kernel also reports EPOLLRDHUP, for us: the client did not ask for it */
 };
 
 struct registrations {
     int count;
+    bool watched; /* on a reused connection: each gets that extra */
     struct registration set[REGISTRATIONS_MAX];
 };
 
 /* After a successful epoll_ctl of the client; false: more than we can remember. */
 bool registrations_note(struct registrations *r, int epfd, int op, int fd, uint32_t events,
                         uint64_t data);
+
+/* What the kernel is told for what the client asks for. */
+uint32_t registrations_mask(const struct registrations *r, uint32_t events);
+
+/* The kernel reports what the clients asked for, and no more. */
+void registrations_unwatch(struct registrations *r);
+
+/* The one of this set and data, or NULL. */
+struct registration *registrations_find(struct registrations *r, int epfd, uint64_t data);
+
+/* An event was taken from the kernel that the client is not told of: as if it had not been.  Without the extra,
+ * or it would be told again at once. */
+void registrations_untell(struct registration *which);
 
 /* Takes all out, remembering which masks were armed; registrations_restore puts back what was in. */
 void registrations_remove(struct registrations *r);

@@ -102,8 +102,10 @@ int swap_lease(struct conn *c)
         return -ENOENT;
     }
     int own = take_own(c);
+    c->registrations.watched = true;
     int result = swap_under(c, idle.fd);
     if (result < 0) {
+        registrations_unwatch(&c->registrations);
         private_close(idle.fd);
         c->private_fd = own;
         return result;
@@ -194,7 +196,10 @@ static int replace(struct conn *c, bool keep, enum fresh_how how, bool *fastopen
     int fd, result = fresh_socket(c, how, &fd, fastopen);
 
     if (result == 0) {
+        bool watched = c->registrations.watched;
+        c->registrations.watched = false;
         result = swap_under(c, fd) == 0 ? 0 : -ENOTSUP;
+        c->registrations.watched = watched && result < 0;
         fresh_close(fd);
         if (result == 0)
             give_back(c, keep);
@@ -202,7 +207,10 @@ static int replace(struct conn *c, bool keep, enum fresh_how how, bool *fastopen
     if (result != -ENOTSUP)
         return result;
     *fastopen = false;
-    return fresh_reconnect(c, how);
+    result = fresh_reconnect(c, how);
+    if (result == 0)
+        registrations_unwatch(&c->registrations);
+    return result;
 }
 
 static int rehome(struct conn *c, bool keep, enum fresh_how how)
@@ -221,6 +229,7 @@ static int rehome(struct conn *c, bool keep, enum fresh_how how)
     }
     tracing_note(c, TRACE_open);
     c->reused = false;
+    conn_recount(c);
     c->idle = (struct idle){ .fd = -1, .max_left = -1, .opened_ms = idle_now_ms() };
     if (c->state == CONN_LEASED)
         conn_set_state(c, CONN_FRESH);
@@ -295,7 +304,11 @@ void swap_finish(struct conn *c, enum reason why)
 
     if (c->inside) /* wakes those who wait for bytes that will never come */
         real.shutdown(c->fds[0].fd, SHUT_RDWR);
+    bool watched = c->registrations.watched;
+    c->registrations.watched = false;
     if (end < 0 || end == c->private_fd || swap_under(c, end) < 0) {
+        if (watched)
+            registrations_unwatch(&c->registrations);
         /* Copies of the fd share the socket: they all see its end. */
         real.shutdown(c->fds[0].fd, SHUT_RD);
         why = why != REASON_none ? why : REASON_duplicated;
