@@ -4,6 +4,7 @@
 #include "http/opening.h"
 #include "preload/incoming.h"
 #include "preload/outgoing.h"
+#include "preload/path.h"
 #include "preload/process.h"
 #include "preload/real.h"
 #include "preload/swap.h"
@@ -48,7 +49,7 @@ bool provisional_is_dead(struct conn *c)
     if (!waits(c))
         return false;
     ssize_t n = real.recv(c->fds[0].fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT);
-    bool dead = n <= 0 && incoming_is_end(n < 0 ? -errno : 0);
+    bool dead = n == 0 || (n < 0 && (incoming_is_end(-errno) || path_is_broken(c, errno)));
     if (n < 0 && dead && c->state != CONN_LEASED)
         c->receive_error = errno;
     errno = saved;
