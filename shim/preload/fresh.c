@@ -6,6 +6,7 @@
 #include "preload/identity.h"
 #include "preload/private.h"
 #include "preload/real.h"
+#include "preload/refused.h"
 #include "preload/swap.h"
 
 #include <errno.h>
@@ -48,6 +49,20 @@ void fresh_close(int fd)
         real.close(fd);
 }
 
+/* A connect instead of a lease was refused: the lease may be why. */
+static int connect_again(struct conn *c, int fd)
+{
+    const struct endpoint to = c->to;
+    bool leased = c->state == CONN_LEASED && c->private_fd >= 0;
+
+    if (leased)
+        real.shutdown(c->private_fd, SHUT_RDWR);
+    conn_outside_begin(c);
+    int result = refused_again(&to, leased, fd, (const struct sockaddr *)&c->peer, c->peer_len) == 0 ? 0 : -errno;
+    conn_outside_end(c);
+    return result;
+}
+
 /* The lock is not held while a connect may take its time.  Nobody would close the socket for a thread that
  * is cancelled there: that has to wait. */
 static int connect_outside(struct conn *c, int fd)
@@ -65,6 +80,8 @@ static int connect_outside(struct conn *c, int fd)
     if (result == -EINTR && !nonblocking)
         result = await_connection(fd);
     conn_outside_end(c);
+    if (result == -ECONNREFUSED && !nonblocking && c->generation == generation && c->nfds)
+        result = connect_again(c, fd);
     c->homing = NULL;
     c->cancel = state;
     if (c->generation != generation || c->nfds == 0)

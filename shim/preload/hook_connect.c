@@ -8,6 +8,7 @@
 #include "preload/private.h"
 #include "preload/process.h"
 #include "preload/raw.h"
+#include "preload/refused.h"
 #include "preload/spare.h"
 #include "preload/swap.h"
 #include "preload/tracing.h"
@@ -137,8 +138,12 @@ static int connect_really(struct conn *c, int fd, const struct sockaddr *to, soc
     }
     if (first)
         connecting_fresh(c);
+    const struct endpoint place = c->to;
+    bool again = first && !c->nonblocking;
     conn_outside_begin(c);
     int result = real.connect(fd, to, len);
+    if (again && result != 0 && errno == ECONNREFUSED)
+        result = refused_again(&place, false, fd, to, len);
     int error = errno;
     conn_outside_end(c);
     if (first)
