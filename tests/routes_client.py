@@ -1,6 +1,7 @@
 """The client of e2e_routes: two requests for each way to wait; in between it has the path broken, and healed after.
 
-    routes_client.py HOST STYLE WAIT...     STYLE: one-shot, observed, post, slow, unread
+    routes_client.py HOST STYLE WAIT...     STYLE: one-shot, observed, named (asks for its address
+                                            before it sends), post, slow, unread
     routes_client.py HOST STYLE break-after|only WAIT
 """
 
@@ -65,6 +66,8 @@ def ask(host, how, style, path):
         wait(s, how, True)
         if s.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR):
             raise ConnectionError
+    if style == "named":
+        tell(s.getsockname()[0], s.getsockname()[1] != 0)
     body = b"x" * 40000 if style == "unread" else b"x" if style == "post" else b""
     method = {"unread": "PUT", "post": "POST"}.get(style, "GET")
     version = "1.1" if style == "observed" else "1.0"
@@ -98,7 +101,7 @@ def main():
     across = waits[0] == "break-after"
     for i, how in enumerate(waits[across:]):
         name = style if style in ("slow", "unread") else "one"
-        body, port = ask(host, how, "observed" if style == "observed" else "one-shot", f"/first{i}")
+        body, port = ask(host, how, style if style in ("observed", "named") else "one-shot", f"/first{i}")
         tell(how, body)
         if style not in ("slow", "unread"):
             told("break", port)

@@ -219,6 +219,8 @@ static socklen_t name_len(const union endpoint_name *name)
 /* The names that the connection has, or had when it ended. */
 static const union endpoint_name *known_name(struct conn *c, int fd, bool peer)
 {
+    if (!peer && c->state == CONN_LEASED && !c->told.any.sa_family)
+        path_check_name(c);
     bool remember = c->state == CONN_LEASED || c->state == CONN_EXCHANGE ||
                     c->state == CONN_OBSERVED;
     socklen_t len = sizeof c->told;
@@ -226,7 +228,7 @@ static const union endpoint_name *known_name(struct conn *c, int fd, bool peer)
     if (peer)
         return c->state == CONN_ENDED || replaceable(c) ? &c->peer : NULL;
     sa_family_t *family = &c->told.any.sa_family;
-    if (!*family && c->state == CONN_ENDED)
+    if (!*family && (c->state == CONN_ENDED || (c->state == CONN_LEASED && c->idle.local.ss_family)))
         memcpy(&c->told, &c->idle.local, sizeof c->told);
     else if (!*family && remember && real.getsockname(fd, &c->told.any, &len) != 0)
         *family = 0;

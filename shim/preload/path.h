@@ -47,4 +47,9 @@ void path_answered(struct conn *c, bool whole);
  * also come from a policy: then the state of the socket says it. */
 bool path_is_broken(const struct conn *c, int error);
 
+/* LEASED: the client asks for its own name.  If the machine has lost that address (IPv4), a socket of its own comes
+ * under the fds, connected or nearly so, and the state is FRESH; a connect would not have given that name.  Waits as
+ * long as a connect takes, at most 200 ms for a client that does not block.  One call, none for loopback. */
+void path_check_name(struct conn *c);
+
 #endif
