@@ -7,6 +7,8 @@
         server.connections, server.of_case      # all, and the one that had the case
 
 On each connection: a request for /control gets a good answer; the first other one the case's bytes.
+Two requests for /proof show holdfast that this server answers two on one connection, which then is gone
+and forgotten.
 """
 
 import contextlib
@@ -23,6 +25,9 @@ from cases_table import pieces, write
 CONTROL = b"GET /control HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n"
 CONTROL_BEGINS = b"GET /control "
 CONTROL_ANSWER = b"HTTP/1.1 200 OK\r\nContent-Length: 7\r\n\r\ncontrol"
+PROOF = b"GET /proof HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n"
+PROOF_ANSWERS = [b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\nConnection: %s\r\n\r\n" % word
+                 for word in (b"keep-alive", b"close")]
 PAUSE = 0.03
 QUIET = 1.0             # seconds: no more of a request will come
 LARGE, PIECE = 3000, 977
@@ -60,7 +65,7 @@ class Connection:
     def __init__(self):
         self.pending = bytearray()          # received, and not yet looked at
         self.asked = bytearray()            # what was not a control
-        self.controls = 0
+        self.controls = self.proofs = 0
         self.closed = threading.Event()     # by the client
 
 
@@ -106,7 +111,11 @@ class Server:
         try:
             with sock:
                 while self._more(sock, connection):
-                    self._answer(sock, connection)
+                    if connection.pending.startswith(PROOF[:12]):
+                        if self._prove(sock, connection):
+                            return
+                    else:
+                        self._answer(sock, connection)
         except OSError:
             pass
         finally:
@@ -117,6 +126,18 @@ class Server:
         data = sock.recv(65536)
         connection.pending += data
         return data
+
+    def _prove(self, sock, connection):
+        """True: the connection has done its duty."""
+        if not connection.pending.endswith(b"\r\n\r\n"):
+            return False
+        connection.pending.clear()
+        sock.sendall(PROOF_ANSWERS[connection.proofs])
+        connection.proofs += 1
+        if connection.proofs < len(PROOF_ANSWERS):
+            return False
+        self.connections.remove(connection)
+        return True
 
     def _answer(self, sock, connection):
         """A control, the case, or what follows either."""

@@ -20,6 +20,9 @@ import clients_scripts as scripts
 from servers import find_program, plain_environment
 
 EACH = "each"               # a connection for each request
+# N at a time: while one request shows that the server answers a second one on a connection, each of the others has
+# connections of its own: the first, and at most two more until the answer was seen.
+TOGETHER = {n: range(1, 3 * n + 1) for n in (4, 8)}
 ANY = range(1, 1000000)     # it does not matter how many
 
 
@@ -158,10 +161,10 @@ CLIENTS = (
     # Several requests at a time: as many connections as requests in flight, at most.
     Client("curl-0-parallel", (*CURL, "--no-progress-meter", "-0", "-Z", "--parallel-max", "4",
                                "{url}?[1-40]", "-o", "got.#1"),
-           40, connections=range(1, 5)),
+           40, connections=TOGETHER[4]),
     Client("python-threads", ("python3", "{script}", "{url}", "{n}"), 40, script=scripts.PYTHON_THREADS,
-           connections=range(1, 5)),
-    Client("python-asyncio", BY_HAND, 40, script=scripts.PYTHON_ASYNCIO, connections=range(1, 9)),
+           connections=TOGETHER[4]),
+    Client("python-asyncio", BY_HAND, 40, script=scripts.PYTHON_ASYNCIO, connections=TOGETHER[8]),
     Client("python-asyncio-full", BY_HAND, 40, script=scripts.PYTHON_ASYNCIO, connections=ANY,
            settings={"HOLDFAST_MAX_PER_ENDPOINT": "1"}, reasons=("pool_full",)),
 

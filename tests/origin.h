@@ -15,6 +15,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
+/* What servers with a clock say (9110 6.6.1); always the same, so that answers can be compared. */
+#define ORIGIN_DATE "Date: Thu, 01 Jan 2026 00:00:00 GMT\r\n"
+
 enum { HEAD_MAX = 65536, RAW_MAX = 1 << 20, TARGET_MAX = 16384 };
 
 struct options {

@@ -53,7 +53,8 @@ int mood_reply(struct conn *c, struct request *r, uint64_t kind, uint64_t delay_
     if (request_read_body(c, r) < 0)
         return AFTER_CLOSE;
     book_request(c, r);
-    out_text(&o, "HTTP/1.1 200 OK\r\nX-Mood: %llu\r\nContent-Length: 4\r\n\r\n", (unsigned long long)kind);
+    out_text(&o, "HTTP/1.1 200 OK\r\n" ORIGIN_DATE "%sX-Mood: %llu\r\nContent-Length: 4\r\n\r\n",
+             r->says_keep_alive ? "Connection: keep-alive\r\n" : "", (unsigned long long)kind);
     if (strcmp(r->method, "HEAD") != 0)
         out_bytes(&o, "mood", 4);
     out_flush(&o);

@@ -125,7 +125,8 @@ static void send_head(struct out *o, const struct conn *c, const struct request 
 
     if (!request_param(r, "v", 0, value, sizeof(value)))
         strcpy(value, "1.1");
-    out_text(o, "HTTP/%s %d %s\r\nServer: origin\r\n", value, p->status, reason(p->status));
+    out_text(o, "HTTP/%s %d %s\r\nServer: origin\r\n"
+                 ORIGIN_DATE, value, p->status, reason(p->status));
     if (has_body(r, p))
         out_text(o, "Content-Type: %s\r\n", p->type);
     if (p->chunked)

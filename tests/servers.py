@@ -308,7 +308,7 @@ class Quitter(Recorder):
         with connection:
             while b"\r\n\r\n" not in record:
                 record += connection.recv(65536)
-            connection.sendall(self.response)
+            connection.sendall(self.response.replace(b"\r\n\r\n", b"\r\nConnection: keep-alive\r\n\r\n"))
             connection.recv(1, socket.MSG_PEEK)
             if not self.reset:      # bytes that nobody has read make a close a reset
                 connection.recv(65536)

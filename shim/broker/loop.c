@@ -4,6 +4,7 @@
 #include "base/log.h"
 
 #include <limits.h>
+#include <signal.h>
 #include <sys/epoll.h>
 #include <sys/signalfd.h>
 #include <time.h>
@@ -32,6 +33,11 @@ static void read_signal(struct broker *b)
 
     if (read(b->signals, &info, sizeof info) != sizeof info)
         return;
+    if (info.ssi_signo == SIGHUP) {
+        log_printf("SIGHUP: what is known of servers is forgotten");
+        evidence_table_clear(&b->tree.board->evidence);
+        return;
+    }
     log_printf("ended by signal %u", info.ssi_signo);
     b->ending = true;
 }

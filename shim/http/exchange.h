@@ -88,6 +88,12 @@ struct exchange {
     int keep_timeout;       /* seconds of the newest response's Keep-Alive: timeout, -1: none */
     int keep_max;           /* its max, -1: none */
     bool promised;          /* the server said in so many words that it persists */
+    bool said_close;        /* ... that it closes */
+    bool dated;             /* the newest final response was HTTP/1.1 and has a Date */
+    uint16_t status;        /* of the newest final response whose head is whole, 0: none yet */
+    bool closing;           /* set before exchange_adapt: ask the server to close; never parked */
+    bool close_unsaid;      /* set by then: the server says `Connection: close` to nobody, so its answer to an
+                               HTTP/1.0 client does not gain it */
     /* Below: for exchange_* only. */
     uint8_t client_state, server_state;
     bool answered, ask_close;

@@ -11,6 +11,7 @@
 const uint32_t field_lengths[32] = {
     [LETTER('a')] = LENGTH(13),
     [LETTER('c')] = LENGTH(6) | LENGTH(10) | LENGTH(14),
+    [LETTER('d')] = LENGTH(4),
     [LETTER('e')] = LENGTH(6),
     [LETTER('h')] = LENGTH(4),
     [LETTER('k')] = LENGTH(10),
@@ -36,7 +37,7 @@ enum field_id field_identify_known(struct slice name)
     case 2:
         return known(name, "te", FIELD_TE);
     case 4:
-        return known(name, "host", FIELD_HOST);
+        return first == 'h' ? known(name, "host", FIELD_HOST) : known(name, "date", FIELD_DATE);
     case 6:
         return first == 'c' ? known(name, "cookie", FIELD_COOKIE) : known(name, "expect", FIELD_EXPECT);
     case 7:

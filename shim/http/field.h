@@ -11,6 +11,7 @@
 enum field_id {
     FIELD_OTHER,
     FIELD_TE,
+    FIELD_DATE,
     FIELD_HOST,
     FIELD_COOKIE,
     FIELD_EXPECT,

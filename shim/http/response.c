@@ -7,6 +7,9 @@ static void read_field(struct response *r, enum field_id id, struct slice value)
         r->connection = true;
         hop_add_options(&r->options, value);
         break;
+    case FIELD_DATE:
+        r->dated |= value.len > 0;
+        break;
     case FIELD_KEEP_ALIVE:
         field_keep_alive(value, &r->timeout, &r->max);
         break;
@@ -176,7 +179,7 @@ static void edit_lines(struct edit *e, const struct response *r, const char *end
 static void drop_lines(struct edit *e, const struct response *r, char *end)
 {
     e->from = end;
-    if (r->connection)
+    if (r->connection && !e->placed)
         place_close(e);
 }
 
@@ -193,7 +196,8 @@ static void append_close(struct edit *e, size_t rest)
 size_t response_edit(char *head, size_t tail, const struct response *r)
 {
     size_t blank = r->len - 2, from = r->cut.to ? r->cut.from : blank;
-    struct edit e = { .to = head + from, .from = head + from, .end = head + r->len + tail };
+    struct edit e = { .to = head + from, .from = head + from, .end = head + r->len + tail,
+                      .placed = r->close_unsaid };
     char *old_end = head + r->len;
 
     if (r->cut.all && r->status.code != 407)

@@ -17,6 +17,8 @@ struct response {
     bool lenient;    /* bare LF */
     bool challenges; /* NTLM or Negotiate */
     bool connection; /* there is such a field */
+    bool dated;      /* there is a Date */
+    bool close_unsaid; /* for response_edit: it does not gain `Connection: close`; false at first */
     int timeout, max;
     struct hop_options options;
     struct field_body body;
@@ -38,7 +40,7 @@ struct response_framing {
 
 struct response_framing response_frame(const struct response *response, bool head_method);
 
-/* Takes the hop-by-hop fields out and says `Connection: close`.  `tail` bytes that follow the head move
+/* Takes the hop-by-hop fields out and says `Connection: close` (or not: close_unsaid).  `tail` bytes that follow the head move
  * with its end.  Room for EXCHANGE_RESPONSE_GROWTH bytes behind them.  Returns the head's new length. */
 size_t response_edit(char *head, size_t tail, const struct response *response);
 

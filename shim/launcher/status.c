@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 enum { NOTHING = 1, WAIT_MS = 1000, RECORDS_MOST = 1 << 20 };
@@ -83,6 +84,26 @@ static void merge(struct status *s)
     s->count = kept;
 }
 
+static void gather_fact(void *arg, const struct endpoint *place, enum evidence what, uint32_t left_s)
+{
+    struct status *s = arg;
+
+    s->facts = reallocarray(s->facts, s->facts_count + 1, sizeof *s->facts);
+    if (!s->facts)
+        fail("no memory", strerror(ENOMEM));
+    struct status_fact *fact = &s->facts[s->facts_count++];
+    *fact = (struct status_fact){ .what = what, .left_s = left_s };
+    endpoint_text(place, fact->endpoint);
+}
+
+static void gather_facts(struct status *s)
+{
+    struct timespec now;
+
+    clock_gettime(EVIDENCE_CLOCK, &now);
+    evidence_table_each(&s->counted.evidence, (uint32_t)now.tv_sec, gather_fact, s);
+}
+
 static void ask_broker(struct gathering *g, const struct tree *tree)
 {
     struct broker_reply reply = { .magic = 0 };
@@ -107,6 +128,7 @@ static void look(struct status *s, const struct tree *tree)
     if (board) {
         s->counted = *board;
         s->age_ms = g.now_ms > board->head.made_ms ? g.now_ms - board->head.made_ms : 0;
+        gather_facts(s);
     }
     for (unsigned i = 0; i < TREE_QUEUES; i++)
         if (tree_has(tree, i))

@@ -20,6 +20,13 @@ struct status_row {
     uint64_t oldest_ms;    /* how long the oldest has been idle */
 };
 
+/* What is known of a server, and for how long yet. */
+struct status_fact {
+    char endpoint[ENDPOINT_TEXT_MAX];
+    enum evidence what;
+    unsigned left_s;
+};
+
 struct status {
     enum board_kind kind;
     bool answered;         /* the broker did */
@@ -27,6 +34,8 @@ struct status {
     uint64_t age_ms;
     struct status_row *rows; /* by endpoint, each once */
     size_t count;
+    struct status_fact *facts;
+    size_t facts_count;
     struct board counted;  /* a copy */
 };
 

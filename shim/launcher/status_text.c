@@ -40,6 +40,15 @@ static void print_count(const char *what, uint64_t count)
     printf("%-42s %10" PRIu64 "\n", what, count);
 }
 
+static void print_facts(const struct status *s)
+{
+    if (s->facts_count)
+        printf("\n%-31s %10s\n", "known of the server", "for");
+    for (size_t i = 0; i < s->facts_count; i++)
+        printf("%-31s %8u s that it %s\n", s->facts[i].endpoint, s->facts[i].left_s,
+               evidence_sentence(s->facts[i].what));
+}
+
 void status_table(const struct status *s)
 {
     struct status_leases leases = status_leases(s);
@@ -60,6 +69,7 @@ void status_table(const struct status *s)
         printf("%-42s %10u %10u %8.1f s\n", s->rows[i].endpoint, s->rows[i].queued, s->rows[i].held,
                seconds(s->rows[i].oldest_ms));
     printf("%-42s %10lu %10lu\n", "all", queued, held);
+    print_facts(s);
     printf("\nnot reused, not adapted or not parked, because\n");
     for (unsigned i = REASON_none + 1; i < REASON_count; i++)
         if (s->counted.reasons[i])
@@ -82,6 +92,11 @@ void status_json(const struct status *s)
     for (size_t i = 0; i < s->count; i++, comma = ",")
         printf("%s{\"endpoint\":\"%s\",\"queued\":%u,\"held\":%u,\"oldest_seconds\":%.3f}", comma,
                s->rows[i].endpoint, s->rows[i].queued, s->rows[i].held, seconds(s->rows[i].oldest_ms));
+    printf("],\"servers\":[");
+    comma = "";
+    for (size_t i = 0; i < s->facts_count; i++, comma = ",")
+        printf("%s{\"endpoint\":\"%s\",\"known\":\"%s\",\"seconds\":%u}", comma, s->facts[i].endpoint,
+               evidence_word(s->facts[i].what), s->facts[i].left_s);
     printf("],\"misses\":{");
     comma = "";
     for (unsigned i = REASON_none + 1; i < REASON_count; i++)

@@ -39,18 +39,26 @@ static struct endpoint place_of(const struct endpoint *to)
     return place;
 }
 
-/* The high half tells one from others, the low half says where to look. */
+static uint64_t mix(uint64_t hash, uint64_t word)
+{
+    hash = (hash ^ word) * UINT64_C(0x9e3779b97f4a7c15);
+    return hash ^ hash >> 32;
+}
+
+/* The high half tells one from others, the low half says where to look.  An IPv4 address and what maps it into
+ * IPv6 are one. */
 static uint64_t hash_of(const struct endpoint *to, unsigned about)
 {
-    struct endpoint place = place_of(to);
-    uint64_t words[sizeof place / sizeof(uint64_t)], hash = about + 1;
+    uint64_t address[2];
 
-    memcpy(words, &place, sizeof words);
-    for (size_t i = 0; i < sizeof words / sizeof words[0]; i++) {
-        hash = (hash ^ words[i]) * UINT64_C(0x9e3779b97f4a7c15);
-        hash ^= hash >> 32;
+    memcpy(address, to->address, sizeof address);
+    if (to->family == AF_INET) {
+        memcpy((char *)address + 12, to->address, 4);
+        memcpy((char *)address + 8, (const uint8_t[]){ 0, 0, 0xff, 0xff }, 4);
+        address[0] = 0;
     }
-    return hash;
+    uint64_t hash = mix(mix(about + 1, address[0]), address[1]);
+    return mix(mix(hash, (uint64_t)to->scope << 32 | to->port), to->netns);
 }
 
 /* ---- facts: a word is tag << 32 | until; 0: none ---- */
@@ -158,7 +166,7 @@ bool evidence_table_forget(struct evidence_table *table, const struct endpoint *
 
 static uint64_t trial_of(uint64_t hash, const struct evidence_who *who, uint16_t until)
 {
-    return hash >> 44 << 44 | (uint64_t)(who->pid & 0x3fffff) << 22 | (uint64_t)(who->space & 0x3f) << 16 | until;
+    return hash >> 44 << 44 | (uint64_t)(who->pid & 0x3fffff) << 22 | (uint64_t)(who->space & EVIDENCE_SPACE_MASK) << 16 | until;
 }
 
 static uint32_t pid_of(uint64_t word)
@@ -166,14 +174,13 @@ static uint32_t pid_of(uint64_t word)
     return (uint32_t)(word >> 22) & 0x3fffff;
 }
 
-/* Of another namespace nobody can be asked for. */
 static bool goes_on(uint64_t word, const struct evidence_who *who, uint32_t now_s)
 {
     uint16_t left = (uint16_t)((uint16_t)word - (uint16_t)now_s);
 
     if (left == 0 || left > EVIDENCE_TRIAL_S)
         return false;
-    return (word >> 16 & 0x3f) != (who->space & 0x3f) || who->exists(pid_of(word));
+    return !who->is_gone(pid_of(word), word >> 16 & EVIDENCE_SPACE_MASK);
 }
 
 /* The word of a place's trial, or one that could be: NULL: all are taken. */
@@ -259,6 +266,13 @@ static void write_name(struct evidence_table *table, const struct endpoint *to)
             atomic_store_explicit(&name->words[i], words[i], memory_order_relaxed);
 }
 
+static bool is_mapped(const struct endpoint *e)
+{
+    static const uint8_t prefix[12] = { [10] = 0xff, [11] = 0xff };
+
+    return memcmp(e->address, prefix, sizeof prefix) == 0;
+}
+
 /* False: nobody's, or one is being written. */
 static bool read_name(const struct evidence_name *name, struct endpoint *place)
 {
@@ -270,7 +284,14 @@ static bool read_name(const struct evidence_name *name, struct endpoint *place)
                                 .netns = words[3] };
     memcpy(place->address, words, 16);
     name_of(place, again);
-    return place->port && memcmp(words, again, sizeof words) == 0;
+    if (!place->port || memcmp(words, again, sizeof words) != 0)
+        return false;
+    if (is_mapped(place)) {
+        place->family = AF_INET;
+        memcpy(place->address, (const uint8_t *)words + 12, 4);
+        memset(place->address + 4, 0, 12);
+    }
+    return true;
 }
 
 void evidence_table_each(const struct evidence_table *table, uint32_t now_s,

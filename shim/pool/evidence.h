@@ -4,7 +4,7 @@
  * word, is believed only if its times are such as are written here, and is never an index, a length or a
  * pointer.  A server is known by its place (pool/endpoint.h) and its network namespace, whoever connects to it
  * and how.  Two places may look alike once in a billion; where there are very many, facts are lost.  No lock, no
- * call, no clock: times are seconds, of CLOCK_BOOTTIME, so that all processes mean the same. */
+ * call, no clock: times are seconds of EVIDENCE_CLOCK, so that all processes mean the same. */
 #ifndef HOLDFAST_POOL_EVIDENCE_H
 #define HOLDFAST_POOL_EVIDENCE_H
 
@@ -20,6 +20,8 @@ enum evidence {
 #undef EVIDENCE
     EVIDENCE_count
 };
+
+#define EVIDENCE_CLOCK CLOCK_MONOTONIC_COARSE
 
 enum {
     EVIDENCE_BUCKETS = 1024,
@@ -56,12 +58,13 @@ bool evidence_table_note(struct evidence_table *table, const struct endpoint *to
 bool evidence_table_forget(struct evidence_table *table, const struct endpoint *to, enum evidence what,
                            uint32_t now_s);
 
-/* Who tries: a process, in which process namespace (any number that tells one from others), and how to ask
- * whether one of that namespace exists. */
+/* Who tries: a process, in which process namespace (any number that tells one from others); and how to ask
+ * whether another one is gone.  Of the number of a namespace six bits are kept. */
 struct evidence_who {
     uint32_t pid, space;
-    bool (*exists)(uint32_t pid);
+    bool (*is_gone)(uint32_t pid, uint32_t space);
 };
+enum { EVIDENCE_SPACE_MASK = 0x3f };
 
 enum evidence_trial {
     EVIDENCE_FREE,   /* nobody tries */
@@ -69,7 +72,7 @@ enum evidence_trial {
     EVIDENCE_FAILED, /* somebody did, and is gone, or has had no result in EVIDENCE_TRIAL_S */
 };
 
-/* How it is with the trial of a place.  A failed one is reported once, and is free then. */
+/* How it is with the trial of a place, whoever asks.  A failed one is reported once, and is free then. */
 enum evidence_trial evidence_table_trial(struct evidence_table *table, const struct endpoint *to,
                                          const struct evidence_who *who, uint32_t now_s);
 
@@ -81,7 +84,7 @@ enum evidence_trial evidence_table_try(struct evidence_table *table, const struc
 bool evidence_table_tried(struct evidence_table *table, const struct endpoint *to, const struct evidence_who *who);
 
 /* Shows all that holds, of as many places as there are names of: `place` is an endpoint without a user and
- * options.  `arg` goes to `show`. */
+ * options, AF_INET for what maps IPv4 into IPv6.  `arg` goes to `show`. */
 void evidence_table_each(const struct evidence_table *table, uint32_t now_s,
                          void (*show)(void *arg, const struct endpoint *place, enum evidence what, uint32_t left_s),
                          void *arg);

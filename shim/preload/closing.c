@@ -11,6 +11,7 @@
 #include "preload/send.h"
 #include "preload/spare.h"
 #include "preload/tracing.h"
+#include "preload/trial.h"
 
 #include <errno.h>
 
@@ -63,6 +64,8 @@ static void close_observed(struct conn *c, int fd)
 {
     enum reason why = c->inside ? REASON_busy_thread : observed_verdict(c);
 
+    if (why == REASON_none)
+        why = trial_verdict(c);
     if (why == REASON_none) {
         idle_remember_name(c);
         if (c->private_fd < 0)
@@ -115,6 +118,8 @@ void closing_number(struct conn *c, int fd)
     }
     if (c->private_fd >= 0 && c->state != CONN_ENDED && !exchange_answered(&c->x)) /* what was sent is to arrive */
         path_unguard(c);
+    if (c->trial != TRIAL_NONE)
+        trial_given_up(c);
     private_close(c->private_fd);
     c->private_fd = -1;
     errno = saved;

@@ -8,6 +8,7 @@
 #include "preload/process.h"
 #include "preload/real.h"
 #include "preload/stall.h"
+#include "preload/trial.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -66,6 +67,8 @@ void conn_set_state(struct conn *c, enum conn_state state)
     (void)allowed;
     if (state == CONN_FREE || state == CONN_ENDED)
         stall_over(c, false);
+    if (state == CONN_FREE || state == CONN_ENDED)
+        trial_drop(c);
     c->state = state;
     conn_recount(c);
 }

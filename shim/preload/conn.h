@@ -57,6 +57,15 @@ enum conn_state {
     CONN_ENDED,
 };
 
+/* What the exchange is to show of its server: trial.h. */
+enum conn_trial {
+    TRIAL_NONE,
+    TRIAL_DUE,     /* LEASED: whether the server answers a second request, if the request can be risked */
+    TRIAL_SECOND,  /* ... is being tried; the one trial of this server is ours */
+    TRIAL_CONTROL, /* a first request, after a second one was not answered: is the server only slow? */
+    TRIAL_CLOSE,   /* whether the server closes when it is asked to */
+};
+
 struct conn_fd {
     int fd;
     bool cloexec;
@@ -74,6 +83,7 @@ struct conn {
     int private_fd;
     struct spare spare;
     bool nonblocking;
+    enum conn_trial trial;
     bool reused;          /* the socket has served requests before this one */
     atomic_bool borrowed; /* it does, or did until a moment ago: what the kernel says of it may not be the client's
                              business (readiness.h).  Set and cleared by conn_recount alone */

@@ -3,13 +3,13 @@
 
 #include "base/log.h"
 #include "pool/board.h"
-#include "preload/idle.h"
 #include "preload/tally.h"
 
 #include <errno.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 static struct evidence_table own;
@@ -23,7 +23,10 @@ static struct evidence_table *table(void)
 
 static uint32_t now_s(void)
 {
-    return (uint32_t)(idle_now_ms() / 1000);
+    struct timespec now;
+
+    clock_gettime(EVIDENCE_CLOCK, &now);
+    return (uint32_t)now.tv_sec;
 }
 
 uint32_t evidence_left(const struct endpoint *to, enum evidence what)
@@ -46,10 +49,13 @@ static void write_down(const struct endpoint *to, enum evidence what, const char
     log_printf("server %s%s %s (%s)", text, when, evidence_sentence(what), evidence_word(what));
 }
 
-void evidence_note(const struct endpoint *to, enum evidence what)
+bool evidence_note(const struct endpoint *to, enum evidence what)
 {
-    if (evidence_table_note(table(), to, what, now_s()))
+    bool news = evidence_table_note(table(), to, what, now_s());
+
+    if (news)
         write_down(to, what, "");
+    return news;
 }
 
 void evidence_forget(const struct endpoint *to, enum evidence what)
@@ -60,11 +66,6 @@ void evidence_forget(const struct endpoint *to, enum evidence what)
 
 /* ---- trials ---- */
 
-static bool exists(uint32_t pid)
-{
-    return kill((pid_t)pid, 0) == 0 || errno != ESRCH;
-}
-
 /* Tells one namespace of processes from others, as a rule: of the link's text, `pid:[4026531836]`. */
 static uint32_t pid_space(void)
 {
@@ -73,44 +74,46 @@ static uint32_t pid_space(void)
 
     text[len > 0 ? len : 0] = '\0';
     const char *digits = strchr(text, '[');
-    return digits ? (uint32_t)strtoul(digits + 1, NULL, 10) : 0;
+    return (digits ? (uint32_t)strtoul(digits + 1, NULL, 10) : 0) & EVIDENCE_SPACE_MASK;
 }
 
-static struct evidence_who who(void)
+/* Of another namespace nobody can be asked for. */
+static bool is_gone(uint32_t pid, uint32_t space)
 {
-    return (struct evidence_who){ .pid = (uint32_t)getpid(), .space = pid_space(), .exists = exists };
+    return space == pid_space() && kill((pid_t)pid, 0) != 0 && errno == ESRCH;
 }
 
-typedef enum evidence_trial (*trial_step)(struct evidence_table *, const struct endpoint *,
-                                          const struct evidence_who *, uint32_t);
-
-static bool step(trial_step what, const struct endpoint *to)
+static bool report(const struct endpoint *to, enum evidence_trial trial)
 {
-    int saved = errno;
-    struct evidence_who me = who();
-    enum evidence_trial result = what(table(), to, &me, now_s());
-
-    if (result == EVIDENCE_FAILED)
+    if (trial == EVIDENCE_FAILED)
         evidence_note(to, EVIDENCE_SILENT_ONCE);
-    errno = saved;
-    return result == EVIDENCE_FREE;
+    return trial == EVIDENCE_FREE;
 }
 
 bool evidence_trial_possible(const struct endpoint *to)
 {
-    return step(evidence_table_trial, to);
+    const struct evidence_who nobody = { .is_gone = is_gone };
+    int saved = errno;
+    bool possible = report(to, evidence_table_trial(table(), to, &nobody, now_s()));
+
+    errno = saved;
+    return possible;
 }
+
+/* As it was when a trial was begun last: a filter of system calls may have come since. */
+static struct evidence_who me;
 
 bool evidence_trial_begin(const struct endpoint *to)
 {
-    return step(evidence_table_try, to);
+    int saved = errno;
+
+    me = (struct evidence_who){ .pid = (uint32_t)getpid(), .space = pid_space(), .is_gone = is_gone };
+    bool begun = report(to, evidence_table_try(table(), to, &me, now_s()));
+    errno = saved;
+    return begun;
 }
 
 void evidence_trial_end(const struct endpoint *to)
 {
-    int saved = errno;
-    struct evidence_who me = who();
-
     evidence_table_tried(table(), to, &me);
-    errno = saved;
 }

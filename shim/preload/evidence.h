@@ -14,8 +14,9 @@ bool evidence_has(const struct endpoint *to, enum evidence what);
 /* For how many seconds yet, 0: it does not. */
 uint32_t evidence_left(const struct endpoint *to, enum evidence what);
 
-/* It holds for its usual time from now on (pool/evidence.def).  What did not hold before is logged. */
-void evidence_note(const struct endpoint *to, enum evidence what);
+/* It holds for its usual time from now on (pool/evidence.def).  True: it did not hold before; that is logged.  Of
+ * several who note it at the same time one gets true. */
+bool evidence_note(const struct endpoint *to, enum evidence what);
 void evidence_forget(const struct endpoint *to, enum evidence what);
 
 /* The one lease at a time of a server of which it is not known yet that it answers a second request.  One whose

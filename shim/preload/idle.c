@@ -326,6 +326,7 @@ void idle_crossed_fork(struct conn *c)
 void idle_crossed_fork_child(struct conn *c)
 {
     idle_crossed_fork(c);
+    c->trial = TRIAL_NONE; /* the parent's */
     c->reader = NULL;
     c->inside = 0;
     private_close(c->private_fd);

@@ -10,6 +10,7 @@
 #include "preload/real.h"
 #include "preload/stall.h"
 #include "preload/tracing.h"
+#include "preload/trial.h"
 
 #include <errno.h>
 #include <poll.h>
@@ -289,6 +290,8 @@ ssize_t observed_recv(struct conn *c, int fd, const struct iovec *iov, int n, in
     if (!provisional && !(flags & MSG_PEEK))
         show(c, iov, n, (size_t)got, follow_server);
     path_answered(c, exchange_idle(&c->x));
+    if (c->trial != TRIAL_NONE)
+        trial_look(c);
     return got;
 }
 

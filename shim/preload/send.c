@@ -9,6 +9,7 @@
 #include "preload/behind.h"
 #include "preload/choice.h"
 #include "preload/connecting.h"
+#include "preload/evidence.h"
 #include "preload/idle.h"
 #include "preload/observed.h"
 #include "preload/outgoing.h"
@@ -18,6 +19,7 @@
 #include "preload/stall.h"
 #include "preload/swap.h"
 #include "preload/tracing.h"
+#include "preload/trial.h"
 
 #include <errno.h>
 #include <string.h>
@@ -105,7 +107,7 @@ static enum reason objection(const struct conn *c, const struct request *request
 }
 
 /* The lease was provisional until the request was known. */
-static int choose_connection(struct conn *c, const struct request *request, size_t head)
+static int choose_lease(struct conn *c, const struct request *request, size_t head)
 {
     bool fresh = process_config.unsafe == CONFIG_UNSAFE_FRESH;
 
@@ -128,6 +130,20 @@ static int choose_connection(struct conn *c, const struct request *request, size
     return 0;
 }
 
+static int choose_connection(struct conn *c, const struct request *request, size_t head)
+{
+    int result = choose_lease(c, request, head);
+    enum reason why = result == 0 && c->state == CONN_LEASED ? trial_begin(c) : REASON_none;
+
+    if (why != REASON_none) {
+        conn_note(c, why);
+        result = swap_rehome(c, why == REASON_on_trial);
+    }
+    if (result == 0 && c->state == CONN_FRESH)
+        trial_choose(c);
+    return result;
+}
+
 /* The head as it will go out, with as much of it marked as sent as went out already. */
 static bool build_head(struct conn *c, const char *head, size_t take, struct hold *out)
 {
@@ -144,6 +160,7 @@ static bool build_head(struct conn *c, const char *head, size_t take, struct hol
     if (!hold_reserve(out, take + len + EXCHANGE_REQUEST_GROWTH))
         return false;
     out->start = c->request.start;
+    c->x.close_unsaid = c->x.request.minor == 0 && evidence_has(&c->to, EVIDENCE_SAYS_NO_CLOSE);
     out->end = exchange_adapt(&c->x, head, take, (struct slice){ authority, len }, out->data);
     return true;
 }

@@ -14,6 +14,7 @@
 #include "preload/shared.h"
 #include "preload/spare.h"
 #include "preload/tracing.h"
+#include "preload/trial.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -67,8 +68,9 @@ static int take_own(struct conn *c)
 /* As pool_lease; one that ends while it is waited for is taken for the server's habit. */
 static int lease(struct conn *c, const struct wanted *wanted, struct idle *out, enum reason *why)
 {
+    if (!trial_may_lease(c, why))
+        return -ENOENT;
     int result = pool_lease(&c->to, wanted, out, why);
-
     if (result != 0 && atomic_load(&owed_count)) { /* what is owed may be what is wanted */
         owed_settle_all();
         result = pool_lease(&c->to, wanted, out, why);
@@ -222,6 +224,7 @@ static int rehome(struct conn *c, bool keep, enum fresh_how how)
     errno = saved;
     if (result < 0)
         return result;
+    trial_drop(c);
     c->fastopen = fastopen;
     if (c->reused) {
         stats_uncount(leased);
@@ -258,7 +261,7 @@ static enum reason obstacle(const struct conn *c)
         why = REASON_duplicated;
     if (why == REASON_none && c->inside)
         why = REASON_busy_thread;
-    return why;
+    return why == REASON_none ? trial_verdict(c) : why;
 }
 
 /* Another thread has closed the last number: the numbers that c knows may be somebody else's by now. */

@@ -1,0 +1,193 @@
+#define _GNU_SOURCE
+#include "preload/trial.h"
+
+#include "preload/evidence.h"
+#include "preload/process.h"
+#include "preload/real.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <sys/ioctl.h>
+
+enum { CLOSE_MS = 25 }; /* in which the end comes that was asked for: right behind the answer */
+
+/* ---- before a request is sent ---- */
+
+static bool persists(const struct endpoint *to)
+{
+    return evidence_has(to, EVIDENCE_SAID_SO) || evidence_has(to, EVIDENCE_HEEDS_CLOSE);
+}
+
+/* Has the server to be asked for the close before its connections are used by one-shot clients? */
+static bool lacks_close_test(const struct endpoint *to)
+{
+    return evidence_has(to, EVIDENCE_SILENT) && !persists(to) && !evidence_has(to, EVIDENCE_REUSED);
+}
+
+bool trial_may_lease(struct conn *c, enum reason *why)
+{
+    bool proved = evidence_has(&c->to, EVIDENCE_REUSED);
+
+    c->trial = TRIAL_NONE;
+    if (proved)
+        return true;
+    *why = evidence_has(&c->to, EVIDENCE_NEVER_SECOND) ? REASON_never_second
+           : !evidence_trial_possible(&c->to)          ? REASON_on_trial
+           : evidence_has(&c->to, EVIDENCE_SILENT_ONCE) ? REASON_silent_once
+                                                        : REASON_none;
+    c->trial = *why == REASON_none ? TRIAL_DUE : TRIAL_NONE;
+    return *why == REASON_none;
+}
+
+/* If nobody answers it, it is lost.  With a body, which others may take for the next request, only where the server
+ * has said that it persists; it is held whole. */
+static bool can_be_risked(const struct conn *c)
+{
+    return (exchange_idempotent(&c->x) || process_config.unsafe == CONFIG_UNSAFE_REUSE) &&
+           (exchange_request_left(&c->x) == 0 || evidence_has(&c->to, EVIDENCE_SAID_SO));
+}
+
+enum reason trial_begin(struct conn *c)
+{
+    if (c->trial != TRIAL_DUE || evidence_has(&c->to, EVIDENCE_REUSED))
+        return REASON_none;
+    if (!can_be_risked(c))
+        return REASON_unproven;
+    if (c->x.request.one_shot && lacks_close_test(&c->to))
+        return REASON_unproven;
+    if (!evidence_trial_begin(&c->to))
+        return REASON_on_trial;
+    c->trial = TRIAL_SECOND;
+    return REASON_none;
+}
+
+void trial_choose(struct conn *c)
+{
+    const struct request *request = &c->x.request;
+
+    if (c->trial == TRIAL_CLOSE) { /* chosen already, when nothing could be sent */
+        c->x.closing = true;
+    } else if (evidence_has(&c->to, EVIDENCE_SILENT_ONCE)) {
+        c->trial = TRIAL_CONTROL;
+    } else if (request->one_shot && lacks_close_test(&c->to) && !evidence_has(&c->to, EVIDENCE_IGNORES_CLOSE) &&
+               evidence_note(&c->to, EVIDENCE_ASKED_TO_CLOSE)) {
+        c->trial = TRIAL_CLOSE;
+        c->x.closing = true;
+    }
+}
+
+/* ---- what came of it ---- */
+
+/* A status that may be the answer to something else than the request is no good answer. */
+static bool is_good(unsigned status)
+{
+    switch (status) {
+    case 400:
+    case 405:
+    case 408:
+    case 421:
+    case 501:
+    case 505:
+        return false;
+    default:
+        return status >= 200;
+    }
+}
+
+static void note_reused(const struct endpoint *to)
+{
+    if (!evidence_note(to, EVIDENCE_REUSED))
+        return;
+    evidence_forget(to, EVIDENCE_SILENT_ONCE);
+    evidence_forget(to, EVIDENCE_NEVER_SECOND);
+}
+
+void trial_drop(struct conn *c)
+{
+    enum conn_trial trial = c->trial;
+
+    c->trial = TRIAL_NONE;
+    if (trial == TRIAL_SECOND)
+        evidence_trial_end(&c->to);
+    if (trial == TRIAL_CLOSE)
+        evidence_forget(&c->to, EVIDENCE_ASKED_TO_CLOSE);
+}
+
+void trial_look(struct conn *c)
+{
+    if (!c->x.status || (c->trial != TRIAL_SECOND && c->trial != TRIAL_CONTROL))
+        return;
+    if (c->trial == TRIAL_CONTROL && evidence_has(&c->to, EVIDENCE_SILENT_ONCE)) {
+        evidence_forget(&c->to, EVIDENCE_SILENT_ONCE);
+        evidence_note(&c->to, EVIDENCE_NEVER_SECOND);
+    } else if (c->trial == TRIAL_SECOND && is_good(c->x.status)) {
+        note_reused(&c->to);
+    }
+    trial_drop(c);
+}
+
+void trial_await_close(struct conn *c)
+{
+    struct pollfd wait = { .fd = c->nfds ? c->fds[0].fd : -1, .events = POLLRDHUP };
+    int saved = errno;
+
+    if (c->trial != TRIAL_CLOSE || !process_active)
+        return;
+    bool closed = c->x.said_close || (wait.fd >= 0 && real.poll(&wait, 1, CLOSE_MS) > 0);
+    errno = saved;
+    evidence_note(&c->to, closed ? EVIDENCE_HEEDS_CLOSE : EVIDENCE_IGNORES_CLOSE);
+    if (!c->x.said_close)
+        evidence_note(&c->to, EVIDENCE_SAYS_NO_CLOSE);
+    trial_drop(c);
+}
+
+/* All of the request has been acknowledged, and nothing came, an end neither. */
+static bool was_ignored(const struct conn *c)
+{
+    int saved = errno, unacknowledged = 0;
+    int fd = c->nfds ? c->fds[0].fd : -1;
+    char byte;
+
+    if (fd < 0 || exchange_answered(&c->x) || c->head_owed || !process_active)
+        return false;
+    bool arrived = real.ioctl(fd, TIOCOUTQ, &unacknowledged) == 0 && unacknowledged == 0;
+    bool silent = real.recv(fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) < 0 && errno == EAGAIN;
+    errno = saved;
+    return arrived && silent;
+}
+
+void trial_given_up(struct conn *c)
+{
+    if (c->trial == TRIAL_SECOND && was_ignored(c))
+        evidence_note(&c->to, EVIDENCE_SILENT_ONCE);
+    if (c->trial == TRIAL_CONTROL && was_ignored(c))
+        evidence_forget(&c->to, EVIDENCE_SILENT_ONCE);
+    trial_drop(c);
+}
+
+/* ---- is a connection to be kept? ---- */
+
+static enum reason judge_silent(const struct conn *c)
+{
+    if (c->x.status)
+        evidence_note(&c->to, EVIDENCE_SILENT);
+    if (persists(&c->to))
+        return REASON_none;
+    bool may_try = !c->x.request.one_shot && c->x.dated && !evidence_has(&c->to, EVIDENCE_IGNORES_CLOSE);
+    return may_try ? REASON_none : REASON_unproven;
+}
+
+enum reason trial_verdict(const struct conn *c)
+{
+    if (c->idle.requests + c->x.requests > 1 && is_good(c->x.status)) {
+        note_reused(&c->to);
+        return REASON_none;
+    }
+    if (c->x.promised)
+        evidence_note(&c->to, EVIDENCE_SAID_SO);
+    if (evidence_has(&c->to, EVIDENCE_REUSED))
+        return REASON_none;
+    if (evidence_has(&c->to, EVIDENCE_NEVER_SECOND))
+        return REASON_never_second;
+    return c->x.promised ? REASON_none : judge_silent(c);
+}

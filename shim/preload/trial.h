@@ -1,0 +1,47 @@
+/* trial: what a server has to show before its connections are kept and lent (preload/evidence.h), and how it gets
+ * to show it.
+ *
+ * 1. Kept is a connection of a server that has said that it persists, that heeds Connection, or that has answered
+ *    a second request; of a client that persists by itself also where the answer is HTTP/1.1 and has a Date.
+ * 2. A one-shot client's server that says nothing is asked for the close by the next such request (TRIAL_CLOSE), on
+ *    a connection of its own.  If it says so, or closes at once, it heeds Connection.
+ * 3. Until it has answered a second request, one connection at a time is lent in all of a tree (TRIAL_SECOND), and
+ *    only for an idempotent request without a body; all others get connections of their own.
+ * 4. If the client gives that up although the request has arrived, or dies, the next request has a connection of
+ *    its own (TRIAL_CONTROL).  If that is answered, nothing is lent there for an hour; if not, the server is slow.
+ *
+ * All of these take a locked conn.  errno is left alone. */
+#ifndef HOLDFAST_PRELOAD_TRIAL_H
+#define HOLDFAST_PRELOAD_TRIAL_H
+
+#include "preload/conn.h"
+
+#include <stdbool.h>
+
+/* NEW, LEASED: may an idle connection to c->to be lent?  Then the trial is set as it is due.  Else *why. */
+bool trial_may_lease(struct conn *c, enum reason *why);
+
+/* LEASED, and the request is known: REASON_none if it may go out here, or why it wants a connection of its own:
+ * on_trial (another one is out), unproven (it cannot be risked, or the close test comes first). */
+enum reason trial_begin(struct conn *c);
+
+/* FRESH, and the request is known: what it is to show.  Before exchange_adapt. */
+void trial_choose(struct conn *c);
+
+/* The head of a final answer may have come. */
+void trial_look(struct conn *c);
+
+/* The answer to a request that asked for the close is complete: waits a moment for the server's end. */
+void trial_await_close(struct conn *c);
+
+/* The client closes before an answer is complete.  The socket is still there. */
+void trial_given_up(struct conn *c);
+
+/* Nothing comes of it any more. */
+void trial_drop(struct conn *c);
+
+/* An exchange is complete that nothing else speaks against: why its connection is not to be kept, or REASON_none.
+ * What it has shown is noted. */
+enum reason trial_verdict(const struct conn *c);
+
+#endif
