@@ -9,6 +9,7 @@
 #include "preload/process.h"
 #include "preload/raw.h"
 #include "preload/refused.h"
+#include "preload/shared.h"
 #include "preload/spare.h"
 #include "preload/swap.h"
 #include "preload/tracing.h"
@@ -98,6 +99,18 @@ static int uncancelled_socket(int domain, int type, int protocol)
     return fd;
 }
 
+/* The program's numbers come first: idle connections that lie below its limit go. */
+static bool makes_room(void)
+{
+    unsigned before = pool_count();
+
+    if (before) {
+        shared_give_all();
+        pool_shed(before);
+    }
+    return pool_count() < before;
+}
+
 int socket(int domain, int type, int protocol)
 {
     bool tcp = (type & ~(SOCK_NONBLOCK | SOCK_CLOEXEC)) == SOCK_STREAM &&
@@ -105,7 +118,10 @@ int socket(int domain, int type, int protocol)
 
     if ((domain != AF_INET && domain != AF_INET6) || !tcp || !process_active || !process_is_ours())
         return other_socket(real.socket(domain, type, protocol));
-    return uncancelled_socket(domain, type, protocol);
+    int fd = uncancelled_socket(domain, type, protocol);
+    if (fd < 0 && errno == EMFILE && makes_room())
+        fd = uncancelled_socket(domain, type, protocol);
+    return fd;
 }
 
 int socketpair(int domain, int type, int protocol, int fds[2])

@@ -3,7 +3,9 @@
 
 #include "base/lock.h"
 #include "preload/conn.h"
+#include "preload/process.h"
 #include "preload/real.h"
+#include "preload/signals.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -13,8 +15,9 @@
 enum { HIGHEST_ABOVE = 4096 }; /* higher numbers would make the kernel's table of fds large */
 
 static atomic_int count;
-static unsigned adopted;    /* at start; they do not count against what may be made */
+static unsigned adopted;     /* at start; they do not count against what may be made */
 struct lock private_raising; /* of the limit, for a moment: two at a time would leave it higher */
+static struct rlimit known;  /* under the lock: the limit, as it was last seen; rlim_cur is 0: not yet */
 
 static struct rlimit limits(void)
 {
@@ -24,11 +27,14 @@ static struct rlimit limits(void)
     return limit;
 }
 
+static unsigned eighth(rlim_t most)
+{
+    return (unsigned)(most > CONN_TABLE_SIZE ? CONN_TABLE_SIZE : most) / 8;
+}
+
 unsigned private_limit(void)
 {
-    rlim_t most = limits().rlim_cur;
-
-    return (unsigned)(most > CONN_TABLE_SIZE ? CONN_TABLE_SIZE : most) / 8;
+    return eighth(limits().rlim_cur);
 }
 
 /* The upper eighth of what lies below 1024; upwards from there if the limit is higher. */
@@ -39,38 +45,91 @@ static int below_limit(int fd, rlim_t soft)
     return real.fcntl(fd, F_DUPFD_CLOEXEC, end - end / 8);
 }
 
+static bool is_same(const struct rlimit *a, const struct rlimit *b)
+{
+    return a->rlim_cur == b->rlim_cur && a->rlim_max == b->rlim_max;
+}
+
+/* Only where the limit is `known`; if it is another one, it stays that, and is known afterwards. */
+static bool change_limit(const struct rlimit *to)
+{
+    struct rlimit before;
+
+    if (prlimit(0, RLIMIT_NOFILE, to, &before) != 0)
+        return false;
+    if (is_same(&before, &known))
+        return true;
+    prlimit(0, RLIMIT_NOFILE, &before, NULL);
+    known = before;
+    return false;
+}
+
+/* If somebody has set it meanwhile (prlimit(2)), it stays what he wants. */
+static void restore_limit(const struct rlimit *raised)
+{
+    struct rlimit before;
+
+    if (prlimit(0, RLIMIT_NOFILE, &known, &before) == 0 && !is_same(&before, raised))
+        prlimit(0, RLIMIT_NOFILE, &before, NULL);
+}
+
 /* Numbers from the soft limit on do not compete with the program's: the kernel gives them out while the
  * limit is higher for a moment, and they stay valid (getrlimit(2)). */
-static int above_limit(int fd, struct rlimit limit)
+static int above_limit(int fd)
 {
-    struct rlimit higher = limit;
+    struct rlimit higher = known;
+    sigset_t mask;
+    int copy = -1;
 
-    higher.rlim_cur = limit.rlim_cur + limit.rlim_cur / 8 + 1;
-    if (higher.rlim_cur > limit.rlim_max || higher.rlim_cur > HIGHEST_ABOVE ||
-        setrlimit(RLIMIT_NOFILE, &higher) != 0)
+    higher.rlim_cur += known.rlim_cur / 8 + 1;
+    if (higher.rlim_cur > known.rlim_max || higher.rlim_cur > HIGHEST_ABOVE)
         return -1;
-    int copy = real.fcntl(fd, F_DUPFD_CLOEXEC, (int)limit.rlim_cur);
-    setrlimit(RLIMIT_NOFILE, &limit);
+    signals_hold(&mask);
+    if (change_limit(&higher)) {
+        copy = real.fcntl(fd, F_DUPFD_CLOEXEC, (int)known.rlim_cur);
+        restore_limit(&higher);
+    }
+    signals_release(&mask);
     return copy;
 }
 
+static int dup_below(int fd)
+{
+    struct rlimit limit = limits();
+
+    return (unsigned)atomic_load(&count) < eighth(limit.rlim_cur) + adopted ? below_limit(fd, limit.rlim_cur) : -1;
+}
+
+/* With the limit that is known, and once more if that was another one. */
+static int dup_known(int fd)
+{
+    if (!known.rlim_cur)
+        known = limits();
+    if ((unsigned)atomic_load(&count) >= eighth(known.rlim_cur) + adopted)
+        return -1;
+    int copy = above_limit(fd);
+    return copy >= 0 ? copy : below_limit(fd, known.rlim_cur);
+}
+
+/* Other threads, and signal handlers, must never meet a limit that is not the program's. */
 static int dup_high(int fd)
 {
-    if (!lock_take(&private_raising))
-        return below_limit(fd, limits().rlim_cur);
-    struct rlimit limit = limits();
-    int copy = above_limit(fd, limit);
+    if (process_threaded || !lock_take(&private_raising))
+        return dup_below(fd);
+    int copy = dup_known(fd);
+    if (copy < 0) {
+        known = limits();
+        copy = dup_known(fd);
+    }
     lock_give(&private_raising);
-    return copy >= 0 ? copy : below_limit(fd, limit.rlim_cur);
+    return copy;
 }
 
 int private_dup(int fd)
 {
     int saved = errno;
-    int copy = -1;
+    int copy = dup_high(fd);
 
-    if ((unsigned)atomic_load(&count) < private_limit() + adopted)
-        copy = dup_high(fd);
     if (copy >= CONN_TABLE_SIZE) {
         real.close(copy);
         copy = -1;
