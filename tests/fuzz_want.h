@@ -184,8 +184,7 @@ static inline void want_server(struct want *e, struct slice server, const struct
     e->clean &= e->end == server.len;
 }
 
-/* A request's body and what follows it.  Returns whether it is whole, clean, and nothing follows that
- * is worth a byte. */
+/* A request's body.  Returns whether it is whole and clean. */
 static inline bool want_request_body(struct play_buffer *out, struct slice rest,
                                      const struct naive_request *r)
 {
@@ -201,11 +200,7 @@ static inline bool want_request_body(struct play_buffer *out, struct slice rest,
         return false;
     }
     play_append(out, rest.data, end);
-    while (end < rest.len && strchr("\r\n", rest.data[end]) && rest.data[end])
-        end++;
-    if (r->kind == NAIVE_CHUNKED || r->kind == NAIVE_LENGTH) /* else it would be another request */
-        play_append(out, rest.data + end, rest.len - end);
-    return end == rest.len && !c.lenient;
+    return !c.lenient;
 }
 
 #endif

@@ -14,6 +14,21 @@ static void start(const char *request)
     assert_int_equal(p.x.kind, EXCHANGE_ADAPTED);
 }
 
+/* Adapted, but the socket took only so many bytes of the body. */
+static void start_in_part(const char *request, size_t body)
+{
+    static char out[1024];
+    size_t len = strlen(request);
+    struct exchange_step step;
+
+    play_start(&p);
+    step = exchange_client(&p.x, request, len);
+    assert_int_equal(step.action, EXCHANGE_HEAD);
+    exchange_adapt(&p.x, request, step.take, SLICE("a"), out);
+    if (body > 0)
+        exchange_client(&p.x, request + step.take, body);
+}
+
 static bool client_got(const char *text)
 {
     return p.to_client.len == strlen(text) && memcmp(p.to_client.data, text, p.to_client.len) == 0;
@@ -22,7 +37,7 @@ static bool client_got(const char *text)
 static void knows_how_far_it_is(void **state)
 {
     (void)state;
-    start("POST / HTTP/1.0\r\nContent-Length: 3\r\n\r\na");
+    start_in_part("POST / HTTP/1.0\r\nContent-Length: 3\r\n\r\nabc", 1);
     assert_false(exchange_request_done(&p.x));
     FEED(play_client, "bc");
     assert_true(exchange_request_done(&p.x));
@@ -71,7 +86,7 @@ static void cut_short_only_if_decoded(void **state)
 static void answer_before_the_whole_request(void **state)
 {
     (void)state;
-    start("POST / HTTP/1.0\r\nContent-Length: 3\r\n\r\na");
+    start_in_part("POST / HTTP/1.0\r\nContent-Length: 3\r\n\r\nabc", 1);
     FEED(play_server, "HTTP/1.1 413 x\r\nContent-Length: 0\r\n\r\n");
     assert_true(p.ended_at > 0);
     assert_int_equal(exchange_verdict(&p.x), REASON_request_unfinished);
@@ -80,7 +95,7 @@ static void answer_before_the_whole_request(void **state)
 static void asks_close_after_the_request(void **state)
 {
     (void)state;
-    start("POST / HTTP/1.0\r\nContent-Length: 3\r\n\r\na");
+    start_in_part("POST / HTTP/1.0\r\nContent-Length: 3\r\n\r\nabc", 1);
     FEED(play_server, "HTTP/1.1 200 OK\r\nContent-Length: x\r\n\r\n");
     assert_false(p.asked_close);
     FEED(play_client, "bc");
@@ -196,7 +211,7 @@ static void counts_what_was_accepted(void **state)
     struct exchange_step step;
 
     (void)state;
-    start("POST / HTTP/1.0\r\nContent-Length: 6\r\n\r\n");
+    start_in_part("POST / HTTP/1.0\r\nContent-Length: 6\r\n\r\nabcdef", 0);
     for (size_t at = 0; at < 6; at++) {
         copy = p.x;
         step = exchange_client(&copy, body + at, 6 - at);
@@ -207,6 +222,42 @@ static void counts_what_was_accepted(void **state)
         assert_int_equal(step.take, 1);
     }
     assert_true(exchange_request_done(&p.x));
+}
+
+/* What follows the request waits for the head of the answer, unless it cannot be taken for a request. */
+static void behind_the_request(void **state)
+{
+    static const struct {
+        const char *extra, *at_once, *answer, *later;
+        enum reason verdict;
+    } rows[] = {
+        { "DELETE / HTTP/1.1\r\n\r\n", "", "HTTP/1.1 200 x\r\nContent-Length: 0\r\n\r\n", "", REASON_none },
+        { "DELETE / HTTP/1.1\r\n\r\n", "", "HTTP/1.1 200 x\r\nConnection: close\r\nContent-Length: 9\r\n\r\n",
+          "DELETE / HTTP/1.1\r\n\r\n", REASON_server_closes },
+        { "FOO BAR", "", "HTTP/1.1 200 x\r\n\r\n", "FOO BAR", REASON_no_length },
+        { "FOO BAR", "", "HTTP/1.0 200 x\r\nContent-Length: 9\r\n\r\n", "FOO BAR", REASON_server_http10 },
+        { "FOO BAR", "", "ICY 200 OK\r\n\r\n", "FOO BAR", REASON_bad_response },
+        { "FOO BAR", "", "HTTP/1.1 100 x\r\n\r\n", "", REASON_none },
+        { "\r\n\n", "", "ICY 200 OK\r\n\r\n", "\r\n\n", REASON_bad_response },
+        { "\r\nFOO", "", "ICY 200 OK\r\n\r\n", "\r\nFOO", REASON_bad_response },
+        { "\r\nFOO", "", "HTTP/1.1 200 x\r\nContent-Length: 0\r\n\r\n", "", REASON_none },
+        { "$GPGGA,1*00\r\n", "$GPGGA,1*00\r\n", "ICY 200 OK\r\n\r\n", "$GPGGA,1*00\r\n", REASON_bytes_left },
+        { "(1)\nGET / x\n", "(1)\n", "HTTP/1.1 200 x\r\nContent-Length: 0\r\n\r\n", "(1)\n", REASON_bytes_left },
+        { "(1)\nGET / x\n", "(1)\n", "ICY 200 OK\r\n\r\n", "(1)\nGET / x\n", REASON_bytes_left },
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        start("GET / HTTP/1.0\r\n\r\n");
+        size_t head = p.to_server.len;
+        play_client(&p, rows[i].extra, strlen(rows[i].extra));
+        assert_int_equal(p.to_server.len - head, strlen(rows[i].at_once));
+        assert_memory_equal(p.to_server.data + head, rows[i].at_once, strlen(rows[i].at_once));
+        play_server(&p, rows[i].answer, strlen(rows[i].answer));
+        assert_int_equal(p.to_server.len - head, strlen(rows[i].later));
+        assert_memory_equal(p.to_server.data + head, rows[i].later, strlen(rows[i].later));
+        assert_int_equal(exchange_verdict(&p.x), rows[i].verdict);
+    }
 }
 
 /* EXCHANGE_HEAD is answered again as long as nobody decided. */
@@ -279,6 +330,7 @@ int main(void)
         cmocka_unit_test(released_at_any_time),
         cmocka_unit_test(finds_the_head_s_end),
         cmocka_unit_test(counts_what_was_accepted),
+        cmocka_unit_test(behind_the_request),
         cmocka_unit_test(shown_twice),
         cmocka_unit_test(host_from_a_long_target),
         cmocka_unit_test(long_heads_byte_by_byte),

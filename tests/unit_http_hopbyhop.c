@@ -59,8 +59,9 @@ static void request_row(struct play *p, const char *field, unsigned minor, char 
 
         compose(client, minor ? "GET / HTTP/1.1\r\n" : "GET / HTTP/1.0\r\n", in, field, place);
         compose(server, "GET / HTTP/1.1\r\n", out, fate == '+' ? field : "", place);
-        strcat(client, "\r\n");
-        strcat(server, "Connection: keep-alive\r\n\r\n");
+        bool chunked = fate == '+' && strstr(field, "chunked");
+        strcat(client, chunked ? "\r\n0\r\n\r\n" : "\r\n");
+        strcat(server, chunked ? "Connection: keep-alive\r\n\r\n0\r\n\r\n" : "Connection: keep-alive\r\n\r\n");
         row.client = (struct slice){ client, strlen(client) };
         row.to_server = fate == 'o' ? row.client : (struct slice){ server, strlen(server) };
         if (fate == 'o')

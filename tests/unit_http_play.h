@@ -187,12 +187,16 @@ static inline void play_server(struct play *p, const char *bytes, size_t len)
     play_consume(&p->server_kept, p->given);
     p->given = 0;
     play_edit(p, bytes, len);
+    while (p->x.kind == EXCHANGE_ADAPTED && p->client_kept.len > 0 && play_client_step(p))
+        ;
 }
 
-/* Both ends have nothing more: what is still held goes out as it is. */
+/* Both ends have nothing more: what is still held goes out as it is; what is held behind an adapted request does
+ * not. */
 static inline void play_finish(struct play *p)
 {
-    play_append(&p->to_server, p->client_kept.data + p->sent, p->client_kept.len - p->sent);
+    if (p->x.kind != EXCHANGE_ADAPTED)
+        play_append(&p->to_server, p->client_kept.data + p->sent, p->client_kept.len - p->sent);
     play_append(&p->to_client, p->server_kept.data + p->given, p->server_kept.len - p->given);
     p->client_kept.len = p->server_kept.len = p->sent = p->given = 0;
 }

@@ -53,7 +53,8 @@ static struct exchange_step follow_line(struct exchange *x, const char *bytes, s
 }
 
 /* A whole head: what it says is remembered, so that exchange_adapt need not read it again. */
-static struct exchange_step head_read(struct exchange *x, const struct request_head *head, size_t len)
+static struct exchange_step head_read(struct exchange *x, const struct request_head *head, const char *bytes,
+                                      size_t len)
 {
     const struct field_body *body = &head->body;
     enum reason reason = request_refusal(head);
@@ -61,6 +62,8 @@ static struct exchange_step head_read(struct exchange *x, const struct request_h
     if (reason != REASON_none)
         return release(x, reason, len);
     x->request = head->facts;
+    x->request.framed = body->has_coding || body->has_length;
+    x->request.body = body->has_coding || body->length > 0;
     x->cut.from = head->cut.from;
     x->cut.to = head->cut.to;
     x->cut.all = head->cut.all;
@@ -70,7 +73,12 @@ static struct exchange_step head_read(struct exchange *x, const struct request_h
                   : body->has_length ? FRAMING_LENGTH
                                      : FRAMING_NONE,
                   body->length);
-    return (struct exchange_step){ EXCHANGE_HEAD, head->len };
+    x->head_len = (uint32_t)head->len;
+    if (x->kind == EXCHANGE_OBSERVED || !x->request.one_shot || (!x->request.framed && x->request.bodiless))
+        return (struct exchange_step){ EXCHANGE_HEAD, head->len };
+    x->client_state = CLIENT_AHEAD;
+    x->ahead = x->request_body;
+    return exchange_look_ahead(x, bytes, len);
 }
 
 static struct exchange_step follow_fields(struct exchange *x, const char *bytes, size_t len)
@@ -82,7 +90,7 @@ static struct exchange_step follow_fields(struct exchange *x, const char *bytes,
     if (x->scanned == 0 || x->scanned > seen || head_recheck(bytes, seen, x->scanned, true)) {
         result = request_parse(bytes, seen, x->version, &head);
         if (result == HEAD_DONE)
-            return head_read(x, &head, len);
+            return head_read(x, &head, bytes, len);
         x->scanned = head.line_len ? (uint32_t)seen : 0;
     } else {
         x->scanned = (uint32_t)seen;
@@ -120,13 +128,37 @@ static struct exchange_step next_head(struct exchange *x, const char *bytes, siz
 }
 
 /* More than the request, of a one-shot client.  A server that closes after its answer never looks at it
- * (9112 9.6); one that was asked to persist would take it for the next request.  Behind a body it goes
- * out: there are those who count that wrong, and servers that do not mind. */
-static struct exchange_step pass_extra(const struct exchange *x, size_t len)
+ * (9112 9.6); one that was asked to persist would take it for the next request.  One that does neither reads it:
+ * casters and other streams.  Which it is, its answer tells.  Until then only what cannot be taken for a request
+ * goes out. */
+static struct exchange_step pass_extra(struct exchange *x, const char *bytes, size_t len)
 {
-    if (x->request_body.kind == FRAMING_NONE)
+    struct hidden before = x->extra;
+    size_t take = len, i = 0;
+
+    if (x->listens == EXCHANGE_DEAF)
         return (struct exchange_step){ EXCHANGE_DROP, len };
-    return pass(len);
+    if (x->listens == EXCHANGE_LISTENS_PERHAPS)
+        take = hidden_before(&x->extra, bytes, len);
+    while (x->client_state != CLIENT_EXTRA && i < take && (bytes[i] == '\r' || bytes[i] == '\n'))
+        i++;
+    if (i == take) { /* empty lines are nothing yet */
+        x->extra = before;
+        return (struct exchange_step){ EXCHANGE_HOLD, 0 };
+    }
+    x->client_state = CLIENT_EXTRA;
+    exchange_note(x, REASON_bytes_left);
+    return pass(take);
+}
+
+/* Empty lines, which servers skip (9112 2.2): who has to wait for the answer's head waits with them. */
+static struct exchange_step stray_lines(struct exchange *x, size_t stray, size_t len)
+{
+    if (x->listens == EXCHANGE_LISTENS)
+        return pass(stray);
+    if (x->listens == EXCHANGE_LISTENS_PERHAPS && stray == len)
+        return (struct exchange_step){ EXCHANGE_HOLD, 0 };
+    return (struct exchange_step){ EXCHANGE_DROP, stray };
 }
 
 /* What follows the request: one-shot clients end it with a line feed too many, at most; others go on
@@ -138,9 +170,9 @@ static struct exchange_step after_request(struct exchange *x, const char *bytes,
 
     while (stray < len && (bytes[stray] == '\r' || bytes[stray] == '\n'))
         stray++;
-    if (stray > 0 && !observed)
-        return (struct exchange_step){ EXCHANGE_DROP, stray };
-    if (stray > 0) {
+    if (stray > 0 && !observed && (stray == len || x->listens != EXCHANGE_LISTENS_PERHAPS))
+        return stray_lines(x, stray, len);
+    if (stray > 0 && observed) {
         x->client_state = CLIENT_STRAY;
         return pass(stray);
     }
@@ -149,9 +181,7 @@ static struct exchange_step after_request(struct exchange *x, const char *bytes,
         x->scanned = 0;
         return next_head(x, bytes, len);
     }
-    x->client_state = CLIENT_EXTRA;
-    exchange_note(x, REASON_bytes_left);
-    return pass_extra(x, len);
+    return pass_extra(x, bytes, len);
 }
 
 static struct exchange_step follow_body(struct exchange *x, const char *bytes, size_t len)
@@ -181,13 +211,15 @@ struct exchange_step exchange_client(struct exchange *x, const char *bytes, size
     case CLIENT_VERSION:
     case CLIENT_FIELDS:
         return x->kind == EXCHANGE_OBSERVED ? next_head(x, bytes, len) : follow_head(x, bytes, len);
+    case CLIENT_AHEAD:
+        return exchange_look_ahead(x, bytes, len);
     case CLIENT_BODY:
         return follow_body(x, bytes, len);
     case CLIENT_DONE:
     case CLIENT_STRAY:
         return after_request(x, bytes, len);
     case CLIENT_EXTRA:
-        return pass_extra(x, len);
+        return pass_extra(x, bytes, len);
     }
     return pass(len);
 }
@@ -213,6 +245,7 @@ bool exchange_answered(const struct exchange *x)
 void exchange_unanswered(struct exchange *x)
 {
     x->answered = false;
+    x->listens = EXCHANGE_LISTENS_PERHAPS;
     x->server_scanned = 0;
     x->interim = 0;
 }
@@ -229,9 +262,44 @@ uint64_t exchange_request_left(const struct exchange *x)
         return 0;
     case FRAMING_LENGTH:
         return x->request_body.left;
+    case FRAMING_CHUNKED:
+        return x->client_state == CLIENT_AHEAD ? x->ahead_len : UINT64_MAX;
     default:
         return UINT64_MAX;
     }
+}
+
+enum exchange_listens exchange_listens(const struct exchange *x)
+{
+    return (enum exchange_listens)x->listens;
+}
+
+void exchange_learn_listens(struct exchange *x, enum exchange_listens listens)
+{
+    x->listens = (uint8_t)listens;
+}
+
+size_t exchange_fixed(const struct exchange *x, size_t len)
+{
+    size_t line = x->version + sizeof("HTTP/1.") - 1;
+
+    return x->client_state < CLIENT_FIELDS || line > len ? len : line;
+}
+
+bool exchange_is_http(const struct exchange *x, const char *bytes, size_t len)
+{
+    static const struct slice methods[] = { SLICE("GET "), SLICE("HEAD "), SLICE("POST "), SLICE("PUT "),
+                                            SLICE("DELETE "), SLICE("OPTIONS ") };
+
+    for (size_t i = 0; i < sizeof methods / sizeof methods[0]; i++)
+        if (len >= methods[i].len && memcmp(bytes, methods[i].data, methods[i].len) == 0)
+            return true;
+    return x->client_state >= CLIENT_FIELDS;
+}
+
+bool exchange_awaits_body(const struct exchange *x)
+{
+    return x->kind == EXCHANGE_UNDECIDED && x->client_state == CLIENT_AHEAD;
 }
 
 bool exchange_request_done(const struct exchange *x)

@@ -13,6 +13,7 @@
 #include "base/reason.h"
 #include "base/slice.h"
 #include "http/framing.h"
+#include "http/hidden.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -44,6 +45,10 @@ struct request {
     bool head_method;     /* HEAD: the response has no body */
     bool absolute;        /* absolute-form: the next hop is a proxy */
     bool has_host;
+    bool bodiless;        /* a method that has no body where none is framed: GET HEAD OPTIONS TRACE DELETE PURGE */
+    bool expects;         /* an Expect field */
+    bool body;            /* a body is framed, and not an empty one */
+    bool framed;          /* a body is framed, or said to be empty */
     bool connection_auth; /* Authorization or Proxy-Authorization: NTLM or Negotiate */
     uint8_t minor;        /* HTTP/1.minor as the client said it: 0 or 1 */
     uint64_t host;        /* of the Host field, lower case; of the target's authority in absolute-form */
@@ -51,19 +56,28 @@ struct request {
 };
 
 enum exchange_action {
-    EXCHANGE_HOLD,      /* keep all of it back, show it again with what comes next */
+    EXCHANGE_HOLD,      /* keep all of it back, show it again with what comes next; ADAPTED: or when the head of
+                           the answer has been seen */
     EXCHANGE_PASS_KEEP, /* the beginning of a request line: nothing in it can change, so it may go out;
                            keep a copy and show it again with what comes next.  OBSERVED: any part of
                            a head that is not the first */
     EXCHANGE_PASS,      /* send the first `take` bytes as they are; they need not be shown again */
     EXCHANGE_DROP,      /* swallow the first `take` bytes */
     EXCHANGE_HEAD,      /* the first `take` bytes are a whole head, see `request`: call exchange_adapt,
-                           exchange_observe or exchange_release next */
+                           exchange_observe or exchange_release next.  If it is `one_shot`, all of its body is
+                           there, too, behind it */
 };
 
 struct exchange_step {
     enum exchange_action action;
     size_t take;
+};
+
+/* Would a server that was not asked to persist still read what its client sends? */
+enum exchange_listens {
+    EXCHANGE_LISTENS_PERHAPS, /* the head of its answer has not been seen */
+    EXCHANGE_LISTENS,         /* it says that it closes, or when it ends is not known */
+    EXCHANGE_DEAF,            /* it would have closed: the answer says where it ends */
 };
 
 enum exchange_flow {
@@ -99,6 +113,9 @@ struct exchange {
     bool answered, ask_close;
     bool unsure;            /* others may see another end of the response */
     bool unsafe;            /* OBSERVED: a request was not idempotent */
+    uint8_t listens;        /* enum exchange_listens */
+    struct hidden extra;    /* the body, before the head is adapted; what follows the request and went out, after */
+    uint32_t head_len, ahead_len; /* of the first head, and of the body behind it that `ahead` has followed */
     uint8_t interim;        /* 1xx responses swallowed so far */
     uint32_t scanned;       /* how far the client's head has been searched for its end */
     uint32_t server_scanned;
@@ -107,7 +124,11 @@ struct exchange {
         uint32_t from, to;
         bool all;
     } cut; /* lines of the request's head that may have to go */
-    struct framing request_body, response_body;
+    struct framing request_body;
+    union {
+        struct framing response_body;
+        struct framing ahead; /* the request's body, as far as it was looked at before the head was adapted */
+    };
     struct {
         uint8_t first, count;
         uint8_t flags[EXCHANGE_PIPELINE_MAX]; /* a ring */
@@ -200,6 +221,24 @@ bool exchange_idempotent(const struct exchange *x);
 
 /* Body bytes that the client still owes after EXCHANGE_HEAD, UINT64_MAX if that is not known in advance. */
 uint64_t exchange_request_left(const struct exchange *x);
+
+/* ADAPTED: what is known of that, and, from who has seen the head of the answer elsewhere, what is so. */
+enum exchange_listens exchange_listens(const struct exchange *x);
+void exchange_learn_listens(struct exchange *x, enum exchange_listens listens);
+
+/* After EXCHANGE_HEAD of these bytes, of a one-shot request: is there more than the request among them?  It comes in
+ * one call, so a server that reads on will read it: best left alone. */
+bool exchange_goes_beyond(const struct exchange *x, const char *bytes, size_t len);
+
+/* Of `len` bytes that were shown and held or kept: how many can go out as they are whatever follows: those of the
+ * request line before the last digit of its version. */
+size_t exchange_fixed(const struct exchange *x, size_t len);
+
+/* Can the bytes so far only be those of an HTTP/1.x request?  A method of 9110 and a blank have been seen. */
+bool exchange_is_http(const struct exchange *x, const char *bytes, size_t len);
+
+/* Is a whole head held until its body is there? */
+bool exchange_awaits_body(const struct exchange *x);
 
 /* Was the request (OBSERVED: everything that the client began) sent completely? */
 bool exchange_request_done(const struct exchange *x);

@@ -23,6 +23,8 @@ static enum hop_side side_of(const struct exchange *x)
 static void go_raw(struct exchange *x, enum reason reason, bool ask_close)
 {
     exchange_note(x, reason);
+    if (x->listens == EXCHANGE_LISTENS_PERHAPS)
+        x->listens = EXCHANGE_LISTENS;
     x->server_state = SERVER_RAW;
     x->ask_close |= ask_close;
 }
@@ -67,6 +69,7 @@ void exchange_server_persistence(struct exchange *x, const struct response *r, e
 static bool begin_body(struct exchange *x, const struct response *r)
 {
     struct response_framing framing;
+    bool closes;
 
     if (r->status.code == 101) {
         go_raw(x, REASON_switching, false);
@@ -77,6 +80,8 @@ static bool begin_body(struct exchange *x, const struct response *r)
         exchange_note(x, REASON_ambiguous_response);
     x->unsure |= framing.unsure;
     exchange_server_persistence(x, r, framing.kind);
+    closes = framing.kind == FRAMING_CLOSE || r->options.close || (r->status.minor == 0 && !r->options.keep_alive);
+    x->listens = closes ? EXCHANGE_LISTENS : EXCHANGE_DEAF;
     x->ask_close |= framing.forced;
     framing_start(&x->response_body, framing.kind, r->body.length);
     x->server_state = SERVER_BODY;

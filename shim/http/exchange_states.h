@@ -7,14 +7,17 @@
 #include "http/request.h"
 #include "http/response.h"
 
-/* client_state.  While it is one of the first four, the exchange is UNDECIDED, or OBSERVED and in a
+/* client_state.  While it is one of the first five, the exchange is UNDECIDED, or OBSERVED and in a
  * head that is not its first.
  *   METHOD TARGET VERSION  bytes pass and are kept     -> FIELDS, or opaque
- *   FIELDS                 bytes are held              -> BODY, DONE (by exchange_adapt or
- *                                                         exchange_observe), or opaque
+ *   FIELDS                 bytes are held              -> AHEAD; DONE (by exchange_observe); or opaque
+ *   AHEAD                  the head and its body are   -> BODY, DONE (by exchange_adapt), or opaque
+ *                          held, of a one-shot request
  *   BODY                   bytes pass, and are counted -> DONE, RAW
- *   DONE                   CR and LF are dropped       -> EXTRA
- *   EXTRA                  more than one request: passes, never parked
+ *   DONE                   CR and LF are dropped, or   -> EXTRA
+ *                          held until `listens` is known
+ *   EXTRA                  more than the request: dropped, or passes and is never parked, or is held
+ *                          until `listens` is known
  *   RAW                    the body's end was lost: passes, never parked
  * Where it is different for an OBSERVED one:
  *   FIELDS                 bytes pass and are kept     -> BODY, DONE, or opaque
@@ -26,6 +29,7 @@ enum client_state {
     CLIENT_TARGET = REQUEST_LINE_TARGET,
     CLIENT_VERSION = REQUEST_LINE_VERSION,
     CLIENT_FIELDS = REQUEST_LINE_DONE,
+    CLIENT_AHEAD,
     CLIENT_BODY,
     CLIENT_DONE,
     CLIENT_STRAY,
@@ -68,6 +72,9 @@ static inline enum client_state exchange_after_head(const struct exchange *x)
         return CLIENT_DONE;
     return CLIENT_BODY;
 }
+
+/* AHEAD: the head is read; goes on behind it.  As exchange_client. */
+struct exchange_step exchange_look_ahead(struct exchange *x, const char *bytes, size_t len);
 
 /* x->request was read from a whole head of an observed client: it waits for its response.  False: too
  * many do. */

@@ -78,11 +78,16 @@ enum request_line request_line_follow(enum request_line part, const char *bytes,
     return part;
 }
 
-static bool is_idempotent(struct slice method)
+/* 9110 9.2.2 and 9.3; PURGE is what caches understand. */
+static void read_method(struct slice method, struct request *facts)
 {
-    return slice_equal(method, SLICE("GET")) || slice_equal(method, SLICE("HEAD")) ||
-           slice_equal(method, SLICE("OPTIONS")) || slice_equal(method, SLICE("TRACE")) ||
-           slice_equal(method, SLICE("PUT")) || slice_equal(method, SLICE("DELETE"));
+    bool known = slice_equal(method, SLICE("GET")) || slice_equal(method, SLICE("HEAD")) ||
+                 slice_equal(method, SLICE("OPTIONS")) || slice_equal(method, SLICE("TRACE")) ||
+                 slice_equal(method, SLICE("DELETE"));
+
+    facts->head_method = slice_equal(method, SLICE("HEAD"));
+    facts->idempotent = known || slice_equal(method, SLICE("PUT"));
+    facts->bodiless = known || slice_equal(method, SLICE("PURGE"));
 }
 
 /* 9110 4.2: the authority of scheme://[userinfo@]authority[/path]; an empty slice where there is none. */
@@ -120,8 +125,7 @@ static bool read_line(const char *bytes, size_t version, struct request_head *he
     head->target = (struct slice){ target, version - 1 - (method.len + 1) };
     head->line_len = version + sizeof("HTTP/1.1") - 1;
     head->facts.minor = (uint8_t)(bytes[version + 7] - '0');
-    head->facts.head_method = slice_equal(method, SLICE("HEAD"));
-    head->facts.idempotent = is_idempotent(method);
+    read_method(method, &head->facts);
     if (target[0] == '/' || slice_equal(head->target, SLICE("*")))
         return head->facts.minor <= 1;
     authority = target_authority(head->target);
@@ -173,6 +177,9 @@ static void read_field(struct request_head *head, enum field_id id, struct slice
         break;
     case FIELD_UPGRADE:
         head->upgrade = true;
+        break;
+    case FIELD_EXPECT:
+        facts->expects = true;
         break;
     case FIELD_AUTHORIZATION:
     case FIELD_PROXY_AUTHORIZATION:

@@ -9,4 +9,8 @@
  * if that is 0. */
 ssize_t behind_send(struct conn *c, int fd, struct outgoing_pieces from, int flags);
 
+/* EXCHANGE: the head of the answer has been seen, perhaps: what was held back goes out or is dropped, and a
+ * half-close goes out, as a server would have met it that was not asked to persist. */
+void behind_settle(struct conn *c);
+
 #endif

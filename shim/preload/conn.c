@@ -9,6 +9,7 @@
 #include "preload/real.h"
 #include "preload/stall.h"
 #include "preload/trial.h"
+#include "preload/withheld.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -69,6 +70,8 @@ void conn_set_state(struct conn *c, enum conn_state state)
         stall_over(c, false);
     if (state == CONN_FREE || state == CONN_ENDED)
         trial_drop(c);
+    if (state != CONN_FRESH)
+        withheld_over(c);
     c->state = state;
     conn_recount(c);
 }
@@ -200,6 +203,7 @@ static void recycle(struct conn *c)
     hold_clear(&c->request);
     hold_clear(&c->response);
     hold_clear(&c->partial);
+    hold_clear(&c->behind);
     options_clear(&c->options);
     if (!lock_take(&conn_arena_lock))
         return;

@@ -2,7 +2,9 @@
  * end-of-file socket is shared and nothing may change it. */
 #include "preload/hook.h"
 
+#include "preload/behind.h"
 #include "preload/closing.h"
+#include "preload/evidence.h"
 #include "preload/idle.h"
 #include "preload/lookahead.h"
 #include "preload/observed.h"
@@ -12,12 +14,22 @@
 #include "preload/process.h"
 #include "preload/send.h"
 #include "preload/swap.h"
+#include "preload/withheld.h"
 
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <stdarg.h>
 #include <string.h>
 #include <sys/ioctl.h>
+
+/* Is a server there that reads on to the end?  If nothing is known of it, the answer has so much time to say. */
+static void end_later(struct conn *c)
+{
+    if (exchange_listens(&c->x) == EXCHANGE_LISTENS_PERHAPS && !evidence_has(&c->to, EVIDENCE_HTTP11_OK))
+        withheld_begin(c);
+    else
+        behind_settle(c);
+}
 
 /* CONN_PLAIN or the answer. */
 static int tracked_shutdown(struct conn *c, int fd, int how)
@@ -33,6 +45,7 @@ static int tracked_shutdown(struct conn *c, int fd, int how)
     case CONN_EXCHANGE:
         if (how == SHUT_WR && exchange_request_done(&c->x)) {
             c->write_shut = true; /* a FIN would end the connection */
+            end_later(c);
             return 0;
         }
         conn_spoil(c, sending ? REASON_half_closed : REASON_odd_descriptor);

@@ -13,6 +13,7 @@
 #include "preload/shared.h"
 #include "preload/signals.h"
 #include "preload/stall.h"
+#include "preload/withheld.h"
 
 #include <errno.h>
 #include <poll.h>
@@ -25,15 +26,20 @@ enum { SHORT_MS = 20, FD_SETS_MOST = 8192 };
 
 static const struct timespec no_time;
 
+static bool may_split(void)
+{
+    return shared_keeps() || stall_any() || withheld_any();
+}
+
 /* Is a wait of so long one to be split?  Negative: for ever. */
 static bool splits(int ms)
 {
-    return (shared_keeps() || stall_any()) && (ms < 0 || ms > SHORT_MS);
+    return may_split() && (ms < 0 || ms > SHORT_MS);
 }
 
 static bool splits_time(const struct timespec *time)
 {
-    if (!shared_keeps() && !stall_any())
+    if (!may_split())
         return false;
     return !time || (time->tv_nsec >= 0 && time->tv_nsec < 1000000000L &&
                      (time->tv_sec > 0 || (time->tv_sec == 0 && time->tv_nsec > SHORT_MS * 1000000L)));
@@ -61,6 +67,9 @@ static const struct timespec *next_turn(struct turns *t, struct timespec *turn)
 {
     int ms = shared_keeps() ? SHORT_MS : stall_any() ? stall_turn_ms() : 0;
 
+    if (withheld_any() && (ms == 0 || ms > withheld_turn_ms()))
+        ms = withheld_turn_ms();
+
     *turn = (struct timespec){ .tv_sec = ms / 1000, .tv_nsec = ms % 1000 * 1000000L };
     if (ms == 0 || t->for_ever)
         return ms ? turn : NULL;
@@ -81,6 +90,8 @@ static void let_go(void)
         shared_give_all();
     if (stall_any())
         stall_relieve();
+    if (withheld_any())
+        withheld_release_due();
 }
 
 static const struct timespec *as_time(int ms, struct timespec *time)
@@ -285,14 +296,14 @@ int select(int n, fd_set *in, fd_set *out, fd_set *except, struct timeval *time)
     bool odd = time && (time->tv_sec < 0 || time->tv_usec < 0 || time->tv_usec >= 1000000);
     bool brief = time && time->tv_sec == 0 && time->tv_usec <= (suseconds_t)SHORT_MS * 1000;
 
-    if ((!shared_keeps() && !stall_any() && !owed_any()) || odd || n < 0 || n > FD_SETS_MOST) {
+    if ((!may_split() && !owed_any()) || odd || n < 0 || n > FD_SETS_MOST) {
         owed_before_wait();
         return readiness_select(n, in, out, except, time);
     }
     if (owed_any() && owed_selected(n, in))
         return select_ends(n, in, out, except, NULL);
     owed_before_wait();
-    if ((!shared_keeps() && !stall_any()) || brief)
+    if (!may_split() || brief)
         return readiness_select(n, in, out, except, time);
     struct timespec since, whole = { 0 };
     if (time)

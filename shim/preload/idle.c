@@ -327,6 +327,8 @@ void idle_crossed_fork_child(struct conn *c)
 {
     idle_crossed_fork(c);
     c->trial = TRIAL_NONE; /* the parent's */
+    hold_clear(&c->behind); /* the parent sends it */
+    c->withheld_ms = 0;
     c->reader = NULL;
     c->inside = 0;
     private_close(c->private_fd);

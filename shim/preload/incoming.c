@@ -8,6 +8,7 @@
 #include "preload/incoming.h"
 
 #include "base/block.h"
+#include "preload/behind.h"
 #include "preload/idle.h"
 #include "preload/lookahead.h"
 #include "preload/real.h"
@@ -18,6 +19,7 @@
 #include "preload/stall.h"
 #include "preload/swap.h"
 #include "preload/trial.h"
+#include "preload/withheld.h"
 
 #include <errno.h>
 #include <poll.h>
@@ -132,6 +134,8 @@ static int wait_stalled(struct conn *c, struct incoming *call)
 
 ssize_t incoming_receive(struct conn *c, struct incoming *call, char *buf, size_t len, bool peek)
 {
+    if (call->wait && c->withheld_ms)
+        withheld_wait(c, call->fd);
     int stalled = call->wait && c->stall.waits ? wait_stalled(c, call) : 0;
     if (stalled)
         return stalled;
@@ -193,6 +197,8 @@ ssize_t incoming_follow(struct conn *c, struct exchange_reply reply)
     path_answered(c, reply.flow == EXCHANGE_END);
     if (c->trial != TRIAL_NONE)
         trial_look(c);
+    if (c->behind.data || c->write_shut)
+        behind_settle(c);
     /* Also where copies of the fd are with others: nobody has more to send. */
     if (open && exchange_request_done(&c->x) && exchange_asks_close(&c->x))
         real.shutdown(c->fds[0].fd, SHUT_WR);

@@ -2,6 +2,7 @@
 #include "preload/lookahead.h"
 
 #include "base/block.h"
+#include "http/opening.h"
 #include "preload/real.h"
 
 #include <errno.h>
@@ -29,6 +30,32 @@ static size_t foreseen(struct conn *c, int fd, size_t queued)
     block_put(scratch, INCOMING_ROOM);
     /* Never less than a receive would give: an edge-triggered client (nginx) counts down from this. */
     return n > 0 && (size_t)n < queued ? out + queued - (size_t)n : out;
+}
+
+void lookahead_learn(struct conn *c)
+{
+    struct exchange ahead = c->x;
+    size_t raw = c->response_raw ? hold_len(&c->response) : 0;
+    unsigned status;
+
+    if (!exchange_in_head(&c->x) || c->nfds == 0 || raw >= EXCHANGE_HEAD_MAX)
+        return;
+    char *scratch = block_get(INCOMING_ROOM, NULL);
+    if (!scratch)
+        return;
+    if (raw)
+        memcpy(scratch, c->response.data, raw);
+    ssize_t n = real.recv(c->fds[0].fd, scratch + raw, EXCHANGE_HEAD_MAX - raw, MSG_PEEK | MSG_DONTWAIT);
+    if (n < 0 && incoming_is_end(-errno)) /* the kernel tells it once */
+        c->receive_error = errno;
+    size_t len = n > 0 ? raw + (size_t)n : 0;
+    /* On a reused connection it may be the rest of an earlier answer. */
+    bool ours = !c->reused || (len && opening_read(scratch, len, c->x.request.head_method, &status) == OPENING_ANSWER);
+    if (len && ours) {
+        exchange_server(&ahead, scratch, len);
+        exchange_learn_listens(&c->x, exchange_listens(&ahead));
+    }
+    block_put(scratch, INCOMING_ROOM);
 }
 
 /* A client that was told of input, and then that there is none, takes that for the end.  It is the end

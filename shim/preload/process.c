@@ -7,7 +7,6 @@
 #include "base/stats.h"
 #include "preload/choice.h"
 #include "preload/closing.h"
-#include "preload/confined.h"
 #include "preload/conn.h"
 #include "preload/fork.h"
 #include "preload/owed.h"
@@ -21,6 +20,7 @@
 #include "preload/spare.h"
 #include "preload/stall.h"
 #include "preload/tracing.h"
+#include "preload/withheld.h"
 #include "preload/version.h"
 
 #include <dlfcn.h>
@@ -175,6 +175,7 @@ void process_mend(void)
     fork_locks_reset();
     conn_after_fork();
     stall_after_fork();
+    withheld_after_fork();
     stats_reset();
     pool_abandon(idle_close_copy);
     spare_abandon();
@@ -299,7 +300,6 @@ __attribute__((constructor, used)) static void start(void)
 
     real_resolve();
     identity_start();
-    confined_start();
     config_load(&process_config, secure ? lookup_secure : lookup, NULL, NULL);
     if (process_config.enabled && version_agrees())
         begin(secure);

@@ -8,6 +8,7 @@
 #include "preload/observed.h"
 #include "preload/swap.h"
 #include "preload/real.h"
+#include "preload/withheld.h"
 
 #include <errno.h>
 #include <limits.h>
@@ -91,6 +92,13 @@ static ssize_t recv_before_request(struct conn *c, int fd, int flags)
 
     if (flags & (MSG_OOB | MSG_ERRQUEUE))
         return CONN_PLAIN;
+    if (hold_len(&c->request) && (wait || withheld_due(c))) { /* it waits for an answer to that */
+        int result = withheld_release(c, fd);
+        if (result < 0 || c->nfds == 0)
+            return result < 0 ? result : CONN_PLAIN;
+        fd = conn_number(c, fd);
+        generation = c->generation;
+    }
     ssize_t n = incoming_wait(c, fd, wait ? 0 : MSG_DONTWAIT);
     int error = n < 0 ? errno : 0;
     conn_wait_home(c);

@@ -20,6 +20,7 @@
 #include "preload/swap.h"
 #include "preload/tracing.h"
 #include "preload/trial.h"
+#include "preload/withheld.h"
 
 #include <errno.h>
 #include <string.h>
@@ -33,22 +34,9 @@ static size_t total_of(const struct iovec *iov, int n)
     return total;
 }
 
-static int flush_held(struct conn *c, int fd)
-{
-    int result = 0;
-
-    if (c->state == CONN_LEASED && !c->shared)
-        result = swap_rehome(c, true);
-    if (result == 0 && hold_len(&c->request))
-        result = outgoing_all(c, fd, c->request.data + c->request.start, hold_len(&c->request));
-    if (result == 0)
-        hold_clear(&c->request);
-    return result;
-}
-
 int send_held(struct conn *c, int fd)
 {
-    int result = flush_held(c, fd);
+    int result = withheld_flush(c, fd);
 
     if (result == 0 && c->fastopen) { /* nothing was there to connect with */
         c->fastopen = false;
@@ -62,7 +50,7 @@ int send_held(struct conn *c, int fd)
 static ssize_t go_opaque(struct conn *c, int fd, const struct iovec *iov, int n, int flags)
 {
     enum reason why = c->x.reason != REASON_none ? c->x.reason : REASON_not_http;
-    int result = flush_held(c, fd);
+    int result = withheld_flush(c, fd);
 
     if (result < 0)
         return result;
@@ -75,6 +63,17 @@ static ssize_t go_opaque(struct conn *c, int fd, const struct iovec *iov, int n,
     return sent;
 }
 
+/* A part of a head, or a head without all of its body, is in `request`: is it to stay there?  Where a thread waits
+ * for an answer already, nothing would tell that thread. */
+static bool may_withhold(struct conn *c)
+{
+    if (c->inside || c->shared)
+        return false;
+    if (exchange_awaits_body(&c->x) || !exchange_is_http(&c->x, c->request.data, c->request.end))
+        withheld_begin(c);
+    return true;
+}
+
 /* The beginning of a request line: nothing in it can change. */
 static ssize_t send_line(struct conn *c, int fd, size_t held, int flags)
 {
@@ -83,13 +82,17 @@ static ssize_t send_line(struct conn *c, int fd, size_t held, int flags)
         if (result < 0)
             return result;
     }
-    struct iovec unsent = { c->request.data + held, c->request.end - held };
+    size_t owed = held - c->request.start; /* withheld until now */
+    struct iovec unsent = { c->request.data + c->request.start, c->request.end - c->request.start };
     ssize_t sent = outgoing_transmit(c, fd, &unsent, 1, flags);
     if (sent < 0)
         return sent;
-    c->request.start = c->request.end = held + (size_t)sent;
+    c->request.start += (size_t)sent;
+    if ((size_t)sent <= owed)
+        return -EAGAIN;
+    c->request.end = c->request.start;
     exchange_client(&c->x, c->request.data, c->request.end);
-    return sent;
+    return sent - (ssize_t)owed;
 }
 
 /* Why this request cannot be adapted, although it could be read. */
@@ -165,12 +168,48 @@ static bool build_head(struct conn *c, const char *head, size_t take, struct hol
     return true;
 }
 
+/* A head went out of which a part of the body was accepted in earlier calls: so all of the body, `body`, was. */
+static void send_accepted_body(struct conn *c, int fd, struct iovec body, size_t sent)
+{
+    struct iovec rest = { (char *)body.iov_base + sent, body.iov_len - sent };
+    int result = rest.iov_len ? outgoing_all(c, fd, rest.iov_base, rest.iov_len) : 0;
+
+    outgoing_sent(c, &rest, rest.iov_len);
+    if (result < 0 && !outgoing_mend(c, -result))
+        c->send_error = -result;
+}
+
+/* A whole head of `head` bytes, and its whole body, of which a part was accepted in earlier calls: all of it lies
+ * in `kept`, and `more` empty lines behind it. */
+static ssize_t send_accepted(struct conn *c, int fd, const struct hold *kept, size_t head, size_t more, int flags)
+{
+    struct iovec body = { kept->data + head, c->x.ahead_len };
+    size_t before = c->request.start;
+    ssize_t sent = outgoing_head(c, fd, (struct outgoing_pieces){ &body, 1, 0 }, flags);
+
+    if (sent < 0 && (sent != -EAGAIN || c->request.start == before))
+        return sent;
+    conn_set_state(c, CONN_EXCHANGE);
+    if (sent < 0) {
+        int result = outgoing_all(c, fd, c->request.data + c->request.start, hold_len(&c->request));
+        c->request.start = c->request.end;
+        sent = 0;
+        if (result < 0)
+            c->send_error = -result;
+    }
+    send_accepted_body(c, fd, body, (size_t)sent);
+    if (more && c->nfds)
+        hold_append(&c->behind, kept->data + head + body.iov_len, more);
+    return 0;
+}
+
 /* A whole head: `take` bytes at `head`, of which `held` were accepted in earlier calls. */
 static ssize_t send_adapted(struct conn *c, int fd, struct slice head, size_t held,
                             const struct iovec *iov, int n, int flags)
 {
     struct hold kept = c->request, built = { 0 };
-    size_t used = head.len - held;
+    bool accepted = held > head.len; /* a part of its body was, too */
+    size_t used = accepted ? total_of(iov, n) : head.len - held, all = held + used;
 
     int result = choose_connection(c, &c->x.request, head.len);
     if (result < 0)
@@ -182,7 +221,8 @@ static ssize_t send_adapted(struct conn *c, int fd, struct slice head, size_t he
         return go_opaque(c, fd, iov, n, flags);
     }
     c->request = built;
-    ssize_t sent = outgoing_head(c, fd, (struct outgoing_pieces){ iov, n, used }, flags);
+    ssize_t sent = accepted ? send_accepted(c, fd, &kept, head.len, all - head.len - c->x.ahead_len, flags)
+                            : outgoing_head(c, fd, (struct outgoing_pieces){ iov, n, used }, flags);
     if (sent < 0 && (sent != -EAGAIN || c->request.start == kept.start)) {
         hold_clear(&c->request); /* nothing went out: as if the call had not been made */
         c->request = kept;
@@ -190,7 +230,8 @@ static ssize_t send_adapted(struct conn *c, int fd, struct slice head, size_t he
     }
     hold_clear(&kept);
     bool observed = c->x.kind == EXCHANGE_OBSERVED;
-    conn_set_state(c, observed ? CONN_OBSERVED : CONN_EXCHANGE);
+    if (!accepted)
+        conn_set_state(c, observed ? CONN_OBSERVED : CONN_EXCHANGE);
     stall_begin(c);
     if (sent > 0)
         stall_sent(c);
@@ -231,9 +272,14 @@ static ssize_t send_first(struct conn *c, int fd, const struct iovec *iov, int n
     if (direct && (step.action == EXCHANGE_HOLD || step.action == EXCHANGE_PASS_KEEP) &&
         !hold_append(&c->request, view.data, view.len))
         exchange_release(&c->x, REASON_no_memory);
+    if (step.action == EXCHANGE_HOLD && c->x.kind == EXCHANGE_UNDECIDED && !may_withhold(c) &&
+        exchange_awaits_body(&c->x))
+        exchange_release(&c->x, c->shared ? REASON_duplicated : REASON_busy_thread);
     if (step.action == EXCHANGE_HEAD) {
         stats_count(requests);
         enum reason why = objection(c, &c->x.request, (struct slice){ view.data, step.take });
+        if (exchange_goes_beyond(&c->x, view.data, view.len))
+            why = REASON_open_ended;
         if (why != REASON_none)
             exchange_release(&c->x, why);
     }
@@ -245,6 +291,8 @@ static ssize_t send_first(struct conn *c, int fd, const struct iovec *iov, int n
         if (!direct)
             c->request.end = held; /* what lies behind it is still the client's */
         result = send_adapted(c, fd, view, held, iov, n, flags);
+    } else if (step.action == EXCHANGE_PASS_KEEP && c->state == CONN_LEASED && may_withhold(c)) {
+        return (ssize_t)total_of(iov, n);
     } else if (step.action == EXCHANGE_PASS_KEEP) {
         c->x = before;
         result = send_line(c, fd, held, flags);

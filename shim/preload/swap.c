@@ -2,7 +2,6 @@
 #include "preload/swap.h"
 
 #include "base/stats.h"
-#include "preload/confined.h"
 #include "preload/owed.h"
 #include "preload/eof.h"
 #include "preload/fresh.h"
@@ -79,9 +78,7 @@ static int lease(struct conn *c, const struct wanted *wanted, struct idle *out, 
         result = shared_lease(c, wanted, out, why);
     if (result != 0)
         return result;
-    if (!confined_allows(c, out->fd)) {
-        *why = REASON_not_allowed;
-    } else if (!out->proven && !idle_wait_for_proof(out)) {
+    if (!out->proven && !idle_wait_for_proof(out)) {
         pool_note_closed(&c->to, 0);
         *why = REASON_closer;
     } else if (idle_match_blocking(c, out)) {
@@ -297,6 +294,7 @@ void swap_end(struct conn *c)
     if (why != REASON_none || !owed_end(c))
         swap_finish(c, why);
     hold_clear(&c->request);
+    hold_clear(&c->behind);
     errno = saved;
 }
 
