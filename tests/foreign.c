@@ -1,8 +1,9 @@
 /* What tests/e2e_foreign runs.
  *
- *     foreign attack PREFIX   sends to every abstract name that begins so, as fast as /proc/net/unix shows them, and
- *                             to each with a descriptor beside it that lingers at its last close.  Prints how many
- *                             messages went out, when its standard input ends.
+ *     foreign attack PREFIX all|others   sends to every abstract name, or to all that do not begin so, as fast as
+ *                             /proc/net/unix shows them, time and again with a descriptor beside it that lingers at
+ *                             its last close.  When its standard input ends it prints how many messages went to names
+ *                             that begin so, and to others.
  *     foreign offer PREFIX N  N datagram sockets with such names, which take nothing out, until standard input ends
  *     foreign look            under `holdfast`: says of each queue of the tree what lies in it; exit status 1 where
  *                             that is anything
@@ -151,7 +152,7 @@ static bool send_to(int fd, const struct sockaddr_un *name, socklen_t len, int b
     return sendmsg(fd, &m, MSG_DONTWAIT | MSG_NOSIGNAL) >= 0;
 }
 
-static unsigned long sent, taken;
+static unsigned long sent, met, passed_by;
 
 static void send_both(int fd, const char *path)
 {
@@ -166,7 +167,6 @@ static void send_both(int fd, const char *path)
     sent++;
     if (!send_to(fd, &name, name_len, beside))
         return;
-    taken++;
     if (beside < 0)
         return;
     stocked--;
@@ -174,13 +174,11 @@ static void send_both(int fd, const char *path)
         close(beside);
 }
 
-static int attack(const char *prefix)
+static int attack(const char *prefix, bool everything)
 {
     static char all[1 << 20];
-    char wanted[64];
     int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_NONBLOCK, 0), list = open("/proc/net/unix", O_RDONLY);
 
-    snprintf(wanted, sizeof wanted, "@%s", prefix);
     prepare();
     printf("there\n");
     fflush(stdout);
@@ -189,10 +187,17 @@ static int attack(const char *prefix)
         while ((more = pread(list, all + n, sizeof all - 1 - (size_t)n, n)) > 0)
             n += more;
         all[n] = '\0';
-        for (const char *at = strstr(all, wanted); at; at = strstr(at + 1, wanted))
-            send_both(fd, at + 1);
+        for (const char *at = strstr(all, " @"); at; at = strstr(at + 1, " @")) {
+            bool ours = strncmp(at + 2, prefix, strlen(prefix)) == 0;
+            if (ours)
+                met++;
+            else
+                passed_by++;
+            if (everything || !ours)
+                send_both(fd, at + 2);
+        }
     }
-    printf("%lu %lu\n", sent, taken);
+    printf("%lu %lu\n", met, passed_by);
     fflush(stdout);
     _exit(0); /* without a wait for the closers */
 }
@@ -201,8 +206,8 @@ int main(int argc, char **argv)
 {
     if (argc == 2 && strcmp(argv[1], "look") == 0)
         return look();
-    if (argc == 3 && strcmp(argv[1], "attack") == 0)
-        return attack(argv[2]);
+    if (argc == 4 && strcmp(argv[1], "attack") == 0)
+        return attack(argv[2], strcmp(argv[3], "all") == 0);
     if (argc == 4 && strcmp(argv[1], "offer") == 0)
         return offer(argv[2], atoi(argv[3]));
     return 2;

@@ -11,6 +11,8 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/un.h>
+#include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -323,6 +325,87 @@ static void test_queue_foreign(void **state)
     close(far);
 }
 
+enum { OTHER_USER = 61240, LINGER_S = 1 };
+
+static int make_listener(struct sockaddr_in *at)
+{
+    socklen_t len = sizeof(*at);
+    int fd = socket(AF_INET, SOCK_STREAM, 0);
+
+    *at = (struct sockaddr_in){ .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+    assert_int_equal(bind(fd, (struct sockaddr *)at, len), 0);
+    assert_int_equal(listen(fd, 1), 0);
+    assert_int_equal(getsockname(fd, (struct sockaddr *)at, &len), 0);
+    return fd;
+}
+
+/* As another user, who has the queues: a message with a connection that lingers at its close. */
+static _Noreturn void send_as_other(unsigned queue, const struct sockaddr_in *at)
+{
+    static char much[1 << 20];
+    const struct linger on = { 1, LINGER_S };
+    struct sockaddr_un name;
+    socklen_t len = tree_name(&tree, queue, &name);
+    struct iovec piece = { much, 10 };
+    char control[CMSG_SPACE(sizeof(int))] = { 0 };
+    struct msghdr m = { .msg_name = &name, .msg_namelen = len, .msg_iov = &piece, .msg_iovlen = 1,
+                        .msg_control = control, .msg_controllen = sizeof(control) };
+    int fd = socket(AF_INET, SOCK_STREAM, 0);
+
+    if (setresuid(OTHER_USER, OTHER_USER, OTHER_USER) != 0 || connect(fd, (const struct sockaddr *)at, sizeof(*at)) != 0)
+        _exit(1);
+    while (send(fd, much, sizeof(much), MSG_DONTWAIT) > 0)
+        ;
+    setsockopt(fd, SOL_SOCKET, SO_LINGER, &on, sizeof(on));
+    *CMSG_FIRSTHDR(&m) = (struct cmsghdr){ .cmsg_level = SOL_SOCKET, .cmsg_type = SCM_RIGHTS,
+                                           .cmsg_len = CMSG_LEN(sizeof(int)) };
+    memcpy(CMSG_DATA(CMSG_FIRSTHDR(&m)), &fd, sizeof(fd));
+    _exit(sendmsg(FIRST, &m, MSG_DONTWAIT) == 10 ? 0 : 2);
+}
+
+static double seconds(void)
+{
+    struct timespec now;
+
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (double)now.tv_sec + (double)now.tv_nsec / 1e9;
+}
+
+/* It is left where it lies, and the queue is not used any further; the others are. */
+static void test_queue_of_another_user(void **state)
+{
+    struct endpoint to = endpoint_number(1), its;
+    unsigned queue = endpoint_hash(&to) % TREE_QUEUES, other = 2;
+    struct sockaddr_in at;
+    struct idle old;
+    int status = 0, first, listener = make_listener(&at);
+
+    (void)state;
+    if (geteuid() != 0)
+        skip();
+    for (bool same = true; same; other += same) {
+        to = endpoint_number(other);
+        same = endpoint_hash(&to) % TREE_QUEUES == queue;
+    }
+    first = give(1, 50, 64, NOW, 0);
+    pid_t child = fork();
+    if (child == 0)
+        send_as_other(queue, &at);
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_int_equal(status, 0);
+    double start = seconds();
+    assert_int_equal(take(1, NOW), 50); /* what lies before it */
+    assert_int_equal(take(1, NOW), 0);
+    close(give(1, 51, 64, NOW, -EPERM));
+    assert_int_equal(tree_take_old(&tree, queue, 0, &its, &old, NOW), -ENOENT);
+    close(give(other, 52, 64, NOW, 0));
+    assert_int_equal(take(other, NOW), 52);
+    assert_true(seconds() - start < LINGER_S / 2.0);
+    assert_int_equal(recv(FIRST + (int)queue, &old, 1, MSG_PEEK | MSG_DONTWAIT), 1);
+    close(first);
+    close(listener);
+}
+
 #define QUEUE_TEST(name) cmocka_unit_test_setup_teardown(name, make_tree, unmake_tree)
 
 int main(void)
@@ -339,6 +422,7 @@ int main(void)
         QUEUE_TEST(test_queue_release_place), QUEUE_TEST(test_queue_gone),
         QUEUE_TEST(test_queue_lives),
         QUEUE_TEST(test_queue_foreign),
+        QUEUE_TEST(test_queue_of_another_user),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

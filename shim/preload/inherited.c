@@ -6,6 +6,7 @@
 #include "pool/broker_place.h"
 #include "preload/handdown.h"
 #include "preload/idle.h"
+#include "preload/limit.h"
 #include "preload/private.h"
 #include "preload/real.h"
 
@@ -66,18 +67,17 @@ static void recover(const struct tree *tree)
 }
 
 /* The queues' numbers may lie above the soft limit.  At start nobody else is there to meet a higher one. */
-static struct rlimit raise_limit(const struct tree *tree)
+static void raise_limit(const struct tree *tree, struct rlimit *before, struct rlimit *higher)
 {
-    struct rlimit before = { 0 }, higher;
     rlim_t end = (rlim_t)tree->first + TREE_FDS;
 
-    getrlimit(RLIMIT_NOFILE, &before);
-    higher = before;
-    if (higher.rlim_cur < end) {
-        higher.rlim_cur = end;
-        setrlimit(RLIMIT_NOFILE, &higher);
+    *before = (struct rlimit){ 0 };
+    getrlimit(RLIMIT_NOFILE, before);
+    *higher = *before;
+    if (higher->rlim_cur < end) {
+        higher->rlim_cur = end;
+        setrlimit(RLIMIT_NOFILE, higher);
     }
-    return before;
 }
 
 /* Another user's tree is left; this user's processes from here on have one of their own.  The text in
@@ -120,11 +120,12 @@ bool inherited_find(struct tree *tree, const struct tree_calls *calls)
     bool foreign = tree->uid != (uint32_t)getauxval(AT_EUID);
     unsigned hidden = foreign ? 0 : hide(tree); /* most often all are there: each is looked at once */
     if (hidden < TREE_QUEUES) {
-        struct rlimit before = raise_limit(tree);
+        struct rlimit before, higher;
+        raise_limit(tree, &before, &higher);
         bool made = foreign && found_own(tree, text);
         if (!foreign)
             recover(tree);
-        setrlimit(RLIMIT_NOFILE, &before);
+        limit_restore(&before, &higher);
         if (foreign && !made)
             return false;
         hidden = hide(tree);

@@ -3,6 +3,7 @@
 
 #include "base/lock.h"
 #include "preload/conn.h"
+#include "preload/limit.h"
 #include "preload/process.h"
 #include "preload/real.h"
 #include "preload/signals.h"
@@ -45,11 +46,6 @@ static int below_limit(int fd, rlim_t soft)
     return real.fcntl(fd, F_DUPFD_CLOEXEC, end - end / 8);
 }
 
-static bool is_same(const struct rlimit *a, const struct rlimit *b)
-{
-    return a->rlim_cur == b->rlim_cur && a->rlim_max == b->rlim_max;
-}
-
 /* Only where the limit is `known`; if it is another one, it stays that, and is known afterwards. */
 static bool change_limit(const struct rlimit *to)
 {
@@ -57,20 +53,11 @@ static bool change_limit(const struct rlimit *to)
 
     if (prlimit(0, RLIMIT_NOFILE, to, &before) != 0)
         return false;
-    if (is_same(&before, &known))
+    if (limit_equal(&before, &known))
         return true;
     prlimit(0, RLIMIT_NOFILE, &before, NULL);
     known = before;
     return false;
-}
-
-/* If somebody has set it meanwhile (prlimit(2)), it stays what he wants. */
-static void restore_limit(const struct rlimit *raised)
-{
-    struct rlimit before;
-
-    if (prlimit(0, RLIMIT_NOFILE, &known, &before) == 0 && !is_same(&before, raised))
-        prlimit(0, RLIMIT_NOFILE, &before, NULL);
 }
 
 /* Numbers from the soft limit on do not compete with the program's: the kernel gives them out while the
@@ -87,7 +74,7 @@ static int above_limit(int fd)
     signals_hold(&mask);
     if (change_limit(&higher)) {
         copy = real.fcntl(fd, F_DUPFD_CLOEXEC, (int)known.rlim_cur);
-        restore_limit(&higher);
+        limit_restore(&known, &higher);
     }
     signals_release(&mask);
     return copy;

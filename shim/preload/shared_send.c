@@ -3,6 +3,7 @@
 
 #include "pool/tree.h"
 #include "preload/identity.h"
+#include "preload/limit.h"
 #include "preload/process.h"
 #include "preload/real.h"
 #include "preload/signals.h"
@@ -10,16 +11,6 @@
 #include <errno.h>
 #include <limits.h>
 #include <sys/resource.h>
-
-/* If somebody has set another one meanwhile (prlimit(2)), it stays that. */
-static void restore_limit(const struct rlimit *before, const struct rlimit *lower)
-{
-    struct rlimit now;
-
-    if (prlimit(0, RLIMIT_NOFILE, before, &now) == 0 &&
-        (now.rlim_cur != lower->rlim_cur || now.rlim_max != lower->rlim_max))
-        prlimit(0, RLIMIT_NOFILE, &now, NULL);
-}
 
 /* unix(7): sendmsg fails with ETOOMANYREFS when the user has more fds in flight than this process's
  * RLIMIT_NOFILE.  Lowered for the moment, that leaves room for the user's other programs.  Not where
@@ -46,7 +37,7 @@ ssize_t shared_send(int fd, const struct msghdr *msg, int flags)
     ssize_t sent = real.sendmsg(fd, msg, flags);
     int error = errno;
     if (lowered)
-        restore_limit(&before, &lower);
+        limit_restore(&before, &lower);
     signals_release(&mask);
     errno = error;
     return sent;
