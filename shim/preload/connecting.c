@@ -3,6 +3,7 @@
 #include "base/stats.h"
 #include "preload/choice.h"
 #include "preload/closing.h"
+#include "preload/device.h"
 #include "preload/identity.h"
 #include "preload/idle.h"
 #include "preload/owed.h"
@@ -43,7 +44,7 @@ int connecting_lease(struct conn *c, const struct sockaddr *to, socklen_t len)
     }
     c->peer_len = len < sizeof c->peer ? len : sizeof c->peer; /* the rest means nothing */
     memcpy(&c->peer, to, c->peer_len);
-    c->to.options = options_hash(&c->options);
+    c->to.options = options_hash(&c->options) + device_hash(&c->options, c->fds[0].fd);
     if (!identity_key(&c->to, &made, c->fds[0].fd)) {
         tracing_note(c, TRACE_open);
         conn_forget(c, REASON_other_user);
