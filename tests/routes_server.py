@@ -32,6 +32,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
     def answer(self, text):
         self.send_response(200)
         self.send_header("Content-Length", str(len(text)))
+        self.send_header("Connection", "close" if self.close_connection else "keep-alive")
         self.end_headers()
         try:
             self.wfile.write(text.encode())
