@@ -93,19 +93,32 @@ static ssize_t write_real(int fd, const void *bytes, size_t len)
     return private_is(fd) ? write_quietly(fd, bytes, len) : -1;
 }
 
-/* Half a head that is held would be sent by both sides, or by neither: it goes out now, as it is.  A NEW socket
- * becomes what the client believes it is, and is touched: another process may have it now (conn_enter). */
+static bool holds_half_head(const struct conn *c)
+{
+    return (c->state == CONN_FRESH || c->state == CONN_LEASED) && hold_len(&c->request);
+}
+
+/* A spare becomes what the client believes it is (conn_enter). */
+static void settle_spare(struct conn *c)
+{
+    struct conn *entered = c->spare.unsettled && c->nfds ? conn_enter(c->fds[0].fd) : NULL;
+
+    if (entered)
+        conn_leave(entered);
+}
+
+/* Half a head that is held would be sent by both sides of a fork, or by neither: it goes out now, as it is.
+ * Whether it is half is asked again under the lock: another thread may just have been given the rest. */
 static void settle(struct conn *c)
 {
-    bool half = (c->state == CONN_FRESH || c->state == CONN_LEASED) && hold_len(&c->request);
-
-    if ((!half && c->state != CONN_NEW) || !c->nfds)
+    settle_spare(c);
+    if (!holds_half_head(c) || !c->nfds)
         return;
     int fd = c->fds[0].fd;
     struct conn *entered = conn_enter(fd);
     if (!entered)
         return;
-    if (half)
+    if (holds_half_head(entered))
         closing_leave_alone(entered, fd, REASON_crossed_fork);
     conn_leave(entered);
 }
@@ -198,7 +211,7 @@ void process_moving(unsigned kinds)
     int saved = errno;
 
     if (kinds && process_is_ours()) {
-        conn_each(settle);
+        conn_each(settle_spare);
         identity_changed(kinds);
     }
     errno = saved;
