@@ -201,6 +201,15 @@ static void note_relieved(struct conn *c, uint64_t ticket, uint64_t now)
     lock_give(&stall_lock);
 }
 
+void stall_make_way(const struct endpoint *to)
+{
+    int saved = errno;
+
+    pool_release_place(to);
+    shared_release_place(to);
+    errno = saved;
+}
+
 void stall_relieve(void)
 {
     int saved = errno;

@@ -45,6 +45,10 @@ extern struct lock stall_lock;
 /* In the child of a fork: nobody waits there. */
 void stall_after_fork(void);
 
+/* A connection to there goes to libc, on which nobody will see how long its client waits: lets go of all that is
+ * idle there at once, before its first bytes are sent. */
+void stall_make_way(const struct endpoint *to);
+
 /* Milliseconds until it is time to let go for somebody: 1 or more. */
 int stall_turn_ms(void);
 

@@ -5,6 +5,7 @@
 #include "preload/outgoing.h"
 #include "preload/process.h"
 #include "preload/real.h"
+#include "preload/stall.h"
 #include "preload/swap.h"
 
 #include <errno.h>
@@ -55,12 +56,22 @@ void withheld_over(struct conn *c)
     atomic_fetch_sub(&withheld_count, 1);
 }
 
+/* A server that serves one connection at a time speaks no TLS beside HTTP, and makes no tunnels. */
+static bool may_be_kept_waiting(const struct conn *c)
+{
+    enum reason why = c->x.reason;
+
+    return why != REASON_tls && why != REASON_http2 && why != REASON_connect_method && why != REASON_upgrade;
+}
+
 int withheld_flush(struct conn *c, int fd)
 {
     int result = 0;
 
     if (c->state == CONN_LEASED && !c->shared)
         result = swap_rehome(c, true);
+    if (may_be_kept_waiting(c))
+        stall_make_way(&c->to);
     if (result == 0 && hold_len(&c->request))
         result = outgoing_all(c, fd, c->request.data + c->request.start, hold_len(&c->request));
     if (result == 0)
