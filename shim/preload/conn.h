@@ -64,6 +64,7 @@ enum conn_trial {
     TRIAL_SECOND,  /* ... is being tried; the one trial of this server is ours */
     TRIAL_CONTROL, /* a first request, after a second one was not answered: is the server only slow? */
     TRIAL_CLOSE,   /* whether the server closes when it is asked to */
+    TRIAL_END,     /* EXCHANGE: whether the server closes behind an answer without a length, asked to persist */
 };
 
 struct conn_fd {

@@ -199,6 +199,8 @@ ssize_t incoming_follow(struct conn *c, struct exchange_reply reply)
         trial_look(c);
     if (c->behind.data || c->write_shut)
         behind_settle(c);
+    if (exchange_verdict(&c->x) == REASON_no_length)
+        trial_no_length(c);
     /* Also where copies of the fd are with others: nobody has more to send. */
     if (open && exchange_request_done(&c->x) && exchange_asks_close(&c->x))
         real.shutdown(c->fds[0].fd, SHUT_WR);

@@ -5,6 +5,7 @@
 #include "preload/outgoing.h"
 #include "preload/path.h"
 #include "preload/swap.h"
+#include "preload/trial.h"
 
 #include <errno.h>
 
@@ -52,6 +53,7 @@ ssize_t incoming_at_end(struct conn *c, ssize_t n)
         conn_note(c, REASON_closed_by_server);
         return -ESTALE;
     }
+    trial_ended(c);
     if (c->unparkable == REASON_none) {
         enum reason why = exchange_verdict(&c->x);
         conn_note(c, why != REASON_none ? why : REASON_closed_by_server);

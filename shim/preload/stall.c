@@ -201,10 +201,19 @@ static void note_relieved(struct conn *c, uint64_t ticket, uint64_t now)
     lock_give(&stall_lock);
 }
 
+/* Nothing is kept without one of these (preload/trial.h). */
+static bool may_be_idle(const struct endpoint *to)
+{
+    return evidence_has(to, EVIDENCE_REUSED) || evidence_has(to, EVIDENCE_SAID_SO) ||
+           evidence_has(to, EVIDENCE_HEEDS_CLOSE) || evidence_has(to, EVIDENCE_SILENT);
+}
+
 void stall_make_way(const struct endpoint *to)
 {
     int saved = errno;
 
+    if (!may_be_idle(to))
+        return;
     pool_release_place(to);
     shared_release_place(to);
     errno = saved;

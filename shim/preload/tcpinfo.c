@@ -8,7 +8,7 @@
 #include <string.h>
 
 /* The beginning of the kernel's struct tcp_info, in words of 32 bits; the first byte is the state. */
-enum { STATE, UNACKED = 6, LAST_ACK_RECV = 14, RTT = 17, BYTES_ACKED = 30, NOTSENT_BYTES = 36, WORDS };
+enum { STATE, UNACKED = 6, LAST_DATA_RECV = 13, LAST_ACK_RECV, RTT = 17, BYTES_ACKED = 30, NOTSENT_BYTES = 36, WORDS };
 
 bool tcpinfo_read(int fd, struct tcpinfo *out)
 {
@@ -23,6 +23,7 @@ bool tcpinfo_read(int fd, struct tcpinfo *out)
         return false;
     out->state = *(const unsigned char *)words;
     out->rtt_us = words[RTT];
+    out->since_data_ms = words[LAST_DATA_RECV];
     out->since_ack_ms = words[LAST_ACK_RECV];
     memcpy(&out->acknowledged, &words[BYTES_ACKED], sizeof out->acknowledged);
     out->outstanding = words[UNACKED] || words[NOTSENT_BYTES];

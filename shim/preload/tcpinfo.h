@@ -11,6 +11,7 @@ enum { TCPINFO_ESTABLISHED = 1, TCPINFO_CLOSED = 7 };
 struct tcpinfo {
     unsigned state;
     unsigned rtt_us;          /* smoothed */
+    unsigned since_data_ms;   /* the last data came */
     unsigned since_ack_ms;    /* the last acknowledgement, of whatever */
     uint64_t acknowledged;    /* bytes so far */
     bool outstanding;         /* something was sent that is not acknowledged, or could not be sent yet */

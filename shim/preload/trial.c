@@ -4,12 +4,16 @@
 #include "preload/evidence.h"
 #include "preload/process.h"
 #include "preload/real.h"
+#include "preload/tcpinfo.h"
 
 #include <errno.h>
 #include <poll.h>
 #include <sys/ioctl.h>
 
-enum { CLOSE_MS = 25 }; /* in which the end comes that was asked for: right behind the answer */
+enum {
+    CLOSE_MS = 25, /* in which the end comes that was asked for: right behind the answer */
+    END_MS = 400,  /* in which the end comes that stands for a length */
+};
 
 /* ---- before a request is sent ---- */
 
@@ -49,6 +53,8 @@ static bool can_be_risked(const struct conn *c)
 
 enum reason trial_begin(struct conn *c)
 {
+    if (c->x.request.one_shot && evidence_has(&c->to, EVIDENCE_OPEN_ENDED))
+        return REASON_open_ended;
     if (c->trial != TRIAL_DUE || evidence_has(&c->to, EVIDENCE_REUSED))
         return REASON_none;
     if (!can_be_risked(c))
@@ -66,6 +72,8 @@ void trial_choose(struct conn *c)
     const struct request *request = &c->x.request;
 
     if (c->trial == TRIAL_CLOSE) { /* chosen already, when nothing could be sent */
+        c->x.closing = true;
+    } else if (request->one_shot && evidence_has(&c->to, EVIDENCE_OPEN_ENDED)) {
         c->x.closing = true;
     } else if (evidence_has(&c->to, EVIDENCE_SILENT_ONCE)) {
         c->trial = TRIAL_CONTROL;
@@ -138,6 +146,30 @@ void trial_await_close(struct conn *c)
     evidence_note(&c->to, closed ? EVIDENCE_HEEDS_CLOSE : EVIDENCE_IGNORES_CLOSE);
     if (!c->x.said_close)
         evidence_note(&c->to, EVIDENCE_SAYS_NO_CLOSE);
+    trial_drop(c);
+}
+
+void trial_no_length(struct conn *c)
+{
+    bool another = c->trial != TRIAL_NONE && c->trial != TRIAL_DUE;
+
+    if (another || c->state != CONN_EXCHANGE || c->x.closing)
+        return;
+    c->trial = TRIAL_END;
+    if (!evidence_has(&c->to, EVIDENCE_ENDS_BY_CLOSE))
+        evidence_note(&c->to, EVIDENCE_OPEN_ENDED);
+}
+
+void trial_ended(struct conn *c)
+{
+    struct tcpinfo info;
+
+    if (c->trial != TRIAL_END || !c->nfds || !tcpinfo_read(c->fds[0].fd, &info))
+        return;
+    if (info.since_data_ms < END_MS) {
+        evidence_note(&c->to, EVIDENCE_ENDS_BY_CLOSE);
+        evidence_forget(&c->to, EVIDENCE_OPEN_ENDED);
+    }
     trial_drop(c);
 }
 

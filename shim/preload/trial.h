@@ -9,6 +9,9 @@
  *    only for an idempotent request without a body; all others get connections of their own.
  * 4. If the client gives that up although the request has arrived, or dies, the next request has a connection of
  *    its own (TRIAL_CONTROL).  If that is answered, nothing is lent there for an hour; if not, the server is slow.
+ * 5. An answer without a length ends with the connection.  Some servers that are asked to persist stay open behind
+ *    one, and wait for the next request (Perl's HTTP::Daemon, where the program prints its answers).  So from the
+ *    first such answer on (TRIAL_END) one-shot requests ask for the close, until one such answer has ended at once.
  *
  * All of these take a locked conn.  errno is left alone. */
 #ifndef HOLDFAST_PRELOAD_TRIAL_H
@@ -33,6 +36,12 @@ void trial_look(struct conn *c);
 
 /* The answer to a request that asked for the close is complete: waits a moment for the server's end. */
 void trial_await_close(struct conn *c);
+
+/* EXCHANGE: the answer that has begun has no length, and its server did not say that it closes. */
+void trial_no_length(struct conn *c);
+
+/* The server has ended the connection. */
+void trial_ended(struct conn *c);
 
 /* The client closes before an answer is complete.  The socket is still there. */
 void trial_given_up(struct conn *c);
