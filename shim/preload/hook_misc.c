@@ -2,6 +2,7 @@
 #define _GNU_SOURCE
 #include "preload/hook.h"
 
+#include "preload/confined.h"
 #include "preload/owed.h"
 #include "preload/process.h"
 
@@ -20,6 +21,8 @@ int prctl(int option, ...)
     va_end(ap);
     if (option == PR_SET_SECCOMP && process_active && process_is_ours())
         process_retire();
+    if (option == PR_SET_NO_NEW_PRIVS)
+        confined_note();
     return real.prctl(option, a[0], a[1], a[2], a[3]);
 }
 

@@ -3,14 +3,18 @@
 #define _GNU_SOURCE
 #include "preload/hook.h"
 
+#include "preload/confined.h"
 #include "preload/owed.h"
 #include "preload/process.h"
 #include "preload/raw.h"
 
 #include <stdarg.h>
+#include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
 #include <unistd.h>
+
+enum { LANDLOCK_RESTRICT_SELF = 446 }; /* everywhere, whether libc knows it or not */
 
 /* Calls on an fd.  False: not one of these. */
 static bool on_fd(long number, const long a[6], long *result)
@@ -152,6 +156,12 @@ static bool on_process(long number, const long a[6], long *result)
     case SYS_execve:
         *result = execve((const char *)a[0], (char *const *)a[1], (char *const *)a[2]);
         return true;
+    case SYS_prctl:
+        *result = prctl((int)a[0], a[1], a[2], a[3], a[4]);
+        return true;
+    case LANDLOCK_RESTRICT_SELF:
+        confined_note();
+        return false;
     case SYS_seccomp:
         if (process_is_ours())
             process_retire();

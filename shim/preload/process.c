@@ -7,6 +7,7 @@
 #include "base/stats.h"
 #include "preload/choice.h"
 #include "preload/closing.h"
+#include "preload/confined.h"
 #include "preload/conn.h"
 #include "preload/fork.h"
 #include "preload/owed.h"
@@ -313,6 +314,7 @@ __attribute__((constructor, used)) static void start(void)
 
     real_resolve();
     identity_start();
+    confined_start();
     config_load(&process_config, secure ? lookup_secure : lookup, NULL, NULL);
     if (process_config.enabled && version_agrees())
         begin(secure);

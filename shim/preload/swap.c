@@ -2,6 +2,7 @@
 #include "preload/swap.h"
 
 #include "base/stats.h"
+#include "preload/confined.h"
 #include "preload/owed.h"
 #include "preload/eof.h"
 #include "preload/fresh.h"
@@ -78,7 +79,9 @@ static int lease(struct conn *c, const struct wanted *wanted, struct idle *out, 
         result = shared_lease(c, wanted, out, why);
     if (result != 0)
         return result;
-    if (!out->proven && !idle_wait_for_proof(out)) {
+    if (!confined_allows(c, out->fd)) {
+        *why = REASON_not_allowed;
+    } else if (!out->proven && !idle_wait_for_proof(out)) {
         pool_note_closed(&c->to, 0);
         *why = REASON_closer;
     } else if (idle_match_blocking(c, out)) {

@@ -54,7 +54,7 @@ static bool can_be_risked(const struct conn *c)
 enum reason trial_begin(struct conn *c)
 {
     if (c->x.request.one_shot && evidence_has(&c->to, EVIDENCE_OPEN_ENDED))
-        return REASON_open_ended;
+        return REASON_stays_open;
     if (c->trial != TRIAL_DUE || evidence_has(&c->to, EVIDENCE_REUSED))
         return REASON_none;
     if (!can_be_risked(c))

@@ -1,0 +1,30 @@
+#define _GNU_SOURCE
+#include "preload/confined.h"
+
+#include "preload/real.h"
+
+#include <errno.h>
+#include <sys/prctl.h>
+
+atomic_bool confined_perhaps;
+
+void confined_start(void)
+{
+    int saved = errno;
+
+    if (real.prctl(PR_GET_NO_NEW_PRIVS, 0UL, 0UL, 0UL, 0UL) != 0) /* or the call itself is denied */
+        confined_note();
+    errno = saved;
+}
+
+bool confined_allows(const struct conn *c, int fd)
+{
+    int saved = errno;
+
+    if (!atomic_load_explicit(&confined_perhaps, memory_order_relaxed))
+        return true;
+    int result = real.connect(fd, (const struct sockaddr *)&c->peer, c->peer_len);
+    bool allowed = result == 0 || errno == EISCONN;
+    errno = saved;
+    return allowed;
+}
