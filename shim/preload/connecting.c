@@ -5,6 +5,7 @@
 #include "preload/closing.h"
 #include "preload/device.h"
 #include "preload/identity.h"
+#include "preload/listeners.h"
 #include "preload/idle.h"
 #include "preload/owed.h"
 #include "preload/process.h"
@@ -27,6 +28,13 @@ bool connecting_is_nowhere(const struct sockaddr *to, socklen_t len)
     return to && len >= sizeof to->sa_family && to->sa_family == AF_UNSPEC;
 }
 
+static enum reason left_alone(const struct endpoint *to)
+{
+    if (choice_leaves_endpoint(to))
+        return REASON_excluded;
+    return listeners_has(to) ? REASON_own_server : REASON_none;
+}
+
 int connecting_lease(struct conn *c, const struct sockaddr *to, socklen_t len)
 {
     const struct endpoint made = c->to; /* socket(2) */
@@ -37,9 +45,10 @@ int connecting_lease(struct conn *c, const struct sockaddr *to, socklen_t len)
         return CONN_PLAIN;
     }
     tracing_note(c, TRACE_connect);
-    if (choice_leaves_endpoint(&c->to)) {
+    enum reason why = left_alone(&c->to);
+    if (why != REASON_none) {
         tracing_note(c, TRACE_open);
-        conn_forget(c, REASON_excluded);
+        conn_forget(c, why);
         return CONN_PLAIN;
     }
     c->peer_len = len < sizeof c->peer ? len : sizeof c->peer; /* the rest means nothing */

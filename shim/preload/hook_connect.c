@@ -4,6 +4,7 @@
 #include "preload/cancel.h"
 #include "preload/connecting.h"
 #include "preload/identity.h"
+#include "preload/listeners.h"
 #include "preload/private.h"
 #include "preload/process.h"
 #include "preload/raw.h"
@@ -249,6 +250,8 @@ int listen(int fd, int backlog)
         return (int)hook_result(-EBADF);
     touch(c, fd);
     int result = real.listen(fd, backlog);
+    if (result == 0 && process_active && process_is_ours())
+        listeners_note(fd);
     if (likely(!c) || result != 0 || !process_is_ours() || !(c = conn_enter(fd)))
         return result;
     conn_forget(c, REASON_none);
