@@ -112,6 +112,7 @@ struct exchange {
     uint8_t client_state, server_state;
     bool answered, ask_close;
     bool unsure;            /* others may see another end of the response */
+    bool bare_lf;           /* the head of the answer has lines that end so */
     bool unsafe;            /* OBSERVED: a request was not idempotent */
     uint8_t listens;        /* enum exchange_listens */
     struct hidden extra;    /* the body, before the head is adapted; what follows the request and went out, after */

@@ -81,7 +81,9 @@ static bool begin_body(struct exchange *x, const struct response *r)
     x->unsure |= framing.unsure;
     exchange_server_persistence(x, r, framing.kind);
     closes = framing.kind == FRAMING_CLOSE || r->options.close || (r->status.minor == 0 && !r->options.keep_alive);
-    x->listens = closes ? EXCHANGE_LISTENS : EXCHANGE_DEAF;
+    x->bare_lf = r->lenient;
+    /* What is delivered as it is says nothing of an end to a client of HTTP/1.1: it may go on. */
+    x->listens = closes || (r->lenient && !decodes(x)) ? EXCHANGE_LISTENS : EXCHANGE_DEAF;
     x->ask_close |= framing.forced;
     framing_start(&x->response_body, framing.kind, r->body.length);
     x->server_state = SERVER_BODY;
@@ -96,7 +98,7 @@ static void end_body(struct exchange *x, size_t used, size_t len, struct exchang
     bool decoded = x->server_state == SERVER_DECODE;
 
     if (x->unsure && !decoded) { /* what else is sent is the client's, up to the server's own end */
-        go_raw(x, REASON_ambiguous_response, true);
+        go_raw(x, REASON_ambiguous_response, !x->bare_lf || decodes(x));
         return;
     }
     if (!exchange_request_done(x))

@@ -9,6 +9,7 @@
 
 #include "base/block.h"
 #include "preload/behind.h"
+#include "preload/dialect.h"
 #include "preload/idle.h"
 #include "preload/lookahead.h"
 #include "preload/real.h"
@@ -195,6 +196,8 @@ ssize_t incoming_follow(struct conn *c, struct exchange_reply reply)
 
     settle(c, reply.flow);
     path_answered(c, reply.flow == EXCHANGE_END);
+    if (!c->reused && !c->given)
+        dialect_learn(c);
     if (c->trial != TRIAL_NONE)
         trial_look(c);
     if (c->behind.data || c->write_shut)
@@ -243,7 +246,9 @@ void incoming_end(struct conn *c)
 /* -ESTALE or -errno as provisional_judge; else go on. */
 static int judge(struct conn *c, const char *bytes, size_t len, size_t taken)
 {
-    return provisional_is(c) ? provisional_judge(c, (struct slice){ bytes, len }, taken) : 1;
+    if (provisional_is(c))
+        return provisional_judge(c, (struct slice){ bytes, len }, taken);
+    return dialect_waits(c) ? dialect_judge(c, (struct slice){ bytes, len }) : 1;
 }
 
 /* Head, and the client's buffer has room for it: read there and edit there. */

@@ -2,6 +2,7 @@
 #define _GNU_SOURCE
 #include "preload/incoming.h"
 
+#include "preload/dialect.h"
 #include "preload/outgoing.h"
 #include "preload/path.h"
 #include "preload/swap.h"
@@ -41,6 +42,8 @@ ssize_t incoming_at_end(struct conn *c, ssize_t n)
     if (!incoming_is_end(n) && !path_is_broken(c, (int)-n))
         return n;
     int result = incoming_replay(c);
+    if (result == -ENOTSUP)
+        result = dialect_hung_up(c);
     if (result == 0)
         return -ESTALE;
     if (result != -ENOTSUP)

@@ -8,6 +8,7 @@
 #include "base/stats.h"
 #include "preload/behind.h"
 #include "preload/choice.h"
+#include "preload/dialect.h"
 #include "preload/connecting.h"
 #include "preload/evidence.h"
 #include "preload/idle.h"
@@ -106,7 +107,7 @@ static enum reason objection(const struct conn *c, const struct request *request
         return REASON_no_host;
     if (c->shared)
         return c->unparkable != REASON_none ? c->unparkable : REASON_duplicated;
-    return REASON_none;
+    return dialect_objection(c);
 }
 
 /* The lease was provisional until the request was known. */
@@ -207,7 +208,7 @@ static ssize_t send_accepted(struct conn *c, int fd, const struct hold *kept, si
 static ssize_t send_adapted(struct conn *c, int fd, struct slice head, size_t held,
                             const struct iovec *iov, int n, int flags)
 {
-    struct hold kept = c->request, built = { 0 };
+    struct hold kept = c->request, built = { 0 }, own = { 0 };
     bool accepted = held > head.len; /* a part of its body was, too */
     size_t used = accepted ? total_of(iov, n) : head.len - held, all = held + used;
 
@@ -216,8 +217,11 @@ static ssize_t send_adapted(struct conn *c, int fd, struct slice head, size_t he
         return result;
     if (!c->x.request.idempotent || !outgoing_holdable(c, head.len))
         path_unguard(c);
+    if (dialect_wants(c) && !hold_append(&own, head.data, head.len + c->x.ahead_len)) /* the body lies behind it */
+        own = (struct hold){ 0 };
     if (!build_head(c, head.data, head.len, &built)) {
         exchange_release(&c->x, REASON_no_memory);
+        hold_clear(&own);
         return go_opaque(c, fd, iov, n, flags);
     }
     c->request = built;
@@ -225,6 +229,7 @@ static ssize_t send_adapted(struct conn *c, int fd, struct slice head, size_t he
                             : outgoing_head(c, fd, (struct outgoing_pieces){ iov, n, used }, flags);
     if (sent < 0 && (sent != -EAGAIN || c->request.start == kept.start)) {
         hold_clear(&c->request); /* nothing went out: as if the call had not been made */
+        hold_clear(&own);
         c->request = kept;
         return sent;
     }
@@ -240,11 +245,12 @@ static ssize_t send_adapted(struct conn *c, int fd, struct slice head, size_t he
     tracing_note(c, observed ? TRACE_observed : TRACE_adapted);
     if (sent < 0) {
         c->head_owed = true;
+        hold_clear(&own);
         path_sending(c);
         return used > 1 ? (ssize_t)used - 1 : -EAGAIN;
     }
     if (!c->reused)
-        hold_clear(&c->request);
+        dialect_keep(c, &own);
     return behind_send(c, fd, (struct outgoing_pieces){ iov, n, used + (size_t)sent }, flags);
 }
 
