@@ -5,6 +5,7 @@ import os
 import re
 import signal
 import socket
+import struct
 import subprocess
 import sys
 import time
@@ -196,6 +197,49 @@ def of_narrow_means(world):
             home.pid()
 
 
+def lingering():
+    """A connection whose last close waits for 5 s: what was sent on it is not taken.  And its peer, to be kept."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        ours = socket.create_connection(listener.getsockname())
+        peer, _ = listener.accept()
+    ours.setblocking(False)
+    try:
+        while ours.send(bytes(1 << 20)):
+            pass
+    except BlockingIOError:
+        pass
+    ours.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 5))
+    return ours, peer
+
+
+def send_lingering(path, process):
+    """A stranger's messages are there before the broker looks at who he is.  Seconds until he is turned away."""
+    os.kill(process, signal.SIGSTOP)
+    peers = []
+    with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as stranger:
+        stranger.connect(path)
+        for _ in range(3):
+            ours, peer = lingering()
+            peers.append(peer)
+            socket.send_fds(stranger, [b"x" * 100], [ours.fileno()])
+            ours.close()
+        began = time.monotonic()
+        os.kill(process, signal.SIGCONT)
+        stranger.settimeout(20)
+        try:
+            stranger.recv(1)
+        except ConnectionResetError:
+            pass
+        with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as another:
+            another.settimeout(20)
+            another.connect(path)
+            another.recv(1)
+        took = time.monotonic() - began
+    for peer in peers:
+        peer.close()
+    return took
+
+
 @case
 def a_foreign_user(world):
     """Whoever gets through to the socket is asked by the kernel who he is; refused, and it is on the log."""
@@ -211,6 +255,8 @@ def a_foreign_user(world):
                 check(stranger.recv(4096) == b"", "a foreign user is answered")
             check(settles(lambda: re.search(r"refused a connection of user 0, process \d+", open(log, encoding="utf-8").read())),
                   open(log, encoding="utf-8").read())
+            took = send_lingering(path, daemon.pid)
+            check(took < 2, f"what a stranger sent holds the broker up for {took:.1f} s")
             # Another one does not even get there, and where the directory lets him, is refused as well.
             script = "import socket, sys; s = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET); s.connect(sys.argv[1]); " \
                      "print(s.recv(4096))"

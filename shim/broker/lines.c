@@ -71,6 +71,20 @@ static bool is_welcome(const struct broker *b, int fd)
     return false;
 }
 
+/* What he has sent already is taken out before: the kernel would close it within our close, and wait for it as its
+ * SO_LINGER says. */
+static void turn_away(struct broker *b, int fd)
+{
+    enum { MESSAGES_MOST = 512 };
+    struct beside beside;
+    char byte;
+
+    b->calls.shutdown(fd, SHUT_RDWR);
+    for (int i = 0; i < MESSAGES_MOST && beside_receive(&b->calls, fd, &byte, sizeof byte, 0, &beside) > 0; i++)
+        beside_close(&b->calls, &beside);
+    b->calls.close(fd);
+}
+
 void lines_accept(struct broker *b)
 {
     const int on = 1;
@@ -83,7 +97,7 @@ void lines_accept(struct broker *b)
         /* Who connected before the listener was ours has not inherited it (Linux 6.16). */
         b->calls.setsockopt(fd, SOL_SOCKET, SO_PASSCRED, &on, sizeof on);
         if (!is_welcome(b, fd))
-            b->calls.close(fd);
+            turn_away(b, fd);
         else if (!lines_add(b, fd))
             log_printf("refused a connection: %u are open", b->lines_count);
     }
