@@ -33,6 +33,7 @@ static int rounds;
 static atomic_int left;
 static atomic_bool over;
 static const char *self;
+static struct rlimit own_limit;
 
 static _Noreturn void fail(const char *what)
 {
@@ -265,9 +266,46 @@ static void handovers(void)
     spawn_self("fds");
 }
 
-/* Nobody in this process ever meets another limit than the program's, nor a number beyond it. */
-static struct rlimit own_limit;
+/* The program's own sockets come first, also where the library's numbers lie among them. */
+static void *sleep_on(void *unused)
+{
+    while (!over)
+        usleep(1000);
+    return unused;
+}
 
+static void room(void)
+{
+    enum { IDLE = 24, SPARED = 12 };
+    int fds[IDLE], high = (int)own_limit.rlim_cur, first = -1, last = -1, fd;
+    pthread_t sleeper;
+
+    must(pthread_create(&sleeper, NULL, sleep_on, NULL) == 0, "pthread_create");
+    for (int i = 0; i < rounds; i++) {
+        exchange();
+        for (int k = 0; k < IDLE; k++) {
+            fds[k] = dial();
+            ask(fds[k], get);
+        }
+        for (int k = 0; k < IDLE; k++) {
+            must(drain(fds[k]) == 10, "an answer");
+            close(fds[k]);
+        }
+        first = dup(0);
+        close(first);
+        for (int n = 0; (fd = socket(AF_INET, SOCK_STREAM, 0)) >= 0; n++)
+            last = fd;
+        must(errno == EMFILE, "EMFILE");
+        int found = 0;
+        for (fd = first; fd < high; fd++)
+            found += close(fd) == 0;
+        must(found >= high - first - SPARED && last >= high - SPARED, "room for sockets");
+    }
+    over = true;
+    pthread_join(sleeper, NULL);
+}
+
+/* Nobody in this process ever meets another limit than the program's, nor a number beyond it. */
 static void look_at_limit(void)
 {
     struct rlimit now;
@@ -364,7 +402,8 @@ int main(int argc, char **argv)
         const char *name;
         void (*run)(void);
     } all[] = { { "forks", forks }, { "elsewhere", elsewhere }, { "shells", shells }, { "handovers", handovers },
-                { "limits", limits }, { "handlers", handlers }, { "vforks", vforks } };
+                { "limits", limits }, { "handlers", handlers }, { "vforks", vforks },
+                { "room", room } };
 
     self = argv[0];
     if (argc == 2 && strcmp(argv[1], "fds") == 0)

@@ -99,15 +99,19 @@ static int uncancelled_socket(int domain, int type, int protocol)
     return fd;
 }
 
-/* The program's numbers come first: idle connections that lie below its limit go. */
-static bool makes_room(void)
+/* The program's numbers come first: where it found none, idle connections that lie below its limit go.  Is there any
+ * use in a second attempt?  errno is left alone. */
+static bool has_made_room(int fd)
 {
+    if (fd >= 0 || errno != EMFILE || !process_active || !process_is_ours())
+        return false;
+    int saved = errno;
     unsigned before = pool_count();
-
     if (before) {
         shared_give_all();
         pool_shed(before);
     }
+    errno = saved;
     return pool_count() < before;
 }
 
@@ -119,7 +123,7 @@ int socket(int domain, int type, int protocol)
     if ((domain != AF_INET && domain != AF_INET6) || !tcp || !process_active || !process_is_ours())
         return other_socket(real.socket(domain, type, protocol));
     int fd = uncancelled_socket(domain, type, protocol);
-    if (fd < 0 && errno == EMFILE && makes_room())
+    if (has_made_room(fd))
         fd = uncancelled_socket(domain, type, protocol);
     return fd;
 }
@@ -135,12 +139,16 @@ int socketpair(int domain, int type, int protocol, int fds[2])
 
 int accept(int fd, struct sockaddr *from, socklen_t *len)
 {
-    return other_socket(real.accept(fd, from, len));
+    int its = real.accept(fd, from, len);
+
+    return other_socket(has_made_room(its) ? real.accept(fd, from, len) : its);
 }
 
 int accept4(int fd, struct sockaddr *from, socklen_t *len, int flags)
 {
-    return other_socket(real.accept4(fd, from, len, flags));
+    int its = real.accept4(fd, from, len, flags);
+
+    return other_socket(has_made_room(its) ? real.accept4(fd, from, len, flags) : its);
 }
 
 /* The real connect, without the lock.  `first`: c was NEW, and to somewhere. */
