@@ -46,7 +46,7 @@ static void assert_defaults(const struct config *config)
     assert_true(config->upgrade);
     assert_int_equal(config->max_idle, 0);
     assert_int_equal(config->max_requests, 0);
-    assert_int_equal(config->max_age, 0);
+    assert_int_equal(config->max_age, 60);
     assert_null(config->only);
     assert_null(config->except);
     assert_null(config->commands_only);

@@ -64,12 +64,6 @@ static bool parse_limit(void *field, const char *value)
     return !*value || parse_number(field, value, 1, 65535);
 }
 
-static bool parse_age(void *field, const char *value)
-{
-    *(unsigned *)field = 0;
-    return !*value || parse_seconds(field, value);
-}
-
 static bool parse_unsafe(void *field, const char *value)
 {
     bool reuse = strcmp(value, "reuse") == 0;
