@@ -2,13 +2,12 @@
 #include "preload/reach.h"
 
 #include "preload/process.h"
-#include "preload/real.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <limits.h>
 #include <stdbool.h>
 #include <string.h>
+#include <unistd.h>
 
 #define VARIABLE "LD_PRELOAD="
 #define SEPARATORS ": \t\n\v\f\r" /* of glibc and musl */
@@ -34,7 +33,10 @@ static const char *find_entry(const char *variable, size_t *len)
     return NULL;
 }
 
-/* The loader puts something else for a $NAME: then it is the folder above that counts. */
+/* The loader puts something else for a $NAME: then it is the folder above that counts.
+ *
+ * access(2) asks for the real user, and without the capabilities that exec takes from whoever is not root: setpriv(1)
+ * still has them in this moment.  Where real and effective user differ, the new program's loader ignores the entry. */
 static bool is_lost(const char *entry, size_t len)
 {
     const char *dollar = memchr(entry, '$', len);
@@ -46,10 +48,7 @@ static bool is_lost(const char *entry, size_t len)
         return false;
     memcpy(path, entry, len);
     path[len] = '\0';
-    int fd = open(path, O_PATH | O_CLOEXEC);
-    if (fd >= 0)
-        real.close(fd);
-    return fd < 0 && (errno == ENOENT || errno == ENOTDIR || errno == EACCES);
+    return access(path, dollar ? X_OK : R_OK) != 0 && (errno == ENOENT || errno == ENOTDIR || errno == EACCES);
 }
 
 size_t reach_text(char *const *env)
