@@ -187,7 +187,7 @@ CLIENTS = (
                               "{url}"), 3, script="stored\n", paths=("/put/file",), status=204,
            connections=EACH, reasons=("expects",)),
     Client("curl-0-post", (*CURL, "-0", "-d", "a=b", "URLS"), 5, paths=("/post",), connections=EACH,
-           reasons=("unsafe_method",)),
+           reasons=("version_unproven",)),
     Client("curl-close-post-chunked", (*CURL, "-H", "Connection: close", "-H",
                                        "Transfer-Encoding: chunked", "-d", "a=b", "URLS"),
            5, paths=("/post",), connections=EACH, reasons=("unsafe_method",)),

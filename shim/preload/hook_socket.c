@@ -22,10 +22,11 @@
 #include <string.h>
 #include <sys/ioctl.h>
 
-/* Is a server there that reads on to the end?  If nothing is known of it, the answer has so much time to say. */
+/* A server that has answered a second request on a connection does not wait for the end of the first.  Of another one
+ * nothing is known: it has WITHHELD_MS to answer, then it gets the end. */
 static void end_later(struct conn *c)
 {
-    if (exchange_listens(&c->x) == EXCHANGE_LISTENS_PERHAPS && !evidence_has(&c->to, EVIDENCE_HTTP11_OK))
+    if (exchange_listens(&c->x) == EXCHANGE_LISTENS_PERHAPS && !evidence_has(&c->to, EVIDENCE_REUSED))
         withheld_begin(c);
     else
         behind_settle(c);
