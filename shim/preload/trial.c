@@ -155,9 +155,8 @@ void trial_no_length(struct conn *c)
 
     if (another || c->state != CONN_EXCHANGE || c->x.closing)
         return;
-    c->trial = TRIAL_END;
-    if (!evidence_has(&c->to, EVIDENCE_ENDS_BY_CLOSE))
-        evidence_note(&c->to, EVIDENCE_OPEN_ENDED);
+    if (evidence_note(&c->to, EVIDENCE_OPEN_ENDED))
+        c->trial = TRIAL_END;
 }
 
 void trial_ended(struct conn *c)
@@ -166,10 +165,8 @@ void trial_ended(struct conn *c)
 
     if (c->trial != TRIAL_END || !c->nfds || !tcpinfo_read(c->fds[0].fd, &info))
         return;
-    if (info.since_data_ms < END_MS) {
-        evidence_note(&c->to, EVIDENCE_ENDS_BY_CLOSE);
+    if (info.since_data_ms < END_MS)
         evidence_forget(&c->to, EVIDENCE_OPEN_ENDED);
-    }
     trial_drop(c);
 }
 

@@ -10,8 +10,8 @@
  * 4. If the client gives that up although the request has arrived, or dies, the next request has a connection of
  *    its own (TRIAL_CONTROL).  If that is answered, nothing is lent there for an hour; if not, the server is slow.
  * 5. An answer without a length ends with the connection.  Some servers that are asked to persist stay open behind
- *    one, and wait for the next request (Perl's HTTP::Daemon, where the program prints its answers).  So from the
- *    first such answer on (TRIAL_END) one-shot requests ask for the close, until one such answer has ended at once.
+ *    one, and wait for the next request (Perl's HTTP::Daemon, where the program prints its answers).  So
+ *    behind such an answer (TRIAL_END) one-shot requests ask for the close, for an hour, unless its end came at once.
  *
  * All of these take a locked conn.  errno is left alone. */
 #ifndef HOLDFAST_PRELOAD_TRIAL_H
