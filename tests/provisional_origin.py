@@ -73,8 +73,9 @@ class Server:
         if old and row.startswith("interim"):       # RFC 9110 15.2: no 1xx to a 1.0 client
             row = {"interim": "end", "interim-then-408": "408"}[row]
         if row == "refused":        # and nobody accepts any more
-            self.listener.close()
-            row = "408"
+            self.listener.shutdown(socket.SHUT_RDWR)
+            sock.sendall(answer(STATUS["408"], b"no", False))
+            return False
         if row in STATUS:
             sock.sendall(answer(STATUS[row], b"no", keep=not close and row not in CLOSES))
             return row not in CLOSES
@@ -124,5 +125,6 @@ class Servers:
                 except OSError:
                     with self.lock:
                         self.selector.unregister(key.fileobj)
+                    key.data.listener.close()
                     continue
                 threading.Thread(target=key.data.serve, args=(sock,), daemon=True).start()

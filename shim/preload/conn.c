@@ -6,6 +6,7 @@
 #include "preload/owed.h"
 #include "preload/private.h"
 #include "preload/process.h"
+#include "preload/provisional.h"
 #include "preload/real.h"
 #include "preload/stall.h"
 #include "preload/trial.h"
@@ -41,7 +42,7 @@ static struct chunk *chunks;
 void conn_recount(struct conn *c)
 {
     bool used = c->state == CONN_LEASED || c->state == CONN_EXCHANGE || c->state == CONN_OBSERVED || c->end_owed;
-    bool borrowed = used && c->reused;
+    bool borrowed = used && (c->reused || c->first);
 
     if (c->borrowed == borrowed)
         return;
@@ -259,6 +260,7 @@ void conn_leave(struct conn *c)
     c->refused = 0;
     locked = NULL;
     if (gone) {
+        provisional_drop(c);
         private_close(c->private_fd);
         c->private_fd = -1;
         conn_set_state(c, CONN_FREE);

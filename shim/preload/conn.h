@@ -140,6 +140,7 @@ struct conn {
     struct hold behind;   /* EXCHANGE: sent by the client behind its request, and waiting for the head of the answer */
     struct hold partial;  /* OBSERVED: the beginning of the client's next head.  It was sent.  (The
                              server's lies in `response`: the client has it.) */
+    struct first_answer *first; /* held while the request is asked once more; or NULL: provisional.h */
     struct endpoint to;
     union endpoint_name peer;
     socklen_t peer_len;

@@ -5,6 +5,7 @@
 #include "base/stats.h"
 #include "preload/path.h"
 #include "preload/private.h"
+#include "preload/provisional.h"
 #include "preload/real.h"
 #include "preload/tracing.h"
 
@@ -27,6 +28,7 @@ void conn_forget(struct conn *c, enum reason why)
         conn_note(c, why);
     }
     path_unguard(c);
+    provisional_drop(c);
     private_close(c->private_fd);
     c->private_fd = -1;
     if (c->reused && c->state != CONN_ENDED && c->nfds) /* it is the client's own from here on */

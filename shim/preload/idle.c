@@ -7,6 +7,7 @@
 #include "preload/identity.h"
 #include "preload/private.h"
 #include "preload/process.h"
+#include "preload/provisional.h"
 #include "preload/real.h"
 #include "preload/shared.h"
 #include "preload/tracing.h"
@@ -331,6 +332,7 @@ void idle_crossed_fork_child(struct conn *c)
     c->withheld_ms = 0;
     c->reader = NULL;
     c->inside = 0;
+    provisional_drop(c);
     private_close(c->private_fd);
     c->private_fd = -1;
 }

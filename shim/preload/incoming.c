@@ -246,7 +246,7 @@ void incoming_end(struct conn *c)
 /* -ESTALE or -errno as provisional_judge; else go on. */
 static int judge(struct conn *c, const char *bytes, size_t len, size_t taken)
 {
-    if (provisional_is(c))
+    if (provisional_is(c) || c->first)
         return provisional_judge(c, (struct slice){ bytes, len }, taken);
     return dialect_waits(c) ? dialect_judge(c, (struct slice){ bytes, len }) : 1;
 }

@@ -5,6 +5,7 @@
 #include "preload/dialect.h"
 #include "preload/outgoing.h"
 #include "preload/path.h"
+#include "preload/provisional.h"
 #include "preload/swap.h"
 #include "preload/trial.h"
 
@@ -39,6 +40,8 @@ int incoming_replay(struct conn *c)
 
 ssize_t incoming_at_end(struct conn *c, ssize_t n)
 {
+    if (c->first && provisional_is_over(n) && provisional_fall_back(c) == 0)
+        return -ESTALE;
     if (!incoming_is_end(n) && !path_is_broken(c, (int)-n))
         return n;
     int result = incoming_replay(c);

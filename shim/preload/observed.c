@@ -268,7 +268,7 @@ static ssize_t end_of(struct conn *c, ssize_t got)
 
 ssize_t observed_recv(struct conn *c, int fd, const struct iovec *iov, int n, int flags)
 {
-    bool provisional = provisional_is(c);
+    bool provisional = provisional_is(c) || c->first;
 
     if (flags & (MSG_TRUNC | MSG_OOB | MSG_ERRQUEUE)) {
         conn_forget(c, REASON_odd_descriptor);
@@ -282,6 +282,8 @@ ssize_t observed_recv(struct conn *c, int fd, const struct iovec *iov, int n, in
     }
     ssize_t got = provisional ? recv_opening(c, fd, iov, n, flags) : receive(c, fd, iov, n, flags);
 
+    if (got <= 0 && c->first && provisional_is_over(got) && provisional_fall_back(c) == 0)
+        return -ESTALE;
     if (got <= 0 && !incoming_is_end(got) && !path_is_broken(c, (int)-got))
         return got;
     if (got <= 0)

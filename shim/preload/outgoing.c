@@ -248,6 +248,7 @@ static int replay(struct conn *c, bool at_once)
     if (!c->request.data)
         return -ENOTSUP;
     result = outgoing_all(c, c->fds[0].fd, c->request.data, c->request.end);
+    hold_clear(&c->request); /* once more, and not again */
     if (result == 0 && c->unparkable == REASON_half_closed && c->nfds) /* by the client, after its request */
         real.shutdown(c->fds[0].fd, SHUT_WR);
     return result < 0 ? swap_late_error(result) : 0;

@@ -206,7 +206,7 @@ static int replace(struct conn *c, bool keep, enum fresh_how how, bool *fastopen
         if (result == 0)
             give_back(c, keep);
     }
-    if (result != -ENOTSUP)
+    if (result != -ENOTSUP || c->first) /* the old one is still of use */
         return result;
     *fastopen = false;
     result = fresh_reconnect(c, how);
