@@ -94,6 +94,13 @@ EXPORTED int setrlimit(__rlimit_resource_t which, const struct rlimit *limit)
     return next(which, limit);
 }
 
+EXPORTED int prlimit(pid_t pid, __rlimit_resource_t which, const struct rlimit *limit, struct rlimit *before)
+{
+    NEXT(prlimit);
+    FAIL_IF_TOLD("prlimit", which, -1);
+    return next(pid, which, limit, before);
+}
+
 EXPORTED off_t lseek(int fd, off_t offset, int whence)
 {
     NEXT(lseek);

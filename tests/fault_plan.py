@@ -36,6 +36,7 @@ ONCE = {
     "memfd_create": f"EMFILE ENFILE ENOMEM {CHANCE}",
     "getrlimit": f"EINVAL {CHANCE}",
     "setrlimit": f"EINVAL {CHANCE}",
+    "prlimit": f"EPERM EINVAL {CHANCE}",
     "readlink": f"ENOENT EACCES ENOMEM {CHANCE}",
     "pread": f"EIO EINTR {CHANCE}",
     "lseek": CHANCE,

@@ -99,11 +99,11 @@ static int uncancelled_socket(int domain, int type, int protocol)
     return fd;
 }
 
-/* The program's numbers come first: where it found none, idle connections that lie below its limit go.  Is there any
- * use in a second attempt?  errno is left alone. */
+/* The program's numbers come first: where a program with threads found none, idle connections that lie below its limit
+ * (private.h) go.  Is there any use in a second attempt?  errno is left alone. */
 static bool has_made_room(int fd)
 {
-    if (fd >= 0 || errno != EMFILE || !process_active || !process_is_ours())
+    if (fd >= 0 || errno != EMFILE || !process_threaded || !process_active || !process_is_ours())
         return false;
     int saved = errno;
     unsigned before = pool_count();

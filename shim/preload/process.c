@@ -264,8 +264,10 @@ static void open_log(char *(*look)(const char *))
 
 static void copy(char *to, size_t room, const char *from)
 {
-    size_t len = strnlen(from, room - 1);
+    size_t len = strlen(from);
 
+    if (len >= room)
+        len = room - 1;
     memcpy(to, from, len);
     to[len] = '\0';
 }
