@@ -1,5 +1,6 @@
 /* holdfast: runs a command with libholdfast.so preloaded.  Checks here what the library, which must
  * keep quiet, could only ignore. */
+#include "base/policy.h"
 #include "base/version.h"
 #include "launcher/check.h"
 #include "launcher/env.h"
@@ -24,6 +25,7 @@ enum mode { MODE_RUN, MODE_EXPLAIN, MODE_CHECK, MODE_ENV, MODE_ENV_OFF };
 
 struct options {
     enum mode mode;
+    bool filtered; /* by a policy under which the library cannot work */
     bool verbose;
     bool asked; /* for that, by -v */
     const char *report; /* of MODE_EXPLAIN: a file; NULL: stderr */
@@ -197,7 +199,19 @@ static void print_env(const struct options *options)
     env_print_on(on ? &config : NULL);
 }
 
-/* False: HOLDFAST=0. */
+/* A filter of system calls leaves no room for the library, nor for what we start. */
+static bool filtered(const struct options *options)
+{
+    if (!options->filtered)
+        return false;
+    if (options->verbose && options->mode == MODE_RUN)
+        fprintf(stderr, "holdfast: a filter of system calls (seccomp) is in force that the library cannot work under: "
+                        "connections will not be reused\n");
+    preload_remove();
+    return true;
+}
+
+/* False: HOLDFAST=0, or nothing can be done. */
 static bool prepare(const struct options *options, struct chosen *chosen)
 {
     struct config config;
@@ -206,6 +220,8 @@ static bool prepare(const struct options *options, struct chosen *chosen)
         return false;
     if (options->verbose)
         settings_point_out();
+    if (filtered(options))
+        return false;
     settings_make_absolute();
     preload(options->command[0], options->verbose && options->mode == MODE_RUN, chosen);
     if (config.share != CONFIG_SHARE_OFF)
@@ -223,11 +239,12 @@ static int execute(char **command)
 
 int main(int argc, char **argv)
 {
-    struct options options = { .mode = MODE_RUN, .verbose = isatty(STDERR_FILENO) };
+    struct options options = { .mode = MODE_RUN, .filtered = policy_filters() && !policy_allows() };
     struct chosen chosen = { .library = NULL };
 
     if (argc == 0)
         refuse_usage("no command given", "");
+    options.verbose = !options.filtered && isatty(STDERR_FILENO); /* it may kill for ioctl */
     parse_options(argv, &options);
     if (options.mode == MODE_ENV || options.mode == MODE_ENV_OFF) {
         print_env(&options);

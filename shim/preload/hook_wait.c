@@ -116,7 +116,12 @@ int poll(struct pollfd *fds, nfds_t n, int ms)
     int ended = poll_ends(fds, n, NULL);
     if (ended)
         return ended;
-    return splits(ms) ? ppoll(fds, n, as_time(ms, &time), NULL) : readiness_poll(fds, n, ms);
+    int saved = errno;
+    int result = splits(ms) ? ppoll(fds, n, as_time(ms, &time), NULL) : -1;
+    if (splits(ms) && (result >= 0 || (errno != EPERM && errno != EACCES && errno != ENOSYS)))
+        return result;
+    errno = saved; /* a policy refuses the one call, and not the other */
+    return readiness_poll(fds, n, ms);
 }
 
 int __poll(struct pollfd *fds, nfds_t n, int ms)

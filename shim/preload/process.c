@@ -3,8 +3,10 @@
 
 #include "base/block.h"
 #include "base/log.h"
+#include "base/policy.h"
 #include "base/quiet.h"
 #include "base/stats.h"
+#include "base/version.h"
 #include "preload/choice.h"
 #include "preload/closing.h"
 #include "preload/confined.h"
@@ -37,7 +39,7 @@
 #include <unistd.h>
 
 struct config process_config;
-bool process_active;
+bool process_active, process_retired;
 atomic_bool process_threaded;
 atomic_bool process_has_left;
 char process_name[256];
@@ -309,6 +311,13 @@ static void begin(bool secure)
     }
 }
 
+/* Is there a filter of system calls that leaves no room for us?  The launcher has looked, for all that it starts; but for
+ * those that were started by a program which installed one: reach.h takes the launcher's word away. */
+static bool filtered(void)
+{
+    return !getenv(VERSION_VARIABLE) && policy_filters() && !policy_allows();
+}
+
 __attribute__((constructor, used)) static void start(void)
 {
     int saved = errno;
@@ -318,7 +327,7 @@ __attribute__((constructor, used)) static void start(void)
     identity_start();
     confined_start();
     config_load(&process_config, secure ? lookup_secure : lookup, NULL, NULL);
-    if (process_config.enabled && version_agrees())
+    if (process_config.enabled && version_agrees() && !filtered())
         begin(secure);
     errno = saved;
 }
@@ -341,6 +350,7 @@ static void retire(struct conn *c)
 
 void process_retire(void)
 {
+    process_retired = true;
     owed_settle_all();
     process_active = false;
     spare_abandon();

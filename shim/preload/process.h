@@ -54,6 +54,7 @@ void process_spawned(bool all);
 /* No more pooling from here on: a filter of system calls is being installed.  Idle connections are
  * closed now; exchanges in progress end without a swap. */
 void process_retire(void);
+extern bool process_retired;
 
 /* The process ends now: statistics are written.  Once. */
 void process_exit(void);

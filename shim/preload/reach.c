@@ -1,6 +1,7 @@
 #define _GNU_SOURCE
 #include "preload/reach.h"
 
+#include "base/version.h"
 #include "preload/process.h"
 
 #include <errno.h>
@@ -58,8 +59,22 @@ size_t reach_text(char *const *env)
     return variable ? strlen(variable) + 1 : 1;
 }
 
+/* It is to look for itself whether it can work: see process.c, filtered. */
+static char *const *without_word(char *const *env, char **room)
+{
+    size_t n = 0;
+
+    for (; env && *env; env++)
+        if (strncmp(*env, VERSION_VARIABLE "=", sizeof VERSION_VARIABLE) != 0)
+            room[n++] = *env;
+    room[n] = NULL;
+    return room;
+}
+
 char *const *reach_env(char *const *env, char **room, char *text)
 {
+    if (process_retired && env)
+        return without_word(env, room);
     const char *variable = process_active ? find_variable(env) : NULL;
     size_t len = 0, n = 0;
     const char *entry = variable ? find_entry(variable, &len) : NULL;

@@ -316,7 +316,7 @@ void shared_end(void)
 bool shared_leave(const char *path, char *const *env)
 {
     int saved = errno;
-    bool handed_down = handed && handdown_is_for(&tree, path, env);
+    bool handed_down = handed && !process_retired && handdown_is_for(&tree, path, env);
 
     shared_give_all();
     if (handed_down)
