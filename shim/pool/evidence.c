@@ -125,6 +125,11 @@ static unsigned choose(const _Atomic uint64_t *bucket, uint32_t tag, uint32_t no
 
 static void write_name(struct evidence_table *table, const struct endpoint *to);
 
+static void has_changed(struct evidence_table *table)
+{
+    atomic_fetch_add_explicit(&table->changes, 1, memory_order_release);
+}
+
 /* One that was noted a moment ago is not written again: all processors would have to fetch the line. */
 bool evidence_table_note(struct evidence_table *table, const struct endpoint *to, enum evidence what,
                          uint32_t now_s)
@@ -140,8 +145,10 @@ bool evidence_table_note(struct evidence_table *table, const struct endpoint *to
             return false;
         if (!change(&bucket[i], word, (uint64_t)tag_of(hash) << 32 | (now_s + most)))
             continue;
-        if (!left)
+        if (!left) {
             write_name(table, to);
+            has_changed(table);
+        }
         return !left;
     }
     return false;
@@ -159,6 +166,8 @@ bool evidence_table_forget(struct evidence_table *table, const struct endpoint *
         if (word && tag_of(word) == tag_of(hash) && change(&bucket[i], word, 0))
             held = held || left_of(word, evidence_seconds(what), now_s);
     }
+    if (held)
+        has_changed(table);
     return held;
 }
 
@@ -316,4 +325,5 @@ void evidence_table_clear(struct evidence_table *table)
     for (unsigned i = 0; i < EVIDENCE_BUCKETS; i++)
         for (unsigned k = 0; k < EVIDENCE_WAYS; k++)
             atomic_store_explicit(&table->facts[i][k], 0, memory_order_relaxed);
+    has_changed(table);
 }

@@ -34,6 +34,7 @@ enum {
 
 /* All zero: nothing is known. */
 struct evidence_table {
+    _Atomic uint32_t changes; /* grows with each fact that begins or ceases to hold by a call below */
     _Atomic uint64_t facts[EVIDENCE_BUCKETS][EVIDENCE_WAYS];
     _Atomic uint64_t trials[EVIDENCE_TRIALS][EVIDENCE_TRIAL_WAYS];
     struct evidence_name {
@@ -49,6 +50,12 @@ const char *evidence_word(enum evidence what); /* its name, as in SAID_SO */
 /* For how many seconds it holds yet; 0: it does not. */
 uint32_t evidence_table_left(const struct evidence_table *table, const struct endpoint *to, enum evidence what,
                              uint32_t now_s);
+
+/* Another answer than before: ask again. */
+static inline uint32_t evidence_table_changes(const struct evidence_table *table)
+{
+    return atomic_load_explicit(&table->changes, memory_order_relaxed);
+}
 
 /* It holds for its time from now on.  True: it did not hold before. */
 bool evidence_table_note(struct evidence_table *table, const struct endpoint *to, enum evidence what,

@@ -3,6 +3,7 @@
 #include "base/stats.h"
 #include "preload/choice.h"
 #include "preload/closing.h"
+#include "preload/evidence.h"
 #include "preload/device.h"
 #include "preload/identity.h"
 #include "preload/listeners.h"
@@ -60,6 +61,7 @@ int connecting_lease(struct conn *c, const struct sockaddr *to, socklen_t len)
         return CONN_PLAIN;
     }
     stats_count(connects);
+    evidence_refresh();
     shared_note_connect();
     return swap_lease(c) == 0 ? 0 : CONN_PLAIN;
 }

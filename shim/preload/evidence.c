@@ -14,11 +14,42 @@
 
 static struct evidence_table own;
 
+/* What this thread was told of one place: an exchange asks some ten times about the same.  It holds until somebody
+ * changes something in the table, and for a second (evidence_refresh): facts last for minutes. */
+static __thread struct {
+    struct endpoint of;
+    const struct evidence_table *table; /* NULL: nothing */
+    uint32_t changes, second;
+    uint32_t asked, holds, noted; /* bits, by enum evidence */
+    volatile bool busy;           /* a signal handler that comes now asks the table itself */
+} told;
+
+_Static_assert(EVIDENCE_count <= 32, "a bit for each");
+
 static struct evidence_table *table(void)
 {
     struct board *board = tally_board();
 
     return board ? &board->evidence : &own;
+}
+
+static void forget_told(const struct endpoint *to)
+{
+    told.table = table();
+    told.changes = evidence_table_changes(told.table);
+    told.of = *to;
+    told.asked = told.holds = told.noted = 0;
+}
+
+/* The rest of `told` is about `to` from here on.  Places are compared, as in pool/evidence.c. */
+static inline void turn_to(const struct endpoint *to)
+{
+    const struct endpoint *of = &told.of;
+
+    if (!told.table || told.changes != evidence_table_changes(told.table) || of->port != to->port ||
+        of->netns != to->netns || of->family != to->family || of->scope != to->scope ||
+        memcmp(of->address, to->address, sizeof of->address) != 0)
+        forget_told(to);
 }
 
 static uint32_t now_s(void)
@@ -34,9 +65,30 @@ uint32_t evidence_left(const struct endpoint *to, enum evidence what)
     return evidence_table_left(table(), to, what, now_s());
 }
 
+void evidence_refresh(void)
+{
+    uint32_t second = now_s();
+
+    if (told.second != second || told.table != table())
+        told.table = NULL;
+    told.second = second;
+}
+
 bool evidence_has(const struct endpoint *to, enum evidence what)
 {
-    return evidence_left(to, what) != 0;
+    const uint32_t bit = UINT32_C(1) << what;
+
+    if (told.busy)
+        return evidence_left(to, what) != 0;
+    told.busy = true;
+    turn_to(to);
+    if (!(told.asked & bit)) {
+        told.asked |= bit;
+        told.holds |= evidence_left(to, what) ? bit : 0;
+    }
+    bool holds = told.holds & bit;
+    told.busy = false;
+    return holds;
 }
 
 static void write_down(const struct endpoint *to, enum evidence what, const char *when)
@@ -49,8 +101,23 @@ static void write_down(const struct endpoint *to, enum evidence what, const char
     log_printf("server %s%s %s (%s)", text, when, evidence_sentence(what), evidence_word(what));
 }
 
+/* What this thread has noted within this second is not noted again. */
+static bool is_noted(const struct endpoint *to, enum evidence what)
+{
+    if (told.busy)
+        return false;
+    told.busy = true;
+    turn_to(to);
+    bool noted = told.noted & UINT32_C(1) << what;
+    told.noted |= UINT32_C(1) << what;
+    told.busy = false;
+    return noted;
+}
+
 bool evidence_note(const struct endpoint *to, enum evidence what)
 {
+    if (is_noted(to, what))
+        return false;
     bool news = evidence_table_note(table(), to, what, now_s());
 
     if (news)

@@ -11,6 +11,9 @@
 /* Does it hold? */
 bool evidence_has(const struct endpoint *to, enum evidence what);
 
+/* A client connects: what this thread remembers of its last questions may be a second old, not more. */
+void evidence_refresh(void);
+
 /* For how many seconds yet, 0: it does not. */
 uint32_t evidence_left(const struct endpoint *to, enum evidence what);
 
