@@ -20,6 +20,7 @@ OWN = "own"         # it persists by itself: as directly, not one more
 EACH = "each"       # as many as directly: nothing to share, or out of reach
 SOME = "some"       # at most as many as directly
 
+WORDLESS_ASKED = 12
 USUAL = ("static", "chunked", "small", "static")
 
 
@@ -57,8 +58,10 @@ class Row:
         return None
 
     def words(self, server, port, made):
+        """A server that says nothing is asked more often: what it is worth shows after the third time."""
+        times = -(-WORDLESS_ASKED // len(self.answers)) if server.wordless and self.connections == ONE else 1
         paths = [f"{'/small' if kind == 'small' else server.path(kind)}?{i}"
-                 for i, kind in enumerate(self.answers, 1)]
+                 for i, kind in enumerate(self.answers * times, 1)]
         base = f"http://127.0.0.1:{port}"
         return {"URLS": [base + path for path in paths], "PATHS": paths}, {
             "{url}": base + paths[0], "{path}": paths[0], "{base}": base, "{host}": "127.0.0.1",

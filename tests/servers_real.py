@@ -65,6 +65,7 @@ class Server:
     silent = False      # ends connections of HTTP/1.0 without having said so: curl asks again
     by_version = ()     # fields that it gives to HTTP/1.1 only
     persists = True     # keeps a connection for a client that asks for it
+    wordless = False    # ... and does not say so
     behind = False      # is in front of an nginx
     module = ""         # a Python module that it needs
 
@@ -213,6 +214,7 @@ class Apache(Server):
 
 class Lighttpd(Server):
     name = program = "lighttpd"
+    wordless = True
     by_version = ("Accept-Ranges",)
     paths = BY_CGI
 
@@ -223,6 +225,7 @@ class Lighttpd(Server):
 
 class HAProxy(Server):
     name = program = "haproxy"
+    wordless = True
     behind = True
 
     def command(self):
@@ -251,6 +254,7 @@ class Squid(Server):
 
 class Caddy(Server):
     name = program = "caddy"
+    wordless = True
     drops = True
     behind = True
 
@@ -296,6 +300,7 @@ class HttpServer10(Server):
 
 class HttpServer11(HttpServer10):
     name = "http.server-1.1"
+    wordless = True
     protocol = "HTTP/1.1"
     persists = True
     ends = ("404",)
@@ -341,6 +346,7 @@ class Uwsgi(Gunicorn):
 
 class Puma(Server):
     name = program = "puma"
+    wordless = True
     drops = True
     lacks = ("until-close",)
 
@@ -351,6 +357,7 @@ class Puma(Server):
 
 class Tornado(Server):
     name = "tornado"
+    wordless = True
     program = "python3"
     module = "tornado"
     drops = silent = True

@@ -260,11 +260,76 @@ ROWS_TEST(chunk)
 ROWS_TEST(interim)
 ROWS_TEST(odd)
 
+/* Of a server that says it to no HTTP/1.0 client: nothing is added, and what goes goes all the same. */
+static void test_close_unsaid(void **state)
+{
+    static const struct {
+        struct slice request, in, out;
+    } rows[] = {
+        { OLD, S(OK CL2 "\r\nab"), S(OK CL2 "\r\nab") },
+        { OLD, S(OK KA CL2 "\r\nab"), S(OK CL2 "\r\nab") },
+        { OLD, S(OK "Keep-Alive: timeout=5\r\nA: b\r\n" CL2 KA "\r\nab"), S(OK "A: b\r\n" CL2 "\r\nab") },
+        { OLD, S(OK "Foo: 1\r\nConnection: foo\r\n" CL2 "\r\nab"), S(OK CL2 "\r\nab") },
+        { OLD, S(OK CHUNKED "\r\n2\r\nab\r\n0\r\n\r\n"), S(OK "\r\nab") },
+        { OLD, S(OK CLOSE CL2 "\r\nab"), S(OK CLOSE CL2 "\r\nab") },
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        char out[512], bytes[512];
+        struct exchange x;
+        exchange_init(&x);
+        struct exchange_step step = exchange_client(&x, rows[i].request.data, rows[i].request.len);
+        assert_int_equal(step.action, EXCHANGE_HEAD);
+        x.close_unsaid = true;
+        exchange_adapt(&x, rows[i].request.data, step.take, (struct slice){ "", 0 }, out);
+        memcpy(bytes, rows[i].in.data, rows[i].in.len);
+        struct exchange_reply reply = exchange_server(&x, bytes, rows[i].in.len);
+        assert_int_equal(reply.flow, EXCHANGE_END);
+        assert_int_equal(reply.out, rows[i].out.len);
+        assert_memory_equal(bytes, rows[i].out.data, reply.out);
+    }
+}
+
+/* What an answer shows of its server. */
+static void test_shown(void **state)
+{
+    static const struct slice old = OLD;
+    static const struct {
+        struct slice in;
+        bool http11, dated, promised, said_close;
+    } rows[] = {
+        { S(OK CL2 "\r\nab"), true, false, false, false },
+        { S(OK "Date: x\r\n" CL2 "\r\nab"), true, true, false, false },
+        { S(OK "date:\r\n" CL2 "\r\nab"), true, false, false, false },
+        { S(OK "Dat: x\r\nHost: y\r\n" CL2 "\r\nab"), true, false, false, false },
+        { S(OK10 "Date: x\r\n" KA CL2 "\r\nab"), false, true, true, false },
+        { S(OK "Keep-Alive: timeout=9\r\n" CL2 "\r\nab"), true, false, true, false },
+        { S(OK CLOSE CL2 "\r\nab"), true, false, false, true },
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        char out[512], bytes[512];
+        struct exchange x;
+        exchange_init(&x);
+        assert_int_equal(exchange_client(&x, old.data, old.len).action, EXCHANGE_HEAD);
+        exchange_adapt(&x, old.data, old.len, (struct slice){ "", 0 }, out);
+        memcpy(bytes, rows[i].in.data, rows[i].in.len);
+        assert_int_equal(x.status, 0);
+        assert_int_equal(exchange_server(&x, bytes, rows[i].in.len).flow, EXCHANGE_END);
+        assert_int_equal(x.status, 200);
+        assert_true(x.http11 == rows[i].http11 && x.dated == rows[i].dated);
+        assert_true(x.promised == rows[i].promised && x.said_close == rows[i].said_close);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(head),  cmocka_unit_test(persistence), cmocka_unit_test(length),
         cmocka_unit_test(chunk), cmocka_unit_test(interim),     cmocka_unit_test(odd),
+        cmocka_unit_test(test_close_unsaid), cmocka_unit_test(test_shown),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -30,8 +30,8 @@ static const char help[] =
     "\n"
     "Settings, from the environment: HOLDFAST_MAX_PER_ENDPOINT, XDG_RUNTIME_DIR.\n"
     "\n"
-    "SIGTERM, SIGINT and SIGHUP close what is idle and end it.  Exit status: 0 after a signal or when it was\n"
-    "idle, 1 if it cannot do its work, or another one does, 2 for a wrong usage.\n";
+    "SIGHUP makes it forget what is known of servers; SIGTERM and SIGINT close what is idle and end it.  Exit\n"
+    "status: 0 after those or when it was idle, 1 if it cannot do its work, or another one does, 2 for a wrong usage.\n";
 
 static _Noreturn void refuse_usage(void)
 {

@@ -103,11 +103,10 @@ struct exchange {
     int keep_max;           /* its max, -1: none */
     bool promised;          /* the server said in so many words that it persists */
     bool said_close;        /* ... that it closes */
-    bool dated;             /* the newest final response was HTTP/1.1 and has a Date */
+    bool http11, dated;     /* the newest final response is HTTP/1.1; has a Date */
     uint16_t status;        /* of the newest final response whose head is whole, 0: none yet */
-    bool closing;           /* set before exchange_adapt: ask the server to close; never parked */
-    bool close_unsaid;      /* set by then: the server says `Connection: close` to nobody, so its answer to an
-                               HTTP/1.0 client does not gain it */
+    bool close_unsaid;      /* set before exchange_adapt: the server does not say `Connection: close` to HTTP/1.0
+                               clients, so its answer to such a one does not gain it */
     /* Below: for exchange_* only. */
     uint8_t client_state, server_state;
     bool answered, ask_close;

@@ -49,7 +49,8 @@ void exchange_server_persistence(struct exchange *x, const struct response *r, e
     x->keep_max = r->max;
     x->promised = r->options.keep_alive || r->timeout >= 0 || r->max >= 0;
     x->said_close = r->options.close;
-    x->dated = r->dated && r->status.minor == 1;
+    x->http11 = r->status.minor == 1;
+    x->dated = r->dated;
     x->status = (uint16_t)r->status.code;
     if (r->challenges)
         exchange_note(x, REASON_connection_auth);
@@ -61,8 +62,6 @@ void exchange_server_persistence(struct exchange *x, const struct response *r, e
         exchange_note(x, REASON_no_length);
     if ((r->timeout >= 0 && r->timeout <= 1) || r->max == 0)
         exchange_note(x, REASON_keepalive_spent);
-    if (x->closing)
-        exchange_note(x, REASON_close_test);
 }
 
 /* A whole final head: sets what follows it; true: it is to be edited. */
@@ -144,12 +143,6 @@ static struct exchange_reply follow_body(struct exchange *x, char *bytes, size_t
     return reply;
 }
 
-/* `Connection: close` is not shown to who asked for it, or would have, where the server does not say it. */
-static bool leaves_close_unsaid(const struct exchange *x)
-{
-    return (x->closing || (x->close_unsaid && decodes(x))) && !x->said_close;
-}
-
 /* A final head and what came with it.  The body first: the head's end then moves only what is left. */
 static struct exchange_reply final_head(struct exchange *x, char *bytes, size_t len, struct response *r)
 {
@@ -159,7 +152,7 @@ static struct exchange_reply final_head(struct exchange *x, char *bytes, size_t 
     if (x->server_state != SERVER_RAW) {
         reply = follow_body(x, bytes + r->len, len - r->len);
         reply.used = len;
-        r->close_unsaid = leaves_close_unsaid(x);
+        r->close_unsaid = x->close_unsaid && !x->said_close;
         reply.out += edit ? response_edit(bytes, reply.out, r) : r->len;
     }
     return reply;

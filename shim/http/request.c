@@ -321,8 +321,6 @@ static char *write_filtered(const struct request *facts, const char *from, const
     return out;
 }
 
-static const char persists[] = "Connection: keep-alive\r\n\r\n";
-
 size_t request_rewrite(struct slice head, const struct request *facts, const struct hop_cut *cut,
                        struct slice authority, char *out)
 {
@@ -337,14 +335,6 @@ size_t request_rewrite(struct slice head, const struct request *facts, const str
             out = write_filtered(facts, bytes + cut->from, from, out);
     }
     out = append(out, from, (size_t)(blank - from));
-    out = append(out, persists, sizeof persists - 1);
+    out = append(out, "Connection: keep-alive\r\n\r\n", 26);
     return (size_t)(out - start);
-}
-
-size_t request_ask_close(char *head, size_t len)
-{
-    static const char closes[] = "Connection: close\r\n\r\n";
-    char *end = append(head + len - (sizeof persists - 1), closes, sizeof closes - 1);
-
-    return (size_t)(end - head);
 }

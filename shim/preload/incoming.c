@@ -218,23 +218,13 @@ ssize_t incoming_follow(struct conn *c, struct exchange_reply reply)
     return (ssize_t)reply.out;
 }
 
-/* Is the end of the connection the server's to show?  A client of HTTP/1.1 that is not told of it waits for it, or
- * goes on. */
-static bool end_is_servers(const struct conn *c, enum reason why)
-{
-    return why == REASON_server_closes || why == REASON_server_http10 ||
-           (why == REASON_close_test && c->x.request.minor == 1);
-}
-
 /* A server that said it closes shows the end itself, and what it may send before: libc's business.  But
  * what comes behind a body that was decoded would look like a part of it. */
 void incoming_end(struct conn *c)
 {
     enum reason why = exchange_verdict(&c->x);
 
-    if (c->trial == TRIAL_CLOSE)
-        trial_await_close(c);
-    if (!end_is_servers(c, why) || exchange_decoded(&c->x)) {
+    if ((why != REASON_server_closes && why != REASON_server_http10) || exchange_decoded(&c->x)) {
         swap_end(c);
         return;
     }

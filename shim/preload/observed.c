@@ -262,6 +262,8 @@ static ssize_t end_of(struct conn *c, ssize_t got)
     int result = exchange_answered(&c->x) ? -ENOTSUP : outgoing_replay(c);
     if (result == 0)
         return -ESTALE;
+    if (c->trial == TRIAL_CLOSE && got == 0)
+        trial_await_close(c);
     conn_spoil(c, REASON_closed_by_server);
     return result == -ENOTSUP ? got : result;
 }
@@ -294,6 +296,8 @@ ssize_t observed_recv(struct conn *c, int fd, const struct iovec *iov, int n, in
     path_answered(c, exchange_idle(&c->x));
     if (c->trial != TRIAL_NONE)
         trial_look(c);
+    if (c->trial == TRIAL_CLOSE && exchange_outstanding(&c->x) == 0)
+        trial_await_close(c);
     return got;
 }
 

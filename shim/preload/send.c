@@ -154,7 +154,7 @@ static bool build_head(struct conn *c, const char *head, size_t take, struct hol
     char authority[ENDPOINT_TEXT_MAX];
     size_t len = 0;
 
-    if (!c->x.request.one_shot) {
+    if (!c->x.request.one_shot || c->trial == TRIAL_CLOSE || c->trial == TRIAL_UNCHANGED) {
         exchange_observe(&c->x);
         out->start = c->request.start;
         return hold_append(out, head, take);

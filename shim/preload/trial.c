@@ -71,17 +71,15 @@ void trial_choose(struct conn *c)
 {
     const struct request *request = &c->x.request;
 
-    if (c->trial == TRIAL_CLOSE) { /* chosen already, when nothing could be sent */
-        c->x.closing = true;
-    } else if (request->one_shot && evidence_has(&c->to, EVIDENCE_OPEN_ENDED)) {
-        c->x.closing = true;
-    } else if (evidence_has(&c->to, EVIDENCE_SILENT_ONCE)) {
+    if (c->trial == TRIAL_CLOSE) /* chosen already, when nothing could be sent */
+        return;
+    if (request->one_shot && evidence_has(&c->to, EVIDENCE_OPEN_ENDED))
+        c->trial = TRIAL_UNCHANGED;
+    else if (evidence_has(&c->to, EVIDENCE_SILENT_ONCE))
         c->trial = TRIAL_CONTROL;
-    } else if (request->one_shot && lacks_close_test(&c->to) && !evidence_has(&c->to, EVIDENCE_IGNORES_CLOSE) &&
-               evidence_note(&c->to, EVIDENCE_ASKED_TO_CLOSE)) {
+    else if (request->one_shot && lacks_close_test(&c->to) && !evidence_has(&c->to, EVIDENCE_IGNORES_CLOSE) &&
+             evidence_note(&c->to, EVIDENCE_ASKED_TO_CLOSE))
         c->trial = TRIAL_CLOSE;
-        c->x.closing = true;
-    }
 }
 
 /* ---- what came of it ---- */
@@ -139,21 +137,23 @@ void trial_await_close(struct conn *c)
     struct pollfd wait = { .fd = c->nfds ? c->fds[0].fd : -1, .events = POLLRDHUP };
     int saved = errno;
 
-    if (c->trial != TRIAL_CLOSE || !process_active)
+    if (c->trial != TRIAL_CLOSE || !c->x.status || !process_active)
         return;
     bool closed = c->x.said_close || (wait.fd >= 0 && real.poll(&wait, 1, CLOSE_MS) > 0);
     errno = saved;
     evidence_note(&c->to, closed ? EVIDENCE_HEEDS_CLOSE : EVIDENCE_IGNORES_CLOSE);
-    if (!c->x.said_close)
+    if (c->x.request.minor == 0 && c->x.http11 && !c->x.said_close)
         evidence_note(&c->to, EVIDENCE_SAYS_NO_CLOSE);
     trial_drop(c);
+    if (c->nfds)
+        conn_forget(c, REASON_close_test);
 }
 
 void trial_no_length(struct conn *c)
 {
     bool another = c->trial != TRIAL_NONE && c->trial != TRIAL_DUE;
 
-    if (another || c->state != CONN_EXCHANGE || c->x.closing)
+    if (another || c->state != CONN_EXCHANGE)
         return;
     if (evidence_note(&c->to, EVIDENCE_OPEN_ENDED))
         c->trial = TRIAL_END;
@@ -202,7 +202,8 @@ static enum reason judge_silent(const struct conn *c)
         evidence_note(&c->to, EVIDENCE_SILENT);
     if (persists(&c->to))
         return REASON_none;
-    bool may_try = !c->x.request.one_shot && c->x.dated && !evidence_has(&c->to, EVIDENCE_IGNORES_CLOSE);
+    bool may_try = !c->x.request.one_shot && c->x.http11 && c->x.dated &&
+                   !evidence_has(&c->to, EVIDENCE_IGNORES_CLOSE);
     return may_try ? REASON_none : REASON_unproven;
 }
 

@@ -3,8 +3,8 @@
  *
  * 1. Kept is a connection of a server that has said that it persists, that heeds Connection, or that has answered
  *    a second request; of a client that persists by itself also where the answer is HTTP/1.1 and has a Date.
- * 2. A one-shot client's server that says nothing is asked for the close by the next such request (TRIAL_CLOSE), on
- *    a connection of its own.  If it says so, or closes at once, it heeds Connection.
+ * 2. If a server says nothing to one-shot clients, the next such request goes out as it is, which asks for the close
+ *    (TRIAL_CLOSE), on a connection of its own.  A server that then says so, or closes at once, heeds Connection.
  * 3. Until it has answered a second request, one connection at a time is lent in all of a tree (TRIAL_SECOND), and
  *    only for an idempotent request without a body; all others get connections of their own.
  * 4. If the client gives that up although the request has arrived, or dies, the next request has a connection of
@@ -28,13 +28,13 @@ bool trial_may_lease(struct conn *c, enum reason *why);
  * on_trial (another one is out), unproven (it cannot be risked, or the close test comes first). */
 enum reason trial_begin(struct conn *c);
 
-/* FRESH, and the request is known: what it is to show.  Before exchange_adapt. */
+/* FRESH, and the request is known: what it is to show.  TRIAL_CLOSE, TRIAL_UNCHANGED: it goes out as it is. */
 void trial_choose(struct conn *c);
 
 /* The head of a final answer may have come. */
 void trial_look(struct conn *c);
 
-/* The answer to a request that asked for the close is complete: waits a moment for the server's end. */
+/* OBSERVED, TRIAL_CLOSE: the answer is complete.  Waits a moment for the server's end; c is forgotten. */
 void trial_await_close(struct conn *c);
 
 /* EXCHANGE: the answer that has begun has no length, and its server did not say that it closes. */
