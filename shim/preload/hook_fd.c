@@ -3,6 +3,7 @@
 #include "preload/hook.h"
 
 #include "preload/closing.h"
+#include "preload/endwait.h"
 #include "preload/owed.h"
 #include "preload/private.h"
 #include "preload/process.h"
@@ -330,6 +331,8 @@ static struct epoll_event *registered(const struct conn *c, int op, struct epoll
 /* Of a locked conn.  What the client takes out again before it was put in stays out. */
 static int tracked_epoll_ctl(struct conn *c, int epfd, int op, int fd, struct epoll_event *event)
 {
+    if (event && op != EPOLL_CTL_DEL)
+        endwait_note(event->events);
     if (op == EPOLL_CTL_ADD && owed_add(c, epfd, fd, event))
         return 0;
     if (op == EPOLL_CTL_DEL && c->add_owed && c->registrations.set[0].epfd == epfd) {

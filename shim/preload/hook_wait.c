@@ -8,6 +8,7 @@
 #define _GNU_SOURCE
 #include "preload/hook.h"
 
+#include "preload/endwait.h"
 #include "preload/owed.h"
 #include "preload/readiness.h"
 #include "preload/shared.h"
@@ -113,6 +114,8 @@ static int poll_ends(struct pollfd *fds, nfds_t n, const sigset_t *mask)
 int poll(struct pollfd *fds, nfds_t n, int ms)
 {
     struct timespec time;
+    if (fds && endwait_poll(fds, n) && ms)
+        return ppoll(fds, n, as_time(ms, &time), NULL);
     int ended = poll_ends(fds, n, NULL);
     if (ended)
         return ended;
@@ -137,6 +140,14 @@ int __poll_chk(struct pollfd *fds, nfds_t n, int ms, size_t room)
 
 int ppoll(struct pollfd *fds, nfds_t n, const struct timespec *time, const sigset_t *mask)
 {
+    struct readiness_time t;
+    if (fds && endwait_poll(fds, n)) {
+        readiness_begin(&t, time);
+        int found = endwait_ppoll(fds, n, &t, mask, let_go);
+        if (found)
+            return found;
+        time = readiness_left(&t);
+    }
     int ended = poll_ends(fds, n, mask);
     if (ended)
         return ended;
@@ -176,6 +187,8 @@ static int ends(int epfd, struct epoll_event *events, int most, const sigset_t *
 
 int epoll_wait(int epfd, struct epoll_event *events, int most, int ms)
 {
+    if (endwait_epoll(epfd) && ms)
+        return epoll_pwait(epfd, events, most, ms, NULL);
     int ended = ends(epfd, events, most, NULL);
     if (ended)
         return ended;
@@ -219,6 +232,14 @@ static int wait_turns(int epfd, struct epoll_event *events, int most, const stru
 int epoll_pwait(int epfd, struct epoll_event *events, int most, int ms, const sigset_t *mask)
 {
     struct timespec time;
+    struct readiness_time t;
+    if (endwait_epoll(epfd)) {
+        readiness_begin(&t, as_time(ms, &time));
+        int found = endwait_pwait((struct endwait_set){ epfd, events, most }, &t, mask, let_go);
+        if (found)
+            return found;
+        ms = readiness_ms(readiness_left(&t));
+    }
     int ended = ends(epfd, events, most, mask);
     if (ended)
         return ended;
