@@ -129,7 +129,8 @@ static ssize_t send_batch(struct conn *c, int fd, struct outgoing_pieces from, i
 
     outgoing_begin(&batch);
     outgoing_collect(&c->x, from, &batch);
-    if (batch.n == 0 && batch.stop.action == EXCHANGE_HOLD)
+    bool shut = c->read_shut && c->unparkable == REASON_half_closed; /* shutdown(2): the kernel says what it is */
+    if (batch.n == 0 && batch.stop.action == EXCHANGE_HOLD && !shut)
         return CONN_PLAIN;
     struct exchange_step dropped = drop(&from, &batch);
     ssize_t sent = outgoing_send(c, fd, batch.iov, batch.n, flags | quiet | (batch.more ? MSG_MORE : 0), &error);
