@@ -21,6 +21,7 @@
 enum {
     FIRST_MS = 400,  /* before anything is let go */
     SECOND_MS = 650, /* where that has helped: if it was chance, it will not come right after another time again */
+    EXPECTS_MS = 1300, /* where the client waits for 100 Continue with a body that it then sends: curl waits for 1 s */
     TURNS_ALIKE = 12, /* then each takes twice as long as the one before; one that lets go of something ... */
     TURN_WEIGHS = 4,  /* ... counts for so many */
     HELPED_MS = 100, /* in which an answer comes that was kept waiting */
@@ -66,13 +67,20 @@ static void learn(const struct endpoint *to, uint64_t relieved_ms, uint64_t now_
         evidence_note(to, EVIDENCE_ONE_AT_A_TIME);
 }
 
+static uint32_t first_turn(const struct conn *c)
+{
+    if (c->x.request.expects && !exchange_request_done(&c->x))
+        return EXPECTS_MS;
+    return evidence_has(&c->to, EVIDENCE_HELD_UP_ONCE) ? SECOND_MS : FIRST_MS;
+}
+
 void stall_begin(struct conn *c)
 {
     if (c->stall.waits || c->reused || exchange_answered(&c->x) || !lock_take(&stall_lock))
         return;
     uint64_t now = idle_now_ms();
     c->stall.waits = true;
-    c->stall.turn_ms = evidence_has(&c->to, EVIDENCE_HELD_UP_ONCE) ? SECOND_MS : FIRST_MS;
+    c->stall.turn_ms = first_turn(c);
     c->stall.due_ms = now + c->stall.turn_ms;
     c->stall.relieved_ms = 0;
     c->stall.turns = 0;

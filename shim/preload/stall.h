@@ -4,6 +4,7 @@
  * same place (pool/endpoint.h), here, in the tree and at the broker, and again and again.  Where that
  * has helped twice, nothing is left idle there for some time.
  *
+ * Who waits for 100 Continue waits for longer: the body comes then in any case.
  * The time counts from the last acknowledgement of something new.  Nothing is closed while this process is sending a
  * request to that place: there are servers (curl's test server) that give up all that they are doing when any
  * connection ends.
