@@ -191,7 +191,7 @@ CLIENTS = (
     Client("curl-close-post-chunked", (*CURL, "-H", "Connection: close", "-H",
                                        "Transfer-Encoding: chunked", "-d", "a=b", "URLS"),
            5, paths=("/post",), connections=EACH, reasons=("unsafe_method",)),
-    Client("curl-0-post-reuse", (*CURL, "-0", "-d", "a=b", "URLS"), 5, paths=("/post",),
+    Client("curl-0-post-reuse", (*CURL, "-0", "-d", "a=b", "URLS"), 5, paths=("/post",), connections=EACH,
            settings={"HOLDFAST_UNSAFE": "reuse"}),
     Client("curl-0-until-close", (*CURL, "-0", "URLS"), 5, paths=("/until-close",), connections=EACH,
            reasons=(("no_length", "server_closes"),)),

@@ -22,6 +22,7 @@ struct idle {
     bool unseen;          /* leased without a look at it: see pool_lease */
     bool guarded;         /* its socket has TCP_USER_TIMEOUT: preload/path.h */
     bool absolute;        /* was used with absolute-form targets: it leads to a proxy */
+    bool after_body;      /* its last request had a body */
     uint16_t requests;    /* served on it so far */
     int32_t max_left;     /* further requests that the server's Keep-Alive allows, -1: no limit */
     uint32_t idle_ms;     /* may lie idle for so long */

@@ -7,7 +7,7 @@
 #include <stddef.h>
 #include <string.h>
 
-enum { PROVEN = 1, NONBLOCKING = 2, ABSOLUTE = 4, ALL_FLAGS = 7 };
+enum { PROVEN = 1, NONBLOCKING = 2, ABSOLUTE = 4, AFTER_BODY = 8, ALL_FLAGS = 15 };
 enum { DAY_MS = 86400000, CLOCKS_DIFFER_MS = 1000 };
 
 _Static_assert(sizeof(struct tree_message) ==
@@ -30,7 +30,7 @@ void tree_message_write(struct tree_message *m, const struct endpoint *to, const
         .max_left = idle->max_left,
         .requests = idle->requests,
         .flags = (uint8_t)((idle->proven ? PROVEN : 0) | (idle->nonblocking ? NONBLOCKING : 0) |
-                           (idle->absolute ? ABSOLUTE : 0)),
+                           (idle->absolute ? ABSOLUTE : 0) | (idle->after_body ? AFTER_BODY : 0)),
         .local = idle->local,
     };
 }
@@ -61,6 +61,7 @@ int tree_message_read(const void *bytes, size_t len, uint64_t now_ms, struct end
         .proven = m.flags & PROVEN,
         .nonblocking = m.flags & NONBLOCKING,
         .absolute = m.flags & ABSOLUTE,
+        .after_body = m.flags & AFTER_BODY,
         .requests = m.requests,
         .max_left = m.max_left,
         .idle_ms = m.idle_ms,

@@ -1,6 +1,7 @@
 #define _GNU_SOURCE
 #include "preload/closing.h"
 
+#include "preload/after_body.h"
 #include "preload/owed.h"
 #include "preload/idle.h"
 #include "preload/observed.h"
@@ -64,6 +65,8 @@ static void close_observed(struct conn *c, int fd)
 {
     enum reason why = c->inside ? REASON_busy_thread : observed_verdict(c);
 
+    if (why == REASON_none)
+        why = after_body_verdict(c);
     if (why == REASON_none)
         why = trial_verdict(c);
     if (why == REASON_none) {

@@ -223,6 +223,7 @@ static void learn(struct conn *c)
     idle->absolute = c->x.request.absolute;
     idle->host = c->x.request.host;
     idle->proxy_auth = c->x.request.proxy_auth;
+    idle->after_body = c->x.request.body;
     idle->idle_ms = within_age(idle, idle_time(c));
     idle->requests = add_requests(idle->requests, c->x.requests);
     idle->proven = c->x.promised || idle->requests > 1;

@@ -6,6 +6,7 @@
 #include "preload/send.h"
 
 #include "base/stats.h"
+#include "preload/after_body.h"
 #include "preload/behind.h"
 #include "preload/choice.h"
 #include "preload/dialect.h"
@@ -138,6 +139,9 @@ static int choose_connection(struct conn *c, const struct request *request, size
 {
     int result = choose_lease(c, request, head);
     enum reason why = result == 0 && c->state == CONN_LEASED ? trial_begin(c) : REASON_none;
+
+    if (result == 0 && why == REASON_none && c->state == CONN_LEASED)
+        why = after_body_begin(c);
 
     if (why != REASON_none) {
         conn_note(c, why);

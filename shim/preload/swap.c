@@ -3,6 +3,7 @@
 
 #include "base/stats.h"
 #include "preload/confined.h"
+#include "preload/after_body.h"
 #include "preload/owed.h"
 #include "preload/eof.h"
 #include "preload/fresh.h"
@@ -261,6 +262,8 @@ static enum reason obstacle(const struct conn *c)
         why = REASON_duplicated;
     if (why == REASON_none && c->inside)
         why = REASON_busy_thread;
+    if (why == REASON_none)
+        why = after_body_verdict(c);
     return why == REASON_none ? trial_verdict(c) : why;
 }
 
