@@ -166,7 +166,7 @@ class NginxServer(Nginx):
     """servers.Nginx with the methods of the others."""
 
     name, lacks, ends, by_version = "nginx", (), (), ()
-    persists, behind, drops, silent = True, False, False, False
+    persists, wordless, behind, drops, silent = True, False, False, False, False
 
     def __init__(self, backend=None):
         super().__init__()
