@@ -21,7 +21,7 @@ static void close_new(struct conn *c, int fd)
 {
     registrations_drop(&c->registrations, fd);
     if (c->private_fd >= 0 && !c->shared)
-        spare_give(c->to.family, c->private_fd, c->spare);
+        spare_give_own(c, c->private_fd);
     c->private_fd = -1;
 }
 

@@ -79,7 +79,7 @@ static int tracked_socket(int domain, int type, int protocol)
         c->private_fd = private_fd;
         c->spare = spare;
         c->to.family = (uint16_t)domain;
-        identity_sign(&c->to);
+        identity_sign(&c->to, fd);
     } else if (private_fd >= 0) { /* it may be non-blocking, or not */
         private_close(private_fd);
         real.close(fd);

@@ -47,6 +47,8 @@ static uint64_t home_user_namespace; /* its inode, once something may have chang
 /* What this thread was told, and how much had changed by then. */
 static __thread struct who told;
 static __thread unsigned told_at;
+static __thread uint64_t told_netns; /* of the sockets that it makes */
+static __thread unsigned netns_told_at;
 
 static bool has_changed(unsigned kind)
 {
@@ -142,7 +144,7 @@ static const struct who *thread(void)
     return &told;
 }
 
-void identity_sign(struct endpoint *key)
+static void sign_user(struct endpoint *key)
 {
     const struct who *who = thread();
 
@@ -170,6 +172,27 @@ static uint64_t netns_of(int fd)
     return cookie;
 }
 
+/* Of a socket that this thread has just made.  After a change one socket is asked, and the thread has moved no
+ * further until the next. */
+static uint64_t netns_of_fresh(int fd)
+{
+    unsigned now = atomic_load_explicit(&identity_changes, memory_order_acquire);
+
+    if (!has_changed(IDENTITY_NETWORK))
+        return atomic_load_explicit(&home_netns, memory_order_relaxed);
+    if (netns_told_at != now) {
+        told_netns = netns_of(fd);
+        netns_told_at = now;
+    }
+    return told_netns;
+}
+
+void identity_sign(struct endpoint *key, int fd)
+{
+    sign_user(key);
+    key->netns = netns_of_fresh(fd);
+}
+
 static bool is_signed(const struct endpoint *key, const struct endpoint *by)
 {
     return key->uid == by->uid && key->gid == by->gid && key->user_namespace == by->user_namespace;
@@ -177,8 +200,8 @@ static bool is_signed(const struct endpoint *key, const struct endpoint *by)
 
 bool identity_key(struct endpoint *key, const struct endpoint *made, int fd)
 {
-    identity_sign(key);
-    key->netns = netns_of(fd);
+    sign_user(key);
+    key->netns = made->netns ? made->netns : netns_of(fd);
     return key->netns != 0 && key->uid != UINT32_MAX && is_signed(key, made);
 }
 
@@ -188,8 +211,20 @@ bool identity_fits(const struct endpoint *key, int fd)
 
     if (!atomic_load_explicit(&identity_changes, memory_order_relaxed))
         return true;
-    identity_sign(&mine);
+    sign_user(&mine);
     return is_signed(key, &mine) && netns_of(fd) == key->netns;
+}
+
+bool identity_is_mine(const struct endpoint *made)
+{
+    struct endpoint mine;
+    unsigned now = atomic_load_explicit(&identity_changes, memory_order_acquire);
+
+    if (!now)
+        return true;
+    sign_user(&mine);
+    return is_signed(made, &mine) &&
+           (!has_changed(IDENTITY_NETWORK) || (netns_told_at == now && told_netns && made->netns == told_netns));
 }
 
 bool identity_is_of_home(const struct endpoint *key)

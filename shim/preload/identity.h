@@ -30,8 +30,12 @@ void identity_changed(unsigned kinds);
 /* In the child of a fork past libc, which may have been born elsewhere. */
 void identity_reborn(void);
 
-/* Notes in the key who makes a socket: socket(2). */
-void identity_sign(struct endpoint *key);
+/* Notes in the key who makes a socket, and where, if that is known or can be asked of this fresh one of the
+ * thread's: socket(2). */
+void identity_sign(struct endpoint *key, int fd);
+
+/* Is it what this thread's next socket would be signed with? */
+bool identity_is_mine(const struct endpoint *made);
 
 /* The key of a socket that is about to be connected, but for address and options: who and where.  `made`: as
  * identity_sign left it.  False: the kernel does not tell, or the thread is somebody else now than who made the

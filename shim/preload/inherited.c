@@ -46,13 +46,15 @@ static bool is_of_tree(const struct tree *tree, int i)
 
 /* What closed the queues (a posix_spawn that closes all, a static program) may have been started by a
  * process that still has them. */
-static void recover(const struct tree *tree)
+static bool recover(const struct tree *tree)
 {
+    bool any = false;
+
     if (!may_look_at_parent())
-        return;
+        return false;
     int parent = (int)syscall(SYS_pidfd_open, getppid(), 0);
     if (parent < 0)
-        return;
+        return false;
     for (int i = 0; i < TREE_FDS; i++) {
         int number = tree->first + i;
         int fd = is_free(number) ? (int)syscall(SYS_pidfd_getfd, parent, number, 0) : -1;
@@ -60,10 +62,13 @@ static void recover(const struct tree *tree)
             continue;
         real.dup3(fd, number, O_CLOEXEC);
         real.close(fd);
-        if (!is_of_tree(tree, i))
+        if (is_of_tree(tree, i))
+            any = true;
+        else
             real.close(number);
     }
     real.close(parent);
+    return any;
 }
 
 /* The queues' numbers may lie above the soft limit.  At start nobody else is there to meet a higher one. */
@@ -122,13 +127,10 @@ bool inherited_find(struct tree *tree, const struct tree_calls *calls)
     if (hidden < TREE_QUEUES) {
         struct rlimit before, higher;
         raise_limit(tree, &before, &higher);
-        bool made = foreign && found_own(tree, text);
-        if (!foreign)
-            recover(tree);
+        bool more = foreign ? found_own(tree, text) : recover(tree);
         limit_restore(&before, &higher);
-        if (foreign && !made)
-            return false;
-        hidden = hide(tree);
+        if (more)
+            hidden = hide(tree);
     }
     return hidden > 0;
 }

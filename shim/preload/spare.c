@@ -4,6 +4,7 @@
 #include "preload/identity.h"
 #include "preload/idle.h"
 #include "preload/private.h"
+#include "preload/process.h"
 #include "preload/real.h"
 
 #include <errno.h>
@@ -48,7 +49,7 @@ int spare_take(int family, struct spare *spare)
     _Atomic uint64_t *all = slots_of(family);
     uint64_t value = NONE;
 
-    if (identity_changes) /* made by whom, and where? */
+    if (identity_changes && process_threaded) /* another thread may be somebody else, or elsewhere */
         return -1;
     for (int i = 0; i < most && value == NONE; i++)
         if (atomic_load_explicit(&all[i], memory_order_relaxed) != NONE)
@@ -65,7 +66,7 @@ void spare_give(int family, int fd, struct spare spare)
 
     if (fd < 0)
         return;
-    if (identity_changes) {
+    if (identity_changes && process_threaded) {
         private_close(fd);
         return;
     }
@@ -78,6 +79,14 @@ void spare_give(int family, int fd, struct spare spare)
             return;
     }
     private_close(fd);
+}
+
+void spare_give_own(const struct conn *c, int fd)
+{
+    if (identity_is_mine(&c->to))
+        spare_give(c->to.family, fd, c->spare);
+    else
+        private_close(fd);
 }
 
 /* What the program has put under the private number, where we did not see it, came under its own as well; or

@@ -34,6 +34,9 @@ int spare_take(int family, struct spare *spare);
 /* Keeps a pristine socket (a private fd, the pool's now) for later, or closes it. */
 void spare_give(int family, int fd, struct spare spare);
 
+/* The same of a conn's own socket, which may have been made by another user, or elsewhere, than this thread is now. */
+void spare_give_own(const struct conn *c, int fd);
+
 /* An unsettled conn's socket becomes what the client believes it is; nothing of any other.  The conn has no
  * number any more if another thing was found under it. */
 void spare_settle(struct conn *c);

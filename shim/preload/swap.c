@@ -114,7 +114,7 @@ int swap_lease(struct conn *c)
         return result;
     }
     if (own >= 0)
-        spare_give(c->to.family, own, c->spare);
+        spare_give_own(c, own);
     c->spare = (struct spare){ .unsettled = false };
     idle_adopt(c, &idle);
     conn_set_state(c, CONN_LEASED);
