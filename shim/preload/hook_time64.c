@@ -1,9 +1,11 @@
 /* What a 32-bit program calls that was compiled with _TIME_BITS=64.  Waits are not split here as in
- * hook_wait.c: before a long one all idle connections are given away. */
+ * hook_wait.c: before a long one all idle connections are given away.  But while a reused connection is in use,
+ * they are the waits of hook_wait.c: see readiness.h. */
 #include "preload/hook.h"
 
 #if REAL_TIME64
 
+#include "preload/readiness.h"
 #include "preload/shared.h"
 
 #include <fcntl.h>
@@ -20,21 +22,55 @@ static bool gives(const struct real_timespec64 *time)
            hook_wait_interrupted();
 }
 
+/* As libc's own 32-bit names have it; longer than 68 years is for ever, nearly. */
+static const struct timespec *shorter(const struct real_timespec64 *time, struct timespec *room)
+{
+    if (!time)
+        return NULL;
+    *room = (struct timespec){ time->tv_sec > INT32_MAX ? INT32_MAX : (time_t)time->tv_sec, time->tv_nsec };
+    return room;
+}
+
 int __ppoll64(struct pollfd *fds, nfds_t n, const struct real_timespec64 *time, const sigset_t *mask)
 {
+    struct timespec room;
+
+    if (readiness_any())
+        return ppoll(fds, n, shorter(time, &room), mask);
     return gives(time) ? (int)hook_result(-EINTR) : real.__ppoll64(fds, n, time, mask);
 }
 
 int __epoll_pwait2_time64(int epfd, struct epoll_event *events, int most, const struct real_timespec64 *time,
                           const sigset_t *mask)
 {
+    struct timespec room;
+
+    if (readiness_any())
+        return epoll_pwait2(epfd, events, most, shorter(time, &room), mask);
     return gives(time) ? (int)hook_result(-EINTR) : real.__epoll_pwait2_time64(epfd, events, most, time, mask);
+}
+
+/* Linux leaves in *time what was not waited. */
+static int select_shorter(int n, fd_set *in, fd_set *out, fd_set *except, struct real_timeval64 *time)
+{
+    struct timeval room = { 0 };
+
+    if (!time || time->tv_sec < 0 || time->tv_usec < 0 || time->tv_usec > 999999)
+        return time ? real.__select64(n, in, out, except, time) : select(n, in, out, except, NULL);
+    room.tv_sec = time->tv_sec > INT32_MAX ? INT32_MAX : (time_t)time->tv_sec;
+    room.tv_usec = (suseconds_t)time->tv_usec;
+    int ready = select(n, in, out, except, &room);
+    time->tv_sec = room.tv_sec;
+    time->tv_usec = room.tv_usec;
+    return ready;
 }
 
 int __select64(int n, fd_set *in, fd_set *out, fd_set *except, struct real_timeval64 *time)
 {
     struct real_timespec64 same = { 0 };
 
+    if (readiness_any())
+        return select_shorter(n, in, out, except, time);
     if (time) {
         same.tv_sec = time->tv_sec;
         same.tv_nsec = time->tv_usec < 0 || time->tv_usec > 999999 ? 0 : (int32_t)time->tv_usec * 1000;
@@ -45,6 +81,10 @@ int __select64(int n, fd_set *in, fd_set *out, fd_set *except, struct real_timev
 int __pselect64(int n, fd_set *in, fd_set *out, fd_set *except, const struct real_timespec64 *time,
                 const sigset_t *mask)
 {
+    struct timespec room;
+
+    if (readiness_any())
+        return pselect(n, in, out, except, shorter(time, &room), mask);
     return gives(time) ? (int)hook_result(-EINTR) : real.__pselect64(n, in, out, except, time, mask);
 }
 
