@@ -85,13 +85,14 @@ STATES = {"ESTABLISHED": 1, "CLOSE_WAIT": 8}
 
 
 def sockets(port, state, end):
-    count = 0
+    found = set()       # while other sockets come and go, the kernel may show one twice
     with open("/proc/net/tcp", encoding="ascii") as table:
         for line in table.readlines()[1:]:
             words = line.split()
             side = words[1] if end == "server" else words[2]
-            count += int(side.split(":")[1], 16) == port and int(words[3], 16) == STATES[state]
-    return count
+            if int(side.split(":")[1], 16) == port and int(words[3], 16) == STATES[state]:
+                found.add((words[1], words[2]))
+    return len(found)
 
 
 def settles(condition, seconds=10):
