@@ -6,6 +6,7 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <pthread.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <sys/file.h>
@@ -16,6 +17,7 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/vfs.h>
+#include <sys/xattr.h>
 #include <unistd.h>
 
 #define EXPORTED __attribute__((visibility("default")))
@@ -37,6 +39,13 @@ EXPORTED void *mmap(void *at, size_t len, int protection, int flags, int fd, off
     NEXT(mmap);
     FAIL_IF_TOLD("mmap", len, MAP_FAILED);
     return next(at, len, protection, flags, fd, offset);
+}
+
+EXPORTED int munmap(void *at, size_t len)
+{
+    NEXT(munmap);
+    FAIL_IF_TOLD("munmap", len, -1);
+    return next(at, len);
 }
 
 EXPORTED int madvise(void *at, size_t len, int advice)
@@ -64,6 +73,17 @@ EXPORTED int open(const char *path, int flags, ...)
     va_end(ap);
     FAIL_IF_TOLD("open", flags, -1);
     return next(path, flags, mode);
+}
+
+EXPORTED int openat(int at, const char *path, int flags, ...)
+{
+    NEXT(openat);
+    va_list ap;
+    va_start(ap, flags);
+    mode_t mode = (mode_t)va_arg(ap, int);
+    va_end(ap);
+    FAIL_IF_TOLD("openat", flags, -1);
+    return next(at, path, flags, mode);
 }
 
 EXPORTED int accept4(int fd, struct sockaddr *from, socklen_t *len, int flags)
@@ -141,6 +161,34 @@ EXPORTED ssize_t getrandom(void *buf, size_t len, unsigned flags)
     NEXT(getrandom);
     FAIL_IF_TOLD("getrandom", 0, -1);
     return next(buf, len, flags);
+}
+
+EXPORTED int access(const char *path, int how)
+{
+    NEXT(access);
+    FAIL_IF_TOLD("access", how, -1);
+    return next(path, how);
+}
+
+EXPORTED int faccessat(int at, const char *path, int how, int flags)
+{
+    NEXT(faccessat);
+    FAIL_IF_TOLD("faccessat", how, -1);
+    return next(at, path, how, flags);
+}
+
+EXPORTED ssize_t fgetxattr(int fd, const char *name, void *value, size_t len)
+{
+    NEXT(fgetxattr);
+    FAIL_IF_TOLD("fgetxattr", fd, -1);
+    return next(fd, name, value, len);
+}
+
+EXPORTED int kill(pid_t pid, int signal)
+{
+    NEXT(kill);
+    FAIL_IF_TOLD("kill", pid, -1);
+    return next(pid, signal);
 }
 
 EXPORTED int stat(const char *path, struct stat *st)

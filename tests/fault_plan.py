@@ -37,6 +37,12 @@ ONCE = {
     "getrlimit": f"EINVAL {CHANCE}",
     "setrlimit": f"EINVAL {CHANCE}",
     "prlimit": f"EPERM EINVAL {CHANCE}",
+    "openat": "EMFILE ENFILE ENOMEM EACCES ENOENT EINTR EPERM",
+    "access": f"ENOENT EACCES EROFS {CHANCE}",
+    "faccessat": f"ENOENT EACCES ENOMEM {CHANCE}",
+    "fgetxattr": f"ENODATA EOPNOTSUPP {CHANCE}",
+    "kill": f"ESRCH {CHANCE}",
+    "munmap": f"ENOMEM {CHANCE}",
     "readlink": f"ENOENT EACCES ENOMEM {CHANCE}",
     "pread": f"EIO EINTR {CHANCE}",
     "lseek": CHANCE,
@@ -47,7 +53,8 @@ ONCE = {
     "fileno": "EBADF",
     "execve": f"ENOMEM E2BIG EACCES EAGAIN {CHANCE}",
     "pthread_create": "EAGAIN EPERM",
-    "syscall": "EINTR EAGAIN",      # a futex
+    "syscall": "EINTR EAGAIN",      # a futex; a close, which is done all the same
+    "syscall-other": f"EINTR EACCES ENOMEM {CHANCE}",
     "pthread_key_create": "EAGAIN ENOMEM",
     "pthread_setspecific": "ENOMEM",
     "getrandom": f"EINTR {CHANCE}",
@@ -86,7 +93,7 @@ del EVER["pthread_create"]
 
 # What the shim calls and the library does not wrap: these cannot fail, or there is nothing to learn from it.
 HARMLESS = set("""
-    memccpy memchr memmem memrchr memcmp memcpy memmove memset strchr strcspn strrchr strcmp strlen strncmp strspn
+    memccpy memchr memmem memrchr memcmp memcpy memmove memset strchr strchrnul strcspn strrchr strcmp strlen strncmp strspn
     strstr strtol strtoul snprintf vsnprintf inet_ntop inet_pton dl_iterate_phdr clock_gettime getpid getppid getuid geteuid
     getenv secure_getenv unsetenv getauxval sysconf raise sched_yield nanosleep sigsuspend dlsym dirfd fflush
     clearerr sigaction sigaddset sigandset sigemptyset sigfillset sigisemptyset sigismember

@@ -140,7 +140,7 @@ bool program_loads(const char *path, enum program_libc libc, uint32_t uid, uint3
         char *interpreter = known && !is_elf(&file) ? interpreter_of(&file) : NULL;
         loads = known && is_elf(&file) && elf_loads(&file, libc) && !raises_rights(file.fd, uid, gid);
         end(&file);
-        path = interpreter ? strcpy(next, interpreter) : NULL;
+        path = interpreter ? memcpy(next, interpreter, strlen(interpreter) + 1) : NULL;
     }
     errno = saved;
     return loads && !path;

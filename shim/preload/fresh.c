@@ -63,6 +63,14 @@ static int connect_again(struct conn *c, int fd)
     return result;
 }
 
+/* Of a connect: 0, or what the client is told; -ENOTSUP: somebody else has taken the number. */
+static int outcome(int result)
+{
+    if (result == -EBADF || result == -ENOTSOCK)
+        return -ENOTSUP;
+    return result == -EINPROGRESS || result == -EINTR ? 0 : swap_late_error(result);
+}
+
 /* The lock is not held while a connect may take its time.  Nobody would close the socket for a thread that
  * is cancelled there: that has to wait. */
 static int connect_outside(struct conn *c, int fd)
@@ -86,9 +94,7 @@ static int connect_outside(struct conn *c, int fd)
     c->cancel = state;
     if (c->generation != generation || c->nfds == 0)
         return -EBADF; /* closed by another thread meanwhile */
-    if (result == -EBADF || result == -ENOTSOCK)
-        return -ENOTSUP; /* somebody else has taken the number */
-    return result == -EINPROGRESS || result == -EINTR ? 0 : swap_late_error(result);
+    return outcome(result);
 }
 
 int fresh_connect_at_once(const struct conn *c, int fd)
@@ -107,8 +113,7 @@ static int make_connection(struct conn *c, enum fresh_how how, int fd)
 {
     if (how == FRESH_WAIT)
         return connect_outside(c, fd);
-    int result = fresh_connect_at_once(c, fd);
-    return result == 0 ? 0 : swap_late_error(result);
+    return outcome(fresh_connect_at_once(c, fd));
 }
 
 int fresh_socket(struct conn *c, enum fresh_how how, int *fd, bool *fastopen)

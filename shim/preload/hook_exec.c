@@ -39,6 +39,16 @@ static int failed(char *const *packed, char *const *env, bool left)
     return -1;
 }
 
+/* The file that execvp(3) finds, or NULL: nobody needs to know (with HOLDFAST=0, say). */
+static const char *find(const char *file, char room[PATH_MAX])
+{
+    int saved = errno;
+    const char *path = shared_may_leave() ? handdown_find(file, room) : NULL;
+
+    errno = saved;
+    return path;
+}
+
 int execve(const char *path, char *const argv[], char *const env[])
 {
     REACHABLE(env);
@@ -65,7 +75,7 @@ int execvpe(const char *file, char *const argv[], char *const env[])
     char *const *packed = handover_pack(strchr(file, '/') ? file : NULL, env, room, false);
     char found[PATH_MAX];
 
-    bool left = shared_leave(handdown_find(file, found), env);
+    bool left = shared_leave(find(file, found), env);
 
     tracing_exec(file, env);
     handover_inherit(packed, env);
@@ -104,7 +114,7 @@ static int spawn(int (*libc)(pid_t *, const char *, const posix_spawn_file_actio
     char *const *packed = handover_pack(strchr(path, '/') ? path : NULL, env, room, actions != NULL);
     char found[PATH_MAX];
     bool elsewhere = actions && *path != '/'; /* they may change the directory */
-    bool left = shared_leave(elsewhere ? NULL : libc == real.posix_spawnp ? handdown_find(path, found) : path, env);
+    bool left = shared_leave(elsewhere ? NULL : libc == real.posix_spawnp ? find(path, found) : path, env);
     tracing_exec(path, env);
     handover_pass(packed, env);
     int result = libc(pid, path, actions, attributes, argv, packed);

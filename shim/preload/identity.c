@@ -85,6 +85,7 @@ void identity_changed(unsigned kinds)
 /* Is the user namespace that of the parent, which was at home? */
 static bool shares_user_namespace(void)
 {
+    static const char file[] = "/ns/user";
     char link[] = "/proc/4294967295/ns/user", digits[12];
     size_t n = 0;
     uint64_t mine = inode_of(USER_NAMESPACE);
@@ -94,7 +95,7 @@ static bool shares_user_namespace(void)
     char *at = link + strlen("/proc/");
     while (n)
         *at++ = digits[--n];
-    strcpy(at, "/ns/user");
+    memcpy(at, file, sizeof file);
     return mine && mine == inode_of(link);
 }
 
@@ -258,11 +259,14 @@ static bool has_uid(const char *status, uint32_t uid)
 /* Has the thread of this name in a folder of threads the uid?  In any doubt, yes. */
 static bool thread_has_uid(int tasks, const char *name, uint32_t uid)
 {
+    static const char file[] = "/status";
     char path[32], text[1024];
+    size_t n = strlen(name);
 
-    if (strlen(name) + sizeof "/status" > sizeof path)
+    if (n + sizeof file > sizeof path)
         return true;
-    strcpy(stpcpy(path, name), "/status");
+    memcpy(path, name, n);
+    memcpy(path + n, file, sizeof file);
     int fd = openat(tasks, path, O_RDONLY | O_CLOEXEC);
     if (fd < 0)
         return errno != ENOENT; /* it has ended */

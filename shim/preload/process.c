@@ -290,6 +290,7 @@ static void begin(bool secure)
 {
     bool left_alone = choice_leaves_program();
 
+    confined_start();
     keep_texts();
     vfork_init(before_vfork);
     open_log(secure ? lookup_secure : lookup);
@@ -325,7 +326,6 @@ __attribute__((constructor, used)) static void start(void)
 
     real_resolve();
     identity_start();
-    confined_start();
     config_load(&process_config, secure ? lookup_secure : lookup, NULL, NULL);
     if (process_config.enabled && version_agrees() && !filtered())
         begin(secure);

@@ -313,10 +313,15 @@ void shared_end(void)
     tally(true);
 }
 
+bool shared_may_leave(void)
+{
+    return handed && !process_retired;
+}
+
 bool shared_leave(const char *path, char *const *env)
 {
     int saved = errno;
-    bool handed_down = handed && !process_retired && handdown_is_for(&tree, path, env);
+    bool handed_down = shared_may_leave() && handdown_is_for(&tree, path, env);
 
     shared_give_all();
     if (handed_down)

@@ -48,6 +48,9 @@ void shared_give_all(void);
 /* The process ends: all that can still be parked is, and whatever is parked later is given away. */
 void shared_end(void);
 
+/* Could a program that is executed now be given the queues?  If not, its file need not be known. */
+bool shared_may_leave(void);
+
 /* Around exec and its kind: the queues go to a program that will have this library, and to no other
  * (preload/handdown.h).  `path`: its file, NULL: who knows.  True: shared_stay undoes it, when this process goes
  * on. */
