@@ -29,7 +29,7 @@ static struct idle sample(int fd)
 {
     return (struct idle){ .fd = fd, .proven = true, .nonblocking = true, .absolute = true, .requests = 3,
                           .max_left = 9, .idle_ms = IDLE_MS, .parked_ms = NOW - 10, .opened_ms = NOW - 900, .host = 11,
-                          .proxy_auth = 12, .cookie = 13, .local.ss_family = AF_INET };
+                          .proxy_auth = 12, .cookie = 13, .local.any.sa_family = AF_INET };
 }
 
 static struct tree tree;

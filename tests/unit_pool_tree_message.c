@@ -26,7 +26,7 @@ static struct idle sample(int fd)
 {
     return (struct idle){ .fd = fd, .proven = true, .nonblocking = true, .absolute = true, .requests = 3,
                           .max_left = 9, .idle_ms = IDLE_MS, .parked_ms = NOW - 10, .opened_ms = NOW - 900, .host = 11,
-                          .proxy_auth = 12, .cookie = 13, .local.ss_family = AF_INET };
+                          .proxy_auth = 12, .cookie = 13, .local.any.sa_family = AF_INET };
 }
 
 /* ---- messages ---- */
@@ -69,7 +69,7 @@ static void test_message_round_trip(void **state)
     assert_int_equal(idle.host, was.host);
     assert_int_equal(idle.proxy_auth, was.proxy_auth);
     assert_int_equal(idle.cookie, was.cookie);
-    assert_int_equal(idle.local.ss_family, AF_INET);
+    assert_int_equal(idle.local.any.sa_family, AF_INET);
 }
 
 static void test_message_sizes(void **state)

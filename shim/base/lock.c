@@ -12,17 +12,16 @@
 
 #define WAITED_FOR 0x80000000u
 
-/* Unique among the threads of a process; kept by the one that forks.  0: none yet. */
-static __thread uint32_t own_number;
+__thread uint32_t lock_own_number;
 static _Atomic uint32_t last_number;
 
 static uint32_t number(void)
 {
     /* A signal handler in between makes this thread count twice, which does no harm: the number is
      * settled before the lock is looked at. */
-    while (own_number == 0)
-        own_number = (atomic_fetch_add_explicit(&last_number, 1, memory_order_relaxed) + 1) & ~WAITED_FOR;
-    return own_number;
+    while (lock_own_number == 0)
+        lock_own_number = (atomic_fetch_add_explicit(&last_number, 1, memory_order_relaxed) + 1) & ~WAITED_FOR;
+    return lock_own_number;
 }
 
 static void futex(struct lock *lock, int operation, uint32_t value)
@@ -52,15 +51,10 @@ void lock_init(struct lock *lock)
     atomic_store(&lock->word, 0);
 }
 
-bool lock_take(struct lock *lock)
+bool lock_take_among(struct lock *lock)
 {
     uint32_t own = number(), seen = 0, mine = own;
 
-    if (lock_alone() && atomic_load_explicit(&lock->word, memory_order_relaxed) == 0) {
-        atomic_store_explicit(&lock->word, own, memory_order_relaxed);
-        atomic_signal_fence(memory_order_acquire);
-        return true;
-    }
     while (!atomic_compare_exchange_strong_explicit(&lock->word, &seen, mine, memory_order_acquire,
                                                     memory_order_relaxed)) {
         if ((seen & ~WAITED_FOR) == own)
@@ -76,15 +70,11 @@ bool lock_take(struct lock *lock)
 
 bool lock_mine(const struct lock *lock)
 {
-    return own_number && (atomic_load_explicit(&lock->word, memory_order_relaxed) & ~WAITED_FOR) == own_number;
+    return lock_own_number && (atomic_load_explicit(&lock->word, memory_order_relaxed) & ~WAITED_FOR) == lock_own_number;
 }
 
-void lock_give(struct lock *lock)
+void lock_give_among(struct lock *lock)
 {
-    if (lock_alone()) { /* nobody is asleep */
-        atomic_store_explicit(&lock->word, 0, memory_order_release);
-        return;
-    }
     if (atomic_exchange_explicit(&lock->word, 0, memory_order_release) & WAITED_FOR)
         futex(lock, FUTEX_WAKE_PRIVATE, 1);
 }

@@ -27,9 +27,32 @@ static inline bool lock_alone(void)
 /* Also resets a lock in the child of a fork, whoever held it in the parent. */
 void lock_init(struct lock *lock);
 
+/* Unique among the threads of a process; kept by the one that forks.  0: none yet. */
+extern __thread uint32_t lock_own_number;
+
+/* What lock_take and lock_give do where others may want the lock. */
+bool lock_take_among(struct lock *lock);
+void lock_give_among(struct lock *lock);
+
 /* False: this thread holds it already.  errno is left alone. */
-bool lock_take(struct lock *lock);
-void lock_give(struct lock *lock);
+static inline bool lock_take(struct lock *lock)
+{
+    uint32_t own = lock_own_number;
+
+    if (!own || !lock_alone() || atomic_load_explicit(&lock->word, memory_order_relaxed))
+        return lock_take_among(lock);
+    atomic_store_explicit(&lock->word, own, memory_order_relaxed);
+    atomic_signal_fence(memory_order_acquire);
+    return true;
+}
+
+static inline void lock_give(struct lock *lock)
+{
+    if (lock_alone()) /* nobody is asleep */
+        atomic_store_explicit(&lock->word, 0, memory_order_release);
+    else
+        lock_give_among(lock);
+}
 
 /* This thread holds it: a signal handler has interrupted the holder, or it left by longjmp. */
 bool lock_mine(const struct lock *lock);

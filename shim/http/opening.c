@@ -3,6 +3,8 @@
 #include "http/exchange.h"
 #include "http/response.h"
 
+#include <string.h>
+
 /* `HTTP/1.1 200`: what decides most often. */
 enum { STATUS_LEN = 12 };
 
@@ -45,20 +47,11 @@ static bool closes(const struct response *r, bool head_method)
            response_frame(r, head_method).kind == FRAMING_CLOSE;
 }
 
-enum opening opening_read(const char *bytes, size_t len, bool head_method, unsigned *status)
+/* What the whole head says, where the status is in doubt. */
+static enum opening read_whole(const char *bytes, size_t len, bool head_method, enum doubt doubt, unsigned *status)
 {
-    static const char begin[] = "HTTP/1.";
-    size_t seen = len < sizeof begin - 1 ? len : sizeof begin - 1;
     struct response r;
 
-    for (size_t i = 0; i < seen; i++)
-        if (bytes[i] != begin[i])
-            return OPENING_FOREIGN;
-    if (len < STATUS_LEN)
-        return OPENING_MORE;
-    enum doubt doubt = doubt_of(opening_status(bytes, len));
-    if (doubt == NONE)
-        return OPENING_ANSWER;
     switch (response_parse(bytes, len < EXCHANGE_HEAD_MAX ? len : EXCHANGE_HEAD_MAX, HOP_RESPONSE_11, &r)) {
     case HEAD_MORE:
         return len < EXCHANGE_HEAD_MAX ? OPENING_MORE : OPENING_ANSWER;
@@ -69,4 +62,17 @@ enum opening opening_read(const char *bytes, size_t len, bool head_method, unsig
     }
     *status = r.status.code;
     return doubt == ANYWAY || closes(&r, head_method) ? OPENING_DOUBTFUL : OPENING_ANSWER;
+}
+
+enum opening opening_read(const char *bytes, size_t len, bool head_method, unsigned *status)
+{
+    static const char begin[] = "HTTP/1.";
+    size_t seen = sizeof begin - 1;
+
+    if (len < STATUS_LEN)
+        return memcmp(bytes, begin, len < seen ? len : seen) == 0 ? OPENING_MORE : OPENING_FOREIGN;
+    if (memcmp(bytes, begin, sizeof begin - 1) != 0)
+        return OPENING_FOREIGN;
+    enum doubt doubt = doubt_of(opening_status(bytes, len));
+    return doubt == NONE ? OPENING_ANSWER : read_whole(bytes, len, head_method, doubt, status);
 }

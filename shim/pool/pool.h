@@ -31,7 +31,7 @@ struct idle {
     uint64_t host;        /* hash of the Host it served */
     uint64_t proxy_auth;  /* hash of the Proxy-Authorization it carried */
     uint64_t cookie;      /* SO_COOKIE: the fd is still the socket that was parked */
-    struct sockaddr_storage local; /* its own name, for clients that ask when it has ended */
+    union endpoint_name local; /* its own name, for clients that ask when it has ended */
 };
 
 /* What a lease wants: `any` before the request is known. */

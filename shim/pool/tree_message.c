@@ -31,8 +31,8 @@ void tree_message_write(struct tree_message *m, const struct endpoint *to, const
         .requests = idle->requests,
         .flags = (uint8_t)((idle->proven ? PROVEN : 0) | (idle->nonblocking ? NONBLOCKING : 0) |
                            (idle->absolute ? ABSOLUTE : 0) | (idle->after_body ? AFTER_BODY : 0)),
-        .local = idle->local,
     };
+    memcpy(&m->local, &idle->local, sizeof idle->local);
 }
 
 static bool is_sane(const struct tree_message *m, uint64_t now_ms)
@@ -70,8 +70,8 @@ int tree_message_read(const void *bytes, size_t len, uint64_t now_ms, struct end
         .host = m.host,
         .proxy_auth = m.proxy_auth,
         .cookie = m.cookie,
-        .local = m.local,
     };
+    memcpy(&idle->local, &m.local, sizeof idle->local);
     return 0;
 }
 

@@ -29,6 +29,10 @@ static inline void confined_note(void)
 }
 
 /* Locked.  Would the calling thread be allowed to connect to where c leads?  `fd` is connected there. */
-bool confined_allows(const struct conn *c, int fd);
+bool confined_asks(const struct conn *c, int fd);
+static inline bool confined_allows(const struct conn *c, int fd)
+{
+    return !atomic_load_explicit(&confined_perhaps, memory_order_relaxed) || confined_asks(c, fd);
+}
 
 #endif

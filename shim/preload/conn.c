@@ -39,12 +39,18 @@ static bool arena_ready;
 static struct conn *free_list;
 static struct chunk *chunks;
 
+static inline bool is_borrowed(const struct conn *c)
+{
+    const unsigned used = 1 << CONN_LEASED | 1 << CONN_EXCHANGE | 1 << CONN_OBSERVED;
+
+    return (c->reused || c->first) && (used >> c->state & 1 || c->end_owed);
+}
+
 void conn_recount(struct conn *c)
 {
-    bool used = c->state == CONN_LEASED || c->state == CONN_EXCHANGE || c->state == CONN_OBSERVED || c->end_owed;
-    bool borrowed = used && (c->reused || c->first);
+    bool borrowed = is_borrowed(c);
 
-    if (c->borrowed == borrowed)
+    if (atomic_load_explicit(&c->borrowed, memory_order_relaxed) == borrowed)
         return;
     c->borrowed = borrowed;
     if (borrowed)
@@ -67,14 +73,16 @@ void conn_set_state(struct conn *c, enum conn_state state)
     };
     assert(allowed[c->state] & 1 << state);
     (void)allowed;
-    if (state == CONN_FREE || state == CONN_ENDED)
+    bool over = state == CONN_FREE || state == CONN_ENDED;
+    if (over && c->stall.waits)
         stall_over(c, false);
-    if (state == CONN_FREE || state == CONN_ENDED)
+    if (over && c->trial != TRIAL_NONE)
         trial_drop(c);
-    if (state != CONN_FRESH)
+    if (c->withheld_ms && state != CONN_FRESH)
         withheld_over(c);
     c->state = state;
-    conn_recount(c);
+    if (c->borrowed || is_borrowed(c))
+        conn_recount(c);
 }
 
 static bool grow(void)

@@ -110,10 +110,11 @@ struct conn {
     bool broken;          /* a decoded body was: one error, then the end, as after a reset */
     bool given;           /* the client has got, or seen, bytes of the response */
     bool peeked;          /* the client has peeked at the body */
+    bool response_raw;    /* `response` is not edited */
     size_t queued;        /* bytes that were followed but still lie in the kernel's queue */
     size_t owed;          /* ... that the client has got, and that could not be taken out */
-    int pending_error;    /* to be given to the client after the held bytes, 0: none */
     uint64_t withheld_ms; /* when the newest was sent of what is withheld (withheld.h), 0: nothing is */
+    int pending_error;    /* to be given to the client after the held bytes, 0: none */
     int send_error;       /* to be given to the client by its next send, 0: none */
     int receive_error;    /* what the kernel has told a look ahead, instead of the next receive */
     enum reason unparkable; /* found outside of the exchange: why not to park, or REASON_none */
@@ -137,7 +138,6 @@ struct conn {
                              for as long as a replay is possible */
     struct hold response; /* raw bytes of a head that is not whole, or edited ones for the client.  OBSERVED: raw bytes
                              that the client has not got yet, or the beginning of a head that it has */
-    bool response_raw;    /* which of the two */
     struct hold behind;   /* EXCHANGE: sent by the client behind its request, and waiting for the head of the answer */
     struct hold partial;  /* OBSERVED: the beginning of the client's next head.  It was sent.  (The
                              server's lies in `response`: the client has it.) */

@@ -12,19 +12,22 @@
 
 enum reason dialect_objection(const struct conn *c)
 {
+    const uint32_t bare_lf = EVIDENCE_BIT(EVIDENCE_BARE_LF), not_http = EVIDENCE_BIT(EVIDENCE_REPLY_NOT_HTTP);
+    const uint32_t http10 = EVIDENCE_BIT(EVIDENCE_HTTP10_ONLY), http11 = EVIDENCE_BIT(EVIDENCE_HTTP11_OK);
     const struct request *request = &c->x.request;
 
     if (!request->one_shot)
         return REASON_none;
-    if (evidence_has(&c->to, EVIDENCE_BARE_LF))
+    uint32_t known = evidence_which(&c->to, bare_lf | not_http | http10 | http11);
+    if (known & bare_lf)
         return REASON_bare_lf;
-    if (evidence_has(&c->to, EVIDENCE_REPLY_NOT_HTTP))
+    if (known & not_http)
         return REASON_bad_response;
-    if (request->minor == 1 || (request->idempotent && !evidence_has(&c->to, EVIDENCE_HTTP10_ONLY)))
+    if (request->minor == 1 || (request->idempotent && !(known & http10)))
         return REASON_none;
-    if (evidence_has(&c->to, EVIDENCE_HTTP10_ONLY))
+    if (known & http10)
         return REASON_http10_only;
-    if (process_config.unsafe == CONFIG_UNSAFE_REUSE || evidence_has(&c->to, EVIDENCE_HTTP11_OK))
+    if (process_config.unsafe == CONFIG_UNSAFE_REUSE || known & http11)
         return REASON_none;
     return REASON_version_unproven;
 }

@@ -46,9 +46,8 @@ static inline void turn_to(const struct endpoint *to)
 {
     const struct endpoint *of = &told.of;
 
-    if (!told.table || told.changes != evidence_table_changes(told.table) || of->port != to->port ||
-        of->netns != to->netns || of->family != to->family || of->scope != to->scope ||
-        memcmp(of->address, to->address, sizeof of->address) != 0)
+    if (!told.table || told.changes != evidence_table_changes(told.table) || of->netns != to->netns ||
+        memcmp(of, to, offsetof(struct endpoint, uid)) != 0) /* family, port, scope, address */
         forget_told(to);
 }
 
@@ -74,21 +73,31 @@ void evidence_refresh(void)
     told.second = second;
 }
 
-bool evidence_has(const struct endpoint *to, enum evidence what)
+/* The table itself is asked. */
+static uint32_t look_up(const struct endpoint *to, uint32_t among)
 {
-    const uint32_t bit = UINT32_C(1) << what;
+    uint32_t hold = 0;
 
+    for (unsigned what = 0; what < EVIDENCE_count; what++)
+        if (among & EVIDENCE_BIT(what) && evidence_left(to, what))
+            hold |= EVIDENCE_BIT(what);
+    return hold;
+}
+
+uint32_t evidence_which(const struct endpoint *to, uint32_t among)
+{
     if (told.busy)
-        return evidence_left(to, what) != 0;
+        return look_up(to, among);
     told.busy = true;
     turn_to(to);
-    if (!(told.asked & bit)) {
-        told.asked |= bit;
-        told.holds |= evidence_left(to, what) ? bit : 0;
+    uint32_t unasked = among & ~told.asked;
+    if (unasked) {
+        told.asked |= unasked;
+        told.holds |= look_up(to, unasked);
     }
-    bool holds = told.holds & bit;
+    uint32_t hold = told.holds & among;
     told.busy = false;
-    return holds;
+    return hold;
 }
 
 static void write_down(const struct endpoint *to, enum evidence what, const char *when)
@@ -108,8 +117,8 @@ static bool is_noted(const struct endpoint *to, enum evidence what)
         return false;
     told.busy = true;
     turn_to(to);
-    bool noted = told.noted & UINT32_C(1) << what;
-    told.noted |= UINT32_C(1) << what;
+    bool noted = told.noted & EVIDENCE_BIT(what);
+    told.noted |= EVIDENCE_BIT(what);
     told.busy = false;
     return noted;
 }

@@ -8,8 +8,15 @@
 
 #include <stdbool.h>
 
+/* Which of these hold?  A bit for each, as EVIDENCE_BIT says. */
+#define EVIDENCE_BIT(what) (UINT32_C(1) << (what))
+uint32_t evidence_which(const struct endpoint *to, uint32_t among);
+
 /* Does it hold? */
-bool evidence_has(const struct endpoint *to, enum evidence what);
+static inline bool evidence_has(const struct endpoint *to, enum evidence what)
+{
+    return evidence_which(to, EVIDENCE_BIT(what)) != 0;
+}
 
 /* A client connects: what this thread remembers of its last questions may be a second old, not more. */
 void evidence_refresh(void);

@@ -31,9 +31,8 @@ bool hold_append(struct hold *h, const char *bytes, size_t len)
     return true;
 }
 
-void hold_clear(struct hold *h)
+void hold_give(struct hold *h)
 {
-    if (h->data)
-        block_put(h->data, h->cap);
+    block_put(h->data, h->cap);
     memset(h, 0, sizeof *h);
 }

@@ -14,7 +14,15 @@ struct hold {
 /* Room for `len` more bytes behind `end`; false: no memory. */
 bool hold_reserve(struct hold *h, size_t len);
 bool hold_append(struct hold *h, const char *bytes, size_t len);
-void hold_clear(struct hold *h); /* gives the block back */
+void hold_give(struct hold *h); /* gives the block back */
 static inline size_t hold_len(const struct hold *h) { return h->end - h->start; }
+
+static inline void hold_clear(struct hold *h)
+{
+    if (h->data)
+        hold_give(h);
+    else
+        h->start = h->end = 0;
+}
 
 #endif

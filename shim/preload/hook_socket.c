@@ -242,8 +242,8 @@ static const union endpoint_name *known_name(struct conn *c, int fd, bool peer)
     if (peer)
         return c->state == CONN_ENDED || replaceable(c) ? &c->peer : NULL;
     sa_family_t *family = &c->told.any.sa_family;
-    if (!*family && (c->state == CONN_ENDED || (c->state == CONN_LEASED && c->idle.local.ss_family)))
-        memcpy(&c->told, &c->idle.local, sizeof c->told);
+    if (!*family && (c->state == CONN_ENDED || (c->state == CONN_LEASED && c->idle.local.any.sa_family)))
+        c->told = c->idle.local;
     else if (!*family && remember && real.getsockname(fd, &c->told.any, &len) != 0)
         *family = 0;
     return *family ? &c->told : NULL;

@@ -128,21 +128,27 @@ static bool ask(struct who *who)
     return inode != 0;
 }
 
+/* After `now` changes.  NULL: the kernel does not tell. */
+static const struct who *ask_anew(unsigned now)
+{
+    int saved = errno;
+    bool is_told = ask(&told);
+
+    errno = saved;
+    if (!is_told)
+        return NULL;
+    told_at = now;
+    return &told;
+}
+
 /* NULL: the kernel does not tell. */
-static const struct who *thread(void)
+static inline const struct who *thread(void)
 {
     unsigned now = atomic_load_explicit(&identity_changes, memory_order_acquire);
-    int saved = errno;
 
-    if (now == told_at)
-        return now ? &told : &home;
-    if (!ask(&told)) {
-        errno = saved;
-        return NULL;
-    }
-    told_at = now;
-    errno = saved;
-    return &told;
+    if (now != told_at)
+        return ask_anew(now);
+    return now ? &told : &home;
 }
 
 static void sign_user(struct endpoint *key)
@@ -160,11 +166,11 @@ static uint64_t netns_of(int fd)
 {
     bool moved = has_changed(IDENTITY_NETWORK);
     uint64_t cookie = moved ? 0 : atomic_load_explicit(&home_netns, memory_order_relaxed);
-    socklen_t len = sizeof cookie;
-    int saved = errno;
 
     if (cookie)
         return cookie;
+    socklen_t len = sizeof cookie;
+    int saved = errno;
     if (real.getsockopt(fd, SOL_SOCKET, SO_NETNS_COOKIE, &cookie, &len) != 0)
         cookie = moved ? 0 : inode_of("/proc/self/ns/net");
     if (!has_changed(IDENTITY_NETWORK))

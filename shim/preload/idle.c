@@ -184,10 +184,10 @@ void idle_remember_name(struct conn *c)
 {
     socklen_t len = sizeof c->idle.local;
 
-    if (c->idle.local.ss_family)
+    if (c->idle.local.any.sa_family)
         return;
-    if (real.getsockname(c->fds[0].fd, (struct sockaddr *)&c->idle.local, &len) != 0)
-        c->idle.local.ss_family = 0;
+    if (real.getsockname(c->fds[0].fd, &c->idle.local.any, &len) != 0)
+        c->idle.local.any.sa_family = 0;
 }
 
 bool idle_wait_for_proof(const struct idle *idle)

@@ -39,12 +39,11 @@ static unsigned patience_ms(int fd)
 
 void path_guard(struct conn *c)
 {
+    if (c->idle.guarded || has_own(c))
+        return;
     int saved = errno;
-
-    if (!c->idle.guarded && !has_own(c)) {
-        unsigned ms = patience_ms(c->idle.fd);
-        c->idle.guarded = real.setsockopt(c->idle.fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &ms, sizeof ms) == 0;
-    }
+    unsigned ms = patience_ms(c->idle.fd);
+    c->idle.guarded = real.setsockopt(c->idle.fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &ms, sizeof ms) == 0;
     errno = saved;
 }
 
@@ -64,9 +63,9 @@ void path_unguard_now(struct conn *c)
     errno = saved;
 }
 
-void path_sending(struct conn *c)
+void path_sending_guarded(struct conn *c)
 {
-    if (c->idle.guarded && (c->state == CONN_EXCHANGE || c->state == CONN_OBSERVED) && !outgoing_may_replay(c))
+    if ((c->state == CONN_EXCHANGE || c->state == CONN_OBSERVED) && !outgoing_may_replay(c))
         path_unguard_now(c);
 }
 
@@ -100,14 +99,12 @@ static bool is_ours(int fd, const struct in_addr *address)
 }
 
 /* Its IPv4 address, or NULL. */
-static const struct in_addr *inet(const struct sockaddr_storage *name)
+static const struct in_addr *inet(const union endpoint_name *name)
 {
-    const struct sockaddr_in6 *in6 = (const struct sockaddr_in6 *)name;
-
-    if (name->ss_family == AF_INET)
-        return &((const struct sockaddr_in *)name)->sin_addr;
-    if (name->ss_family == AF_INET6 && IN6_IS_ADDR_V4MAPPED(&in6->sin6_addr))
-        return (const struct in_addr *)(const void *)&in6->sin6_addr.s6_addr[12];
+    if (name->any.sa_family == AF_INET)
+        return &name->in.sin_addr;
+    if (name->any.sa_family == AF_INET6 && IN6_IS_ADDR_V4MAPPED(&name->in6.sin6_addr))
+        return (const struct in_addr *)(const void *)&name->in6.sin6_addr.s6_addr[12];
     return NULL;
 }
 

@@ -38,7 +38,12 @@ static inline void path_unguard(struct conn *c)
 }
 
 /* Bytes of a request are about to be sent, or were. */
-void path_sending(struct conn *c);
+void path_sending_guarded(struct conn *c);
+static inline void path_sending(struct conn *c)
+{
+    if (c->idle.guarded)
+        path_sending_guarded(c);
+}
 
 /* Bytes of the response came; `whole`: and it is complete. */
 void path_answered(struct conn *c, bool whole);

@@ -157,10 +157,9 @@ void private_forget(int fd)
 
 void private_close(int fd)
 {
-    int saved = errno;
-
     if (!private_is(fd))
         return; /* the program has taken the number away from us: it is not ours to close */
+    int saved = errno;
     private_forget(fd);
     real.close(fd);
     errno = saved;

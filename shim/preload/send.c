@@ -255,7 +255,9 @@ static ssize_t send_adapted(struct conn *c, int fd, struct slice head, size_t he
     }
     if (!c->reused)
         dialect_keep(c, &own);
-    return behind_send(c, fd, (struct outgoing_pieces){ iov, n, used + (size_t)sent }, flags);
+    size_t done = used + (size_t)sent;
+    return done == total_of(iov, n) ? (ssize_t)done
+                                    : behind_send(c, fd, (struct outgoing_pieces){ iov, n, done }, flags);
 }
 
 /* Bytes that belong to a head, perhaps to its beginning only. */
