@@ -34,16 +34,22 @@ extern __thread uint32_t lock_own_number;
 bool lock_take_among(struct lock *lock);
 void lock_give_among(struct lock *lock);
 
-/* False: this thread holds it already.  errno is left alone. */
-static inline bool lock_take(struct lock *lock)
+/* Of a thread that is alone.  False: not so easily. */
+static inline bool lock_take_alone(struct lock *lock)
 {
     uint32_t own = lock_own_number;
 
-    if (!own || !lock_alone() || atomic_load_explicit(&lock->word, memory_order_relaxed))
-        return lock_take_among(lock);
+    if (!own || atomic_load_explicit(&lock->word, memory_order_relaxed))
+        return false;
     atomic_store_explicit(&lock->word, own, memory_order_relaxed);
     atomic_signal_fence(memory_order_acquire);
     return true;
+}
+
+/* False: this thread holds it already.  errno is left alone. */
+static inline bool lock_take(struct lock *lock)
+{
+    return (lock_alone() && lock_take_alone(lock)) || lock_take_among(lock);
 }
 
 static inline void lock_give(struct lock *lock)

@@ -7,7 +7,7 @@
 
 /* Where each goes.  A 1.1 client keeps its own chunks and the server's, and so what describes them;
  * of a request's Transfer-Encoding an HTTP/1.0 client has none. */
-static const uint8_t goes[FIELD_COUNT] = {
+const uint8_t hop_sides[FIELD_COUNT] = {
     [FIELD_CONNECTION] = BOTH,
     [FIELD_KEEP_ALIVE] = BOTH,
     [FIELD_PROXY_CONNECTION] = BOTH,
@@ -56,11 +56,6 @@ void hop_add_options(struct hop_options *options, struct slice value)
             options->names_vital |= is_vital(field_identify(element));
         }
     }
-}
-
-bool hop_by_hop(enum field_id id, enum hop_side side)
-{
-    return goes[id] & side;
 }
 
 void hop_cut_line(struct hop_cut *cut, const char *head, const char *line, const char *next)

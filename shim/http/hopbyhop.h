@@ -39,7 +39,12 @@ struct hop_cut {
 };
 
 /* Does a field of this kind go, or change, on that side whatever Connection says? */
-bool hop_by_hop(enum field_id id, enum hop_side side);
+extern const uint8_t hop_sides[FIELD_COUNT];
+static inline bool hop_by_hop(enum field_id id, enum hop_side side)
+{
+    return hop_sides[id] & side;
+}
+
 void hop_cut_line(struct hop_cut *cut, const char *head, const char *line, const char *next);
 
 /* What goes out of one head. */

@@ -28,16 +28,10 @@ static enum doubt doubt_of(unsigned status)
 
 unsigned opening_status(const char *bytes, size_t len)
 {
-    unsigned status = 0;
-
     if (len < STATUS_LEN || bytes[8] != ' ')
         return 0;
-    for (int i = 9; i < STATUS_LEN; i++) {
-        if (bytes[i] < '0' || bytes[i] > '9')
-            return 0;
-        status = status * 10 + (unsigned)(bytes[i] - '0');
-    }
-    return status;
+    unsigned hundreds = (unsigned)(bytes[9] - '0'), tens = (unsigned)(bytes[10] - '0'), ones = (unsigned)(bytes[11] - '0');
+    return hundreds <= 9 && tens <= 9 && ones <= 9 ? 100 * hundreds + 10 * tens + ones : 0;
 }
 
 /* 9112 9.3: is the connection over after this answer, whatever was asked? */

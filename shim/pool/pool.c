@@ -29,6 +29,12 @@ static uint64_t oldest_ms; /* 0, as for most_requests: no limit */
 struct lock pool_lock;
 static struct table table;
 
+/* Of `list` only what is written is read. */
+static inline void begin(struct removals *gone)
+{
+    gone->count = 0;
+}
+
 static bool has_room(const struct removals *gone)
 {
     return gone->count < sizeof(gone->list) / sizeof(gone->list[0]);
@@ -150,9 +156,10 @@ static struct entry *choose(const struct endpoint *to, const struct wanted *want
 static bool take(const struct endpoint *to, const struct wanted *wanted, struct idle *out, enum reason *why,
                  uint64_t now)
 {
-    struct removals gone = { .count = 0 };
+    struct removals gone;
     struct entry *entry;
 
+    begin(&gone);
     *why = REASON_pool_empty;
     if (!lock_take(&pool_lock))
         return false;
@@ -252,10 +259,11 @@ static enum reason try_keep(const struct endpoint *to, const struct idle *idle, 
 
 enum reason pool_park(const struct endpoint *to, const struct idle *idle)
 {
-    struct removals gone = { .count = 0 };
+    struct removals gone;
     struct idle parked = *idle;
     enum reason why;
 
+    begin(&gone);
     parked.parked_ms = ops->now_ms();
     why = useless(idle, parked.parked_ms);
     if (why == REASON_none && !lock_take(&pool_lock)) {

@@ -120,9 +120,9 @@ static struct conn *take_free(void)
 static void reset(struct conn *c)
 {
     unsigned generation = c->generation;
-    size_t kept = offsetof(struct conn, state);
+    size_t from = offsetof(struct conn, state), to = offsetof(struct conn, registrations.set);
 
-    memset((char *)c + kept, 0, sizeof *c - kept);
+    memset((char *)c + from, 0, to - from);
     c->generation = generation + 1;
     c->private_fd = -1;
     c->idle.max_left = -1;
@@ -166,10 +166,24 @@ static struct conn *lock_one(int fd)
     }
 }
 
-struct conn *conn_enter_as_is(int fd)
+/* Of a thread that is alone, and has entered one before.  NULL: not so easily. */
+static inline struct conn *enter_alone(int fd)
 {
-    if (!process_is_ours())
+    struct conn *c = (unsigned)fd < CONN_TABLE_SIZE && lock_alone() && watched ? conn_find(fd) : NULL;
+
+    if (!c || c == &conn_private || !lock_take_alone(&c->lock))
         return NULL;
+    if (conn_find(fd) == c) {
+        locked = c;
+        c->cancel = CANCEL_ALONE;
+        return c;
+    }
+    lock_give(&c->lock); /* a signal handler came in between */
+    return NULL;
+}
+
+static __attribute__((noinline)) struct conn *enter_among(int fd)
+{
     int state = cancel_forbid();
     struct conn *c = lock_one(fd);
 
@@ -181,6 +195,14 @@ struct conn *conn_enter_as_is(int fd)
         cancel_allow(state);
     }
     return c;
+}
+
+struct conn *conn_enter_as_is(int fd)
+{
+    if (!process_is_ours())
+        return NULL;
+    struct conn *c = enter_alone(fd);
+    return c ? c : enter_among(fd);
 }
 
 void conn_settle_but_end(struct conn *c)
@@ -257,25 +279,29 @@ static void drop_robbed(struct conn *c)
     c->closed = true;
 }
 
+static __attribute__((noinline)) void give_back(struct conn *c)
+{
+    provisional_drop(c);
+    private_close(c->private_fd);
+    c->private_fd = -1;
+    conn_set_state(c, CONN_FREE);
+    lock_give(&c->lock);
+    recycle(c);
+}
+
 /* A conn goes back when it has no number and no thread is inside a real call for it.  Nothing of it stays. */
 void conn_leave(struct conn *c)
 {
     if (c->robbed)
         drop_robbed(c);
-    bool gone = c->state != CONN_FREE && c->nfds == 0 && c->inside == 0;
     int state = c->cancel;
 
-    c->refused = 0;
+    atomic_store_explicit(&c->refused, 0, memory_order_relaxed);
     locked = NULL;
-    if (gone) {
-        provisional_drop(c);
-        private_close(c->private_fd);
-        c->private_fd = -1;
-        conn_set_state(c, CONN_FREE);
-    }
-    lock_give(&c->lock);
-    if (gone)
-        recycle(c);
+    if (c->nfds == 0 && c->inside == 0 && c->state != CONN_FREE)
+        give_back(c);
+    else
+        lock_give(&c->lock);
     cancel_allow(state);
 }
 

@@ -148,8 +148,8 @@ struct conn {
     union endpoint_name told; /* the own name that the client was given: it stays that, re-homed or not */
     struct idle idle;     /* what is known of the connection, as the pool knows it; its fd is not used */
     struct options options;
-    struct registrations registrations;
     struct conn *next_free;
+    struct registrations registrations; /* last: of its `set` only what was noted is read */
 };
 
 extern struct conn *_Atomic conn_table[CONN_TABLE_SIZE];

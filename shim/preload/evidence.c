@@ -41,13 +41,27 @@ static void forget_told(const struct endpoint *to)
     told.asked = told.holds = told.noted = 0;
 }
 
-/* The rest of `told` is about `to` from here on.  Places are compared, as in pool/evidence.c. */
+/* Places are compared, as in pool/evidence.c: family, port, scope and address, which come first, and the namespace. */
+static inline bool is_same_place(const struct endpoint *a, const struct endpoint *b)
+{
+    uint64_t x[3], y[3];
+
+    _Static_assert(offsetof(struct endpoint, uid) == sizeof x, "what is compared as words");
+    memcpy(x, a, sizeof x);
+    memcpy(y, b, sizeof y);
+    return x[0] == y[0] && x[1] == y[1] && x[2] == y[2] && a->netns == b->netns;
+}
+
+/* Is `told` about `to`, and true still? */
+static inline bool is_about(const struct endpoint *to)
+{
+    return told.table && told.changes == evidence_table_changes(told.table) && is_same_place(&told.of, to);
+}
+
+/* The rest of `told` is about `to` from here on. */
 static inline void turn_to(const struct endpoint *to)
 {
-    const struct endpoint *of = &told.of;
-
-    if (!told.table || told.changes != evidence_table_changes(told.table) || of->netns != to->netns ||
-        memcmp(of, to, offsetof(struct endpoint, uid)) != 0) /* family, port, scope, address */
+    if (!is_about(to))
         forget_told(to);
 }
 
@@ -84,20 +98,29 @@ static uint32_t look_up(const struct endpoint *to, uint32_t among)
     return hold;
 }
 
-uint32_t evidence_which(const struct endpoint *to, uint32_t among)
+static __attribute__((noinline)) uint32_t ask(const struct endpoint *to, uint32_t among)
 {
     if (told.busy)
         return look_up(to, among);
     told.busy = true;
     turn_to(to);
     uint32_t unasked = among & ~told.asked;
-    if (unasked) {
-        told.asked |= unasked;
-        told.holds |= look_up(to, unasked);
-    }
+    told.asked |= unasked;
+    told.holds |= look_up(to, unasked);
     uint32_t hold = told.holds & among;
     told.busy = false;
     return hold;
+}
+
+uint32_t evidence_which(const struct endpoint *to, uint32_t among)
+{
+    if (told.busy)
+        return ask(to, among);
+    told.busy = true;
+    bool is_told = is_about(to) && !(among & ~told.asked);
+    uint32_t hold = told.holds & among;
+    told.busy = false;
+    return is_told ? hold : ask(to, among);
 }
 
 static void write_down(const struct endpoint *to, enum evidence what, const char *when)
@@ -123,7 +146,7 @@ static bool is_noted(const struct endpoint *to, enum evidence what)
     return noted;
 }
 
-bool evidence_note(const struct endpoint *to, enum evidence what)
+static __attribute__((noinline)) bool note(const struct endpoint *to, enum evidence what)
 {
     if (is_noted(to, what))
         return false;
@@ -132,6 +155,16 @@ bool evidence_note(const struct endpoint *to, enum evidence what)
     if (news)
         write_down(to, what, "");
     return news;
+}
+
+bool evidence_note(const struct endpoint *to, enum evidence what)
+{
+    if (told.busy)
+        return note(to, what);
+    told.busy = true;
+    bool noted = is_about(to) && told.noted & EVIDENCE_BIT(what);
+    told.busy = false;
+    return noted ? false : note(to, what);
 }
 
 void evidence_forget(const struct endpoint *to, enum evidence what)

@@ -206,9 +206,9 @@ static uint16_t add_requests(uint16_t before, uint32_t more)
 }
 
 /* It expires when it is too old for any use. */
-static uint32_t within_age(const struct idle *idle, uint32_t idle_ms)
+static uint32_t within_age(const struct idle *idle, uint32_t idle_ms, uint64_t now)
 {
-    uint64_t most = (uint64_t)process_config.max_age * 1000, age = idle_now_ms() - idle->opened_ms;
+    uint64_t most = (uint64_t)process_config.max_age * 1000, age = now - idle->opened_ms;
 
     if (!most || age >= most) /* the pool says so */
         return idle_ms;
@@ -216,7 +216,7 @@ static uint32_t within_age(const struct idle *idle, uint32_t idle_ms)
 }
 
 /* What the exchange taught about the connection. */
-static void learn(struct conn *c)
+static void learn(struct conn *c, uint64_t now)
 {
     struct idle *idle = &c->idle;
 
@@ -224,7 +224,7 @@ static void learn(struct conn *c)
     idle->host = c->x.request.host;
     idle->proxy_auth = c->x.request.proxy_auth;
     idle->after_body = c->x.request.body;
-    idle->idle_ms = within_age(idle, idle_time(c));
+    idle->idle_ms = within_age(idle, idle_time(c), now);
     idle->requests = add_requests(idle->requests, c->x.requests);
     idle->proven = c->x.promised || idle->requests > 1;
     if (c->x.keep_max >= 0)
@@ -267,7 +267,7 @@ void idle_park(struct conn *c, bool served)
     c->idle.nonblocking = c->nonblocking;
     c->private_fd = -1;
     if (served)
-        learn(c);
+        learn(c, now);
     else
         age(&c->idle, now);
     enum reason ill = catch_up(c, now);

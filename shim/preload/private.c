@@ -155,7 +155,7 @@ void private_forget(int fd)
     atomic_fetch_sub(&count, 1);
 }
 
-void private_close(int fd)
+void private_close_own(int fd)
 {
     if (!private_is(fd))
         return; /* the program has taken the number away from us: it is not ours to close */

@@ -14,7 +14,12 @@ int private_dup(int fd);
 int private_move(int fd);
 
 /* Closes one; harmless for -1 and for a number that is not ours any more.  private_forget: somebody else has closed it already. */
-void private_close(int fd);
+void private_close_own(int fd);
+static inline void private_close(int fd)
+{
+    if (fd >= 0)
+        private_close_own(fd);
+}
 void private_forget(int fd);
 
 /* Hides a number that was inherited and is ours. */

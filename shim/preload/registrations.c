@@ -132,6 +132,8 @@ void registrations_unwatch(struct registrations *r)
 
 void registrations_remove(struct registrations *r)
 {
+    if (r->count == 0)
+        return;
     int saved = errno;
 
     for (int i = 0; i < r->count; i++) {
@@ -167,6 +169,8 @@ void registrations_move(struct registrations *r, int fd, int copy)
 /* What could not be taken out was not there any more (the set was closed): it does not come back. */
 void registrations_restore(struct registrations *r)
 {
+    if (r->count == 0)
+        return;
     int saved = errno;
 
     for (int i = r->count; i-- > 0;) {
@@ -190,6 +194,8 @@ void registrations_lose(struct registrations *r, int fd)
 
 void registrations_drop(struct registrations *r, int fd)
 {
+    if (r->count == 0)
+        return;
     int saved = errno;
 
     for (int i = r->count; i-- > 0;)
