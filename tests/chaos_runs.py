@@ -59,8 +59,8 @@ class Side:
         return done
 
     def replays(self):
-        """{address: how often holdfast's log has a replay} since the last call."""
-        return collections.Counter(re.findall(r"^\S+ \d+ fd \d+ ([\d.]+):\d+ replayed:",
+        """{address: how often holdfast's log has a request that is sent again} since the last call."""
+        return collections.Counter(re.findall(r"^\S+ \d+ fd \d+ ([\d.]+):\d+ (?:replayed|asked_as_1_0):",
                                               self.said.read().decode(), re.M))
 
     def counted(self):

@@ -59,7 +59,7 @@ static int send_own(struct conn *c)
         return result;
     exchange_release(&c->x, REASON_http10_only);
     conn_spoil(c, REASON_http10_only);
-    conn_note(c, REASON_http10_only);
+    conn_note(c, REASON_asked_as_1_0);
     hold_clear(&c->response);
     c->response_raw = false;
     c->queued = 0;
