@@ -156,6 +156,11 @@ size_t handover_entries(char *const *env)
     return n + 2;
 }
 
+static void name_memfd(int number, int keeper)
+{
+    snprintf(text, sizeof text, HANDOVER_VARIABLE "=%d,%d,%d", number, first_number, keeper);
+}
+
 char *const *handover_pack(const char *path, char *const *env, char **room, bool rearranged)
 {
     size_t n = handover_entries(env) - 2;
@@ -184,17 +189,27 @@ char *const *handover_pack(const char *path, char *const *env, char **room, bool
         return env;
     if (n)
         memcpy(room, env, n * sizeof *room);
-    snprintf(text, sizeof text, HANDOVER_VARIABLE "=%d,%d,0", memfd, here.first);
     first_number = here.first;
+    name_memfd(memfd, 0);
     room[n] = text;
     room[n + 1] = NULL;
     return room;
 }
 
+/* A copy has no FD_CLOEXEC, where that cannot be cleared. */
 void handover_inherit(char *const *packed, char *const *env)
 {
-    if (packed != env)
-        real.fcntl(memfd, F_SETFD, (void *)0);
+    int saved = errno;
+
+    if (packed != env && real.fcntl(memfd, F_SETFD, (void *)0) != 0) {
+        int copy = real.dup(memfd);
+        if (copy >= 0) {
+            real.close(memfd);
+            memfd = copy;
+            name_memfd(copy, 0);
+        }
+    }
+    errno = saved;
 }
 
 /* Those that children may still fetch; the next one closes the oldest. */
@@ -217,7 +232,7 @@ void handover_pass(char *const *packed, char *const *env)
         return;
     }
     memfd = -1;
-    snprintf(text, sizeof text, HANDOVER_VARIABLE "=%d,%d,%d", hidden, first_number, (int)getpid());
+    name_memfd(hidden, (int)getpid());
     keep(hidden);
 }
 

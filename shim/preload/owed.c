@@ -120,7 +120,8 @@ void owed_done(struct conn *c)
     atomic_fetch_sub(&owed_count, 1);
 }
 
-/* False: the client's number was closed where we did not see it, and leads to nothing or to another thing. */
+/* False: the client's number was closed where we did not see it, and leads to nothing or to another thing.  Nobody
+ * can tell where our own copy is what somebody has closed. */
 static bool is_under(struct conn *c)
 {
     int saved = errno;
@@ -128,7 +129,7 @@ static bool is_under(struct conn *c)
     errno = 0;
     if (!c->idle.cookie)
         c->idle.cookie = idle_cookie(c->private_fd);
-    bool same = idle_cookie(c->fds[0].fd) == c->idle.cookie || idle_unknown();
+    bool same = !c->idle.cookie || idle_cookie(c->fds[0].fd) == c->idle.cookie || idle_unknown();
     errno = saved;
     return same;
 }
