@@ -6,6 +6,7 @@
 """
 
 import contextlib
+import re
 import socket
 import threading
 import time
@@ -18,10 +19,13 @@ class Origin:
     """says: "keep-alive" (Connection), "field" (Keep-Alive), "heeds" (`Connection: close` to who asks for it, else
     nothing), "silent".  closes: where it is asked to, or by HTTP/1.0 without keep-alive.  once: one answer a
     connection, which it leaves open.  until_close: one answer for each accept, whatever comes, and then the end.
+    simple: a Connection field that is a list says nothing to it.
     A path that begins with /slow is answered after half a second."""
 
-    def __init__(self, says="silent", dated=False, closes=True, once=False, until_close=False):
+    def __init__(self, says="silent", dated=False, closes=True, once=False, until_close=False,
+                 simple=False):
         self.says, self.dated, self.closes, self.once, self.until_close = says, dated, closes, once, until_close
+        self.simple = simple
         self.listener = socket.create_server(("127.0.0.1", 0), backlog=128)
         self.port = self.listener.getsockname()[1]
         self.connections = self.answered = self.lost = 0
@@ -73,7 +77,10 @@ class Origin:
             time.sleep(0.5)
         with self.lock:
             self.answered += 1
-        asked = b"connection: close" in head or (b"http/1.0" in head and b"keep-alive" not in head)
+        options = re.search(rb"connection: *([^\r]*)", head)
+        options = options[1] if options else b""
+        asked = (options == b"close" if self.simple else b"close" in options) or (
+            b"http/1.0" in head and b"keep-alive" not in options)
         if self.until_close:
             s.sendall(b"HTTP/1.1 200 OK\r\n\r\n" + BODY)
             return False

@@ -5,7 +5,9 @@ from matrix_clients import CLOCK, EACH, ONE, SOME, Row
 from servers_real import KINDS
 
 MODIFIED = "Tue, 14 Nov 2023 22:13:20 GMT"      # when all files of all servers were
-BODY = "".join(f"upload {n:06d}\n" for n in range(400))
+BODY = "".join(f"upload={n:06d}&\n" for n in range(400))
+# A server that did not read this could take each line for a request: it goes out as it is.
+LINES = "".join(f"upload {n:06d}\n" for n in range(400))
 
 PYTHON = """
 import sys, urllib.error, urllib.request
@@ -89,14 +91,15 @@ def commands(kind):
         yield client, (program, "{script}", kind, "URLS"), script.replace("MODIFIED", MODIFIED)
 
 
-def row(client, kind, argv, script):
+def row(client, kind, argv, script, lines=False):
     # A body that nobody wants may not have come yet when its connection is closed.
     shared = {"post": EACH, "until-close": SOME, "redirect": SOME, "404": SOME, "basic": SOME}.get(kind, ONE)
-    return Row(f"{client}/{kind}", argv, shared, script=script, answers=(kind,) * 3, status=None,
-               change=CLOCK, body=BODY,
+    return Row(f"{client}/{kind}{'-lines' if lines else ''}", argv, EACH if lines else shared, script=script,
+               answers=(kind,) * 3, status=None, change=CLOCK, body=LINES if lines else BODY,
                probe=("perl", "-MLWP::UserAgent", "-e", "0") if argv[0] == "perl" else ())
 
 
 # Kind by kind, client by client, so that each third of them has every kind.
-ANSWERS = tuple(row(client, kind, argv, script) for kind in KINDS
+ANSWERS = tuple(row(client, kind, argv, script, lines)
+                for kind, lines in (*((kind, False) for kind in KINDS), ("put", True))
                 for client, argv, script in commands(kind))

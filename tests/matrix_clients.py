@@ -35,6 +35,7 @@ class Row:
     status: object = 0      # its exit status; None: any, as long as it is the same
     counted: bool = True    # it makes as many requests each time that it is run
     ordered: bool = True    # it gives its fields the same order each time
+    asks: bool = True       # a one-shot client asks for the close
     trusts: bool = False    # takes a server's silence for persistence, which fails sometimes even directly
     shuts: bool = False     # it ends its side after the request, which some servers take for its end
     python: str = ""
@@ -200,7 +201,7 @@ CLIENTS = (
     perl("perl-tiny-close", scripts.PERL_TINY, "0", "URLS"),
     perl("perl-socket", scripts.PERL_SOCKET, *BY_HAND),
     perl("perl-mojo", scripts.PERL_MOJO, "5", "URLS", module="Mojo::UserAgent", connections=OWN),
-    perl("perl-mojo-close", scripts.PERL_MOJO, "0", "URLS", module="Mojo::UserAgent"),
+    perl("perl-mojo-close", scripts.PERL_MOJO, "0", "URLS", module="Mojo::UserAgent", asks=False),
     perl("perl-curl", scripts.PERL_CURL, "URLS", module="WWW::Curl::Easy"),
 
     Row("ruby-open-uri", ("ruby", "{script}", "URLS"), script=scripts.RUBY_OPENURI),

@@ -129,7 +129,10 @@ class Case:
         return requests if self.server.wordless else 3 * at_a_time
 
     def _persists(self):
-        return self.server.persists and not set(self.row.answers) & set(self.server.ends)
+        """Does the server show this client that it persists?  One that says nothing is asked to close, or is believed
+        if it gives a Date; a client that does not ask for the close cannot have it asked to."""
+        shows = not self.server.wordless or self.server.dated or self.row.asks
+        return self.server.persists and shows and not set(self.row.answers) & set(self.server.ends)
 
 
 def is_whole(request):

@@ -66,6 +66,7 @@ class Server:
     by_version = ()     # fields that it gives to HTTP/1.1 only
     persists = True     # keeps a connection for a client that asks for it
     wordless = False    # ... and does not say so
+    dated = True        # its answers have a Date
     behind = False      # is in front of an nginx
     module = ""         # a Python module that it needs
 
@@ -166,7 +167,7 @@ class NginxServer(Nginx):
     """servers.Nginx with the methods of the others."""
 
     name, lacks, ends, by_version = "nginx", (), (), ()
-    persists, wordless, behind, drops, silent = True, False, False, False, False
+    persists, wordless, dated, behind, drops, silent = True, False, True, False, False, False
 
     def __init__(self, backend=None):
         super().__init__()
@@ -346,7 +347,7 @@ class Uwsgi(Gunicorn):
 
 class Puma(Server):
     name = program = "puma"
-    wordless = True
+    wordless, dated = True, False
     drops = True
     lacks = ("until-close",)
 

@@ -300,6 +300,33 @@ static void tells_requests_apart(void **state)
 }
 
 /* A head of exactly the most that is read, and one byte more. */
+/* Which requests no server can fail to read as asking for the close. */
+static void tells_plain_closes(void **state)
+{
+    static const struct {
+        struct slice head;
+        bool plain;
+    } rows[] = {
+        { S("GET / HTTP/1.0\r\n\r\n"), true },
+        { S("GET / HTTP/1.0\r\nConnection: close\r\n\r\n"), true },
+        { S("GET / HTTP/1.0\r\nConnection: TE, close\r\n\r\n"), true },
+        { S("GET / HTTP/1.0\r\nConnection: keep-alive, close\r\n\r\n"), false },
+        { S("GET / HTTP/1.1\r\nHost: a\r\nConnection: Close\r\n\r\n"), true },
+        { S("GET / HTTP/1.1\r\nHost: a\r\nConnection: TE, close\r\nTE: deflate\r\n\r\n"), false },
+        { S("GET / HTTP/1.1\r\nHost: a\r\nConnection: close,\r\n\r\n"), false },
+        { S("GET / HTTP/1.1\r\nHost: a\r\nConnection: TE\r\nConnection: close\r\nTE: x\r\n\r\n"), false },
+        { S("GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\nConnection: keep-alive\r\n\r\n"), false },
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        struct exchange x;
+        exchange_init(&x);
+        assert_int_equal(exchange_client(&x, rows[i].head.data, rows[i].head.len).action, EXCHANGE_HEAD);
+        assert_true(x.request.one_shot && x.request.plain_close == rows[i].plain);
+    }
+}
+
 static void bounds_heads(void **state)
 {
     static char head[EXCHANGE_HEAD_MAX + 8];
@@ -336,7 +363,7 @@ int main(void)
         cmocka_unit_test(foreign),
         cmocka_unit_test(holds_only_what_may_change),
         cmocka_unit_test(tells_requests_apart),
-        cmocka_unit_test(bounds_heads),
+        cmocka_unit_test(tells_plain_closes), cmocka_unit_test(bounds_heads),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

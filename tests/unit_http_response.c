@@ -291,6 +291,38 @@ static void test_close_unsaid(void **state)
     }
 }
 
+/* A client of HTTP/1.1 whose server is asked to close: it is shown the close whatever the server says. */
+static void test_closing(void **state)
+{
+    static const struct slice request = S("GET / HTTP/1.1\r\nHost: a\r\nTE: x\r\nConnection: TE, close\r\n\r\n");
+    static const struct slice asked = S("GET / HTTP/1.1\r\nHost: a\r\n" CLOSE "\r\n");
+    static const struct {
+        struct slice in, out;
+        enum reason why;
+    } rows[] = {
+        { S(OK CL2 "\r\nab"), S(OK CL2 CLOSE "\r\nab"), REASON_close_test },
+        { S(OK KA CL2 "\r\nab"), S(OK CL2 CLOSE "\r\nab"), REASON_close_test },
+        { S(OK CLOSE CL2 "\r\nab"), S(OK CLOSE CL2 "\r\nab"), REASON_server_closes },
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        char out[512], bytes[512];
+        struct exchange x;
+        exchange_init(&x);
+        assert_int_equal(exchange_client(&x, request.data, request.len).action, EXCHANGE_HEAD);
+        x.closing = true;
+        assert_int_equal(exchange_adapt(&x, request.data, request.len, (struct slice){ "", 0 }, out), asked.len);
+        assert_memory_equal(out, asked.data, asked.len);
+        memcpy(bytes, rows[i].in.data, rows[i].in.len);
+        struct exchange_reply reply = exchange_server(&x, bytes, rows[i].in.len);
+        assert_int_equal(reply.flow, EXCHANGE_END);
+        assert_int_equal(reply.out, rows[i].out.len);
+        assert_memory_equal(bytes, rows[i].out.data, reply.out);
+        assert_int_equal(exchange_verdict(&x), rows[i].why);
+    }
+}
+
 /* What an answer shows of its server. */
 static void test_shown(void **state)
 {
@@ -329,7 +361,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(head),  cmocka_unit_test(persistence), cmocka_unit_test(length),
         cmocka_unit_test(chunk), cmocka_unit_test(interim),     cmocka_unit_test(odd),
-        cmocka_unit_test(test_close_unsaid), cmocka_unit_test(test_shown),
+        cmocka_unit_test(test_close_unsaid), cmocka_unit_test(test_closing), cmocka_unit_test(test_shown),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

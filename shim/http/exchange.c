@@ -233,7 +233,8 @@ size_t exchange_adapt(struct exchange *x, const char *head, size_t take, struct 
     x->client_state = (uint8_t)exchange_after_head(x);
     if (x->request.connection_auth)
         exchange_note(x, REASON_connection_auth);
-    return request_rewrite((struct slice){ head, take }, &x->request, &cut, authority, out);
+    size_t len = request_rewrite((struct slice){ head, take }, &x->request, &cut, authority, out);
+    return x->closing ? request_ask_close(out, len) : len;
 }
 
 bool exchange_answered(const struct exchange *x)

@@ -41,6 +41,7 @@ enum exchange_kind {
 /* What a request head says, as far as sockets are concerned.  Hashes are 64 bits, 0 for "absent". */
 struct request {
     bool one_shot;        /* the client expects the connection to end with this exchange */
+    bool plain_close;     /* one_shot, and no server can read that otherwise: not `Connection: TE, close` */
     bool idempotent;      /* 9110 9.2.2: GET HEAD OPTIONS TRACE PUT DELETE */
     bool head_method;     /* HEAD: the response has no body */
     bool absolute;        /* absolute-form: the next hop is a proxy */
@@ -105,6 +106,7 @@ struct exchange {
     bool said_close;        /* ... that it closes */
     bool http11, dated;     /* the newest final response is HTTP/1.1; has a Date */
     uint16_t status;        /* of the newest final response whose head is whole, 0: none yet */
+    bool closing;           /* set before exchange_adapt: the server is asked to close; never parked */
     bool close_unsaid;      /* set before exchange_adapt: the server does not say `Connection: close` to HTTP/1.0
                                clients, so its answer to such a one does not gain it */
     /* Below: for exchange_* only. */

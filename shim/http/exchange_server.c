@@ -62,6 +62,8 @@ void exchange_server_persistence(struct exchange *x, const struct response *r, e
         exchange_note(x, REASON_no_length);
     if ((r->timeout >= 0 && r->timeout <= 1) || r->max == 0)
         exchange_note(x, REASON_keepalive_spent);
+    if (x->closing)
+        exchange_note(x, REASON_close_test);
 }
 
 /* A whole final head: sets what follows it; true: it is to be edited. */

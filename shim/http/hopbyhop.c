@@ -44,6 +44,7 @@ void hop_add_options(struct hop_options *options, struct slice value)
         options->keep_alive = true;
         return;
     }
+    options->list = true;
     while (field_element(&value, &element)) {
         if (slice_is_lower(element, "close"))
             options->close = true;

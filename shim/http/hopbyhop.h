@@ -25,6 +25,7 @@ enum hop_side {
 /* What a head's Connection fields say, gathered line by line.  Zeroed at first. */
 struct hop_options {
     bool close, keep_alive;
+    bool list;        /* a field that is not just one of these */
     bool names_vital; /* Host, Content-Length, Transfer-Encoding, Authorization or Cookie */
     bool odd;         /* an option that is no token, or too many */
     uint8_t names;    /* fields named, HOP_NAMES_MAX at most */

@@ -233,6 +233,13 @@ static enum head_result read_fields(const char *bytes, size_t len, struct reques
     return HEAD_DONE;
 }
 
+/* 9112 9.3.  Many a server compares the first Connection field with "close", and does not read a list. */
+static void read_persistence(struct request *facts, const struct hop_options *options)
+{
+    facts->one_shot = options->close || (facts->minor == 0 && !options->keep_alive);
+    facts->plain_close = facts->one_shot && !options->keep_alive && (facts->minor == 0 || !options->list);
+}
+
 enum head_result request_parse(const char *bytes, size_t len, size_t version, struct request_head *head)
 {
     enum head_result result;
@@ -250,10 +257,7 @@ enum head_result request_parse(const char *bytes, size_t len, size_t version, st
     }
     head->line_len += 2;
     result = read_fields(bytes, len, head);
-    if (head->facts.minor == 1)
-        head->facts.one_shot = head->options.close;
-    else
-        head->facts.one_shot = head->options.close || !head->options.keep_alive;
+    read_persistence(&head->facts, &head->options);
     return result;
 }
 
@@ -321,6 +325,8 @@ static char *write_filtered(const struct request *facts, const char *from, const
     return out;
 }
 
+static const char persists[] = "Connection: keep-alive\r\n\r\n";
+
 size_t request_rewrite(struct slice head, const struct request *facts, const struct hop_cut *cut,
                        struct slice authority, char *out)
 {
@@ -335,6 +341,14 @@ size_t request_rewrite(struct slice head, const struct request *facts, const str
             out = write_filtered(facts, bytes + cut->from, from, out);
     }
     out = append(out, from, (size_t)(blank - from));
-    out = append(out, "Connection: keep-alive\r\n\r\n", 26);
+    out = append(out, persists, sizeof persists - 1);
     return (size_t)(out - start);
+}
+
+size_t request_ask_close(char *head, size_t len)
+{
+    static const char closes[] = "Connection: close\r\n\r\n";
+    char *end = append(head + len - (sizeof persists - 1), closes, sizeof closes - 1);
+
+    return (size_t)(end - head);
 }

@@ -46,6 +46,9 @@ enum head_result request_parse(const char *bytes, size_t len, size_t version, st
 /* Of a parsed head: why it must not be adapted, or REASON_none. */
 enum reason request_refusal(const struct request_head *head);
 
+/* Turns `Connection: keep-alive` at the end of such a head into `Connection: close`; its new length. */
+size_t request_ask_close(char *head, size_t len);
+
 /* See exchange_adapt. */
 size_t request_rewrite(struct slice head, const struct request *facts, const struct hop_cut *cut,
                        struct slice authority, char *out);

@@ -63,7 +63,7 @@ enum conn_trial {
     TRIAL_DUE,     /* LEASED: whether the server answers a second request, if the request can be risked */
     TRIAL_SECOND,  /* ... is being tried; the one trial of this server is ours */
     TRIAL_CONTROL, /* a first request, after a second one was not answered: is the server only slow? */
-    TRIAL_CLOSE,   /* OBSERVED: whether the server closes when it is asked to; the request goes out as it is */
+    TRIAL_CLOSE,   /* whether the server closes when it is asked to */
     TRIAL_UNCHANGED, /* OBSERVED: a one-shot request that goes out as it is: the server would stay open otherwise */
     TRIAL_END,     /* EXCHANGE: whether the server closes behind an answer without a length, asked to persist */
 };

@@ -224,6 +224,8 @@ void incoming_end(struct conn *c)
 {
     enum reason why = exchange_verdict(&c->x);
 
+    if (c->trial == TRIAL_CLOSE)
+        trial_await_close(c);
     if ((why != REASON_server_closes && why != REASON_server_http10) || exchange_decoded(&c->x)) {
         swap_end(c);
         return;

@@ -158,7 +158,7 @@ static bool build_head(struct conn *c, const char *head, size_t take, struct hol
     char authority[ENDPOINT_TEXT_MAX];
     size_t len = 0;
 
-    if (!c->x.request.one_shot || c->trial == TRIAL_CLOSE || c->trial == TRIAL_UNCHANGED) {
+    if (!c->x.request.one_shot || trial_goes_unchanged(c)) {
         exchange_observe(&c->x);
         out->start = c->request.start;
         return hold_append(out, head, take);
@@ -168,6 +168,7 @@ static bool build_head(struct conn *c, const char *head, size_t take, struct hol
     if (!hold_reserve(out, take + len + EXCHANGE_REQUEST_GROWTH))
         return false;
     out->start = c->request.start;
+    c->x.closing = c->trial == TRIAL_CLOSE;
     c->x.close_unsaid = c->x.request.minor == 0 && evidence_has(&c->to, EVIDENCE_SAYS_NO_CLOSE);
     out->end = exchange_adapt(&c->x, head, take, (struct slice){ authority, len }, out->data);
     return true;

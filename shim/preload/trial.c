@@ -44,11 +44,11 @@ bool trial_may_lease(struct conn *c, enum reason *why)
 }
 
 /* If nobody answers it, it is lost.  With a body, which others may take for the next request, only where the server
- * has said that it persists; it is held whole. */
+ * has said that it persists, or heeds Connection; it is held whole. */
 static bool can_be_risked(const struct conn *c)
 {
     return (exchange_idempotent(&c->x) || process_config.unsafe == CONFIG_UNSAFE_REUSE) &&
-           (exchange_request_left(&c->x) == 0 || evidence_has(&c->to, EVIDENCE_SAID_SO));
+           (exchange_request_left(&c->x) == 0 || persists(&c->to));
 }
 
 enum reason trial_begin(struct conn *c)
@@ -145,7 +145,7 @@ void trial_await_close(struct conn *c)
     if (c->x.request.minor == 0 && c->x.http11 && !c->x.said_close)
         evidence_note(&c->to, EVIDENCE_SAYS_NO_CLOSE);
     trial_drop(c);
-    if (c->nfds)
+    if (c->nfds && c->state == CONN_OBSERVED)
         conn_forget(c, REASON_close_test);
 }
 

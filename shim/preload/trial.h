@@ -3,8 +3,9 @@
  *
  * 1. Kept is a connection of a server that has said that it persists, that heeds Connection, or that has answered
  *    a second request; of a client that persists by itself also where the answer is HTTP/1.1 and has a Date.
- * 2. If a server says nothing to one-shot clients, the next such request goes out as it is, which asks for the close
- *    (TRIAL_CLOSE), on a connection of its own.  A server that then says so, or closes at once, heeds Connection.
+ * 2. If a server says nothing to one-shot clients, the next such request asks for the close (TRIAL_CLOSE), on a
+ *    connection of its own.  It goes out as it is, unless some servers do not read `close` there: then it is adapted,
+ *    but for `Connection: close`.  A server that then says so, or closes at once, heeds Connection.
  * 3. Until it has answered a second request, one connection at a time is lent in all of a tree (TRIAL_SECOND), and
  *    only for an idempotent request without a body; all others get connections of their own.
  * 4. If the client gives that up although the request has arrived, or dies, the next request has a connection of
@@ -28,13 +29,19 @@ bool trial_may_lease(struct conn *c, enum reason *why);
  * on_trial (another one is out), unproven (it cannot be risked, or the close test comes first). */
 enum reason trial_begin(struct conn *c);
 
-/* FRESH, and the request is known: what it is to show.  TRIAL_CLOSE, TRIAL_UNCHANGED: it goes out as it is. */
+/* FRESH, and the request is known: what it is to show. */
 void trial_choose(struct conn *c);
+
+/* Then: a one-shot request goes out as it is, and is followed only. */
+static inline bool trial_goes_unchanged(const struct conn *c)
+{
+    return c->trial == TRIAL_UNCHANGED || (c->trial == TRIAL_CLOSE && c->x.request.plain_close);
+}
 
 /* The head of a final answer may have come. */
 void trial_look(struct conn *c);
 
-/* OBSERVED, TRIAL_CLOSE: the answer is complete.  Waits a moment for the server's end; c is forgotten. */
+/* TRIAL_CLOSE: the answer is complete.  Waits a moment for the server's end.  OBSERVED: c is forgotten. */
 void trial_await_close(struct conn *c);
 
 /* EXCHANGE: the answer that has begun has no length, and its server did not say that it closes. */
