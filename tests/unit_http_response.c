@@ -301,7 +301,7 @@ static void test_closing(void **state)
         enum reason why;
     } rows[] = {
         { S(OK CL2 "\r\nab"), S(OK CL2 CLOSE "\r\nab"), REASON_close_test },
-        { S(OK KA CL2 "\r\nab"), S(OK CL2 CLOSE "\r\nab"), REASON_close_test },
+        { S(OK KA CL2 "\r\nab"), S(OK CLOSE CL2 "\r\nab"), REASON_close_test },
         { S(OK CLOSE CL2 "\r\nab"), S(OK CLOSE CL2 "\r\nab"), REASON_server_closes },
     };
 
