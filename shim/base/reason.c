@@ -1,30 +1,41 @@
 #include "base/reason.h"
 
-static const struct {
-    const char *name, *sentence, *advice;
-} words[REASON_count] = {
-    [REASON_none] = { "none", "", "" },
-#define REASON(name, sentence, advice) [REASON_##name] = { #name, sentence, advice },
-#include "base/reasons.def"
-#undef REASON
-};
-
-static unsigned index_of(enum reason reason)
-{
-    return (unsigned)reason < REASON_count ? (unsigned)reason : REASON_none;
-}
-
+/* No tables of pointers: the loader would have to relocate them in every program. */
 const char *reason_name(enum reason reason)
 {
-    return words[index_of(reason)].name;
+    switch (reason) {
+#define REASON(name, sentence, advice) \
+    case REASON_##name:                \
+        return #name;
+#include "base/reasons.def"
+#undef REASON
+    default:
+        return "none";
+    }
 }
 
 const char *reason_sentence(enum reason reason)
 {
-    return words[index_of(reason)].sentence;
+    switch (reason) {
+#define REASON(name, sentence, advice) \
+    case REASON_##name:                \
+        return sentence;
+#include "base/reasons.def"
+#undef REASON
+    default:
+        return "";
+    }
 }
 
 const char *reason_advice(enum reason reason)
 {
-    return words[index_of(reason)].advice;
+    switch (reason) {
+#define REASON(name, sentence, advice) \
+    case REASON_##name:                \
+        return advice;
+#include "base/reasons.def"
+#undef REASON
+    default:
+        return "";
+    }
 }

@@ -67,6 +67,8 @@ enum opening opening_read(const char *bytes, size_t len, bool head_method, unsig
         return memcmp(bytes, begin, len < seen ? len : seen) == 0 ? OPENING_MORE : OPENING_FOREIGN;
     if (memcmp(bytes, begin, sizeof begin - 1) != 0)
         return OPENING_FOREIGN;
+    if (bytes[9] != '4' && bytes[9] != '5') /* no other status is in doubt */
+        return OPENING_ANSWER;
     enum doubt doubt = doubt_of(opening_status(bytes, len));
     return doubt == NONE ? OPENING_ANSWER : read_whole(bytes, len, head_method, doubt, status);
 }

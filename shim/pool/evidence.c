@@ -2,28 +2,42 @@
 
 #include <string.h>
 
-static const struct {
-    uint32_t seconds;
-    const char *sentence, *word;
-} facts[EVIDENCE_count] = {
-#define EVIDENCE(name, seconds, sentence) [EVIDENCE_##name] = { seconds, sentence, #name },
+static const uint32_t seconds_of[EVIDENCE_count] = {
+#define EVIDENCE(name, seconds, sentence) [EVIDENCE_##name] = seconds,
 #include "pool/evidence.def"
 #undef EVIDENCE
 };
 
 uint32_t evidence_seconds(enum evidence what)
 {
-    return (unsigned)what < EVIDENCE_count ? facts[what].seconds : 0;
+    return (unsigned)what < EVIDENCE_count ? seconds_of[what] : 0;
 }
 
+/* No tables of pointers: the loader would have to relocate them in every program. */
 const char *evidence_sentence(enum evidence what)
 {
-    return (unsigned)what < EVIDENCE_count ? facts[what].sentence : "";
+    switch (what) {
+#define EVIDENCE(name, seconds, sentence) \
+    case EVIDENCE_##name:                 \
+        return sentence;
+#include "pool/evidence.def"
+#undef EVIDENCE
+    default:
+        return "";
+    }
 }
 
 const char *evidence_word(enum evidence what)
 {
-    return (unsigned)what < EVIDENCE_count ? facts[what].word : "";
+    switch (what) {
+#define EVIDENCE(name, seconds, sentence) \
+    case EVIDENCE_##name:                 \
+        return #name;
+#include "pool/evidence.def"
+#undef EVIDENCE
+    default:
+        return "";
+    }
 }
 
 /* ---- places ---- */

@@ -291,7 +291,7 @@ static ssize_t send_first(struct conn *c, int fd, const struct iovec *iov, int n
     if (step.action == EXCHANGE_HEAD) {
         stats_count(requests);
         enum reason why = objection(c, &c->x.request, (struct slice){ view.data, step.take });
-        if (exchange_goes_beyond(&c->x, view.data, view.len))
+        if (view.len > step.take && exchange_goes_beyond(&c->x, view.data, view.len))
             why = REASON_open_ended;
         if (why != REASON_none)
             exchange_release(&c->x, why);
