@@ -35,7 +35,7 @@ BROKER_SRC   := $(wildcard shim/broker/*.c)
 UNIT_SRC     := $(wildcard tests/unit_*.c)
 ASSUME_SRC   := $(wildcard tests/assume_*.c)
 FUZZ_SRC     := $(wildcard tests/fuzz_*.c)
-HELPER_ALL   := $(filter-out tests/unit_% tests/assume_% tests/fuzz_% tests/fault_% tests/widen.c,$(wildcard tests/*.c))
+HELPER_ALL   := $(filter-out tests/unit_% tests/assume_% tests/fuzz_% tests/fault_% tests/widen.c tests/pretend.c,$(wildcard tests/*.c))
 # tests/NAME_*.c are parts of the program tests/NAME.c.
 HELPER_PARTS := $(foreach src,$(HELPER_ALL),$(wildcard $(src:.c=)_*.c))
 HELPER_SRC   := $(filter-out $(HELPER_PARTS),$(HELPER_ALL))
@@ -52,7 +52,7 @@ HELPERS      := $(HELPER_SRC:tests/%.c=$(BUILD)/tests/%)
 # A library that makes real calls fail, and the client that is put to that test: tests/fault.h.
 CLIENT_OBJ   := $(patsubst %.c,$(BUILD)/obj/%.o,$(wildcard tests/fault_client*.c))
 FAULT_OBJ    := $(filter-out $(CLIENT_OBJ),$(patsubst %.c,$(BUILD)/obj/%.o,$(wildcard tests/fault_*.c)))
-FAULTS       := $(BUILD)/tests/fault.so $(BUILD)/tests/fault_client $(BUILD)/tests/widen.so
+FAULTS       := $(BUILD)/tests/fault.so $(BUILD)/tests/fault_client $(BUILD)/tests/widen.so $(BUILD)/tests/pretend.so
 ASSUMES      := $(ASSUME_SRC:tests/%.c=$(BUILD)/tests/%)
 UNITS        := $(UNIT_SRC:tests/%.c=$(BUILD)/asan/tests/%)
 # Tools for tests and measurements.
@@ -147,7 +147,7 @@ $(BUILD)/tests/fault.so: $(FAULT_OBJ)
 	@mkdir -p $(@D)
 	$(call say,LD)$(CC) -shared -pthread $(CFLAGS) $(LDFLAGS) -o $@ $^ -ldl
 
-$(BUILD)/tests/widen.so: $(BUILD)/obj/tests/widen.o
+$(BUILD)/tests/widen.so $(BUILD)/tests/pretend.so: $(BUILD)/tests/%.so: $(BUILD)/obj/tests/%.o
 	@mkdir -p $(@D)
 	$(call say,LD)$(CC) -shared $(CFLAGS) $(LDFLAGS) -o $@ $^ -ldl
 
@@ -155,7 +155,7 @@ $(BUILD)/tests/fault_client: $(CLIENT_OBJ)
 	@mkdir -p $(@D)
 	$(call say,LD)$(CC) -pthread $(CFLAGS) $(LDFLAGS) -o $@ $^ -ldl
 
-$(FAULT_OBJ) $(CLIENT_OBJ) $(BUILD)/obj/tests/widen.o: CFLAGS += -U_FORTIFY_SOURCE
+$(FAULT_OBJ) $(CLIENT_OBJ) $(BUILD)/obj/tests/widen.o $(BUILD)/obj/tests/pretend.o: CFLAGS += -U_FORTIFY_SOURCE
 
 # They measure parts of shim/, and are linked with them.
 $(BUILD)/tests/treecost $(BUILD)/tests/poolcost $(BUILD)/tests/parsecount $(BUILD)/tests/brokerbench: $(PURE_SRC:%.c=$(BUILD)/obj/%.o)
@@ -319,4 +319,4 @@ clean:
 
 -include $(LIB_OBJ:.o=.d) $(LAUNCHER_OBJ:.o=.d) $(BROKER_OBJ:.o=.d) $(WIRE_OBJ:.o=.d) $(ASAN_OBJ:.o=.d) \
          $(patsubst %.c,$(BUILD)/obj/%.d,$(HELPER_ALL) $(ASSUME_SRC)) $(UNITS:=.d) \
-         $(FAULT_OBJ:.o=.d) $(CLIENT_OBJ:.o=.d) $(BUILD)/obj/tests/widen.d
+         $(FAULT_OBJ:.o=.d) $(CLIENT_OBJ:.o=.d) $(BUILD)/obj/tests/widen.d $(BUILD)/obj/tests/pretend.d

@@ -23,7 +23,7 @@
 #ifndef FAULT_H
 #define FAULT_H
 
-#include "preload/raw.h"
+#include "base/raw.h"
 
 #include <stdatomic.h>
 #include <stdbool.h>

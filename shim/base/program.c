@@ -1,6 +1,8 @@
 #define _GNU_SOURCE
 #include "base/program.h"
 
+#include "base/kernel.h"
+
 #include <elf.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -8,7 +10,6 @@
 #include <link.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <sys/xattr.h>
 #include <unistd.h>
 
 enum {
@@ -108,10 +109,10 @@ static bool raises_rights(int fd, uint32_t uid, uint32_t gid)
 {
     struct stat status;
 
-    if (fstat(fd, &status) != 0 || !S_ISREG(status.st_mode))
+    if (kernel_fstat(fd, &status) != 0 || !S_ISREG(status.st_mode))
         return true;
     return (status.st_mode & S_ISUID && status.st_uid != uid) || (status.st_mode & S_ISGID && status.st_gid != gid) ||
-           fgetxattr(fd, "security.capability", NULL, 0) > 0;
+           kernel_has_capabilities(fd);
 }
 
 /* The interpreter of a script's first line, ended in place; NULL: it is no script. */

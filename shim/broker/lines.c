@@ -4,6 +4,7 @@
 #define _GNU_SOURCE
 #include "broker/broker.h"
 
+#include "base/kernel.h"
 #include "base/log.h"
 #include "pool/beside.h"
 #include "pool/broker.h"
@@ -65,7 +66,7 @@ static bool is_welcome(const struct broker *b, int fd)
     struct ucred his = { .uid = UINT32_MAX };
     socklen_t len = sizeof his;
 
-    if (b->calls.getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &his, &len) == 0 && his.uid == geteuid())
+    if (b->calls.getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &his, &len) == 0 && his.uid == kernel_euid())
         return true;
     log_printf("refused a connection of user %ld, process %ld", (long)his.uid, (long)his.pid);
     return false;
@@ -175,7 +176,7 @@ static void give(struct broker *b, int fd, const struct endpoint *to, const stru
     struct broker_reply none;
     struct idle idle;
 
-    if (to->uid == (uint32_t)geteuid() && to->netns == b->netns &&
+    if (to->uid == kernel_euid() && to->netns == b->netns &&
         hoard_take(&b->hoard, to, wanted, &idle, now_ms) == 0) {
         if (hand_over(b, fd, to, &idle, now_ms))
             give_more(b, to, wanted, now_ms);

@@ -3,6 +3,7 @@
 #define _GNU_SOURCE
 #include "broker/broker.h"
 
+#include "base/kernel.h"
 #include "base/log.h"
 #include "pool/broker.h"
 #include "pool/broker_place.h"
@@ -103,7 +104,7 @@ static bool take_over(struct broker *b)
 static bool make_tree(struct broker *b)
 {
     unsigned most = tree_is_privileged() ? TREE_MOST_PRIVILEGED : TREE_MOST;
-    int result = tree_create(&b->tree, &b->calls, FIRST, most, geteuid());
+    int result = tree_create(&b->tree, &b->calls, FIRST, most, kernel_euid());
 
     if (result == 0)
         result = tree_add_board(&b->tree, BOARD_BROKER, broker_now_ms());

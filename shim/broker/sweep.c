@@ -4,6 +4,8 @@
 #define _GNU_SOURCE
 #include "broker/broker.h"
 
+#include "base/kernel.h"
+
 #include <errno.h>
 #include <sys/epoll.h>
 #include <unistd.h>
@@ -65,7 +67,7 @@ static bool is_what_it_says(const struct broker *b, const struct idle *idle)
 /* False: it is for others than those we serve, and goes back. */
 static bool take_in(struct broker *b, const struct endpoint *to, const struct idle *idle, uint64_t now_ms)
 {
-    if (to->uid != (uint32_t)geteuid() || to->netns != b->netns) {
+    if (to->uid != kernel_euid() || to->netns != b->netns) {
         tree_return(&b->tree, to, idle);
         b->calls.close(idle->fd);
         return false;

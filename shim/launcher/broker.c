@@ -4,6 +4,7 @@
 #define _GNU_SOURCE
 #include "launcher/broker.h"
 
+#include "base/kernel.h"
 #include "launcher/fail.h"
 #include "launcher/preload.h"
 #include "launcher/tree.h"
@@ -182,7 +183,7 @@ static bool make_tree(struct tree *tree, int first, int *far)
 {
     unsigned most = tree_is_privileged() ? TREE_MOST_PRIVILEGED : TREE_MOST;
 
-    if (tree_create(tree, &tree_calls_plain, first, most, geteuid()) != 0)
+    if (tree_create(tree, &tree_calls_plain, first, most, kernel_euid()) != 0)
         return false;
     if (tree_add_board(tree, BOARD_BROKER, tree_now_ms()) == 0 && make_line(tree, far))
         return true;

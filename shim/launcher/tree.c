@@ -1,6 +1,7 @@
 #define _GNU_SOURCE
 #include "launcher/tree.h"
 
+#include "base/kernel.h"
 #include "base/program.h"
 #include "launcher/broker.h"
 #include "launcher/fail.h"
@@ -51,7 +52,7 @@ static bool make(void *arg, int first)
     struct tree *tree = arg;
     unsigned most = tree_is_privileged() ? TREE_MOST_PRIVILEGED : TREE_MOST;
 
-    if (tree_create(tree, &tree_calls_plain, first, most, geteuid()) != 0)
+    if (tree_create(tree, &tree_calls_plain, first, most, kernel_euid()) != 0)
         return false;
     tree_add_board(tree, BOARD_TREE, tree_now_ms());
     return true;
@@ -69,7 +70,7 @@ static bool parse(struct tree *tree)
     if (!text || tree_parse(tree, &tree_calls_plain, text) != 0)
         return false;
     handed_first = tree->first;
-    return tree->uid == geteuid();
+    return tree->uid == kernel_euid();
 }
 
 /* Where the library is loaded into this very process it hides what was handed down; what the kernel copies
@@ -150,6 +151,6 @@ void tree_prepare(enum config_share share, const char *path)
     struct tree tree;
 
     make_ready(share);
-    if (parse(&tree) && !program_loads(path, PROGRAM_ANY_LIBC, geteuid(), getegid()))
+    if (parse(&tree) && !program_loads(path, PROGRAM_ANY_LIBC, kernel_euid(), kernel_egid()))
         keep_back(&tree);
 }

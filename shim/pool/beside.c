@@ -1,6 +1,8 @@
 #define _GNU_SOURCE
 #include "pool/beside.h"
 
+#include "base/kernel.h"
+
 #include <errno.h>
 #include <string.h>
 #include <sys/uio.h>
@@ -35,7 +37,7 @@ static void read_control(const struct tree_calls *calls, struct msghdr *msg, str
             read_fds(calls, c, len, beside);
         } else if (c->cmsg_type == SCM_CREDENTIALS && len == sizeof sender) {
             memcpy(&sender, CMSG_DATA(c), sizeof sender);
-            beside->ours = sender.uid == getuid();
+            beside->ours = sender.uid == kernel_uid();
         }
     }
 }

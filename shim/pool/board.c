@@ -1,6 +1,7 @@
 #define _GNU_SOURCE
 #include "pool/board.h"
 
+#include "base/kernel.h"
 #include "base/quiet.h"
 
 #include <errno.h>
@@ -42,7 +43,7 @@ enum board_kind board_check(int fd, const char token[BOARD_TOKEN])
     struct board_head head;
 
     if (fstat(fd, &status) != 0 || status.st_size != sizeof(struct board) ||
-        (fcntl(fd, F_GET_SEALS) & SEALS) != SEALS || pread(fd, &head, sizeof head, 0) != sizeof head)
+        (kernel_seals(fd) & SEALS) != SEALS || pread(fd, &head, sizeof head, 0) != sizeof head)
         return 0;
     bool good = head.magic == MAGIC && head.size == sizeof(struct board) &&
                 memcmp(head.token, token, BOARD_TOKEN) == 0 &&

@@ -1,6 +1,7 @@
 #define _GNU_SOURCE
 #include "pool/broker.h"
 
+#include "base/kernel.h"
 #include "pool/beside.h"
 #include "pool/board.h"
 #include "pool/tree_message.h"
@@ -34,7 +35,7 @@ static int connect_to(const struct tree_calls *calls, const char *path)
     memccpy(name.sun_path, path, '\0', sizeof name.sun_path - 1);
     if (calls->connect(fd, (struct sockaddr *)&name, sizeof name) != 0)
         result = errno == EAGAIN ? -ETIMEDOUT : -errno;
-    else if (calls->getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &its, &len) != 0 || its.uid != geteuid())
+    else if (calls->getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &its, &len) != 0 || its.uid != kernel_euid())
         result = -EPERM;
     if (result == 0)
         return fd;
@@ -111,7 +112,7 @@ static int settle(struct tree *t, struct beside *kit, int flags)
 
 static int read_tree(struct tree *t, const struct tree_calls *calls, const char *text, int *its_first, int first)
 {
-    if (tree_parse(t, calls, text) != 0 || t->uid != geteuid())
+    if (tree_parse(t, calls, text) != 0 || t->uid != kernel_euid())
         return -EBADMSG;
     *its_first = t->first;
     t->first = first;

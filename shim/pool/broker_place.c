@@ -1,6 +1,7 @@
 #define _GNU_SOURCE
 #include "pool/broker_place.h"
 
+#include "base/kernel.h"
 #include "base/version.h"
 
 #include <errno.h>
@@ -42,9 +43,9 @@ static int check_directory(const char *path, mode_t forbidden)
 {
     struct stat status;
 
-    if (lstat(path, &status) != 0)
+    if (kernel_lstat(path, &status) != 0)
         return -errno;
-    if (!S_ISDIR(status.st_mode) || status.st_uid != geteuid() || status.st_mode & forbidden)
+    if (!S_ISDIR(status.st_mode) || status.st_uid != kernel_euid() || status.st_mode & forbidden)
         return -EPERM;
     return 0;
 }
@@ -85,11 +86,11 @@ int broker_place_find(struct broker_place *place, const char *runtime, uint64_t 
     int result = runtime && *runtime ? try_runtime(place, runtime, netns, make) : -EPERM;
     if (result == 0 || result == -ENOENT)
         return result;
-    snprintf(usual, sizeof usual, "/run/user/%u", geteuid());
+    snprintf(usual, sizeof usual, "/run/user/%u", kernel_euid());
     result = try_runtime(place, usual, netns, make);
     if (result == 0 || result == -ENOENT)
         return result;
-    snprintf(dir, sizeof dir, "/tmp/holdfast-%u", geteuid());
+    snprintf(dir, sizeof dir, "/tmp/holdfast-%u", kernel_euid());
     return try_directory(place, dir, netns, make);
 }
 
@@ -179,7 +180,7 @@ bool broker_place_is_left_alone(const struct broker_place *place)
     struct timespec now;
     struct stat status;
 
-    if (lstat(place->lock, &status) != 0)
+    if (kernel_lstat(place->lock, &status) != 0)
         return false;
     clock_gettime(CLOCK_REALTIME, &now);
     bool later = status.st_mtim.tv_sec > now.tv_sec ||

@@ -2,6 +2,7 @@
 #define _GNU_SOURCE
 #include "preload/handover.h"
 
+#include "base/kernel.h"
 #include "preload/handover_parcel.h"
 #include "preload/hook.h"
 #include "preload/idle.h"
@@ -130,7 +131,7 @@ static bool is_ours(int fd)
     snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
     ssize_t len = readlink(path, target, sizeof target - 1);
     if (len < 0)
-        return real.fcntl(fd, F_GET_SEALS) >= 0;
+        return kernel_seals(fd) >= 0;
     target[len] = '\0';
     return strcmp(target, "/memfd:" HANDOVER_MEMFD " (deleted)") == 0;
 }

@@ -1,13 +1,13 @@
 /* socket, connect, bind, listen: where conns begin, and where idle connections are lent. */
 #include "preload/hook.h"
 
+#include "base/raw.h"
 #include "preload/cancel.h"
 #include "preload/connecting.h"
 #include "preload/identity.h"
 #include "preload/listeners.h"
 #include "preload/private.h"
 #include "preload/process.h"
-#include "preload/raw.h"
 #include "preload/refused.h"
 #include "preload/shared.h"
 #include "preload/spare.h"

@@ -3,10 +3,10 @@
 #define _GNU_SOURCE
 #include "preload/hook.h"
 
+#include "base/raw.h"
 #include "preload/confined.h"
 #include "preload/owed.h"
 #include "preload/process.h"
-#include "preload/raw.h"
 
 #include <stdarg.h>
 #include <sys/prctl.h>

@@ -9,6 +9,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <string.h>
+#include <sys/auxv.h>
 
 enum { OBJECTS_MOST = 64, HIDDEN_VERSION = 0x8000 };
 
@@ -24,71 +25,84 @@ struct object {
 static struct {
     struct object objects[OBJECTS_MOST];
     unsigned count;
-    bool behind, sound;
+    bool sound;
 } loaded;
 
+extern ElfW(Dyn) _DYNAMIC[] __attribute__((visibility("hidden"))); /* this object's */
+
 /* Most loaders leave addresses in the dynamic section, some offsets. */
-static const void *address(const struct dl_phdr_info *info, uintptr_t value)
+static const void *address(ElfW(Addr) base, uintptr_t value)
 {
-    return (const void *)(value < info->dlpi_addr ? info->dlpi_addr + value : value);
+    return (const void *)(value < base ? base + value : value);
 }
 
-static void read_dynamic(const struct dl_phdr_info *info, const ElfW(Dyn) *entry, struct object *object)
+static struct object read_dynamic(const struct link_map *map)
 {
-    for (; entry->d_tag != DT_NULL; entry++) {
-        const void *at = address(info, entry->d_un.d_ptr);
+    struct object object = { .base = map->l_addr };
+
+    for (const ElfW(Dyn) *entry = map->l_ld; entry && entry->d_tag != DT_NULL; entry++) {
+        const void *at = address(map->l_addr, entry->d_un.d_ptr);
 
         if (entry->d_tag == DT_SYMTAB)
-            object->symbols = at;
+            object.symbols = at;
         else if (entry->d_tag == DT_STRTAB)
-            object->strings = at;
+            object.strings = at;
         else if (entry->d_tag == DT_VERSYM)
-            object->versions = at;
+            object.versions = at;
         else if (entry->d_tag == DT_GNU_HASH)
-            object->hash = at;
+            object.hash = at;
     }
+    return object;
 }
 
-/* In which segment this function lies tells which object this is. */
-static bool is_this(const struct dl_phdr_info *info)
+/* The program's own; NULL: the kernel has started the loader, which was told to load the program. */
+static const ElfW(Dyn) *program_dynamic(void)
 {
-    ElfW(Addr) here = (ElfW(Addr))&lookup_begin;
+    const ElfW(Phdr) *part = (const ElfW(Phdr) *)getauxval(AT_PHDR), *dynamic = NULL;
+    const ElfW(Addr) table = (ElfW(Addr))part;
+    ElfW(Addr) base = 0;
 
-    for (int i = 0; i < info->dlpi_phnum; i++) {
-        const ElfW(Phdr) *part = &info->dlpi_phdr[i];
-        if (part->p_type == PT_LOAD && here - (info->dlpi_addr + part->p_vaddr) < part->p_memsz)
-            return true;
+    for (unsigned long left = part ? getauxval(AT_PHNUM) : 0; left; left--, part++) {
+        if (part->p_type == PT_PHDR)
+            base = table - part->p_vaddr;
+        else if (part->p_type == PT_DYNAMIC)
+            dynamic = part;
     }
-    return false;
+    return dynamic ? (const ElfW(Dyn) *)(base + dynamic->p_vaddr) : NULL;
 }
 
-static int note(struct dl_phdr_info *info, size_t size, void *unused)
+/* The loader's list, which it leaves there for debuggers.  Not dl_iterate_phdr: that may be another preloaded
+ * library's (fakechroot's crashes in its own chroot), and no such library is to be asked while ours starts. */
+static const struct link_map *first_object(void)
 {
-    struct object object = { .base = info->dlpi_addr };
+    const ElfW(Dyn) *entry = program_dynamic();
 
-    (void)size, (void)unused;
-    if (!loaded.behind) {
-        loaded.behind = is_this(info);
-        return 0;
-    }
-    for (int i = 0; i < info->dlpi_phnum; i++)
-        if (info->dlpi_phdr[i].p_type == PT_DYNAMIC)
-            read_dynamic(info, (const ElfW(Dyn) *)(info->dlpi_addr + info->dlpi_phdr[i].p_vaddr), &object);
-    if (!object.symbols || !object.strings || !object.hash || loaded.count == OBJECTS_MOST) {
-        loaded.sound = false;
-        return 1;
-    }
+    while (entry && entry->d_tag != DT_NULL && entry->d_tag != DT_DEBUG)
+        entry++;
+    const struct r_debug *debug = entry && entry->d_tag == DT_DEBUG ? (const void *)entry->d_un.d_ptr : NULL;
+    return debug ? debug->r_map : NULL;
+}
+
+static bool note(const struct link_map *map)
+{
+    struct object object = read_dynamic(map);
+
+    if (!object.symbols || !object.strings || !object.hash || loaded.count == OBJECTS_MOST)
+        return false;
     loaded.objects[loaded.count++] = object;
-    return 0;
+    return true;
 }
 
 void lookup_begin(void)
 {
+    const struct link_map *map = first_object();
+
+    while (map && map->l_ld != _DYNAMIC)
+        map = map->l_next;
     loaded.count = 0;
-    loaded.behind = false;
-    loaded.sound = true;
-    dl_iterate_phdr(note, NULL);
-    loaded.sound &= loaded.behind;
+    loaded.sound = map != NULL;
+    while (loaded.sound && (map = map->l_next))
+        loaded.sound = note(map);
 }
 
 static uint32_t hash_of(const char *name)

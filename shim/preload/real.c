@@ -3,8 +3,8 @@
 #define _GNU_SOURCE
 #include "preload/real.h"
 
+#include "base/raw.h"
 #include "preload/lookup.h"
-#include "preload/raw.h"
 
 #include <dlfcn.h>
 #include <errno.h>

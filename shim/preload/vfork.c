@@ -1,7 +1,7 @@
 #define _GNU_SOURCE
 #include "preload/vfork.h"
 
-#include "preload/raw.h"
+#include "base/raw.h"
 
 #include <dlfcn.h>
 #include <sys/mman.h>

@@ -1,6 +1,6 @@
 /* raw: a system call without libc, for the moments when libc's functions are not resolved yet. */
-#ifndef HOLDFAST_PRELOAD_RAW_H
-#define HOLDFAST_PRELOAD_RAW_H
+#ifndef HOLDFAST_BASE_RAW_H
+#define HOLDFAST_BASE_RAW_H
 
 #include <errno.h>
 #include <sys/syscall.h>
