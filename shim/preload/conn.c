@@ -102,6 +102,20 @@ static bool grow(void)
     return true;
 }
 
+static void recycle(struct conn *c)
+{
+    hold_clear(&c->request);
+    hold_clear(&c->response);
+    hold_clear(&c->partial);
+    hold_clear(&c->behind);
+    options_clear(&c->options);
+    if (!lock_take(&conn_arena_lock))
+        return;
+    c->next_free = free_list;
+    free_list = c;
+    lock_give(&conn_arena_lock);
+}
+
 static struct conn *take_free(void)
 {
     struct conn *c = NULL;
@@ -116,7 +130,7 @@ static struct conn *take_free(void)
     return c;
 }
 
-/* The lock stays as it is: somebody may hold it who came by a stale pointer. */
+/* The lock stays as it is: another thread may hold it that came by a stale pointer. */
 static void reset(struct conn *c)
 {
     unsigned generation = c->generation;
@@ -129,20 +143,31 @@ static void reset(struct conn *c)
     exchange_init(&c->x);
 }
 
+/* Under the lock: conn_drop_stale, in another thread, may still have a pointer to what this conn was before.  Half
+ * made, without a number, it would be given back there.  False: a signal handler has interrupted the holder. */
+static bool make(struct conn *c, int fd, bool cloexec)
+{
+    if (!lock_take(&c->lock))
+        return false;
+    reset(c);
+    conn_set_state(c, CONN_NEW);
+    c->fds[0] = (struct conn_fd){ .fd = fd, .cloexec = cloexec };
+    c->nfds = 1;
+    atomic_store_explicit(&conn_table[fd], c, memory_order_release);
+    lock_give(&c->lock);
+    return true;
+}
+
 struct conn *conn_create(int fd, bool cloexec)
 {
     if ((unsigned)fd >= CONN_TABLE_SIZE)
         return NULL;
     conn_number_is_new(fd);
     struct conn *c = take_free();
-    if (!c)
-        return NULL;
-    reset(c);
-    conn_set_state(c, CONN_NEW);
-    c->fds[0] = (struct conn_fd){ .fd = fd, .cloexec = cloexec };
-    c->nfds = 1;
-    atomic_store_explicit(&conn_table[fd], c, memory_order_release);
-    return c;
+    if (!c || make(c, fd, cloexec))
+        return c;
+    recycle(c);
+    return NULL;
 }
 
 static void watch_thread(void)
@@ -227,20 +252,6 @@ struct conn *conn_enter(int fd)
         return c;
     conn_leave(c);
     return NULL;
-}
-
-static void recycle(struct conn *c)
-{
-    hold_clear(&c->request);
-    hold_clear(&c->response);
-    hold_clear(&c->partial);
-    hold_clear(&c->behind);
-    options_clear(&c->options);
-    if (!lock_take(&conn_arena_lock))
-        return;
-    c->next_free = free_list;
-    free_list = c;
-    lock_give(&conn_arena_lock);
 }
 
 bool conn_rob(int fd)
