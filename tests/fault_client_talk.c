@@ -102,9 +102,9 @@ static void open_socket(struct exchange *x)
         fail(x, "socket");
         return;
     }
-    if (how->wait >= WAIT_LEVEL)
-        x->set = epoll_create1(EPOLL_CLOEXEC);
-    if (how->options)
+    if (how->wait >= WAIT_LEVEL && (x->set = epoll_create1(EPOLL_CLOEXEC)) < 0)
+        fail(x, "socket"); /* one step: room for both, or not */
+    if (how->options && !x->failed)
         set_options(x, STEP_OPTION);
     if (how->registered_early && !x->failed)
         enroll(x);

@@ -60,6 +60,8 @@ static ssize_t go_opaque(struct conn *c, int fd, const struct iovec *iov, int n,
     if (c->fastopen) {
         struct msghdr msg = { .msg_iov = (struct iovec *)(uintptr_t)iov, .msg_iovlen = (size_t)n };
         sent = outgoing_transmit(c, fd, msg.msg_iov, n, flags);
+        if (sent < 0 && c->fastopen) /* nothing went out, and the socket is not connected yet: the client comes again */
+            return sent;
     }
     conn_forget(c, why);
     return sent;
