@@ -316,6 +316,14 @@ bool exchange_asks_close(struct exchange *x)
     return true;
 }
 
+bool exchange_awaits_end(struct exchange *x)
+{
+    bool awaits = x->end_when_awaited && exchange_request_done(x);
+
+    x->end_when_awaited = x->end_when_awaited && !awaits;
+    return awaits;
+}
+
 enum reason exchange_verdict(const struct exchange *x)
 {
     return x->reason;

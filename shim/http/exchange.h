@@ -112,6 +112,7 @@ struct exchange {
     /* Below: for exchange_* only. */
     uint8_t client_state, server_state;
     bool answered, ask_close;
+    bool end_when_awaited;  /* exchange_awaits_end */
     bool unsure;            /* others may see another end of the response */
     bool bare_lf;           /* the head of the answer has lines that end so */
     bool unsafe;            /* OBSERVED: a request was not idempotent */
@@ -212,6 +213,11 @@ uint64_t exchange_body_left(const struct exchange *x);
 /* True once when the response cannot be delimited although the server was asked to persist: end the
  * sending side (SHUT_WR), so that the server closes.  Only after the request was sent. */
 bool exchange_asks_close(struct exchange *x);
+
+/* The client receives, and all of its response was delivered, in a head with bare LF that shows no `close`: some
+ * clients send their next request now, and this one waits for the end.  True once: end the sending side, so that
+ * the server closes as it would have, had it been asked to. */
+bool exchange_awaits_end(struct exchange *x);
 
 /* Has any byte of a response been seen, since exchange_init?  Then a replay is too late, but for half a
  * head of an adapted response, of which the client has got nothing: exchange_unanswered forgets it. */

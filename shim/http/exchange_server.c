@@ -99,7 +99,8 @@ static void end_body(struct exchange *x, size_t used, size_t len, struct exchang
     bool decoded = x->server_state == SERVER_DECODE;
 
     if (x->unsure && !decoded) { /* what else is sent is the client's, up to the server's own end */
-        go_raw(x, REASON_ambiguous_response, !x->bare_lf || decodes(x));
+        x->end_when_awaited = x->bare_lf && !decodes(x);
+        go_raw(x, REASON_ambiguous_response, !x->end_when_awaited);
         return;
     }
     if (!exchange_request_done(x))

@@ -203,5 +203,9 @@ static ssize_t send_observed(struct conn *c, int fd, struct outgoing_pieces from
 
 ssize_t behind_send(struct conn *c, int fd, struct outgoing_pieces from, int flags)
 {
+    if (c->x.end_when_awaited) { /* it goes on */
+        c->x.end_when_awaited = false;
+        conn_recount(c);
+    }
     return c->state == CONN_OBSERVED ? send_observed(c, fd, from, flags) : send_adapted(c, fd, from, flags);
 }

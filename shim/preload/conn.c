@@ -43,7 +43,7 @@ static inline bool is_borrowed(const struct conn *c)
 {
     const unsigned used = 1 << CONN_LEASED | 1 << CONN_EXCHANGE | 1 << CONN_OBSERVED;
 
-    return (c->reused || c->first) && (used >> c->state & 1 || c->end_owed);
+    return (c->reused || c->first || c->x.end_when_awaited) && (used >> c->state & 1 || c->end_owed);
 }
 
 void conn_recount(struct conn *c)

@@ -232,7 +232,7 @@ void conn_wait_home(struct conn *c);
 /* The client has set or cleared FD_CLOEXEC on this number. */
 void conn_set_cloexec(struct conn *c, int fd, bool on);
 
-/* Brings `borrowed` up to date; whoever changes `reused` or `end_owed` calls it. */
+/* Brings `borrowed` up to date; whoever changes `reused`, `end_owed` or `x.end_when_awaited` calls it. */
 void conn_recount(struct conn *c);
 
 /* The only way to change the state of a locked conn. */

@@ -207,6 +207,8 @@ ssize_t incoming_follow(struct conn *c, struct exchange_reply reply)
     /* Also where copies of the fd are with others: nobody has more to send. */
     if (open && exchange_request_done(&c->x) && exchange_asks_close(&c->x))
         real.shutdown(c->fds[0].fd, SHUT_WR);
+    if (c->x.end_when_awaited) /* waits look at it */
+        conn_recount(c);
     if (reply.flow == EXCHANGE_BROKEN) {
         c->pending_error = c->broken ? c->pending_error : ECONNRESET;
         c->broken = true;
@@ -344,6 +346,8 @@ static ssize_t receive_tail(struct conn *c, struct incoming *call, char *buf, si
 
 static ssize_t recv_body(struct conn *c, struct incoming *call, char *buf, size_t len)
 {
+    if (!call->took)
+        incoming_awaits_end(c);
     ssize_t n = incoming_receive(c, call, buf, len, false);
 
     if (n <= 0)

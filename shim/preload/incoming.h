@@ -57,4 +57,7 @@ size_t incoming_discard(int fd, size_t len);
 /* Edited bytes that are held for the client. */
 size_t incoming_edited(const struct conn *c);
 
+/* EXCHANGE: the client is about to receive, or to wait for input: see exchange_awaits_end. */
+void incoming_awaits_end(struct conn *c);
+
 #endif

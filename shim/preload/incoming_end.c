@@ -5,6 +5,7 @@
 #include "preload/dialect.h"
 #include "preload/outgoing.h"
 #include "preload/path.h"
+#include "preload/real.h"
 #include "preload/provisional.h"
 #include "preload/swap.h"
 #include "preload/trial.h"
@@ -89,4 +90,12 @@ ssize_t incoming_foreign(struct conn *c)
     conn_spoil(c, REASON_poisoned);
     swap_end(c);
     return -ECONNRESET;
+}
+
+void incoming_awaits_end(struct conn *c)
+{
+    if (!c->x.end_when_awaited || c->nfds == 0 || !exchange_awaits_end(&c->x))
+        return;
+    real.shutdown(c->fds[0].fd, SHUT_WR);
+    conn_recount(c);
 }

@@ -2,6 +2,7 @@
 #define _GNU_SOURCE
 #include "preload/readiness.h"
 
+#include "preload/incoming.h"
 #include "preload/provisional.h"
 #include "preload/real.h"
 
@@ -64,6 +65,18 @@ static bool is_borrowed(int fd)
     return c && atomic_load_explicit(&c->borrowed, memory_order_relaxed);
 }
 
+/* The client waits to read from a borrowed number, where nothing more may come: exchange_awaits_end. */
+static void before_read(int fd)
+{
+    struct conn *c = conn_enter_as_is(fd);
+
+    if (!c)
+        return;
+    if (c->state == CONN_EXCHANGE)
+        incoming_awaits_end(c);
+    conn_leave(c);
+}
+
 enum sight { TRUE, WRITABLE, REPLACED };
 
 /* Of a number that is ready.  `writing`: the client waits to write, too. */
@@ -88,10 +101,16 @@ static enum sight look(int fd, bool writing)
 
 static bool any_borrowed(const struct pollfd *fds, nfds_t n)
 {
-    for (nfds_t i = 0; i < n; i++)
-        if (is_borrowed(fds[i].fd))
-            return true;
-    return false;
+    bool any = false;
+
+    for (nfds_t i = 0; i < n; i++) {
+        if (!is_borrowed(fds[i].fd))
+            continue;
+        any = true;
+        if (fds[i].events & (POLLIN | POLLRDNORM))
+            before_read(fds[i].fd);
+    }
+    return any;
 }
 
 static void ask_more(struct pollfd *more, const struct pollfd *fds, nfds_t n)
@@ -178,8 +197,12 @@ static bool save(struct sets *sets, int n, fd_set *in, fd_set *out, fd_set *exce
 
     if (n <= 0 || n > SETS_MOST || !in)
         return false;
-    for (int fd = 0; fd < n && !any; fd++)
-        any = is_borrowed(fd) && FD_ISSET(fd, in);
+    for (int fd = 0; fd < n; fd++) {
+        if (!is_borrowed(fd) || !FD_ISSET(fd, in))
+            continue;
+        any = true;
+        before_read(fd);
+    }
     if (!any)
         return false;
     sets->len = ((size_t)n + bits - 1) / bits * sizeof(long);
