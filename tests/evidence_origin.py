@@ -23,10 +23,10 @@ class Origin:
     A path that begins with /slow is answered after half a second."""
 
     def __init__(self, says="silent", dated=False, closes=True, once=False, until_close=False,
-                 simple=False):
+                 simple=False, port=0):
         self.says, self.dated, self.closes, self.once, self.until_close = says, dated, closes, once, until_close
         self.simple = simple
-        self.listener = socket.create_server(("127.0.0.1", 0), backlog=128)
+        self.listener = socket.create_server(("127.0.0.1", port), backlog=128)
         self.port = self.listener.getsockname()[1]
         self.connections = self.answered = self.lost = 0
         self.lock = threading.Lock()

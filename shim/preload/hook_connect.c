@@ -170,6 +170,8 @@ static int connect_really(struct conn *c, int fd, const struct sockaddr *to, soc
         result = refused_again(&place, false, fd, to, len);
     int error = errno;
     conn_outside_end(c);
+    if (result != 0 && error == ECONNREFUSED)
+        refused_forget(&place);
     if (first)
         connecting_begun(c, result == 0 ? 0 : error);
     else

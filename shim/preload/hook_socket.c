@@ -12,6 +12,7 @@
 #include "preload/path.h"
 #include "preload/private.h"
 #include "preload/process.h"
+#include "preload/refused.h"
 #include "preload/send.h"
 #include "preload/swap.h"
 #include "preload/withheld.h"
@@ -203,6 +204,19 @@ static int no_error(const struct conn *c, int level, int name, void *value, sock
     return 0;
 }
 
+/* The client was told the outcome of its connect. */
+static void learn_error(struct conn *c, int fd, const void *value, socklen_t len)
+{
+    int error = 0;
+
+    memcpy(&error, value, len < sizeof error ? len : sizeof error);
+    if (error != ECONNREFUSED || !process_is_ours() || !(c = conn_enter(fd)))
+        return;
+    if (c->state == CONN_FRESH)
+        refused_forget(&c->to);
+    conn_leave(c);
+}
+
 int getsockopt(int fd, int level, int name, void *value, socklen_t *len)
 {
     struct conn *c = conn_find(fd);
@@ -222,7 +236,12 @@ int getsockopt(int fd, int level, int name, void *value, socklen_t *len)
             result = ended_info(c, level, name, value, len);
         conn_leave(c);
     }
-    return result == CONN_PLAIN ? real.getsockopt(fd, level, name, value, len) : result;
+    if (result != CONN_PLAIN)
+        return result;
+    result = real.getsockopt(fd, level, name, value, len);
+    if (result == 0 && level == SOL_SOCKET && name == SO_ERROR)
+        learn_error(c, fd, value, *len);
+    return result;
 }
 
 static socklen_t name_len(const union endpoint_name *name)

@@ -2,6 +2,7 @@
 #include "preload/refused.h"
 
 #include "pool/pool.h"
+#include "preload/evidence.h"
 #include "preload/idle.h"
 #include "preload/owed.h"
 #include "preload/real.h"
@@ -11,6 +12,17 @@
 #include <time.h>
 
 enum { AGAIN_MS = 100 };
+
+void refused_forget(const struct endpoint *to)
+{
+    static const enum evidence proofs[] = { EVIDENCE_SAID_SO, EVIDENCE_HEEDS_CLOSE, EVIDENCE_REUSED, EVIDENCE_SILENT,
+                                            EVIDENCE_HTTP11_OK, EVIDENCE_BODY_OK };
+    int saved = errno;
+
+    for (unsigned i = 0; i < sizeof proofs / sizeof proofs[0]; i++)
+        evidence_forget(to, proofs[i]);
+    errno = saved;
+}
 
 int refused_again(const struct endpoint *to, bool gave_up, int fd, const struct sockaddr *name, socklen_t len)
 {
