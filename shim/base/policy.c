@@ -96,6 +96,9 @@ static void other_calls(void)
     syscall(SYS_getresuid, NULL, NULL, NULL);
     syscall(SYS_getresgid, NULL, NULL, NULL);
     syscall(SYS_fgetxattr, -1, "user.none", NULL, 0);
+#ifdef SYS_statx
+    syscall(SYS_statx, -1, NULL, 0, 0, NULL);
+#endif
 #ifdef SYS_pidfd_open
     syscall(SYS_pidfd_open, -1, 0);
 #endif
