@@ -134,9 +134,10 @@ static struct conn *take_free(void)
 static void reset(struct conn *c)
 {
     unsigned generation = c->generation;
-    size_t from = offsetof(struct conn, state), to = offsetof(struct conn, registrations.set);
+    size_t from = offsetof(struct conn, state), x = offsetof(struct conn, x), behind = x + sizeof c->x;
 
-    memset((char *)c + from, 0, to - from);
+    memset((char *)c + from, 0, x - from); /* exchange_init does x */
+    memset((char *)c + behind, 0, offsetof(struct conn, registrations.set) - behind);
     c->generation = generation + 1;
     c->private_fd = -1;
     c->idle.max_left = -1;
