@@ -94,7 +94,7 @@ del EVER["pthread_create"]
 # What the shim calls and the library does not wrap: these cannot fail, or there is nothing to learn from it.
 HARMLESS = set("""
     memccpy memchr memmem memrchr memcmp memcpy memmove memset strchr strchrnul strcspn strrchr strcmp strlen strncmp strspn
-    strstr strtol strtoul snprintf vsnprintf inet_ntop inet_pton dl_iterate_phdr clock_gettime getpid getppid getuid geteuid
+    strstr strtol strtoul snprintf vsnprintf inet_ntop inet_pton clock_gettime getpid getppid getuid geteuid getegid
     getenv secure_getenv unsetenv getauxval sysconf raise sched_yield nanosleep sigsuspend dlsym dirfd fflush
     clearerr sigaction sigaddset sigandset sigemptyset sigfillset sigisemptyset sigismember
     sigpending sigprocmask sigtimedwait
