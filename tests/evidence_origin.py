@@ -20,15 +20,16 @@ class Origin:
     nothing), "silent".  closes: where it is asked to, or by HTTP/1.0 without keep-alive.  once: one answer a
     connection, which it leaves open.  until_close: one answer for each accept, whatever comes, and then the end.
     simple: a Connection field that is a list says nothing to it.
+    second: what it answers to a second request on a connection, before it ends that: b"" or a status line.
     A path that begins with /slow is answered after half a second."""
 
     def __init__(self, says="silent", dated=False, closes=True, once=False, until_close=False,
-                 simple=False, port=0):
+                 simple=False, second=None, port=0):
         self.says, self.dated, self.closes, self.once, self.until_close = says, dated, closes, once, until_close
-        self.simple = simple
+        self.simple, self.second = simple, second
         self.listener = socket.create_server(("127.0.0.1", port), backlog=128)
         self.port = self.listener.getsockname()[1]
-        self.connections = self.answered = self.lost = 0
+        self.connections = self.answered = self.lost = self.refused = 0
         self.lock = threading.Lock()
         self.open = set()
 
@@ -67,9 +68,17 @@ class Origin:
                     if self.once and requests > 1:
                         with self.lock:
                             self.lost += 1
+                    elif self.second is not None and requests > 1:
+                        with self.lock:
+                            self.refused += 1
+                        return self._refuse(s)
                     elif not self._answer(s, head.lower()):
                         return
         self.open.discard(s)
+
+    def _refuse(self, s):
+        if self.second:
+            s.sendall(b"HTTP/1.1 %s\r\nConnection: close\r\nContent-Length: 4\r\n\r\nbad\n" % self.second)
 
     def _answer(self, s, head):
         """False: that was the end."""

@@ -10,6 +10,7 @@
 #include "preload/real.h"
 #include "preload/stall.h"
 #include "preload/swap.h"
+#include "preload/trial.h"
 
 #include <errno.h>
 #include <poll.h>
@@ -239,6 +240,7 @@ static int replay(struct conn *c, bool at_once)
     if (!outgoing_may_replay(c))
         return -ENOTSUP;
     conn_note(c, REASON_replayed);
+    trial_failed(c);
     int result = at_once ? swap_rehome_at_once(c) : swap_rehome(c, false);
     if (result < 0)
         return result;

@@ -100,12 +100,32 @@ static bool is_good(unsigned status)
     }
 }
 
+/* 500 or 503 and an end is what some servers have for any second request. */
+static bool refuses_second(const struct conn *c)
+{
+    return c->x.said_close && (c->x.status >= 500 || !is_good(c->x.status));
+}
+
 static void note_reused(const struct endpoint *to)
 {
     if (!evidence_note(to, EVIDENCE_REUSED))
         return;
     evidence_forget(to, EVIDENCE_SILENT_ONCE);
+    evidence_forget(to, EVIDENCE_FAILED_ONCE);
     evidence_forget(to, EVIDENCE_NEVER_SECOND);
+}
+
+/* Once may be chance: an idle time that had just run out. */
+static void note_failed(const struct endpoint *to)
+{
+    if (!evidence_note(to, EVIDENCE_FAILED_ONCE))
+        evidence_note(to, EVIDENCE_NEVER_SECOND);
+}
+
+void trial_failed(const struct conn *c)
+{
+    if (c->trial == TRIAL_SECOND)
+        note_failed(&c->to);
 }
 
 void trial_drop(struct conn *c)
@@ -126,6 +146,8 @@ void trial_look(struct conn *c)
     if (c->trial == TRIAL_CONTROL && evidence_has(&c->to, EVIDENCE_SILENT_ONCE)) {
         evidence_forget(&c->to, EVIDENCE_SILENT_ONCE);
         evidence_note(&c->to, EVIDENCE_NEVER_SECOND);
+    } else if (c->trial == TRIAL_SECOND && refuses_second(c)) {
+        note_failed(&c->to);
     } else if (c->trial == TRIAL_SECOND && is_good(c->x.status)) {
         note_reused(&c->to);
     }
@@ -209,7 +231,7 @@ static enum reason judge_silent(const struct conn *c)
 
 enum reason trial_verdict(const struct conn *c)
 {
-    if (c->idle.requests + c->x.requests > 1 && is_good(c->x.status)) {
+    if (c->idle.requests + c->x.requests > 1 && is_good(c->x.status) && !refuses_second(c)) {
         note_reused(&c->to);
         return REASON_none;
     }

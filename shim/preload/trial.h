@@ -10,6 +10,7 @@
  *    only for an idempotent request without a body; all others get connections of their own.
  * 4. If the client gives that up although the request has arrived, or dies, the next request has a connection of
  *    its own (TRIAL_CONTROL).  If that is answered, nothing is lent there for an hour; if not, the server is slow.
+ *    So it is where two in a row had to be sent again, or were answered with an error and an end.
  * 5. An answer without a length ends with the connection.  Some servers that are asked to persist stay open behind
  *    one, and wait for the next request (Perl's HTTP::Daemon, where the program prints its answers).  So
  *    behind such an answer (TRIAL_END) one-shot requests ask for the close, for an hour, unless its end came at once.
@@ -52,6 +53,9 @@ void trial_ended(struct conn *c);
 
 /* The client closes before an answer is complete.  The socket is still there. */
 void trial_given_up(struct conn *c);
+
+/* Its request is about to go out again, on another connection. */
+void trial_failed(const struct conn *c);
 
 /* Nothing comes of it any more. */
 void trial_drop(struct conn *c);
