@@ -21,12 +21,13 @@ class Origin:
     connection, which it leaves open.  until_close: one answer for each accept, whatever comes, and then the end.
     simple: a Connection field that is a list says nothing to it.
     second: what it answers to a second request on a connection, before it ends that: b"" or a status line.
+    ends: behind each answer, without a word; `second` aside.
     A path that begins with /slow is answered after half a second."""
 
     def __init__(self, says="silent", dated=False, closes=True, once=False, until_close=False,
-                 simple=False, second=None, port=0):
+                 simple=False, second=None, ends=False, port=0):
         self.says, self.dated, self.closes, self.once, self.until_close = says, dated, closes, once, until_close
-        self.simple, self.second = simple, second
+        self.simple, self.second, self.ends = simple, second, ends
         self.listener = socket.create_server(("127.0.0.1", port), backlog=128)
         self.port = self.listener.getsockname()[1]
         self.connections = self.answered = self.lost = self.refused = 0
@@ -101,4 +102,35 @@ class Origin:
         elif not asked and self.says == "field":
             fields += b"Keep-Alive: timeout=30\r\n"
         s.sendall(b"HTTP/1.1 200 OK\r\n%sContent-Length: %d\r\n\r\n%s" % (fields, len(BODY), BODY))
-        return not (asked and self.closes)
+        return not ((asked and self.closes) or self.ends)
+
+
+class Loop:
+    """One connection at a time, and none other accepted until the client has closed that: it is answered, ended from
+    this side, and read to its end.  Whoever comes meanwhile is refused."""
+
+    def __init__(self):
+        self.listener = socket.create_server(("127.0.0.1", 0), backlog=1)
+        self.port = self.listener.getsockname()[1]
+
+    def __enter__(self):
+        threading.Thread(target=self._run, daemon=True).start()
+        return self
+
+    def __exit__(self, *_):
+        with contextlib.suppress(OSError):
+            self.listener.shutdown(socket.SHUT_RDWR)
+        self.listener.close()
+
+    def _run(self):
+        with contextlib.suppress(OSError):
+            while True:
+                s = self.listener.accept()[0]
+                self.listener.close()
+                with s, contextlib.suppress(OSError):
+                    s.recv(65536)
+                    s.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%s" % (len(BODY), BODY))
+                    s.shutdown(socket.SHUT_WR)
+                    while s.recv(65536):
+                        pass
+                self.listener = socket.create_server(("127.0.0.1", self.port), backlog=1)

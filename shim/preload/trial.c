@@ -19,13 +19,14 @@ enum {
 
 static bool persists(const struct endpoint *to)
 {
-    return evidence_has(to, EVIDENCE_SAID_SO) || evidence_has(to, EVIDENCE_HEEDS_CLOSE);
+    return evidence_has(to, EVIDENCE_SAID_SO) ||
+           (evidence_has(to, EVIDENCE_HEEDS_CLOSE) && !evidence_has(to, EVIDENCE_ALWAYS_CLOSES));
 }
 
 /* Has the server to be asked for the close before its connections are used by one-shot clients? */
 static bool lacks_close_test(const struct endpoint *to)
 {
-    return evidence_has(to, EVIDENCE_SILENT) && !persists(to) && !evidence_has(to, EVIDENCE_REUSED);
+    return evidence_has(to, EVIDENCE_SILENT) && !evidence_has(to, EVIDENCE_ALWAYS_CLOSES) && !persists(to) && !evidence_has(to, EVIDENCE_REUSED);
 }
 
 bool trial_may_lease(struct conn *c, enum reason *why)
@@ -154,15 +155,23 @@ void trial_look(struct conn *c)
     trial_drop(c);
 }
 
+/* The server's end comes right behind its answer. */
+static bool ends_soon(const struct conn *c)
+{
+    int fd = c->private_fd >= 0 ? c->private_fd : c->nfds ? c->fds[0].fd : -1;
+    struct pollfd wait = { .fd = fd, .events = POLLRDHUP };
+    int saved = errno;
+    bool ended = fd >= 0 && process_active && real.poll(&wait, 1, CLOSE_MS) > 0;
+
+    errno = saved;
+    return ended;
+}
+
 void trial_await_close(struct conn *c)
 {
-    struct pollfd wait = { .fd = c->nfds ? c->fds[0].fd : -1, .events = POLLRDHUP };
-    int saved = errno;
-
     if (c->trial != TRIAL_CLOSE || !c->x.status || !process_active)
         return;
-    bool closed = c->x.said_close || (wait.fd >= 0 && real.poll(&wait, 1, CLOSE_MS) > 0);
-    errno = saved;
+    bool closed = c->x.said_close || ends_soon(c);
     evidence_note(&c->to, closed ? EVIDENCE_HEEDS_CLOSE : EVIDENCE_IGNORES_CLOSE);
     if (c->x.request.minor == 0 && c->x.http11 && !c->x.said_close)
         evidence_note(&c->to, EVIDENCE_SAYS_NO_CLOSE);
@@ -218,10 +227,18 @@ void trial_given_up(struct conn *c)
 
 /* ---- is a connection to be kept? ---- */
 
+/* Its end shows nothing where it comes without being asked for, too: a netcat loop ends behind each answer, and
+ * listens again when the client has closed. */
+static void look_whether_it_stays(const struct conn *c)
+{
+    if (c->x.request.one_shot && !evidence_has(&c->to, EVIDENCE_HEEDS_CLOSE) && ends_soon(c))
+        evidence_note(&c->to, EVIDENCE_ALWAYS_CLOSES);
+}
+
 static enum reason judge_silent(const struct conn *c)
 {
-    if (c->x.status)
-        evidence_note(&c->to, EVIDENCE_SILENT);
+    if (c->x.status && evidence_note(&c->to, EVIDENCE_SILENT))
+        look_whether_it_stays(c);
     if (persists(&c->to))
         return REASON_none;
     bool may_try = !c->x.request.one_shot && c->x.http11 && c->x.dated &&
