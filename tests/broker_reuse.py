@@ -177,10 +177,10 @@ def two_namespaces(world):
         pause = "sleep 0.5"
         inside = f"{world.client} lo; {origin} --port {server.port} --log $PWD/inside >ready & server=$!; " \
                  f"while [ ! -s ready ]; do sleep 0.02; done; for i in 1 2 3; do $PROGRAM {get}?inside-$i; {pause}; done; " \
-                 f"{get}?inside-4; kill $server; wait; wc -l <inside; cut -d' ' -f3,4 <inside"
+                 f"{get}?inside-4; kill $server; wait; wc -l <inside; cut -d' ' -f3,4 <inside; rm inside ready"
         there = f"{' '.join(unshare)} sh -c {shlex.quote(inside)}"
         words = f"$PROGRAM {get}?outside; {pause}; {there}; $PROGRAM {get}?outside; " \
-                f"$PROGRAM sh -c {shlex.quote(f'{get}?outside; {there}; {get}?outside')}; {pause}; $PROGRAM {get}?outside; rm inside ready"
+                f"$PROGRAM sh -c {shlex.quote(f'{get}?outside; {there}; {get}?outside')}; {pause}; $PROGRAM {get}?outside"
         _, shim = home.both(["sh", "-c", words], server, timeout=120)
         check([h.target for h in shim.hits if "inside" in h.target] == [], "a request left the namespace")
         check(len(shim.hits) == 5 and shim.connections == 1, f"{shim.connections} connections outside")

@@ -70,8 +70,11 @@ static void take_calls(void)
 /* There is a tree. */
 static void begin(void)
 {
-    has_line = tree_board(&tree) == BOARD_BROKER && private_is(tree.first + TREE_LINE);
-    tally_start(&tree);
+    unsigned board = tree_board(&tree); /* three calls: asked once */
+
+    has_line = board == BOARD_BROKER && private_is(tree.first + TREE_LINE);
+    if (board)
+        tally_start(tree.first + TREE_BOARD);
     atomic_store(&on, true);
 }
 

@@ -33,10 +33,9 @@ static struct {
     unsigned long reasons[REASON_count];
 } added;
 
-void tally_start(const struct tree *tree)
+void tally_start(int fd)
 {
-    if (tree_board(tree))
-        board_fd = tree->first + TREE_BOARD;
+    board_fd = fd;
 }
 
 /* A reader in another thread finds memory there at any moment. */

@@ -4,12 +4,11 @@
 #define HOLDFAST_PRELOAD_TALLY_H
 
 #include "pool/board.h"
-#include "pool/tree.h"
 
 #include <stdbool.h>
 
-/* Once the tree is there; its numbers are hidden already. */
-void tally_start(const struct tree *tree);
+/* Once the tree is there: where its board is, a private fd. */
+void tally_start(int fd);
 
 /* Adds what is new since the last time: `now`, or where that is a while ago. */
 void tally(bool now);

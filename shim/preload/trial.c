@@ -26,7 +26,8 @@ static bool persists(const struct endpoint *to)
 /* Has the server to be asked for the close before its connections are used by one-shot clients? */
 static bool lacks_close_test(const struct endpoint *to)
 {
-    return evidence_has(to, EVIDENCE_SILENT) && !evidence_has(to, EVIDENCE_ALWAYS_CLOSES) && !persists(to) && !evidence_has(to, EVIDENCE_REUSED);
+    return evidence_has(to, EVIDENCE_SILENT) && !evidence_has(to, EVIDENCE_ALWAYS_CLOSES) && !persists(to) &&
+           !evidence_has(to, EVIDENCE_REUSED);
 }
 
 bool trial_may_lease(struct conn *c, enum reason *why)
@@ -72,7 +73,12 @@ void trial_choose(struct conn *c)
 {
     const struct request *request = &c->x.request;
 
+    const uint32_t any = EVIDENCE_BIT(EVIDENCE_OPEN_ENDED) | EVIDENCE_BIT(EVIDENCE_SILENT_ONCE) |
+                         EVIDENCE_BIT(EVIDENCE_SILENT);
+
     if (c->trial == TRIAL_CLOSE) /* chosen already, when nothing could be sent */
+        return;
+    if (!evidence_which(&c->to, any)) /* nearly always: one look */
         return;
     if (request->one_shot && evidence_has(&c->to, EVIDENCE_OPEN_ENDED))
         c->trial = TRIAL_UNCHANGED;
