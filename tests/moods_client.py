@@ -5,6 +5,7 @@
 Prints a line for each request whose answer is not what a fresh connection gives: character, number, method, way, what."""
 
 import json
+import os
 import random
 import select
 import socket
@@ -125,7 +126,8 @@ def main(ports, first, count, seed):
         except (OSError, TimeoutError) as error:
             what = f"{type(error).__name__} {error}"
         if what:
-            print(character, number, method, f"HTTP/1.{way[0]} {way[1] or '-'}", what, flush=True)
+            line = f"{character} {number} {method} HTTP/1.{way[0]} {way[1] or '-'} {what}\n"
+            os.write(1, line.encode()) # in one piece: others write there, too
 
 
 if __name__ == "__main__":
