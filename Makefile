@@ -216,6 +216,11 @@ check:
 	+MAKE='$(MAKE)' BUILD='$(BUILD)' scripts/check make:layers make:werror $(UNITS) $(ASSUMES) scripts/fuzz $(E2E) \
 	    make:musl make:lint
 
+# Random programs of socket calls, with and without the library: tests/calls_fuzz.
+CALLS_PROGRAMS ?= 2000
+fuzz-calls: all
+	tests/calls_fuzz --programs $(CALLS_PROGRAMS)
+
 # What it costs, as counts that repeat; some of them are compared with what is recorded by tests/e2e_counts.
 bench-count: all
 	scripts/bench-count
@@ -311,7 +316,7 @@ include scripts/packaging/install.mk
 clean:
 	rm -rf $(BUILD)
 
-.PHONY: all bench bench-count lib units assumes check chaos check-matrix check-tree check-broker faults layers werror musl musl-headers demo lint clean tsan ubsan asan sanitize
+.PHONY: all fuzz-calls bench bench-count lib units assumes check chaos check-matrix check-tree check-broker faults layers werror musl musl-headers demo lint clean tsan ubsan asan sanitize
 .DELETE_ON_ERROR:
 .SUFFIXES:
 # Keep objects that only a pattern mentions.

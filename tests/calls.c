@@ -1,0 +1,358 @@
+#define _GNU_SOURCE
+#include "calls.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <pthread.h>
+#include <signal.h>
+#include <spawn.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/time.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+enum { LINES = 160, LINE = 400, BLOCKED_MS = 15, TIMER_MS = 25 };
+
+extern char **environ;
+
+int slots[SLOTS] = { -1, -1, -1, -1, -1, -1, -1, -1 };
+
+static char text[65536];
+static char *lines[LINES];
+static int count, at;
+static __thread char out[2048];
+static __thread size_t used;
+static const char *self;
+static volatile sig_atomic_t signals;
+
+void say(const char *format, ...)
+{
+    va_list ap;
+    va_start(ap, format);
+    int n = vsnprintf(out + used, sizeof out - used, format, ap);
+    va_end(ap);
+    if (n > 0)
+        used = used + (size_t)n < sizeof out ? used + (size_t)n : sizeof out - 1;
+}
+
+void say_result(long result)
+{
+    if (result >= 0)
+        say(" = %ld", result);
+    else
+        say(" = %ld errno %d", result, errno);
+}
+
+uint64_t hash_bytes(const void *bytes, size_t len)
+{
+    uint64_t hash = 0xcbf29ce484222325u;
+
+    for (size_t i = 0; i < len; i++)
+        hash = (hash ^ ((const unsigned char *)bytes)[i]) * 0x100000001b3u;
+    return hash;
+}
+
+void say_bytes(const char *bytes, size_t len)
+{
+    say(" %016llx '", (unsigned long long)hash_bytes(bytes, len));
+    for (size_t i = 0; i < len && i < 12; i++)
+        say("%c", bytes[i] > ' ' && bytes[i] < 127 ? bytes[i] : '.');
+    say("'");
+}
+
+static void flush(void)
+{
+    say("\n");
+    for (size_t done = 0; done < used;) {
+        ssize_t n = write(STDOUT_FILENO, out + done, used - done);
+        if (n <= 0)
+            break;
+        done += (size_t)n;
+    }
+    used = 0;
+}
+
+long call_number(const struct call *call, int i)
+{
+    return i < call->argc ? strtol(call->argv[i], NULL, 0) : 0;
+}
+
+const char *call_word(const struct call *call, int i)
+{
+    return i < call->argc ? call->argv[i] : "-";
+}
+
+int *slot_of(const struct call *call, int i)
+{
+    return &slots[(unsigned long)call_number(call, i) % SLOTS];
+}
+
+do_call call_find(const struct call_entry *table, size_t n, const char *name)
+{
+    for (size_t i = 0; i < n; i++)
+        if (strcmp(table[i].name, name) == 0)
+            return table[i].work;
+    return NULL;
+}
+
+static void split(char *line, struct call *call)
+{
+    char *save = NULL;
+
+    call->argc = 0;
+    for (char *word = strtok_r(line, " \n", &save); word && call->argc < WORDS; word = strtok_r(NULL, " \n", &save))
+        call->argv[call->argc++] = word;
+}
+
+static void play(int n);
+static void play_one(void);
+
+/* `fork N`: a child makes the next N calls, then its parent goes on behind them. */
+static void do_fork(const struct call *call)
+{
+    int n = (int)call_number(call, 1);
+    flush();
+    pid_t pid = fork();
+
+    if (pid == 0) {
+        play(n);
+        _exit(0);
+    }
+    int status = -1;
+    waitpid(pid, &status, 0);
+    at += n;
+    say("  child %d", status);
+}
+
+static void *thread_play(void *n)
+{
+    play((int)(intptr_t)n);
+    return NULL;
+}
+
+/* `thread N`: the next N calls in a thread, which is joined first. */
+static void do_thread(const struct call *call)
+{
+    pthread_t thread;
+
+    flush();
+    pthread_create(&thread, NULL, thread_play, (void *)(intptr_t)call_number(call, 1));
+    pthread_join(thread, NULL);
+    say("  joined");
+}
+
+static void *thread_one(void *line)
+{
+    struct call call;
+    char copy[LINE];
+
+    snprintf(copy, sizeof copy, "%s", (char *)line);
+    split(copy, &call);
+    do_call work = io_find(call.argv[0]);
+    if (!work)
+        work = wait_find(call.argv[0]);
+    if (!work)
+        work = fd_find(call.argv[0]);
+    say("  blocked %s", (char *)line);
+    if (work)
+        work(&call);
+    char *said = malloc(used + 1);
+    memcpy(said, out, used);
+    said[used] = '\0';
+    return said;
+}
+
+/* `blocked`: the next call in a thread; when that has had time to block, the one behind it here. */
+static void do_blocked(const struct call *call)
+{
+    pthread_t thread;
+    void *said;
+
+    (void)call;
+    flush();
+    if (at + 1 >= count)
+        return;
+    pthread_create(&thread, NULL, thread_one, lines[at++]);
+    usleep(BLOCKED_MS * 1000);
+    play_one();
+    pthread_join(thread, &said);
+    say("%s", (char *)said);
+    free(said);
+}
+
+static void on_signal(int number)
+{
+    (void)number;
+    signals++;
+}
+
+/* `timer restart|plain`: a signal while the next call, probably, waits. */
+static void do_timer(const struct call *call)
+{
+    struct sigaction action = { .sa_handler = on_signal,
+                                .sa_flags = strcmp(call_word(call, 1), "restart") == 0 ? SA_RESTART : 0 };
+    struct itimerval once = { .it_value.tv_usec = TIMER_MS * 1000 }, never = { 0 };
+
+    sigaction(SIGALRM, &action, NULL);
+    flush();
+    setitimer(ITIMER_REAL, &once, NULL);
+    if (at < count)
+        play_one();
+    setitimer(ITIMER_REAL, &never, NULL);
+    int n = signals;
+    signals = 0;
+    say("  signals %d", n);
+}
+
+/* `exec SLOT fork|vfork|spawn`: another program, this one, reads what comes by that number. */
+static void do_exec(const struct call *call)
+{
+    char number[16];
+    const char *how = call_word(call, 2);
+    char reader[] = "reader";
+    char *argv[] = { (char *)(uintptr_t)self, reader, number, NULL };
+    pid_t pid = -1;
+
+    snprintf(number, sizeof number, "%d", *slot_of(call, 1));
+    flush();
+    if (strcmp(how, "spawn") == 0) {
+        posix_spawn(&pid, self, NULL, NULL, argv, environ);
+    } else {
+        pid = strcmp(how, "vfork") == 0 ? vfork() : fork();
+        if (pid == 0) {
+            execv(self, argv);
+            _exit(127);
+        }
+    }
+    int status = -1;
+    waitpid(pid, &status, 0);
+    say("  status %d", status);
+}
+
+static int reader_main(int fd)
+{
+    char bytes[4096];
+    ssize_t n = 1;
+
+    say("  reader:");
+    for (int i = 0; i < 20 && n > 0; i++) {
+        struct pollfd wait = { .fd = fd, .events = POLLIN };
+        int ready = poll(&wait, 1, 40);
+        if (ready <= 0)
+            break;
+        n = read(fd, bytes, sizeof bytes);
+        say_result(n);
+        if (n > 0)
+            say_bytes(bytes, (size_t)n);
+    }
+    flush();
+    return 0;
+}
+
+static void do_origin(const struct call *call)
+{
+    char line[64];
+
+    snprintf(line, sizeof line, "%s %s %s", call->argv[0], call_word(call, 1), call_word(call, 2));
+    talk_ask_origin(line);
+}
+
+static void do_sleep(const struct call *call)
+{
+    usleep((useconds_t)call_number(call, 1) * 1000);
+}
+
+static const struct call_entry own[] = {
+    { "fork", do_fork },     { "thread", do_thread }, { "blocked", do_blocked }, { "timer", do_timer },
+    { "exec", do_exec },     { "answer", do_origin }, { "end", do_origin },      { "reset", do_origin },
+    { "sleep", do_sleep },
+};
+
+static void play_one(void)
+{
+    struct call call;
+    char copy[LINE];
+
+    snprintf(copy, sizeof copy, "%s", lines[at]);
+    int number = at++;
+    split(copy, &call);
+    if (!call.argc)
+        return;
+    do_call work = call_find(own, sizeof own / sizeof own[0], call.argv[0]);
+    if (!work)
+        work = io_find(call.argv[0]);
+    if (!work)
+        work = wait_find(call.argv[0]);
+    if (!work)
+        work = fd_find(call.argv[0]);
+    say("%d %s", number, lines[number]);
+    if (work)
+        work(&call);
+    else
+        say(" ?");
+    flush();
+}
+
+static void play(int n)
+{
+    while (n-- > 0 && at < count)
+        play_one();
+}
+
+static void load(const char *path)
+{
+    FILE *file = fopen(path, "re");
+    size_t len = file ? fread(text, 1, sizeof text - 1, file) : 0;
+    char *save = NULL;
+
+    if (file)
+        fclose(file);
+    text[len] = '\0';
+    for (char *line = strtok_r(text, "\n", &save); line && count < LINES; line = strtok_r(NULL, "\n", &save)) {
+        struct call call;
+        char copy[LINE];
+        snprintf(copy, sizeof copy, "%s", line);
+        split(copy, &call);
+        if (call.argc && strcmp(call.argv[0], "req") == 0)
+            talk_request(&call);
+        else if (call.argc && strcmp(call.argv[0], "resp") == 0)
+            talk_forward(line);
+        else if (*line && *line != '#')
+            lines[count++] = line;
+    }
+}
+
+static void finish(void)
+{
+    for (int i = 0; i < SLOTS; i++)
+        if (slots[i] >= 0)
+            close(slots[i]);
+    say("pipes %d", (int)signals);
+    flush();
+    talk_ask_origin("log");
+    flush();
+}
+
+int main(int argc, char **argv)
+{
+    struct sigaction pipes = { .sa_handler = on_signal };
+
+    self = "/proc/self/exe";
+    if (argc == 3 && strcmp(argv[1], "origin") == 0)
+        return origin_main(argv[2]);
+    if (argc == 3 && strcmp(argv[1], "reader") == 0)
+        return reader_main(atoi(argv[2]));
+    if (argc != 5 || strcmp(argv[1], "play") != 0) {
+        fprintf(stderr, "usage: calls origin SOCKET | calls play FILE SOCKET PORT\n");
+        return 2;
+    }
+    sigaction(SIGPIPE, &pipes, NULL);
+    talk_open(argv[3], atoi(argv[4]));
+    load(argv[2]);
+    play(count);
+    finish();
+    return 0;
+}

@@ -1,0 +1,420 @@
+/* The server.  It reads requests from all its connections and answers one when it is told to, as far as it is told, so
+ * that each step of the program finds the same bytes in its socket, run for run.
+ *
+ *     resp K KIND STATUS LENGTH CUT [CUT]      KIND: length, chunked, close, none, interim, early
+ *     answer K PART       the response to request /K up to its cut PART (0, 1), or whole (2)
+ *     end K, reset K      closes the connection that request came on, the latter with a reset
+ *     log                 what was received, without hop-by-hop fields and version, in the order of K
+ *
+ * CUT: h and a number of bytes of the head, or b and one of body bytes.  What the client asked for decides whether the
+ * connection persists and whether chunks are used, as with a real server.  One client at a time. */
+#define _GNU_SOURCE
+#include "calls.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <time.h>
+#include <unistd.h>
+
+enum { LINKS = 64, ROOM = 32768, PATIENCE_MS = 40, QUIET_MS = 2 };
+
+static struct link {
+    int fd;
+    size_t len;
+    char bytes[ROOM];
+} links[LINKS];
+
+static struct told { /* what is to be answered to request k */
+    char kind[12];
+    int status;
+    long length;
+    char cut[2];
+    long at[2];
+} told[REQUESTS];
+
+static struct seen { /* request k as it came */
+    bool there;
+    int minor, link_fd;
+    bool close, keep, head;
+    char line[64];
+    uint64_t fields, body;
+    size_t body_len, sent;
+    char answer[ROOM];
+    size_t head_len, answer_len;
+    bool persists, chunks;
+    int times;
+} seen[REQUESTS];
+
+static int listener, control = -1;
+
+static long now_ms(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
+static const char *field(const char *head, const char *end, const char *name)
+{
+    size_t len = strlen(name);
+
+    for (const char *line = head; line && line < end; line = memmem(line, (size_t)(end - line), "\r\n", 2)) {
+        line += *line == '\r' ? 2 : 0;
+        if (strncasecmp(line, name, len) == 0 && line[len] == ':')
+            return line + len + 1 + strspn(line + len + 1, " ");
+        if (line == end)
+            break;
+    }
+    return NULL;
+}
+
+static bool is_hop(const char *line)
+{
+    static const char *names[] = { "Connection:", "Keep-Alive:", "Host:" };
+
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
+        if (strncasecmp(line, names[i], strlen(names[i])) == 0)
+            return true;
+    return false;
+}
+
+static uint64_t hash_fields(const char *head, const char *end)
+{
+    uint64_t sum = 0;
+
+    for (const char *line = memmem(head, (size_t)(end - head), "\r\n", 2); line && line + 2 < end;) {
+        line += 2;
+        const char *next = memmem(line, (size_t)(end - line), "\r\n", 2);
+        if (!is_hop(line))
+            sum += hash_bytes(line, (size_t)((next ? next : end) - line));
+        line = next;
+    }
+    return sum;
+}
+
+/* The length of the body behind the head, chunks and all; -1: not whole. */
+static long body_length(const char *head, const char *end, const char *body, size_t have)
+{
+    const char *length = field(head, end, "Content-Length"), *coding = field(head, end, "Transfer-Encoding");
+
+    if (coding) {
+        const char *last = memmem(body, have, "0\r\n\r\n", 5);
+        return last ? last + 5 - body : -1;
+    }
+    long want = length ? strtol(length, NULL, 10) : 0;
+    return (size_t)want <= have ? want : -1;
+}
+
+static void note_request(struct link *link, const char *end, size_t body)
+{
+    const char *head = link->bytes, *path = memchr(head, '/', (size_t)(end - head));
+    unsigned k = path ? (unsigned)atoi(path + 1) % REQUESTS : 0;
+    const char *version = memmem(head, (size_t)(end - head), " HTTP/1.", 8);
+    const char *connection = field(head, end, "Connection");
+    struct seen *s = &seen[k];
+
+    s->there = true;
+    s->times++;
+    s->link_fd = link->fd;
+    s->sent = 0;
+    s->minor = version ? version[8] - '0' : 0;
+    s->close = connection && strncasecmp(connection, "close", 5) == 0;
+    s->keep = connection && strncasecmp(connection, "keep", 4) == 0;
+    s->head = strncmp(head, "HEAD ", 5) == 0;
+    snprintf(s->line, sizeof s->line, "%.*s", version ? (int)(version - head) : 0, head);
+    s->fields = hash_fields(head, end);
+    s->body = hash_bytes(end + 4, body);
+    s->body_len = body;
+}
+
+static void take_requests(struct link *link)
+{
+    for (;;) {
+        while (link->len && (link->bytes[0] == '\r' || link->bytes[0] == '\n'))
+            memmove(link->bytes, link->bytes + 1, --link->len);
+        char *end = memmem(link->bytes, link->len, "\r\n\r\n", 4);
+        if (!end)
+            return;
+        size_t have = link->len - (size_t)(end + 4 - link->bytes);
+        long body = body_length(link->bytes, end, end + 4, have);
+        if (body < 0)
+            return;
+        note_request(link, end, (size_t)body);
+        size_t whole = (size_t)(end + 4 - link->bytes) + (size_t)body;
+        memmove(link->bytes, link->bytes + whole, link->len - whole);
+        link->len -= whole;
+    }
+}
+
+static void drop(struct link *link)
+{
+    close(link->fd);
+    link->fd = -1;
+    /* What was received of it stays, for the log. */
+}
+
+static void accept_one(void)
+{
+    int fd = accept4(listener, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC), on = 1;
+
+    for (int i = 0; i < LINKS && fd >= 0; i++) {
+        if (links[i].fd >= 0 || links[i].len)
+            continue;
+        setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+        links[i].fd = fd;
+        links[i].len = 0;
+        return;
+    }
+    if (fd >= 0)
+        close(fd);
+}
+
+static void read_link(struct link *link)
+{
+    ssize_t n = recv(link->fd, link->bytes + link->len, ROOM - link->len, 0);
+
+    if (n > 0) {
+        link->len += (size_t)n;
+        take_requests(link);
+    } else if (n == 0 || errno != EAGAIN) {
+        drop(link);
+    }
+}
+
+/* Whatever has arrived, for at most so long; false: nothing had. */
+static bool turn(int ms)
+{
+    struct pollfd fds[LINKS + 1] = { { .fd = listener, .events = POLLIN } };
+
+    for (int i = 0; i < LINKS; i++)
+        fds[i + 1] = (struct pollfd){ .fd = links[i].fd, .events = POLLIN };
+    if (poll(fds, LINKS + 1, ms) <= 0)
+        return false;
+    if (fds[0].revents)
+        accept_one();
+    for (int i = 0; i < LINKS; i++)
+        if (fds[i + 1].revents && links[i].fd >= 0)
+            read_link(&links[i]);
+    return true;
+}
+
+static const char *reason_of(int status)
+{
+    return status == 200 ? "OK" : status == 204 ? "No Content" : status == 304 ? "Not Modified" : "Other";
+}
+
+static size_t add_text(struct seen *s, size_t len, const char *text)
+{
+    size_t n = strlen(text);
+
+    memcpy(s->answer + len, text, n);
+    return len + n;
+}
+
+static size_t add_chunk(struct seen *s, size_t len, long from, long to)
+{
+    char size[24];
+
+    if (s->chunks && to > from) {
+        snprintf(size, sizeof size, "%lx\r\n", to - from);
+        len = add_text(s, len, size);
+    }
+    for (long i = from; i < to; i++)
+        s->answer[len++] = (char)('A' + i % 26);
+    return s->chunks && to > from ? add_text(s, len, "\r\n") : len;
+}
+
+/* The response as this client gets it.  `marks`: where its cuts are. */
+static void build(const struct told *t, struct seen *s, unsigned k, size_t marks[3])
+{
+    bool none = t->status == 204 || t->status == 304 || s->head || strcmp(t->kind, "none") == 0;
+    bool until_close = strcmp(t->kind, "close") == 0, chunked = strcmp(t->kind, "chunked") == 0;
+    long at[3] = { t->at[0], t->at[1], t->length };
+    char line[128];
+    size_t len = 0;
+
+    s->chunks = chunked && s->minor == 1 && !none;
+    s->persists = !until_close && !(chunked && s->minor == 0 && !none) && (s->minor == 1 ? !s->close : s->keep);
+    if (strcmp(t->kind, "interim") == 0 && s->minor == 1)
+        len = add_text(s, len, "HTTP/1.1 103 Early Hints\r\nLink: <x>\r\n\r\n");
+    snprintf(line, sizeof line, "HTTP/1.1 %d %s\r\nDate: Mon, 30 Nov 2026 00:00:00 GMT\r\nX-Number: %u\r\n", t->status,
+             reason_of(t->status), k);
+    len = add_text(s, len, line);
+    if (chunked && (s->chunks || (none && s->minor == 1)))
+        len = add_text(s, len, "Transfer-Encoding: chunked\r\n");
+    else if (!chunked && !until_close && t->status != 204) {
+        snprintf(line, sizeof line, "Content-Length: %ld\r\n", t->length);
+        len = add_text(s, len, line);
+    }
+    len = add_text(s, len, s->persists ? "Connection: keep-alive\r\n\r\n" : "Connection: close\r\n\r\n");
+    s->head_len = len;
+    long done = 0;
+    for (int i = 0; i < 3; i++) {
+        long to = i < 2 && t->cut[i] != 'b' ? done : at[i] < done ? done : at[i] > t->length ? t->length : at[i];
+        if (!none)
+            len = add_chunk(s, len, done, to);
+        done = to;
+        marks[i] = i < 2 && t->cut[i] == 'h' ? ((size_t)at[i] < s->head_len ? (size_t)at[i] : s->head_len) : len;
+    }
+    if (s->chunks)
+        len = add_text(s, len, "0\r\n\r\n");
+    s->answer_len = marks[2] = len;
+}
+
+static struct link *link_of(int fd)
+{
+    for (int i = 0; i < LINKS; i++)
+        if (links[i].fd == fd && fd >= 0)
+            return &links[i];
+    return NULL;
+}
+
+/* What was sent has arrived on loopback when send is back; an end likewise. */
+static void answer(unsigned k, int part)
+{
+    long until = now_ms() + PATIENCE_MS;
+    struct seen *s = &seen[k];
+    size_t marks[3];
+
+    while (!s->there && now_ms() < until)
+        turn(5);
+    struct link *link = s->there ? link_of(s->link_fd) : NULL;
+    if (!link) {
+        bool whole = s->there && s->sent && s->sent == s->answer_len;
+        dprintf(control, whole ? "sent\n\n" : s->there ? "gone\n\n" : "none\n\n");
+        return;
+    }
+    build(&told[k], s, k, marks);
+    size_t to = marks[part < 0 || part > 2 ? 2 : part];
+    if (to > s->sent) {
+        ssize_t n = send(link->fd, s->answer + s->sent, to - s->sent, MSG_NOSIGNAL);
+        if (n != (ssize_t)(to - s->sent))
+            drop(link);
+        s->sent = to;
+    }
+    if (s->sent == s->answer_len && !s->persists && link->fd >= 0)
+        drop(link);
+    dprintf(control, "sent\n\n");
+}
+
+static void close_link(unsigned k, bool reset)
+{
+    const struct linger now = { 1, 0 };
+    struct link *link = seen[k].there ? link_of(seen[k].link_fd) : NULL;
+
+    if (link && reset)
+        setsockopt(link->fd, SOL_SOCKET, SO_LINGER, &now, sizeof now);
+    if (link)
+        drop(link);
+    dprintf(control, "done\n\n"); /* the same whether it was open still or not */
+}
+
+static void tell(void)
+{
+    uint64_t rest = 0;
+    size_t len = 0;
+
+    while (turn(QUIET_MS))
+        ;
+    for (unsigned k = 0; k < REQUESTS; k++)
+        if (seen[k].there)
+            dprintf(control, "%s x%d %llx body %zu %llx; ", seen[k].line, seen[k].times,
+                    (unsigned long long)seen[k].fields, seen[k].body_len, (unsigned long long)seen[k].body);
+    for (int i = 0; i < LINKS; i++)
+        if (links[i].len)
+            rest += hash_bytes(links[i].bytes, links[i].len), len += links[i].len;
+    dprintf(control, "rest %zu %llx\n\n", len, (unsigned long long)rest);
+}
+
+static void begin_anew(void)
+{
+    for (int i = 0; i < LINKS; i++) {
+        if (links[i].fd >= 0)
+            close(links[i].fd);
+        links[i].fd = -1;
+        links[i].len = 0;
+    }
+    memset(told, 0, sizeof told);
+    memset(seen, 0, sizeof seen);
+    while (true) { /* what still waits to be accepted */
+        int fd = accept4(listener, NULL, NULL, SOCK_CLOEXEC);
+        if (fd < 0)
+            break;
+        close(fd);
+    }
+}
+
+static void note_told(char *words)
+{
+    unsigned k;
+    struct told t = { .cut = { 'b', 'b' } };
+
+    if (sscanf(words, "%u %11s %d %ld %c%ld %c%ld", &k, t.kind, &t.status, &t.length, &t.cut[0], &t.at[0], &t.cut[1],
+               &t.at[1]) >= 4)
+        told[k % REQUESTS] = t;
+}
+
+static void obey(char *line)
+{
+    unsigned k = 0;
+    int part = 2;
+
+    if (strncmp(line, "resp ", 5) == 0)
+        note_told(line + 5);
+    else if (sscanf(line, "answer %u %d", &k, &part) >= 1)
+        answer(k % REQUESTS, part);
+    else if (sscanf(line, "end %u", &k) == 1 || sscanf(line, "reset %u", &k) == 1)
+        close_link(k % REQUESTS, *line == 'r');
+    else
+        tell();
+}
+
+static void serve(void)
+{
+    char line[256];
+    FILE *in = fdopen(dup(control), "re");
+
+    begin_anew();
+    dprintf(control, "ready\n\n");
+    while (in && fgets(line, sizeof line, in))
+        obey(line);
+    if (in)
+        fclose(in);
+    close(control);
+}
+
+int origin_main(const char *path)
+{
+    struct sockaddr_un name = { .sun_family = AF_UNIX };
+    struct sockaddr_in in = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+    socklen_t len = sizeof in;
+    int meeting = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+    for (int i = 0; i < LINKS; i++)
+        links[i].fd = -1;
+    snprintf(name.sun_path, sizeof name.sun_path, "%s", path);
+    listener = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    if (bind(listener, (struct sockaddr *)&in, sizeof in) != 0 || listen(listener, 64) != 0 ||
+        getsockname(listener, (struct sockaddr *)&in, &len) != 0 ||
+        bind(meeting, (struct sockaddr *)&name, sizeof name) != 0 || listen(meeting, 4) != 0)
+        return 1;
+    printf("%d\n", ntohs(in.sin_port));
+    fflush(stdout);
+    for (;;) {
+        struct pollfd wait[2] = { { .fd = STDIN_FILENO, .events = POLLIN }, { .fd = meeting, .events = POLLIN } };
+        if (poll(wait, 2, -1) < 0 || wait[0].revents)
+            return 0;
+        control = accept4(meeting, NULL, NULL, SOCK_CLOEXEC);
+        if (control >= 0)
+            serve();
+    }
+}
