@@ -1,5 +1,5 @@
 /* tcpinfo: what the kernel says of a TCP connection (TCP_INFO, tcp(7)).  libc's struct tcp_info may end before the
- * fields that came with Linux 4.2 to 4.6. */
+ * fields that came with Linux 4.2 to 4.19. */
 #ifndef HOLDFAST_PRELOAD_TCPINFO_H
 #define HOLDFAST_PRELOAD_TCPINFO_H
 
@@ -14,6 +14,8 @@ struct tcpinfo {
     unsigned since_data_ms;   /* the last data came */
     unsigned since_ack_ms;    /* the last acknowledgement, of whatever */
     uint64_t acknowledged;    /* bytes so far */
+    bool arrived;             /* all that was sent was acknowledged, also where the connection is broken since;
+                                 or the kernel does not say it */
     bool outstanding;         /* something was sent that is not acknowledged, or could not be sent yet */
 };
 

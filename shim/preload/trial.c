@@ -131,7 +131,11 @@ static void note_failed(const struct endpoint *to)
 
 void trial_failed(const struct conn *c)
 {
-    if (c->trial == TRIAL_SECOND)
+    struct tcpinfo info;
+
+    if (c->trial != TRIAL_SECOND || c->nfds == 0)
+        return;
+    if (!tcpinfo_read(c->fds[0].fd, &info) || info.arrived) /* else the path is at fault: preload/path.h */
         note_failed(&c->to);
 }
 
