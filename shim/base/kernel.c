@@ -64,7 +64,7 @@ enum { TYPE_MODE_UID_GID = 1 | 2 | 8 | 16 };
 static void take_kernels(int fd, const char *path, int flags, struct stat *status)
 {
 #ifdef SYS_statx
-    struct extended told;
+    struct extended told = { 0 };
 
     if (raw_syscall(SYS_statx, fd, (long)path, flags, TYPE_MODE_UID_GID, (long)&told, 0) != 0)
         return;

@@ -24,6 +24,7 @@ static uint8_t match_version(uint8_t matched, char c)
 {
     if (is_blank(c))
         return 1;
+    /* cppcheck-suppress arrayIndexOutOfBoundsCond */
     return matched > 0 && c == version[matched] ? matched + 1 : 0;
 }
 

@@ -87,7 +87,7 @@ void path_answered(struct conn *c, bool whole)
 static bool is_ours(int fd, const struct in_addr *address)
 {
     enum { MOST = 64 };
-    struct ifreq found[MOST];
+    struct ifreq found[MOST] = { 0 };
     struct ifconf all = { .ifc_len = sizeof found, .ifc_req = found };
 
     if (real.ioctl(fd, SIOCGIFCONF, &all) != 0 || all.ifc_len >= (int)sizeof found)
