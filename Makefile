@@ -28,7 +28,7 @@ FUZZ_CC  ?= clang
 SANITIZE := -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
 DEPS     := -MMD -MP
 
-LIB_SRC      := $(wildcard shim/base/*.c shim/http/*.c shim/pool/*.c shim/preload/*.c)
+LIB_SRC      := $(wildcard shim/base/*.c shim/http/*.c shim/pool/*.c shim/preload/*/*.c)
 PURE_SRC     := $(filter-out shim/preload/%,$(LIB_SRC))
 LAUNCHER_SRC := $(wildcard shim/launcher/*.c)
 BROKER_SRC   := $(wildcard shim/broker/*.c)
@@ -301,7 +301,7 @@ lint: $(TIDY_OK)
 	cppcheck --quiet --std=c11 --enable=warning,performance,portability --inline-suppr \
 	    --suppress=missingIncludeSystem --suppress=unknownMacro --error-exitcode=1 -Ishim $(TIDY_SRC)
 
-$(BUILD)/lint/%.ok: %.c .clang-tidy $(wildcard shim/*/*.h shim/*/*.def)
+$(BUILD)/lint/%.ok: %.c .clang-tidy $(wildcard shim/*/*.h shim/*/*/*.h shim/*/*.def shim/*/*/*.def)
 	@mkdir -p $(@D)
 	$(call say,TIDY)clang-tidy --quiet $< -- $(STD) -Wall -Wextra -Wno-unused-parameter
 	@touch $@

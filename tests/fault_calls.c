@@ -1,6 +1,6 @@
 /* A wrapper for every symbol that the shim replaces, made from its own list; weak, so that those that need
- * more care are written out in fault_special.c.  No _GNU_SOURCE: see shim/preload/hook_connect.c. */
-#include "preload/real.h"
+ * more care are written out in fault_special.c.  No _GNU_SOURCE: see shim/preload/hooks/connect.c. */
+#include "preload/libc/real.h"
 
 #include "fault.h"
 
@@ -29,4 +29,4 @@
 /* Nobody sees them fail. */
 #define _exit unwrapped_exit
 #define _Exit unwrapped_Exit
-#include "preload/symbols.def"
+#include "preload/libc/symbols.def"

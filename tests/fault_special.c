@@ -1,6 +1,6 @@
 /* Calls that can fall short, or that have done their work when they fail, and variadic ones.
- * No _GNU_SOURCE: see shim/preload/hook_connect.c. */
-#include "preload/real.h"
+ * No _GNU_SOURCE: see shim/preload/hooks/connect.c. */
+#include "preload/libc/real.h"
 
 #include "fault.h"
 

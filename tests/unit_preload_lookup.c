@@ -1,7 +1,7 @@
 /* What lookup_next finds is what dlsym finds; and what it leaves to dlsym is little. */
 #define _GNU_SOURCE
-#include "preload/lookup.c"
-#include "preload/real.h"
+#include "preload/libc/lookup.c"
+#include "preload/libc/real.h"
 
 #include <dlfcn.h>
 #include <setjmp.h>
@@ -12,7 +12,7 @@
 static const char *const names[] = {
 #define SYMBOL(ret, name, params, args, failure) #name,
 #define VARIADIC(ret, name, params) #name,
-#include "preload/symbols.def"
+#include "preload/libc/symbols.def"
 #undef SYMBOL
 #undef VARIADIC
 };

@@ -1,0 +1,438 @@
+#define _GNU_SOURCE
+#include "preload/conn/conn.h"
+
+#include "base/block.h"
+#include "preload/libc/cancel.h"
+#include "preload/conn/owed.h"
+#include "preload/fds/private.h"
+#include "preload/life/process.h"
+#include "preload/wire/provisional.h"
+#include "preload/libc/real.h"
+#include "preload/conn/stall.h"
+#include "preload/conn/trial.h"
+#include "preload/wire/withheld.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <pthread.h>
+#include <string.h>
+#include <time.h>
+
+enum { CHUNK = 16 }; /* conns made at a time */
+
+struct chunk {
+    struct chunk *next;
+    struct conn conns[CHUNK];
+};
+
+struct conn *_Atomic conn_table[CONN_TABLE_SIZE];
+struct conn conn_private;
+atomic_uint conn_borrowed;
+
+/* A thread that is cancelled in a real call leaves by its destructor (see mend). */
+static __thread struct conn *inside_of, *locked;
+static __thread bool watched;
+static pthread_key_t thread_end;
+
+struct lock conn_arena_lock;
+static bool arena_ready;
+static struct conn *free_list;
+static struct chunk *chunks;
+
+static inline bool is_borrowed(const struct conn *c)
+{
+    const unsigned used = 1 << CONN_LEASED | 1 << CONN_EXCHANGE | 1 << CONN_OBSERVED;
+
+    return (c->reused || c->first || c->x.end_when_awaited) && (used >> c->state & 1 || c->end_owed);
+}
+
+void conn_recount(struct conn *c)
+{
+    bool borrowed = is_borrowed(c);
+
+    if (atomic_load_explicit(&c->borrowed, memory_order_relaxed) == borrowed)
+        return;
+    c->borrowed = borrowed;
+    if (borrowed)
+        atomic_fetch_add_explicit(&conn_borrowed, 1, memory_order_relaxed);
+    else
+        atomic_fetch_sub_explicit(&conn_borrowed, 1, memory_order_relaxed);
+}
+
+void conn_set_state(struct conn *c, enum conn_state state)
+{
+    static const uint8_t allowed[] = {
+        [CONN_FREE] = 1 << CONN_NEW,
+        [CONN_NEW] = 1 << CONN_FREE | 1 << CONN_FRESH | 1 << CONN_LEASED,
+        [CONN_FRESH] = 1 << CONN_FREE | 1 << CONN_NEW | 1 << CONN_EXCHANGE |
+                       1 << CONN_OBSERVED,
+        [CONN_LEASED] = 1 << CONN_FREE | 1 << CONN_FRESH | 1 << CONN_EXCHANGE | 1 << CONN_OBSERVED,
+        [CONN_OBSERVED] = 1 << CONN_FREE | 1 << CONN_ENDED,
+        [CONN_EXCHANGE] = 1 << CONN_FREE | 1 << CONN_ENDED,
+        [CONN_ENDED] = 1 << CONN_FREE,
+    };
+    assert(allowed[c->state] & 1 << state);
+    (void)allowed;
+    bool over = state == CONN_FREE || state == CONN_ENDED;
+    if (over && c->stall.waits)
+        stall_over(c, false);
+    if (over && c->trial != TRIAL_NONE)
+        trial_drop(c);
+    if (c->withheld_ms && state != CONN_FRESH)
+        withheld_over(c);
+    c->state = state;
+    if (c->borrowed || is_borrowed(c))
+        conn_recount(c);
+}
+
+static bool grow(void)
+{
+    struct chunk *chunk = block_get(sizeof *chunk, NULL);
+
+    if (!chunk)
+        return false;
+    memset(chunk, 0, sizeof *chunk);
+    chunk->next = chunks;
+    chunks = chunk;
+    for (int i = 0; i < CHUNK; i++) {
+        lock_init(&chunk->conns[i].lock);
+        chunk->conns[i].next_free = free_list;
+        free_list = &chunk->conns[i];
+    }
+    return true;
+}
+
+static void recycle(struct conn *c)
+{
+    hold_clear(&c->request);
+    hold_clear(&c->response);
+    hold_clear(&c->partial);
+    hold_clear(&c->behind);
+    options_clear(&c->options);
+    if (!lock_take(&conn_arena_lock))
+        return;
+    c->next_free = free_list;
+    free_list = c;
+    lock_give(&conn_arena_lock);
+}
+
+static struct conn *take_free(void)
+{
+    struct conn *c = NULL;
+
+    if (!arena_ready || !lock_take(&conn_arena_lock))
+        return NULL;
+    if (free_list || grow()) {
+        c = free_list;
+        free_list = c->next_free;
+    }
+    lock_give(&conn_arena_lock);
+    return c;
+}
+
+/* The lock stays as it is: another thread may hold it that came by a stale pointer. */
+static void reset(struct conn *c)
+{
+    unsigned generation = c->generation;
+    size_t from = offsetof(struct conn, state), x = offsetof(struct conn, x), behind = x + sizeof c->x;
+
+    memset((char *)c + from, 0, x - from); /* exchange_init does x */
+    memset((char *)c + behind, 0, offsetof(struct conn, registrations.set) - behind);
+    c->generation = generation + 1;
+    c->private_fd = -1;
+    c->idle.max_left = -1;
+    exchange_init(&c->x);
+}
+
+/* Under the lock: conn_drop_stale, in another thread, may still have a pointer to what this conn was before.  Half
+ * made, without a number, it would be given back there.  False: a signal handler has interrupted the holder. */
+static bool make(struct conn *c, int fd, bool cloexec)
+{
+    if (!lock_take(&c->lock))
+        return false;
+    reset(c);
+    conn_set_state(c, CONN_NEW);
+    c->fds[0] = (struct conn_fd){ .fd = fd, .cloexec = cloexec };
+    c->nfds = 1;
+    atomic_store_explicit(&conn_table[fd], c, memory_order_release);
+    lock_give(&c->lock);
+    return true;
+}
+
+struct conn *conn_create(int fd, bool cloexec)
+{
+    if ((unsigned)fd >= CONN_TABLE_SIZE)
+        return NULL;
+    conn_number_is_new(fd);
+    struct conn *c = take_free();
+    if (!c || make(c, fd, cloexec))
+        return c;
+    recycle(c);
+    return NULL;
+}
+
+static void watch_thread(void)
+{
+    if (!watched)
+        watched = pthread_setspecific(thread_end, &watched) == 0;
+}
+
+static struct conn *lock_one(int fd)
+{
+    for (;;) {
+        /* Acquired, so that a conn made by another thread is seen whole. */
+        struct conn *c = (unsigned)fd < CONN_TABLE_SIZE
+                             ? atomic_load_explicit(&conn_table[fd], memory_order_acquire)
+                             : NULL;
+        if (!c || c == &conn_private || !lock_take(&c->lock))
+            return NULL;
+        if (conn_find(fd) == c)
+            return c;
+        lock_give(&c->lock);
+    }
+}
+
+/* Of a thread that is alone, and has entered one before.  NULL: not so easily. */
+static inline struct conn *enter_alone(int fd)
+{
+    struct conn *c = (unsigned)fd < CONN_TABLE_SIZE && lock_alone() && watched ? conn_find(fd) : NULL;
+
+    if (!c || c == &conn_private || !lock_take_alone(&c->lock))
+        return NULL;
+    if (conn_find(fd) == c) {
+        locked = c;
+        c->cancel = CANCEL_ALONE;
+        return c;
+    }
+    lock_give(&c->lock); /* a signal handler came in between */
+    return NULL;
+}
+
+static __attribute__((noinline)) struct conn *enter_among(int fd)
+{
+    int state = cancel_forbid();
+    struct conn *c = lock_one(fd);
+
+    if (c) {
+        watch_thread();
+        locked = c;
+        c->cancel = state;
+    } else {
+        cancel_allow(state);
+    }
+    return c;
+}
+
+struct conn *conn_enter_as_is(int fd)
+{
+    if (!process_is_ours())
+        return NULL;
+    struct conn *c = enter_alone(fd);
+    return c ? c : enter_among(fd);
+}
+
+void conn_settle_but_end(struct conn *c)
+{
+    if (c->spare.unsettled)
+        spare_settle(c);
+    if (c->add_owed)
+        owed_settle(c);
+}
+
+struct conn *conn_enter(int fd)
+{
+    struct conn *c = conn_enter_as_is(fd);
+
+    if (!c)
+        return NULL;
+    if (c->state == CONN_NEW)
+        spare_touch(c);
+    else if (c->add_owed || c->end_owed)
+        owed_settle(c);
+    if (c->nfds)
+        return c;
+    conn_leave(c);
+    return NULL;
+}
+
+bool conn_rob(int fd)
+{
+    struct conn *c = conn_find(fd);
+
+    if (!c || c == &conn_private || !lock_mine(&c->lock))
+        return false;
+    atomic_store(&conn_table[fd], NULL);
+    c->robbed = true;
+    return true;
+}
+
+ssize_t conn_refuse(int fd, int flags)
+{
+    enum { REFUSALS_MAX = 100 }; /* then it was no handler: the holder has left by longjmp */
+    struct conn *c = conn_find(fd);
+
+    if (!c || c == &conn_private || !lock_mine(&c->lock) || ++c->refused > REFUSALS_MAX)
+        return CONN_PLAIN;
+    return c->nonblocking || flags & MSG_DONTWAIT ? -EAGAIN : -EINTR;
+}
+
+/* Numbers that a signal handler has closed are gone. */
+static void drop_robbed(struct conn *c)
+{
+    c->robbed = false;
+    for (int i = c->nfds; i-- > 0;)
+        if (!conn_owns(c, c->fds[i].fd))
+            c->fds[i] = c->fds[--c->nfds];
+    if (c->nfds)
+        return;
+    owed_done(c);
+    private_close(c->private_fd);
+    c->private_fd = -1;
+    c->closed = true;
+}
+
+static __attribute__((noinline)) void give_back(struct conn *c)
+{
+    provisional_drop(c);
+    private_close(c->private_fd);
+    c->private_fd = -1;
+    conn_set_state(c, CONN_FREE);
+    lock_give(&c->lock);
+    recycle(c);
+}
+
+/* A conn goes back when it has no number and no thread is inside a real call for it.  Nothing of it stays. */
+void conn_leave(struct conn *c)
+{
+    if (c->robbed)
+        drop_robbed(c);
+    int state = c->cancel;
+
+    atomic_store_explicit(&c->refused, 0, memory_order_relaxed);
+    locked = NULL;
+    if (c->nfds == 0 && c->inside == 0 && c->state != CONN_FREE)
+        give_back(c);
+    else
+        lock_give(&c->lock);
+    cancel_allow(state);
+}
+
+const void *conn_self(void)
+{
+    return &inside_of;
+}
+
+/* The thread ends and was still inside a real call.  What it held is free again; the connection is not
+ * trusted any more.  Even under the lock: a signal handler may have called pthread_exit. */
+static void mend(void *unused)
+{
+    struct conn *c = locked;
+
+    watched = false;
+    if (c && lock_mine(&c->lock)) { /* nobody knows how far it came: libc alone has the socket now */
+        conn_forget(c, REASON_busy_thread);
+        conn_leave(c);
+    }
+    c = inside_of;
+    inside_of = locked = NULL;
+    if (!c || !lock_take(&c->lock))
+        return;
+    c->cancel = cancel_forbid();
+    if (c->inside) { /* not so in the child of a fork */
+        c->inside--;
+        conn_spoil(c, REASON_busy_thread);
+    }
+    if (c->reader == conn_self())
+        c->reader = NULL;
+    conn_leave(c);
+}
+
+void conn_outside_begin(struct conn *c)
+{
+    int state = c->cancel;
+
+    if (c->robbed)
+        drop_robbed(c);
+    locked = NULL;
+    inside_of = c;
+    c->inside++;
+    lock_give(&c->lock);
+    cancel_allow(state);
+}
+
+void conn_outside_end(struct conn *c)
+{
+    int state = cancel_forbid();
+
+    lock_take(&c->lock);
+    inside_of = NULL;
+    locked = c;
+    c->cancel = state;
+    c->inside--;
+}
+
+void conn_wait_home(struct conn *c)
+{
+    enum { NAPS_MAX = 150000 }; /* it left by longjmp */
+    const struct timespec nap = { 0, 200000 };
+
+    for (int i = 0; i < NAPS_MAX && c->homing && c->homing != conn_self() && c->nfds; i++) {
+        conn_outside_begin(c);
+        nanosleep(&nap, NULL);
+        conn_outside_end(c);
+    }
+}
+
+void conn_each(void (*each)(struct conn *c))
+{
+    for (struct chunk *chunk = chunks; chunk; chunk = chunk->next)
+        for (int i = 0; i < CHUNK; i++)
+            if (chunk->conns[i].state != CONN_FREE)
+                each(&chunk->conns[i]);
+}
+
+static bool enter_borrowed(struct conn *c)
+{
+    if (!atomic_load_explicit(&c->borrowed, memory_order_relaxed))
+        return false;
+    int state = cancel_forbid();
+    if (!lock_take(&c->lock)) {
+        cancel_allow(state);
+        return false;
+    }
+    watch_thread();
+    locked = c;
+    c->cancel = state;
+    if (c->borrowed && c->nfds && conn_owns(c, c->fds[0].fd))
+        return true;
+    conn_leave(c);
+    return false;
+}
+
+void conn_each_borrowed(bool (*each)(struct conn *c, void *arg), void *arg)
+{
+    bool done = false;
+
+    for (struct chunk *chunk = chunks; chunk && !done; chunk = chunk->next)
+        for (int i = 0; i < CHUNK && !done; i++) {
+            if (!enter_borrowed(&chunk->conns[i]))
+                continue;
+            done = each(&chunk->conns[i], arg);
+            conn_leave(&chunk->conns[i]);
+        }
+}
+
+void conn_init(void)
+{
+    lock_init(&conn_arena_lock);
+    arena_ready = pthread_key_create(&thread_end, mend) == 0;
+}
+
+void conn_after_fork(void)
+{
+    for (struct chunk *chunk = chunks; chunk; chunk = chunk->next)
+        for (int i = 0; i < CHUNK; i++) {
+            lock_init(&chunk->conns[i].lock);
+            chunk->conns[i].homing = NULL;
+        }
+}

@@ -1,0 +1,63 @@
+/* What becomes of a conn that is not to be parked, or not ours any more, and what is written down about it. */
+#include "preload/conn/conn.h"
+
+#include "base/log.h"
+#include "base/stats.h"
+#include "preload/share/path.h"
+#include "preload/fds/private.h"
+#include "preload/wire/provisional.h"
+#include "preload/libc/real.h"
+#include "preload/share/tracing.h"
+
+#include <errno.h>
+
+/* Left to libc, which answers; or closed by another thread: then the number is nobody's business here. */
+ssize_t conn_lost(const struct conn *c)
+{
+    if (!c->closed)
+        return CONN_PLAIN;
+    return c->state == CONN_ENDED ? 0 : -EBADF;
+}
+
+void conn_forget(struct conn *c, enum reason why)
+{
+    if (why != REASON_none) {
+        if (c->state == CONN_NEW || c->state == CONN_FRESH || c->state == CONN_LEASED)
+            tracing_note(c, TRACE_direct);
+        stats_count(opaque);
+        conn_note(c, why);
+    }
+    path_unguard(c);
+    provisional_drop(c);
+    private_close(c->private_fd);
+    c->private_fd = -1;
+    if (c->reused && c->state != CONN_ENDED && c->nfds) /* it is the client's own from here on */
+        options_slow(&c->options, c->fds[0].fd);
+    if (c->registrations.watched)
+        registrations_unwatch(&c->registrations);
+    while (c->nfds)
+        conn_drop_fd(c, c->fds[0].fd);
+}
+
+void conn_spoil(struct conn *c, enum reason why)
+{
+    if (c->unparkable == REASON_none)
+        c->unparkable = why;
+}
+
+void conn_note(const struct conn *c, enum reason why)
+{
+    char text[ENDPOINT_TEXT_MAX] = "-";
+
+    stats_reason(why);
+    if (why == REASON_bytes_left && c->reused)
+        pool_note_closed(&c->to, 0);
+    if (tracing_on())
+        tracing_write(c, TRACE_reason, why);
+    if (!log_on())
+        return;
+    if (c->to.family)
+        endpoint_text(&c->to, text);
+    log_printf("fd %d %s %s: %s", c->nfds ? c->fds[0].fd : -1, text, reason_name(why),
+               reason_sentence(why));
+}

@@ -1,0 +1,92 @@
+/* The numbers that lead to a conn. */
+#include "preload/conn/conn.h"
+
+#include "preload/libc/cancel.h"
+#include "preload/share/idle.h"
+#include "preload/conn/owed.h"
+#include "preload/fds/private.h"
+
+bool conn_add_fd(struct conn *c, int fd, bool cloexec)
+{
+    if (c->nfds == CONN_FDS || (unsigned)fd >= CONN_TABLE_SIZE)
+        return false;
+    c->fds[c->nfds++] = (struct conn_fd){ .fd = fd, .cloexec = cloexec };
+    atomic_store_explicit(&conn_table[fd], c, memory_order_release);
+    return true;
+}
+
+void conn_drop_fd(struct conn *c, int fd)
+{
+    for (int i = 0; i < c->nfds; i++)
+        if (c->fds[i].fd == fd) {
+            c->fds[i] = c->fds[--c->nfds];
+            atomic_store_explicit(&conn_table[fd], NULL, memory_order_release);
+            return;
+        }
+}
+
+/* The last number is lost.  An exchange that was complete ends as by close(2). */
+static void lose_last(struct conn *c)
+{
+    if (c->end_owed && c->private_fd >= 0)
+        idle_park(c, true);
+    owed_done(c);
+    c->closed = true;
+}
+
+void conn_lose(struct conn *c, int fd)
+{
+    struct conn *known = c;
+
+    atomic_compare_exchange_strong(&conn_table[fd], &known, NULL);
+    registrations_lose(&c->registrations, fd);
+    for (int i = 0; i < c->nfds; i++)
+        if (c->fds[i].fd == fd) {
+            c->fds[i] = c->fds[--c->nfds];
+            if (c->nfds == 0)
+                lose_last(c);
+            return;
+        }
+}
+
+void conn_drop_stale(struct conn *stale, int fd)
+{
+    struct conn *known = stale;
+    int state = cancel_forbid();
+
+    atomic_compare_exchange_strong(&conn_table[fd], &known, NULL); /* unless it leads to the new one already */
+    if (!lock_take(&stale->lock)) {
+        stale->robbed = true; /* conn_leave sees to it */
+        cancel_allow(state);
+        return;
+    }
+    stale->cancel = state;
+    if (conn_find(fd) != stale)
+        conn_lose(stale, fd);
+    conn_leave(stale);
+}
+
+void conn_number_is_new(int fd)
+{
+    struct conn *stale = conn_find(fd);
+
+    if (stale == &conn_private)
+        private_forget(fd);
+    else if (stale)
+        conn_drop_stale(stale, fd);
+}
+
+int conn_number(const struct conn *c, int fd)
+{
+    for (int i = 0; i < c->nfds; i++)
+        if (c->fds[i].fd == fd)
+            return fd;
+    return c->nfds ? c->fds[0].fd : -1;
+}
+
+void conn_set_cloexec(struct conn *c, int fd, bool on)
+{
+    for (int i = 0; i < c->nfds; i++)
+        if (c->fds[i].fd == fd)
+            c->fds[i].cloexec = on;
+}

@@ -1,0 +1,174 @@
+#include "preload/conn/connecting.h"
+
+#include "base/stats.h"
+#include "preload/self/choice.h"
+#include "preload/wire/closing.h"
+#include "preload/share/evidence.h"
+#include "preload/self/device.h"
+#include "preload/self/identity.h"
+#include "preload/self/listeners.h"
+#include "preload/share/idle.h"
+#include "preload/conn/owed.h"
+#include "preload/life/process.h"
+#include "preload/wire/send.h"
+#include "preload/share/shared.h"
+#include "preload/conn/swap.h"
+#include "preload/share/tracing.h"
+
+#include <errno.h>
+#include <string.h>
+
+/* The kernel refuses such an address before it looks at the socket. */
+static bool is_bad(const struct sockaddr *to, socklen_t len)
+{
+    return !to || len < sizeof to->sa_family || len > sizeof(struct sockaddr_storage);
+}
+
+bool connecting_is_nowhere(const struct sockaddr *to, socklen_t len)
+{
+    return to && len >= sizeof to->sa_family && to->sa_family == AF_UNSPEC;
+}
+
+static enum reason left_alone(const struct endpoint *to)
+{
+    if (choice_leaves_endpoint(to))
+        return REASON_excluded;
+    return listeners_has(to) ? REASON_own_server : REASON_none;
+}
+
+int connecting_lease(struct conn *c, const struct sockaddr *to, socklen_t len)
+{
+    const struct endpoint made = c->to; /* socket(2) */
+
+    if (is_bad(to, len) || endpoint_from(&c->to, to, len) != 0 ||
+        c->to.family != made.family || c->shared) {
+        conn_forget(c, c->unparkable);
+        return CONN_PLAIN;
+    }
+    tracing_note(c, TRACE_connect);
+    enum reason why = left_alone(&c->to);
+    if (why != REASON_none) {
+        tracing_note(c, TRACE_open);
+        conn_forget(c, why);
+        return CONN_PLAIN;
+    }
+    c->peer_len = len < sizeof c->peer ? len : sizeof c->peer; /* the rest means nothing */
+    memcpy(&c->peer, to, c->peer_len);
+    c->to.options = options_hash(&c->options) + device_hash(&c->options, c->fds[0].fd);
+    if (!identity_key(&c->to, &made, c->fds[0].fd)) {
+        tracing_note(c, TRACE_open);
+        conn_forget(c, REASON_other_user);
+        return CONN_PLAIN;
+    }
+    stats_count(connects);
+    evidence_refresh();
+    shared_note_connect();
+    return swap_lease(c) == 0 ? 0 : CONN_PLAIN;
+}
+
+void connecting_fresh(struct conn *c)
+{
+    spare_touch(c);
+    c->idle.opened_ms = idle_now_ms();
+    stats_count(fresh);
+    conn_set_state(c, CONN_FRESH);
+}
+
+static bool is_pending(int error)
+{
+    return error == EINPROGRESS || error == EINTR;
+}
+
+void connecting_begun(struct conn *c, int error)
+{
+    tracing_note(c, TRACE_open);
+    c->connect_pending = is_pending(error);
+    if (error == 0 || c->connect_pending)
+        return;
+    tracing_note(c, TRACE_fail);
+    if (error == EISCONN || error == EALREADY) /* the program has connected it where we did not see it */
+        conn_forget(c, REASON_odd_descriptor);
+    else if (c->state == CONN_FRESH && c->nfds)
+        conn_set_state(c, CONN_NEW);
+}
+
+void connecting_asked(struct conn *c, const struct sockaddr *to, socklen_t len, int error)
+{
+    if (c->state == CONN_NEW || is_bad(to, len)) /* AF_UNSPEC on what is not connected has no effect, either */
+        return;
+    if (error == 0)
+        c->connect_pending = false;
+    else if (error != EALREADY && error != EISCONN && error != EINTR)
+        conn_forget(c, REASON_odd_descriptor);
+}
+
+/* The client gives up its connection.  Under an ended number lies a socket that others share, but for an end that is
+ * owed: that is the connection still. */
+static int disconnect(struct conn *c, int fd)
+{
+    conn_settle_but_end(c);
+    conn_wait_home(c);
+    if (c->nfds == 0)
+        return CONN_PLAIN;
+    if (c->state == CONN_ENDED && !c->end_owed && !c->shared && swap_unconnected(c) < 0)
+        return -ENOBUFS;
+    if (c->end_owed)
+        options_slow(&c->options, fd);
+    owed_done(c);
+    if (c->state == CONN_FRESH && hold_len(&c->request))
+        send_held(c, fd);
+    conn_forget(c, REASON_odd_descriptor);
+    return CONN_PLAIN;
+}
+
+int connecting_again(struct conn *c, int fd, const struct sockaddr *to, socklen_t len)
+{
+    if (c->state == CONN_NEW || is_bad(to, len))
+        return CONN_PLAIN;
+    if (connecting_is_nowhere(to, len))
+        return disconnect(c, fd);
+    if (c->state == CONN_FRESH) {
+        if (c->inside)
+            closing_leave_alone(c, fd, REASON_busy_thread);
+        return CONN_PLAIN;
+    }
+    bool pending = c->connect_pending;
+    c->connect_pending = false;
+    return pending ? 0 : -EISCONN;
+}
+
+int connecting_by_send(struct conn *c, int fd, int flags, const struct sockaddr *to, socklen_t len)
+{
+    if (connecting_is_nowhere(to, len))
+        return c->state == CONN_NEW ? CONN_PLAIN : -EOPNOTSUPP;
+    if (c->state == CONN_FRESH) {
+        closing_leave_alone(c, fd, REASON_odd_descriptor);
+        return CONN_PLAIN;
+    }
+    if (c->state != CONN_NEW)
+        return connecting_again(c, fd, to, len);
+    if (connecting_lease(c, to, len) == 0) {
+        c->connect_pending = c->nonblocking || flags & MSG_DONTWAIT;
+        return 0;
+    }
+    if (c->nfds == 0)
+        return CONN_PLAIN;
+    connecting_fresh(c);
+    tracing_note(c, TRACE_open);
+    c->fastopen = c->client_fastopen = true;
+    return 0;
+}
+
+void connecting_send_failed(struct conn *c, int error)
+{
+    if (c->state != CONN_FRESH || !c->client_fastopen)
+        return;
+    c->fastopen = c->client_fastopen = false;
+    c->connect_pending = is_pending(-error);
+    if (c->connect_pending)
+        return;
+    if (hold_len(&c->request))
+        conn_forget(c, REASON_odd_descriptor);
+    else if (c->nfds)
+        conn_set_state(c, CONN_NEW);
+}

@@ -1,0 +1,30 @@
+/* fresh: a socket like the client's own would be, to be put under its fds.  All of these take a locked conn. */
+#ifndef HOLDFAST_PRELOAD_FRESH_H
+#define HOLDFAST_PRELOAD_FRESH_H
+
+#include "preload/conn/conn.h"
+
+#include <stdbool.h>
+
+enum fresh_how {
+    FRESH_WAIT,       /* connected, however long that takes */
+    FRESH_BY_SEND,    /* not connected: the first send does it (tcp(7), MSG_FASTOPEN), if the kernel can do that */
+    FRESH_CONNECTING, /* a connect is under way */
+};
+
+/* Locked; released while waiting.  Makes one, the caller's: 0 with *fastopen saying whether the first send has to
+ * connect; -ENOTSUP: there is none to be had; or an error as of swap_late_error. */
+int fresh_socket(struct conn *c, enum fresh_how how, int *fd, bool *fastopen);
+void fresh_close(int fd);
+
+/* The same, neither connected nor connecting.  0, or -errno. */
+int fresh_unconnected(struct conn *c, int *fd);
+
+/* Locked; released while waiting.  Where no other socket can be had (descriptors, memory, a policy) the one under the
+ * fds gives up its connection (connect(2): AF_UNSPEC) and makes another.  0, or an error as of swap_late_error. */
+int fresh_reconnect(struct conn *c, enum fresh_how how);
+
+/* connect(2) to where c leads that never waits, whether the socket blocks or not.  0: connected or under way; -errno. */
+int fresh_connect_at_once(const struct conn *c, int fd);
+
+#endif

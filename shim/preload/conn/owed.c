@@ -1,0 +1,311 @@
+#define _GNU_SOURCE
+#include "preload/conn/owed.h"
+
+#include "base/lock.h"
+#include "preload/share/idle.h"
+#include "preload/wire/readiness.h"
+#include "preload/libc/real.h"
+#include "preload/conn/swap.h"
+
+#include <errno.h>
+#include <sys/epoll.h>
+#include <unistd.h>
+
+enum { MOST = 256 };
+
+atomic_uint owed_count;
+
+atomic_uint owed_numbers;
+
+/* Where to look for them; end_owed is what counts.  One thread, and its signal handlers. */
+static int hints[MOST];
+static atomic_uint used;
+
+static _Atomic uint64_t good_set; /* see set_now: is a set, as long as the numbers are the same.  0: none known */
+
+static bool is_owed(const struct conn *c)
+{
+    return c->end_owed || c->add_owed;
+}
+
+/* What the kernel says of the end-of-file socket (eof.h), or of an idle connection. */
+static uint32_t shown(const struct conn *c, uint32_t events)
+{
+    return events & (c->end_owed ? EPOLLIN | EPOLLRDNORM | EPOLLRDHUP : EPOLLOUT | EPOLLWRNORM);
+}
+
+/* Only what asks for reading, as long as there is something: then nothing that the kernel says of the socket
+ * itself has to be put together with it. */
+static bool is_plain(uint32_t events)
+{
+    const uint32_t reading = EPOLLIN | EPOLLRDNORM | EPOLLRDHUP, fine = reading | EPOLLPRI | EPOLLERR | EPOLLHUP;
+
+    return events & reading && !(events & ~fine);
+}
+
+static bool room(void)
+{
+    if (atomic_load(&owed_count) == 0)
+        atomic_store(&used, 0);
+    return atomic_load(&used) < MOST;
+}
+
+/* Nobody else can be waiting, or will be, without our seeing it. */
+static bool is_ours_alone(const struct conn *c)
+{
+#if REAL_TIME64
+    return false; /* waits under other names */
+#endif
+    return lock_alone() && !idle_forked && c->nfds == 1 && c->fds[0].fd > STDERR_FILENO && room();
+}
+
+/* A number at most once: nothing is told twice. */
+static void remember(const struct conn *c)
+{
+    unsigned i = 0, n = atomic_load(&used);
+
+    while (i < n && hints[i] != c->fds[0].fd)
+        i++;
+    hints[i] = c->fds[0].fd;
+    if (i == n)
+        atomic_store(&used, n + 1);
+    atomic_fetch_add(&owed_count, 1);
+}
+
+/* An observed client does not wait for the end: it is parked while it goes on, or as the process ends. */
+bool owed_end(struct conn *c)
+{
+    const struct registrations *r = &c->registrations;
+
+    if (c->x.kind != EXCHANGE_ADAPTED || c->queued || c->owed || r->count > 1 || !is_ours_alone(c))
+        return false;
+    if (r->count == 1 && !is_plain(r->set[0].events))
+        return false;
+    c->idle.parked_ms = idle_now_ms();
+    c->end_owed = true;
+    conn_recount(c);
+    remember(c);
+    return true;
+}
+
+static uint64_t set_now(int epfd)
+{
+    return (uint64_t)(unsigned)epfd << 32 | (atomic_load_explicit(&owed_numbers, memory_order_relaxed) + 1);
+}
+
+void owed_is_set(int epfd)
+{
+    atomic_store_explicit(&good_set, set_now(epfd), memory_order_relaxed);
+}
+
+bool owed_add(struct conn *c, int epfd, int fd, const struct epoll_event *event)
+{
+    const uint32_t writing = EPOLLOUT | EPOLLWRNORM;
+
+    if (c->state != CONN_LEASED || c->registrations.count || !event || !(event->events & writing) ||
+        event->events & ~(writing | EPOLLERR | EPOLLHUP) || !is_ours_alone(c) ||
+        atomic_load_explicit(&good_set, memory_order_relaxed) != set_now(epfd))
+        return false;
+    c->add_owed = true;
+    remember(c);
+    return registrations_note(&c->registrations, epfd, EPOLL_CTL_ADD, fd, event->events, event->data.u64);
+}
+
+void owed_done(struct conn *c)
+{
+    if (!is_owed(c))
+        return;
+    c->end_owed = c->add_owed = false;
+    conn_recount(c);
+    atomic_fetch_sub(&owed_count, 1);
+}
+
+/* False: the client's number was closed where we did not see it, and leads to nothing or to another thing.  Nobody
+ * can tell where our own copy is what somebody has closed. */
+static bool is_under(struct conn *c)
+{
+    int saved = errno;
+
+    errno = 0;
+    if (!c->idle.cookie)
+        c->idle.cookie = idle_cookie(c->private_fd);
+    bool same = !c->idle.cookie || idle_cookie(c->fds[0].fd) == c->idle.cookie || idle_unknown();
+    errno = saved;
+    return same;
+}
+
+void owed_settle(struct conn *c)
+{
+    if (is_owed(c) && !is_under(c)) {
+        conn_lose(c, c->fds[0].fd);
+        return;
+    }
+    if (c->end_owed)
+        swap_finish(c, REASON_none);
+    if (!c->add_owed)
+        return;
+    owed_done(c);
+    c->registrations.set[0].out = true;
+    registrations_restore(&c->registrations);
+}
+
+/* One of the hints, locked, if it is still true. */
+static struct conn *enter(unsigned i)
+{
+    int fd = hints[i];
+    struct conn *c = conn_find(fd);
+
+    if (!c || !is_owed(c) || !(c = conn_enter_as_is(fd)))
+        return NULL;
+    if (is_owed(c))
+        return c;
+    conn_leave(c);
+    return NULL;
+}
+
+void owed_settle_all(void)
+{
+    for (unsigned i = 0; i < atomic_load(&used); i++) {
+        struct conn *c = enter(i);
+        if (!c)
+            continue;
+        owed_settle(c);
+        conn_leave(c);
+    }
+    room();
+}
+
+static bool is_there(const struct epoll_event *events, int n, uint64_t data)
+{
+    for (int i = 0; i < n; i++)
+        if (events[i].data.u64 == data)
+            return true;
+    return false;
+}
+
+/* What waits in another set, or may, is settled.  Returns whether c's end is to be told here. */
+static bool concerns(struct conn *c, int epfd)
+{
+    const struct registration *r = &c->registrations.set[0];
+
+    if (c->registrations.count == 0)
+        return false; /* nobody waits for it */
+    if (c->registrations.count == 1 && r->epfd == epfd && r->made == atomic_load(&owed_numbers))
+        return true;
+    owed_settle(c);
+    return false;
+}
+
+static bool any_concerns(int epfd)
+{
+    bool any = false;
+
+    for (unsigned i = 0; i < atomic_load(&used); i++) {
+        struct conn *c = enter(i);
+        if (!c)
+            continue;
+        any |= concerns(c, epfd);
+        conn_leave(c);
+    }
+    return any;
+}
+
+/* No event twice: the kernel may have told one of the socket itself, whose server has closed it. */
+static int add_ends(int epfd, struct epoll_event *events, int n, int most)
+{
+    for (unsigned i = 0; i < atomic_load(&used); i++) {
+        struct conn *c = enter(i);
+        if (!c)
+            continue;
+        const struct registration *r = &c->registrations.set[0];
+        if (concerns(c, epfd)) {
+            if (n < most && !is_there(events, n, r->data))
+                events[n++] = (struct epoll_event){ .events = shown(c, r->events), .data.u64 = r->data };
+            else
+                owed_settle(c);
+        }
+        conn_leave(c);
+    }
+    return n;
+}
+
+int owed_epoll(int epfd, struct epoll_event *events, int most, const sigset_t *mask)
+{
+    if (!events || most <= 0) {
+        owed_settle_all();
+        return 0;
+    }
+    if (!any_concerns(epfd))
+        return 0;
+    int n = mask ? readiness_epoll_pwait(epfd, events, most, 0, mask) : readiness_epoll_wait(epfd, events, most, 0);
+    return n < 0 ? n : add_ends(epfd, events, n, most);
+}
+
+/* What waits in a set, which may be polled, is settled.  Returns whether anything is owed still. */
+static bool settle_registered(void)
+{
+    bool any = false;
+
+    for (unsigned i = 0; i < atomic_load(&used); i++) {
+        struct conn *c = enter(i);
+        if (!c)
+            continue;
+        if (c->registrations.count)
+            owed_settle(c);
+        any |= is_owed(c);
+        conn_leave(c);
+    }
+    return any;
+}
+
+static bool has_ended(int fd)
+{
+    const struct conn *c = conn_find(fd);
+
+    return c && c->end_owed;
+}
+
+int owed_poll(struct pollfd *fds, nfds_t n, const sigset_t *mask)
+{
+    const struct timespec no_time = { 0 };
+    bool any = false;
+
+    if (!settle_registered() || !fds)
+        return 0;
+    for (nfds_t i = 0; i < n && !any; i++)
+        any = fds[i].events & (POLLIN | POLLRDNORM | POLLRDHUP) && has_ended(fds[i].fd);
+    int ready = !any ? 0 : mask ? readiness_ppoll(fds, n, &no_time, mask) : readiness_poll(fds, n, 0);
+    for (nfds_t i = 0; i < n && any && ready >= 0; i++) {
+        short told = fds[i].events & (POLLIN | POLLRDNORM | POLLRDHUP);
+        if (!told || !has_ended(fds[i].fd))
+            continue;
+        ready += fds[i].revents == 0;
+        fds[i].revents |= told;
+    }
+    return ready;
+}
+
+int owed_select(int n, const fd_set *in, fd_set *ready)
+{
+    int more = 0;
+
+    for (unsigned i = 0; i < atomic_load(&used); i++) {
+        int fd = hints[i];
+        if (fd >= n || !has_ended(fd) || !FD_ISSET(fd, in) || FD_ISSET(fd, ready))
+            continue;
+        FD_SET(fd, ready);
+        more++;
+    }
+    return more;
+}
+
+bool owed_selected(int n, const fd_set *in)
+{
+    bool any = false;
+
+    if (!settle_registered() || !in)
+        return false;
+    for (unsigned i = 0; i < atomic_load(&used) && !any; i++)
+        any = hints[i] < n && has_ended(hints[i]) && FD_ISSET(hints[i], in);
+    return any;
+}

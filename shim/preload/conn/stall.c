@@ -1,0 +1,342 @@
+#define _GNU_SOURCE
+#include "preload/conn/stall.h"
+
+#include "base/lock.h"
+#include "pool/pool.h"
+#include "preload/libc/cancel.h"
+#include "preload/share/evidence.h"
+#include "preload/share/idle.h"
+#include "preload/conn/owed.h"
+#include "preload/life/process.h"
+#include "preload/libc/real.h"
+#include "preload/share/shared.h"
+#include "preload/libc/signals.h"
+#include "preload/fds/tcpinfo.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <signal.h>
+#include <sys/signalfd.h>
+
+enum {
+    FIRST_MS = 400,  /* before anything is let go */
+    SECOND_MS = 650, /* where that has helped: if it was chance, it will not come right after another time again */
+    EXPECTS_MS = 1300, /* where the client waits for 100 Continue with a body that it then sends: curl waits for 1 s */
+    TURNS_ALIKE = 12, /* then each takes twice as long as the one before; one that lets go of something ... */
+    TURN_WEIGHS = 4,  /* ... counts for so many */
+    HELPED_MS = 100, /* in which an answer comes that was kept waiting */
+    LOOK_EVERY_MS = 10, /* for signals that are held, where nothing shows them */
+};
+
+atomic_uint stall_count;
+
+struct lock stall_lock;
+static struct conn *waiting; /* linked by stall.next */
+static uint64_t tickets;
+
+/* When the first of all is due, or earlier. */
+static _Atomic uint64_t next_ms = UINT64_MAX;
+
+static void note_due(uint64_t due_ms)
+{
+    if (due_ms < atomic_load_explicit(&next_ms, memory_order_relaxed))
+        atomic_store_explicit(&next_ms, due_ms, memory_order_relaxed);
+}
+
+int stall_turn_ms(void)
+{
+    uint64_t now = idle_now_ms(), next = atomic_load_explicit(&next_ms, memory_order_relaxed);
+
+    return next <= now ? 1 : next - now > SECOND_MS ? SECOND_MS : (int)(next - now);
+}
+
+bool stall_forbids(const struct endpoint *to)
+{
+    return evidence_has(to, EVIDENCE_ONE_AT_A_TIME);
+}
+
+/* It has helped.  What came of the same letting go, or nearly so, says nothing new. */
+static void learn(const struct endpoint *to, uint64_t relieved_ms, uint64_t now_ms)
+{
+    uint32_t left = evidence_left(to, EVIDENCE_HELD_UP_ONCE);
+    uint64_t noted_s = now_ms / 1000 + left - evidence_seconds(EVIDENCE_HELD_UP_ONCE);
+
+    if (!left)
+        evidence_note(to, EVIDENCE_HELD_UP_ONCE);
+    else if (relieved_ms / 1000 > noted_s)
+        evidence_note(to, EVIDENCE_ONE_AT_A_TIME);
+}
+
+static uint32_t first_turn(const struct conn *c)
+{
+    if (c->x.request.expects && !exchange_request_done(&c->x))
+        return EXPECTS_MS;
+    return evidence_has(&c->to, EVIDENCE_HELD_UP_ONCE) ? SECOND_MS : FIRST_MS;
+}
+
+void stall_begin(struct conn *c)
+{
+    if (c->stall.waits || c->reused || exchange_answered(&c->x) || !lock_take(&stall_lock))
+        return;
+    uint64_t now = idle_now_ms();
+    c->stall.waits = true;
+    c->stall.turn_ms = first_turn(c);
+    c->stall.due_ms = now + c->stall.turn_ms;
+    c->stall.relieved_ms = 0;
+    c->stall.turns = 0;
+    c->stall.fd = c->nfds ? c->fds[0].fd : -1;
+    c->stall.sent = exchange_request_done(&c->x) ? STALL_WHOLE : STALL_HEAD;
+    c->stall.acknowledged = 0;
+    c->stall.progress_ms = now;
+    c->stall.ticket = ++tickets;
+    c->stall.next = waiting;
+    c->stall.link = &waiting;
+    if (waiting)
+        waiting->stall.link = &c->stall.next;
+    waiting = c;
+    note_due(c->stall.due_ms);
+    lock_give(&stall_lock);
+    atomic_fetch_add(&stall_count, 1);
+}
+
+/* When something was let go for it. */
+static uint64_t take_out(struct conn *c)
+{
+    bool taken = lock_take(&stall_lock);
+
+    *c->stall.link = c->stall.next;
+    if (c->stall.next)
+        c->stall.next->stall.link = c->stall.link;
+    c->stall.waits = false;
+    uint64_t relieved_ms = c->stall.relieved_ms;
+    if (taken)
+        lock_give(&stall_lock);
+    return relieved_ms;
+}
+
+void stall_over(struct conn *c, bool answered)
+{
+    if (!c->stall.waits)
+        return;
+    uint64_t relieved_ms = take_out(c), now = answered && relieved_ms ? idle_now_ms() : UINT64_MAX;
+    atomic_fetch_sub(&stall_count, 1);
+    if (answered && relieved_ms && now - relieved_ms <= HELPED_MS)
+        learn(&c->to, relieved_ms, now);
+}
+
+void stall_after_fork(void)
+{
+    for (struct conn *c = waiting; c; c = c->stall.next)
+        c->stall.waits = false;
+    waiting = NULL;
+    atomic_store(&stall_count, 0);
+}
+
+static void count_turns(struct conn *c, unsigned turns)
+{
+    c->stall.turns += turns;
+    if (c->stall.turns >= TURNS_ALIKE)
+        c->stall.turn_ms *= 2;
+}
+
+/* Until when nothing is to be closed for the sake of c; 0: it is time.  *sends: a request is on its way.  The client may
+ * take its time with a body; a server that acknowledges no more of what was sent is stalled. */
+static uint64_t busy_until(struct conn *c, uint64_t now, bool *sends)
+{
+    bool in_part = c->stall.sent == STALL_BODY_IN_PART;
+    struct tcpinfo info;
+
+    *sends = in_part;
+    if (!tcpinfo_read(c->stall.fd, &info))
+        return 0;
+    if (info.state == TCPINFO_ESTABLISHED && info.acknowledged != c->stall.acknowledged) {
+        c->stall.acknowledged = info.acknowledged;
+        c->stall.progress_ms = now - info.since_ack_ms;
+    }
+    *sends = in_part || info.outstanding;
+    if (now - c->stall.progress_ms < c->stall.turn_ms)
+        return c->stall.progress_ms + c->stall.turn_ms;
+    return in_part && !info.outstanding ? now + c->stall.turn_ms : 0;
+}
+
+/* Is c due at `now`, and no other request on its way to that place?  If not, it is looked at again later. */
+static bool is_due(struct conn *c, uint64_t now)
+{
+    bool sends;
+    uint64_t until = c->stall.due_ms > now ? c->stall.due_ms : busy_until(c, now, &sends);
+
+    for (struct conn *other = waiting; other && !until; other = other->stall.next)
+        if (other != c && endpoint_same_place(&other->to, &c->to)) {
+            uint64_t busy = busy_until(other, now, &sends);
+            until = sends ? busy : 0;
+        }
+    if (!until)
+        return true;
+    c->stall.due_ms = until;
+    note_due(until);
+    return false;
+}
+
+/* One that is due at `now`: its conn, where it leads and its ticket; it is due again later.  NULL: there is none. */
+static struct conn *take_due(uint64_t now, struct endpoint *to, uint64_t *ticket)
+{
+    struct conn *c;
+
+    if (!lock_take(&stall_lock))
+        return NULL;
+    for (c = waiting; c && !is_due(c, now); c = c->stall.next)
+        ;
+    if (c) {
+        *to = c->to;
+        *ticket = c->stall.ticket;
+        count_turns(c, 1);
+        c->stall.due_ms = now + c->stall.turn_ms;
+    }
+    lock_give(&stall_lock);
+    return c;
+}
+
+/* Conns are never given back to the kernel: what it waits for may only be another thing by now. */
+static void note_relieved(struct conn *c, uint64_t ticket, uint64_t now)
+{
+    if (!lock_take(&stall_lock))
+        return;
+    if (c->stall.ticket == ticket) {
+        c->stall.relieved_ms = now;
+        count_turns(c, TURN_WEIGHS - 1);
+        c->stall.due_ms = now + c->stall.turn_ms;
+    }
+    lock_give(&stall_lock);
+}
+
+/* Nothing is kept without one of these (preload/conn/trial.h). */
+static bool may_be_idle(const struct endpoint *to)
+{
+    return evidence_has(to, EVIDENCE_REUSED) || evidence_has(to, EVIDENCE_SAID_SO) ||
+           evidence_has(to, EVIDENCE_HEEDS_CLOSE) || evidence_has(to, EVIDENCE_SILENT);
+}
+
+void stall_make_way(const struct endpoint *to)
+{
+    int saved = errno;
+
+    if (!may_be_idle(to))
+        return;
+    pool_release_place(to);
+    shared_release_place(to);
+    errno = saved;
+}
+
+void stall_relieve(void)
+{
+    int saved = errno;
+    uint64_t now = idle_now_ms(), ticket;
+    struct endpoint to;
+    struct conn *c;
+
+    if (!process_is_ours() || now < atomic_load_explicit(&next_ms, memory_order_relaxed))
+        return;
+    atomic_store_explicit(&next_ms, UINT64_MAX, memory_order_relaxed);
+    owed_settle_all();
+    while ((c = take_due(now, &to, &ticket)))
+        if (pool_release_place(&to) + shared_release_place(&to))
+            note_relieved(c, ticket, now);
+    errno = saved;
+}
+
+/* Would a receive come back for one of these (signal(7))?  Their handlers have not run yet. */
+static bool ends_a_wait(const sigset_t *signals)
+{
+    struct sigaction action;
+
+    for (int i = 1; i < NSIG; i++)
+        if (sigismember(signals, i) == 1 && sigaction(i, NULL, &action) == 0 && action.sa_handler != SIG_IGN &&
+            action.sa_handler != SIG_DFL && !(action.sa_flags & SA_RESTART))
+            return true;
+    return false;
+}
+
+enum { OVER, THERE, UNKNOWN };
+
+/* By which a signal that is held shows itself at once; -1: by nothing.  Among threads, one that reads by a number
+ * which another has closed could meet it. */
+static int signal_watch(const sigset_t *wanted)
+{
+    return lock_alone() ? signalfd(-1, wanted, SFD_CLOEXEC) : -1;
+}
+
+/* OVER: the time is, or a signal came that ends no wait; THERE: the event is; UNKNOWN: there is no waiting here;
+ * -EINTR. */
+static int wait_held(int fd, short events, int ms, const sigset_t *wanted)
+{
+    struct pollfd wait[2] = { { .fd = fd, .events = events }, { .fd = signal_watch(wanted), .events = POLLIN } };
+    uint64_t begun = idle_now_ms();
+    sigset_t pending;
+
+    if (wait[1].fd < 0 && ms > LOOK_EVERY_MS)
+        ms = LOOK_EVERY_MS;
+    int n = real.poll(wait, 2, ms);
+    if (wait[1].fd >= 0)
+        real.close(wait[1].fd);
+    if (n < 0 || wait[0].revents)
+        return THERE;
+    sigpending(&pending);
+    sigandset(&pending, &pending, wanted);
+    if (!sigisemptyset(&pending))
+        return ends_a_wait(&pending) ? -EINTR : OVER;
+    return idle_now_ms() - begun + 1 >= (uint64_t)ms ? OVER : UNKNOWN;
+}
+
+/* Waits for an event with all signals held, so that it can be told which one came. */
+static int wait_turn(int fd, short events, int ms)
+{
+    sigset_t own, wanted;
+
+    signals_hold(&own);
+    sigemptyset(&wanted);
+    for (int i = 1; i < NSIG; i++)
+        if (sigismember(&own, i) == 0)
+            sigaddset(&wanted, i);
+    int result = wait_held(fd, events, ms, &wanted);
+    signals_release(&own);
+    return result;
+}
+
+/* The lock is not held, and the thread not cancelled, while it waits. */
+static int wait_outside(struct conn *c, int fd, short events, int ms)
+{
+    int before = c->cancel;
+
+    if (before != CANCEL_ALONE)
+        c->cancel = PTHREAD_CANCEL_DISABLE;
+    conn_outside_begin(c);
+    int result = wait_turn(fd, events, ms);
+    conn_outside_end(c);
+    c->cancel = before;
+    return result;
+}
+
+/* The kernel then ends the call's wait, and begins to count when the call is made. */
+static bool has_timeout(int fd, short events)
+{
+    struct timeval time = { 0 };
+    socklen_t len = sizeof time;
+
+    real.getsockopt(fd, SOL_SOCKET, events == POLLIN ? SO_RCVTIMEO : SO_SNDTIMEO, &time, &len);
+    return time.tv_sec || time.tv_usec;
+}
+
+int stall_wait(struct conn *c, int fd, short events)
+{
+    unsigned generation = c->generation;
+    int saved = errno, result = OVER;
+
+    if (!c->stall.waits || has_timeout(fd, events))
+        return 1;
+    while (result == OVER && c->stall.waits && c->generation == generation && c->nfds) {
+        stall_relieve();
+        result = wait_outside(c, conn_number(c, fd), events, stall_turn_ms());
+    }
+    errno = saved;
+    return result < 0 ? result : result == UNKNOWN;
+}

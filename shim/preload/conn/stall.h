@@ -1,0 +1,66 @@
+/* stall: servers that serve one connection at a time.  Such a one accepts the next connection when the current
+ * one has ended: one that lies idle here keeps a new one waiting until the server tires of it.  So whoever has
+ * waited for a while for the first byte on a connection of its own lets go of all that lies idle for the
+ * same place (pool/endpoint.h), here, in the tree and at the broker, and again and again.  Where that
+ * has helped twice, nothing is left idle there for some time.
+ *
+ * Who waits for 100 Continue waits for longer: the body comes then in any case.
+ * The time counts from the last acknowledgement of something new.  Nothing is closed while this process is sending a
+ * request to that place: there are servers (curl's test server) that give up all that they are doing when any
+ * connection ends.
+ *
+ * Where the server was only slow it costs a handshake. */
+#ifndef HOLDFAST_PRELOAD_STALL_H
+#define HOLDFAST_PRELOAD_STALL_H
+
+#include "preload/conn/conn.h"
+
+#include <stdatomic.h>
+#include <stdbool.h>
+
+/* How many conns wait for a first byte so. */
+extern atomic_uint stall_count;
+static inline bool stall_any(void)
+{
+    return atomic_load_explicit(&stall_count, memory_order_relaxed) != 0;
+}
+
+/* A locked conn has sent its request on a connection of its own. */
+void stall_begin(struct conn *c);
+
+/* A locked conn has sent bytes of a request's body. */
+enum stall_sent { STALL_HEAD, STALL_BODY_IN_PART, STALL_WHOLE };
+static inline void stall_sent(struct conn *c)
+{
+    if (c->stall.waits)
+        atomic_store_explicit(&c->stall.sent, exchange_request_done(&c->x) ? STALL_WHOLE : STALL_BODY_IN_PART,
+                              memory_order_relaxed);
+}
+
+/* Nobody waits for that any more; `answered`: because the first byte has come. */
+void stall_over(struct conn *c, bool answered);
+
+/* Guards who waits (preload/life/fork.h). */
+extern struct lock stall_lock;
+
+/* In the child of a fork: nobody waits there. */
+void stall_after_fork(void);
+
+/* A connection to there goes to libc, on which nobody will see how long its client waits: lets go of all that is
+ * idle there at once, before its first bytes are sent. */
+void stall_make_way(const struct endpoint *to);
+
+/* Milliseconds until it is time to let go for somebody: 1 or more. */
+int stall_turn_ms(void);
+
+/* Lets go for all who have waited for so long. */
+void stall_relieve(void);
+
+/* Before a call that blocks: waits for POLLIN or POLLOUT as it would, and lets go meanwhile.  0: it is time for
+ * the call; 1: likewise, and it is not to be done by this; -EINTR: a signal's handler has run that ends a wait. */
+int stall_wait(struct conn *c, int fd, short events);
+
+/* Is nothing to be left idle there? */
+bool stall_forbids(const struct endpoint *to);
+
+#endif

@@ -1,0 +1,333 @@
+#define _GNU_SOURCE
+#include "preload/conn/swap.h"
+
+#include "base/stats.h"
+#include "preload/fds/confined.h"
+#include "preload/wire/after_body.h"
+#include "preload/conn/owed.h"
+#include "preload/fds/eof.h"
+#include "preload/conn/fresh.h"
+#include "preload/share/idle.h"
+#include "preload/wire/incoming.h"
+#include "preload/fds/private.h"
+#include "preload/life/process.h"
+#include "preload/libc/real.h"
+#include "preload/share/shared.h"
+#include "preload/fds/spare.h"
+#include "preload/share/tracing.h"
+#include "preload/conn/trial.h"
+
+#include <errno.h>
+#include <fcntl.h>
+
+/* dup3 answers EBUSY while another thread's open is about to take the number (dup(2)).  A signal handler may
+ * close the number at any moment: it does not come back then. */
+static int put(const struct conn *c, int source, const struct conn_fd *where)
+{
+    int result;
+
+    if (!conn_owns(c, where->fd))
+        return 0;
+    do
+        result = real.dup3(source, where->fd, where->cloexec ? O_CLOEXEC : 0);
+    while (result < 0 && (errno == EBUSY || errno == EINTR));
+    if (result >= 0 && !conn_owns(c, where->fd))
+        real.close(where->fd);
+    return result < 0 ? -errno : 0;
+}
+
+int swap_under(struct conn *c, int source)
+{
+    int saved = errno;
+    int result = 0, i = 0;
+
+    registrations_remove(&c->registrations);
+    while (i < c->nfds && (result = put(c, source, &c->fds[i])) == 0)
+        i++;
+    for (int k = 0; result < 0 && k < i; k++) /* number i still leads to the old one */
+        put(c, c->fds[i].fd, &c->fds[k]);
+    registrations_restore(&c->registrations);
+    if (result == 0)
+        c->generation++;
+    errno = saved;
+    return result;
+}
+
+/* A reference to the client's own fresh socket, for the next socket(2), if nothing was done to it; or -1. */
+static int take_own(struct conn *c)
+{
+    int fd = c->private_fd;
+
+    if (c->spare.touched)
+        return -1;
+    if (fd < 0)
+        c->spare.nonblocking = c->nonblocking;
+    c->private_fd = -1;
+    return fd >= 0 ? fd : private_dup(c->fds[0].fd);
+}
+
+/* As pool_lease; one that ends while it is waited for is taken for the server's habit. */
+static int lease(struct conn *c, const struct wanted *wanted, struct idle *out, enum reason *why)
+{
+    if (!trial_may_lease(c, why))
+        return -ENOENT;
+    int result = pool_lease(&c->to, wanted, out, why);
+    if (result != 0 && atomic_load(&owed_count)) { /* what is owed may be what is wanted */
+        owed_settle_all();
+        result = pool_lease(&c->to, wanted, out, why);
+    }
+    if (result != 0)
+        result = shared_lease(c, wanted, out, why);
+    if (result != 0)
+        return result;
+    if (!confined_allows(c, out->fd)) {
+        *why = REASON_not_allowed;
+    } else if (!out->proven && !idle_wait_for_proof(out)) {
+        pool_note_closed(&c->to, 0);
+        *why = REASON_closer;
+    } else if (idle_match_blocking(c, out)) {
+        return 0;
+    } else {
+        *why = REASON_odd_descriptor;
+    }
+    private_close(out->fd);
+    return -ENOENT;
+}
+
+int swap_lease(struct conn *c)
+{
+    struct idle idle;
+    enum reason why = REASON_none;
+    const struct wanted anything = { .any = true };
+
+    if (lease(c, &anything, &idle, &why) != 0) {
+        conn_note(c, why);
+        return -ENOENT;
+    }
+    int own = take_own(c);
+    c->registrations.watched = true;
+    int result = swap_under(c, idle.fd);
+    if (result < 0) {
+        registrations_unwatch(&c->registrations);
+        private_close(idle.fd);
+        c->private_fd = own;
+        return result;
+    }
+    if (own >= 0)
+        spare_give_own(c, own);
+    c->spare = (struct spare){ .unsettled = false };
+    idle_adopt(c, &idle);
+    conn_set_state(c, CONN_LEASED);
+    stats_count(leased);
+    tracing_note(c, TRACE_lease);
+    return 0;
+}
+
+/* Gives the idle connection under a LEASED conn back. */
+static void give_back(struct conn *c, bool keep)
+{
+    if (keep && !c->shared && !c->inside && c->private_fd >= 0) {
+        idle_park(c, false);
+    } else {
+        /* Wakes those who wait on it, they look again; and a child's copy does not withhold the end. */
+        if (c->inside || (idle_forked && !c->shared))
+            real.shutdown(c->private_fd, SHUT_RDWR);
+        private_close(c->private_fd);
+        c->private_fd = -1;
+    }
+}
+
+int swap_exchange_lease(struct conn *c, bool healthy)
+{
+    struct wanted wanted = {
+        .absolute = c->x.request.absolute,
+        .host = c->x.request.host,
+        .proxy_auth = c->x.request.proxy_auth,
+    };
+    struct idle idle;
+    enum reason why = REASON_none;
+
+    if (lease(c, &wanted, &idle, &why) != 0) {
+        bool form = wanted.absolute != c->idle.absolute || wanted.proxy_auth != c->idle.proxy_auth;
+        if (why == REASON_pool_empty) /* but for the one that it has got */
+            why = form ? REASON_other_form : REASON_other_host;
+        if (healthy)
+            conn_note(c, why);
+        return swap_rehome(c, healthy);
+    }
+    if (swap_under(c, idle.fd) < 0) {
+        private_close(idle.fd);
+        return swap_rehome(c, healthy);
+    }
+    give_back(c, healthy);
+    idle_adopt(c, &idle);
+    options_apply(&c->options, c->private_fd);
+    options_hasten(c->private_fd);
+    return 0;
+}
+
+int swap_late_error(int error)
+{
+    switch (-error) {
+    case 0:
+    case EBADF:
+    case ECONNREFUSED:
+    case EHOSTUNREACH:
+    case ENETUNREACH:
+    case ENOBUFS:
+    case ENOMEM:
+    case ETIMEDOUT:
+        return error;
+    default:
+        return -ECONNRESET;
+    }
+}
+
+int swap_unconnected(struct conn *c)
+{
+    int fd, result = fresh_unconnected(c, &fd);
+
+    if (result < 0)
+        return result;
+    result = swap_under(c, fd);
+    fresh_close(fd);
+    return result;
+}
+
+static int replace(struct conn *c, bool keep, enum fresh_how how, bool *fastopen)
+{
+    int fd, result = fresh_socket(c, how, &fd, fastopen);
+
+    if (result == 0) {
+        bool watched = c->registrations.watched;
+        c->registrations.watched = false;
+        result = swap_under(c, fd) == 0 ? 0 : -ENOTSUP;
+        c->registrations.watched = watched && result < 0;
+        fresh_close(fd);
+        if (result == 0)
+            give_back(c, keep);
+    }
+    if (result != -ENOTSUP || c->first) /* the old one is still of use */
+        return result;
+    *fastopen = false;
+    result = fresh_reconnect(c, how);
+    if (result == 0)
+        registrations_unwatch(&c->registrations);
+    return result;
+}
+
+static int rehome(struct conn *c, bool keep, enum fresh_how how)
+{
+    int saved = errno;
+    bool fastopen;
+    int result = c->nfds ? replace(c, keep, how, &fastopen) : -EBADF;
+
+    errno = saved;
+    if (result < 0)
+        return result;
+    trial_drop(c);
+    c->fastopen = fastopen;
+    if (c->reused) {
+        stats_uncount(leased);
+        tracing_note(c, TRACE_return);
+    }
+    tracing_note(c, TRACE_open);
+    c->reused = false;
+    conn_recount(c);
+    c->idle = (struct idle){ .fd = -1, .max_left = -1, .opened_ms = idle_now_ms() };
+    if (c->state == CONN_LEASED)
+        conn_set_state(c, CONN_FRESH);
+    stats_count(fresh);
+    return 0;
+}
+
+int swap_rehome(struct conn *c, bool keep)
+{
+    return rehome(c, keep, c->nonblocking ? FRESH_BY_SEND : FRESH_WAIT);
+}
+
+int swap_rehome_at_once(struct conn *c)
+{
+    return rehome(c, false, c->state == CONN_LEASED ? FRESH_CONNECTING : FRESH_BY_SEND);
+}
+
+/* Why the connection must not be pooled, or REASON_none. */
+static enum reason obstacle(const struct conn *c)
+{
+    enum reason why = exchange_verdict(&c->x);
+
+    if (why == REASON_none)
+        why = c->unparkable;
+    if (why == REASON_none && c->shared)
+        why = REASON_duplicated;
+    if (why == REASON_none && c->inside)
+        why = REASON_busy_thread;
+    if (why == REASON_none)
+        why = after_body_verdict(c);
+    return why == REASON_none ? trial_verdict(c) : why;
+}
+
+/* Another thread has closed the last number: the numbers that c knows may be somebody else's by now. */
+static void end_closed(struct conn *c)
+{
+    conn_set_state(c, CONN_ENDED);
+    conn_note(c, REASON_busy_thread);
+    c->queued = 0;
+    hold_clear(&c->request);
+}
+
+void swap_end(struct conn *c)
+{
+    if (c->nfds == 0 || !conn_owns(c, c->fds[0].fd)) {
+        end_closed(c);
+        return;
+    }
+    int saved = errno;
+    bool ours = process_is_ours(); /* or it is marked as shared by this look */
+    enum reason why = ours ? obstacle(c) : REASON_crossed_fork;
+
+    idle_remember_name(c);
+    if (why == REASON_none && c->private_fd < 0) {
+        c->private_fd = private_dup(c->fds[0].fd);
+        if (c->private_fd < 0)
+            why = REASON_no_private_fd;
+    }
+    if (c->queued && c->private_fd < 0)
+        c->private_fd = private_dup(c->fds[0].fd);
+    conn_set_state(c, CONN_ENDED);
+    if (why != REASON_none)
+        conn_note(c, why);
+    if (why != REASON_none || !owed_end(c))
+        swap_finish(c, why);
+    hold_clear(&c->request);
+    hold_clear(&c->behind);
+    errno = saved;
+}
+
+void swap_finish(struct conn *c, enum reason why)
+{
+    int saved = errno;
+    int end = c->shared ? -1 : eof_socket(c->to.family, c->reused);
+
+    if (c->inside) /* wakes those who wait for bytes that will never come */
+        real.shutdown(c->fds[0].fd, SHUT_RDWR);
+    bool watched = c->registrations.watched;
+    c->registrations.watched = false;
+    if (end < 0 || end == c->private_fd || swap_under(c, end) < 0) {
+        if (watched)
+            registrations_unwatch(&c->registrations);
+        /* Copies of the fd share the socket: they all see its end. */
+        real.shutdown(c->fds[0].fd, SHUT_RD);
+        why = why != REASON_none ? why : REASON_duplicated;
+    }
+    c->queued += c->owed;
+    if (c->queued && c->private_fd >= 0 && incoming_discard(c->private_fd, c->queued) > 0)
+        why = REASON_poisoned;
+    c->queued = c->owed = 0;
+    if (why == REASON_none && c->private_fd >= 0) /* not so in the child of a fork past libc */
+        idle_park(c, true);
+    owed_done(c);
+    private_close(c->private_fd);
+    c->private_fd = -1;
+    errno = saved;
+}

@@ -1,0 +1,38 @@
+/* confined: policies that the kernel decides at connect(2), in the thread that calls it: Landlock's rules for TCP
+ * (landlock(7)), and other security modules'.  A lease stands in for that connect, so the policy is asked: a connect
+ * on a connected socket is judged first and fails with EISCONN if it is allowed (tests/assume_landlock.c).  After a
+ * connect that did not wait it gives 0 once (tests/assume_connect.c).
+ *
+ * Asked only where such a policy may be: whoever confines itself has set no_new_privs, unless it is root; the
+ * processes that it starts inherit both.  Then a lease costs a call more.
+ *
+ * Not seen: what root installs without no_new_privs by an instruction of its own, or before it starts programs that
+ * share through a broker; cgroup programs (bpf(2)), which are not asked for a connected socket. */
+#ifndef HOLDFAST_PRELOAD_CONFINED_H
+#define HOLDFAST_PRELOAD_CONFINED_H
+
+#include "preload/conn/conn.h"
+
+#include <stdatomic.h>
+#include <stdbool.h>
+
+/* A policy may be there.  Set once. */
+extern atomic_bool confined_perhaps;
+
+/* In the constructor. */
+void confined_start(void);
+
+/* The program sets no_new_privs, or confines itself. */
+static inline void confined_note(void)
+{
+    atomic_store_explicit(&confined_perhaps, true, memory_order_relaxed);
+}
+
+/* Locked.  Would the calling thread be allowed to connect to where c leads?  `fd` is connected there. */
+bool confined_asks(const struct conn *c, int fd);
+static inline bool confined_allows(const struct conn *c, int fd)
+{
+    return !atomic_load_explicit(&confined_perhaps, memory_order_relaxed) || confined_asks(c, fd);
+}
+
+#endif

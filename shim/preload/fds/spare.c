@@ -1,0 +1,154 @@
+#define _GNU_SOURCE
+#include "preload/fds/spare.h"
+
+#include "preload/self/identity.h"
+#include "preload/share/idle.h"
+#include "preload/fds/private.h"
+#include "preload/life/process.h"
+#include "preload/libc/real.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdatomic.h>
+#include <sys/socket.h>
+
+#define NONE UINT64_MAX
+
+enum { SLOTS = 16 }; /* of each family: so many threads may be between their socket and their connect */
+
+/* The cookie, and fd * 2 + nonblocking; or NONE. */
+static _Atomic uint64_t slots[2][SLOTS] = { [0 ... 1] = { [0 ... SLOTS - 1] = NONE } };
+
+static int most = 1;
+
+void spare_start(unsigned limit)
+{
+    unsigned share = limit / 16;
+
+    most = share < 1 ? 1 : share < SLOTS ? (int)share : SLOTS;
+}
+
+static _Atomic uint64_t *slots_of(int family)
+{
+    return slots[family == AF_INET6];
+}
+
+static int number(uint64_t value)
+{
+    return (int)((uint32_t)value / 2);
+}
+
+/* False: the program has closed it where we did not see it, and the number may be another one's. */
+static bool is_there(int fd, uint32_t cookie)
+{
+    return (uint32_t)idle_cookie(fd) == cookie;
+}
+
+int spare_take(int family, struct spare *spare)
+{
+    _Atomic uint64_t *all = slots_of(family);
+    uint64_t value = NONE;
+
+    if (identity_changes && process_threaded) /* another thread may be somebody else, or elsewhere */
+        return -1;
+    for (int i = 0; i < most && value == NONE; i++)
+        if (atomic_load_explicit(&all[i], memory_order_relaxed) != NONE)
+            value = atomic_exchange(&all[i], NONE);
+    if (value == NONE || !private_is(number(value)))
+        return -1;
+    *spare = (struct spare){ .unsettled = true, .nonblocking = value & 1, .cookie = (uint32_t)(value >> 32) };
+    return number(value);
+}
+
+void spare_give(int family, int fd, struct spare spare)
+{
+    _Atomic uint64_t *all = slots_of(family);
+
+    if (fd < 0)
+        return;
+    if (identity_changes && process_threaded) {
+        private_close(fd);
+        return;
+    }
+    if (!spare.cookie)
+        spare.cookie = (uint32_t)idle_cookie(fd);
+    uint64_t value = (uint64_t)spare.cookie << 32 | (uint32_t)(fd * 2 + spare.nonblocking);
+    for (int i = 0; i < most; i++) {
+        uint64_t none = NONE;
+        if (atomic_compare_exchange_strong(&all[i], &none, value))
+            return;
+    }
+    private_close(fd);
+}
+
+void spare_give_own(const struct conn *c, int fd)
+{
+    if (identity_is_mine(&c->to))
+        spare_give(c->to.family, fd, c->spare);
+    else
+        private_close(fd);
+}
+
+/* What the program has put under the private number, where we did not see it, came under its own as well; or
+ * the spare cannot be made what it is to be.  A fresh socket takes its place. */
+static void replace(struct conn *c)
+{
+    int number = c->fds[0].fd;
+
+    private_close(c->private_fd);
+    c->private_fd = -1;
+    int fd = real.socket(c->to.family, SOCK_STREAM | SOCK_CLOEXEC | (c->nonblocking ? SOCK_NONBLOCK : 0), 0);
+
+    if (fd < 0)
+        return;
+    real.dup3(fd, number, c->fds[0].cloexec ? O_CLOEXEC : 0);
+    real.close(fd);
+}
+
+static bool set_blocking(struct conn *c, int fd)
+{
+    void *flags = (void *)(intptr_t)(O_RDWR | (c->nonblocking ? O_NONBLOCK : 0));
+
+    if (real.fcntl(fd, F_SETFL, flags) != 0)
+        return false;
+    c->spare.nonblocking = c->nonblocking;
+    return true;
+}
+
+void spare_settle(struct conn *c)
+{
+    if (!c->spare.unsettled || c->nfds == 0)
+        return;
+    int saved = errno, fd = c->fds[0].fd;
+
+    c->spare.unsettled = false;
+    errno = 0;
+    if (!is_there(fd, c->spare.cookie) && !idle_unknown()) {
+        if (is_there(c->private_fd, c->spare.cookie)) { /* the client's number was closed where we did not see it */
+            conn_forget(c, REASON_replaced);
+        } else {
+            private_forget(c->private_fd);
+            replace(c);
+        }
+    } else if (c->spare.nonblocking != c->nonblocking && !set_blocking(c, fd)) {
+        replace(c);
+    }
+    errno = saved;
+}
+
+void spare_touch(struct conn *c)
+{
+    spare_settle(c);
+    c->spare.touched = true;
+    private_close(c->private_fd);
+    c->private_fd = -1;
+}
+
+void spare_abandon(void)
+{
+    for (int i = 0; i < 2 * SLOTS; i++) {
+        uint64_t value = atomic_exchange(&slots[i / SLOTS][i % SLOTS], NONE);
+        if (value != NONE && private_is(number(value)) && is_there(number(value), (uint32_t)(value >> 32)))
+            private_close(number(value));
+    }
+}

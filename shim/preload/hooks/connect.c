@@ -1,0 +1,270 @@
+/* socket, connect, bind, listen: where conns begin, and where idle connections are lent. */
+#include "preload/hooks/hook.h"
+
+#include "base/raw.h"
+#include "preload/libc/cancel.h"
+#include "preload/conn/connecting.h"
+#include "preload/self/identity.h"
+#include "preload/self/listeners.h"
+#include "preload/fds/private.h"
+#include "preload/life/process.h"
+#include "preload/conn/refused.h"
+#include "preload/share/shared.h"
+#include "preload/fds/spare.h"
+#include "preload/conn/swap.h"
+#include "preload/share/tracing.h"
+
+#include <fcntl.h>
+#include <netinet/in.h>
+#include <pthread.h>
+#include <string.h>
+
+/* A number for the spare socket, as socket(2) would have given: the lowest that is free. */
+static int socket_from_spare(int domain, int type, int *private_fd, struct spare *spare)
+{
+    int own = spare_take(domain, spare);
+
+    if (own < 0)
+        return -1;
+    int fd = real.fcntl(own, type & SOCK_CLOEXEC ? F_DUPFD_CLOEXEC : F_DUPFD, 0);
+    if (fd >= 0)
+        *private_fd = own;
+    else if (errno == EBADF)
+        private_forget(own);
+    else
+        spare_give(domain, own, *spare);
+    return fd;
+}
+
+/* In truth, whoever else is loaded beside us: socket_wrapper makes Unix sockets of TCP's, mptcpize MPTCP's, and both
+ * answer getsockopt as if they had not.  So the kernel is asked, once a socket (a spare was asked before). */
+static bool is_tcp(int fd)
+{
+    int protocol = 0;
+    socklen_t len = sizeof protocol;
+    long result = raw_syscall(SYS_getsockopt, fd, SOL_SOCKET, SO_PROTOCOL, (long)&protocol, (long)&len, 0);
+
+    if (result == -ENOSYS) /* no raw calls on this machine, or an old i386 kernel */
+        result = real.getsockopt(fd, SOL_SOCKET, SO_PROTOCOL, &protocol, &len);
+    return result == 0 && protocol == IPPROTO_TCP;
+}
+
+/* One that is not tracked; but the number may still be known, of a socket that was closed past libc. */
+static int other_socket(int fd)
+{
+    if (likely(fd < 0 || !conn_find(fd)) || !process_is_ours())
+        return fd;
+    int saved = errno;
+    conn_number_is_new(fd);
+    errno = saved;
+    return fd;
+}
+
+static int tracked_socket(int domain, int type, int protocol)
+{
+    struct spare spare = { .unsettled = false };
+    int saved = errno, private_fd = -1;
+    int fd = socket_from_spare(domain, type, &private_fd, &spare);
+
+    if (fd < 0) {
+        fd = real.socket(domain, type, protocol);
+        if (fd >= 0 && !is_tcp(fd))
+            return other_socket(fd);
+    }
+    if (fd < 0)
+        return fd;
+    struct conn *c = conn_create(fd, type & SOCK_CLOEXEC);
+    if (c) {
+        c->nonblocking = type & SOCK_NONBLOCK;
+        c->private_fd = private_fd;
+        c->spare = spare;
+        c->to.family = (uint16_t)domain;
+        identity_sign(&c->to, fd);
+    } else if (private_fd >= 0) { /* it may be non-blocking, or not */
+        private_close(private_fd);
+        real.close(fd);
+        fd = real.socket(domain, type, protocol);
+    }
+    if (fd >= 0)
+        errno = saved;
+    return fd;
+}
+
+/* socket(2) is no cancellation point, but some of what it does here would be one. */
+static int uncancelled_socket(int domain, int type, int protocol)
+{
+    int state = cancel_forbid();
+    int fd = tracked_socket(domain, type, protocol);
+    cancel_allow(state);
+    return fd;
+}
+
+/* The program's numbers come first: where a program with threads found none, idle connections that lie below its limit
+ * (private.h) go.  Is there any use in a second attempt?  errno is left alone. */
+static bool has_made_room(int fd)
+{
+    if (fd >= 0 || errno != EMFILE || !process_threaded || !process_active || !process_is_ours())
+        return false;
+    int saved = errno;
+    unsigned before = pool_count();
+    if (before) {
+        shared_give_all();
+        pool_shed(before);
+    }
+    errno = saved;
+    return pool_count() < before;
+}
+
+int socket(int domain, int type, int protocol)
+{
+    bool tcp = (type & ~(SOCK_NONBLOCK | SOCK_CLOEXEC)) == SOCK_STREAM &&
+               (protocol == 0 || protocol == IPPROTO_TCP);
+
+    if ((domain != AF_INET && domain != AF_INET6) || !tcp || !process_active || !process_is_ours())
+        return other_socket(real.socket(domain, type, protocol));
+    int fd = uncancelled_socket(domain, type, protocol);
+    if (has_made_room(fd))
+        fd = uncancelled_socket(domain, type, protocol);
+    return fd;
+}
+
+int socketpair(int domain, int type, int protocol, int fds[2])
+{
+    int result = real.socketpair(domain, type, protocol, fds);
+
+    for (int i = 0; i < 2 && result == 0; i++)
+        other_socket(fds[i]);
+    return result;
+}
+
+int accept(int fd, struct sockaddr *from, socklen_t *len)
+{
+    int its = real.accept(fd, from, len);
+
+    return other_socket(has_made_room(its) ? real.accept(fd, from, len) : its);
+}
+
+int accept4(int fd, struct sockaddr *from, socklen_t *len, int flags)
+{
+    int its = real.accept4(fd, from, len, flags);
+
+    return other_socket(has_made_room(its) ? real.accept4(fd, from, len, flags) : its);
+}
+
+/* The real connect, without the lock.  `first`: c was NEW, and to somewhere. */
+static int connect_really(struct conn *c, int fd, const struct sockaddr *to, socklen_t len, bool first)
+{
+    if (c->state == CONN_NEW)
+        spare_touch(c);
+    if (c->nfds == 0) {
+        conn_leave(c);
+        return real.connect(fd, to, len);
+    }
+    if (first)
+        connecting_fresh(c);
+    const struct endpoint place = c->to;
+    bool again = first && !c->nonblocking;
+    conn_outside_begin(c);
+    int result = real.connect(fd, to, len);
+    if (again && result != 0 && errno == ECONNREFUSED)
+        result = refused_again(&place, false, fd, to, len);
+    int error = errno;
+    conn_outside_end(c);
+    if (result != 0 && error == ECONNREFUSED)
+        refused_forget(&place);
+    if (first)
+        connecting_begun(c, result == 0 ? 0 : error);
+    else
+        connecting_asked(c, to, len, result == 0 ? 0 : error);
+    conn_leave(c);
+    errno = error;
+    return result;
+}
+
+static int tracked_connect(struct conn *c, int fd, const struct sockaddr *to, socklen_t len)
+{
+    bool first = c->state == CONN_NEW && !connecting_is_nowhere(to, len);
+    int result = first ? connecting_lease(c, to, len) : connecting_again(c, fd, to, len);
+
+    if (first && result == 0 && c->nonblocking) {
+        c->connect_pending = true; /* the answer that a non-blocking connect is used to */
+        result = -EINPROGRESS;
+    }
+    if (result == CONN_PLAIN)
+        return connect_really(c, fd, to, len, first);
+    conn_leave(c);
+    return (int)hook_result(result);
+}
+
+int connect(int fd, const struct sockaddr *to, socklen_t len)
+{
+    struct conn *c = conn_find(fd);
+
+    if (likely(!c))
+        return real.connect(fd, to, len);
+    if (hook_hides(c))
+        return (int)hook_result(-EBADF);
+    if (!process_is_ours())
+        return real.connect(fd, to, len);
+    pthread_testcancel();
+    if (!(c = conn_enter_as_is(fd)))
+        return real.connect(fd, to, len);
+    return tracked_connect(c, fd, to, len);
+}
+
+/* Port 0 is only an address of its own; a port that the program chose must not be shared. */
+static void tracked_bind(struct conn *c, const struct sockaddr *to, socklen_t len)
+{
+    uint16_t port = 0;
+
+    if (to->sa_family == AF_INET && len >= sizeof(struct sockaddr_in))
+        port = ((const struct sockaddr_in *)to)->sin_port;
+    else if (to->sa_family == AF_INET6 && len >= sizeof(struct sockaddr_in6))
+        port = ((const struct sockaddr_in6 *)to)->sin6_port;
+    if (c->state != CONN_NEW || port || len > sizeof(struct sockaddr_storage)) {
+        conn_forget(c, port ? REASON_bound_port : REASON_odd_descriptor);
+        return;
+    }
+    c->options.bound = true;
+    c->options.bound_len = len < sizeof c->options.bound_to ? len : sizeof c->options.bound_to;
+    memcpy(&c->options.bound_to, to, c->options.bound_len);
+}
+
+/* Before something is done to what may be an unsettled spare; whatever comes of it, it is none any more. */
+static void touch(struct conn *c, int fd)
+{
+    if (c && c->state == CONN_NEW && process_is_ours() && (c = conn_enter(fd)))
+        conn_leave(c);
+}
+
+int bind(int fd, const struct sockaddr *to, socklen_t len)
+{
+    struct conn *c = conn_find(fd);
+
+    if (hook_hides(c))
+        return (int)hook_result(-EBADF);
+    touch(c, fd);
+    int result = real.bind(fd, to, len);
+    if (likely(!c) || result < 0 || !process_is_ours() || !(c = conn_enter(fd)))
+        return result;
+    tracked_bind(c, to, len);
+    conn_leave(c);
+    return result;
+}
+
+int listen(int fd, int backlog)
+{
+    struct conn *c = conn_find(fd);
+
+    if (hook_hides(c))
+        return (int)hook_result(-EBADF);
+    touch(c, fd);
+    int result = real.listen(fd, backlog);
+    if (result == 0 && process_active && process_is_ours())
+        listeners_note(fd);
+    if (likely(!c) || result != 0 || !process_is_ours() || !(c = conn_enter(fd)))
+        return result;
+    conn_forget(c, REASON_none);
+    conn_leave(c);
+    return result;
+}

@@ -1,0 +1,381 @@
+/* Numbers: close, dup and their kind, fcntl, epoll_ctl. */
+#define _GNU_SOURCE
+#include "preload/hooks/hook.h"
+
+#include "preload/wire/closing.h"
+#include "preload/wire/endwait.h"
+#include "preload/conn/owed.h"
+#include "preload/fds/private.h"
+#include "preload/life/process.h"
+
+#include <fcntl.h>
+#include <pthread.h>
+#include <stdarg.h>
+#include <sys/epoll.h>
+#include <unistd.h>
+
+#ifndef CLOSE_RANGE_UNSHARE
+#define CLOSE_RANGE_UNSHARE 2
+#define CLOSE_RANGE_CLOEXEC 4
+#endif
+
+/* The number is about to mean something else, or nothing. */
+static void number_goes(int fd)
+{
+    struct conn *c = conn_enter(fd);
+
+    if (c) {
+        closing_number(c, fd);
+        closing_gone(c, fd);
+        conn_leave(c);
+    }
+}
+
+/* The lock is held until the number is gone: another thread must not find there what closing left. */
+static int close_entered(int fd)
+{
+    struct conn *c = conn_enter_as_is(fd);
+
+    if (!c) {
+        conn_rob(fd);
+        return real.close(fd);
+    }
+    closing_number(c, fd);
+    int result = real.close(fd);
+    closing_gone(c, fd);
+    conn_leave(c);
+    return result;
+}
+
+static OUT_OF_LINE int tracked_close(int fd)
+{
+    if (!process_is_ours())
+        return real.close(fd);
+    if (hook_hides(conn_find(fd)))
+        return (int)hook_result(-EBADF);
+    pthread_testcancel();
+    return close_entered(fd);
+}
+
+int close(int fd)
+{
+    return likely(!conn_find(fd)) ? real.close(fd) : tracked_close(fd);
+}
+
+/* Closes [first, last] but for our own fds in it. */
+static int close_around_ours(unsigned first, unsigned last, int flags)
+{
+    unsigned start = first;
+    unsigned stop = last < CONN_TABLE_SIZE ? last : CONN_TABLE_SIZE - 1;
+
+    for (unsigned fd = first; fd <= stop; fd++) {
+        struct conn *c = conn_find((int)fd);
+        if (c && c != &conn_private && !(flags & CLOSE_RANGE_CLOEXEC))
+            number_goes((int)fd);
+        if (c != &conn_private)
+            continue;
+        if (fd > start && real.close_range(start, fd - 1, flags) != 0)
+            return -1;
+        start = fd + 1;
+    }
+    return start <= last ? real.close_range(start, last, flags) : 0;
+}
+
+static void note_cloexec(unsigned first, unsigned last)
+{
+    for (unsigned fd = first; fd <= last && fd < CONN_TABLE_SIZE; fd++) {
+        struct conn *c = conn_find((int)fd) ? conn_enter_as_is((int)fd) : NULL;
+        if (!c)
+            continue;
+        conn_set_cloexec(c, (int)fd, true);
+        conn_leave(c);
+    }
+}
+
+int close_range(unsigned first, unsigned last, int flags)
+{
+    if (!process_active || !process_is_ours() || first > last ||
+        flags & ~(CLOSE_RANGE_UNSHARE | CLOSE_RANGE_CLOEXEC))
+        return real.close_range(first, last, flags);
+    int result = close_around_ours(first, last, flags);
+    if (result == 0 && flags & CLOSE_RANGE_CLOEXEC)
+        note_cloexec(first, last);
+    return result;
+}
+
+void closefrom(int first)
+{
+    if (!process_active || !process_is_ours() ||
+        close_around_ours(first < 0 ? 0 : (unsigned)first, ~0u, 0) != 0)
+        real.closefrom(first);
+}
+
+/* A second number for a tracked socket.  Before connect nobody can say what it will be used for; as
+ * standard input or output it will be used by stdio, past us, or by another program. */
+static void follow_copy(struct conn *c, int fd, int copy, bool cloexec)
+{
+    if (c->state == CONN_NEW) {
+        conn_forget(c, REASON_dup_before_connect);
+    } else if (!conn_add_fd(c, copy, cloexec)) {
+        c->shared = true;
+        conn_spoil(c, REASON_duplicated);
+    } else if (copy <= STDERR_FILENO && c->state != CONN_EXCHANGE && c->state != CONN_ENDED) {
+        closing_leave_alone(c, fd, REASON_odd_descriptor);
+    }
+}
+
+/* What a real call may make a copy by. */
+enum copying { COPY_ANY, COPY_FROM, COPY_ONTO };
+
+static int copy_really(enum copying how, int fd, int number, bool cloexec)
+{
+    switch (how) {
+    case COPY_FROM:
+        return real.fcntl(fd, cloexec ? F_DUPFD_CLOEXEC : F_DUPFD, (void *)(intptr_t)number);
+    case COPY_ONTO: /* dup2 and dup3 differ in what both being the same means, which is not so here */
+        return real.dup3(fd, number, cloexec ? O_CLOEXEC : 0);
+    default:
+        return real.dup(fd);
+    }
+}
+
+/* Makes a copy of a number that may be tracked.  No other socket can get under fd meanwhile. */
+static int copy_number(enum copying how, int fd, int number, bool cloexec)
+{
+    struct conn *c = conn_find(fd) ? conn_enter(fd) : NULL;
+    int copy = copy_really(how, fd, number, cloexec);
+    int saved = errno;
+    struct conn *stale = copy >= 0 ? conn_find(copy) : NULL; /* closed where we did not see it */
+    bool under_way = false;
+
+    if (stale == &conn_private)
+        private_forget(copy);
+    if (c && copy >= 0 && stale != c) {
+        follow_copy(c, fd, copy, cloexec);
+        under_way = copy == STDIN_FILENO && c->nfds && c->state == CONN_EXCHANGE;
+    }
+    if (c)
+        conn_leave(c);
+    if (stale && stale != &conn_private && stale != c)
+        conn_drop_stale(stale, copy);
+    if (under_way)
+        hook_stdio_take_stdin();
+    errno = saved;
+    return copy;
+}
+
+int dup(int fd)
+{
+    struct conn *c = conn_find(fd);
+
+    if (hook_hides(c))
+        return (int)hook_result(-EBADF);
+    owed_new_number();
+    if (!process_is_ours())
+        return real.dup(fd);
+    return copy_number(COPY_ANY, fd, 0, false);
+}
+
+/* Something that is not tracked comes to lie under a number that is. */
+static int replace(int fd, int onto, int flags)
+{
+    struct conn *c = conn_find(onto) ? conn_enter(onto) : NULL;
+
+    if (c)
+        closing_number(c, onto);
+    int result = real.dup3(fd, onto, flags);
+    if (c) {
+        closing_gone(c, onto);
+        c->closed = false; /* who is inside and comes back finds what lies there now */
+        conn_leave(c);
+    }
+    return result;
+}
+
+/* What lay under the target is closed by the call; one of our own is given up (the pool finds out).  Of two
+ * tracked ones the target goes first: two locks are never held. */
+static bool prepare_target(int fd, int onto)
+{
+    struct conn *target = conn_find(onto);
+
+    if ((!conn_find(fd) && !target) || fd == onto || !process_is_ours())
+        return false;
+    if (target == &conn_private)
+        private_forget(onto);
+    else if (real.fcntl(fd, F_GETFD) < 0)
+        return false;
+    else if (target && conn_find(fd))
+        number_goes(onto);
+    return true;
+}
+
+int dup2(int fd, int onto)
+{
+    owed_new_number();
+    if (hook_hides(conn_find(fd)))
+        return (int)hook_result(-EBADF);
+    if (!prepare_target(fd, onto))
+        return real.dup2(fd, onto);
+    return conn_find(fd) ? copy_number(COPY_ONTO, fd, onto, false) : replace(fd, onto, 0);
+}
+
+int dup3(int fd, int onto, int flags)
+{
+    owed_new_number();
+    if (hook_hides(conn_find(fd)))
+        return (int)hook_result(-EBADF);
+    if (flags & ~O_CLOEXEC || !prepare_target(fd, onto))
+        return real.dup3(fd, onto, flags);
+    return conn_find(fd) ? copy_number(COPY_ONTO, fd, onto, flags & O_CLOEXEC) : replace(fd, onto, flags);
+}
+
+/* What does not touch the socket.  Most clients ask for its flags, and set O_NONBLOCK, before they connect. */
+static bool is_harmless(int command, long argument)
+{
+    const long others = O_APPEND | O_ASYNC | O_DIRECT | O_NOATIME;
+
+    return command == F_GETFL || command == F_GETFD || command == F_SETFD ||
+           (command == F_SETFL && !(argument & others));
+}
+
+/* Of a spare that is not settled.  CONN_PLAIN or the answer. */
+static int unsettled_fcntl(struct conn *c, int command, long argument)
+{
+    if (command == F_GETFL)
+        return O_RDWR | (c->nonblocking ? O_NONBLOCK : 0);
+    if (command != F_SETFL)
+        return CONN_PLAIN;
+    c->nonblocking = argument & O_NONBLOCK;
+    return 0;
+}
+
+/* CONN_PLAIN or the answer. */
+static int tracked_fcntl(struct conn *c, int fd, int command, long argument)
+{
+    int result = c->spare.unsettled ? unsettled_fcntl(c, command, argument) : CONN_PLAIN;
+    if (result != CONN_PLAIN)
+        return result;
+    switch (command) {
+    case F_SETFD:
+        conn_set_cloexec(c, fd, argument & FD_CLOEXEC);
+        return CONN_PLAIN;
+    case F_GETFL:
+        return c->state == CONN_ENDED ? O_RDWR | (c->nonblocking ? O_NONBLOCK : 0) : CONN_PLAIN;
+    case F_SETFL:
+        c->nonblocking = argument & O_NONBLOCK;
+        if (argument & O_ASYNC)
+            closing_leave_alone(c, fd, REASON_odd_descriptor);
+        return c->state == CONN_ENDED ? 0 : CONN_PLAIN;
+    case F_SETOWN:
+    case F_SETOWN_EX:
+    case F_SETSIG:
+        closing_leave_alone(c, fd, REASON_odd_descriptor);
+        return CONN_PLAIN;
+    default:
+        return CONN_PLAIN;
+    }
+}
+
+static int any_fcntl(int (*libc)(int, int, ...), int fd, int command, void *argument)
+{
+    struct conn *c = conn_find(fd);
+
+    if (command == F_DUPFD || command == F_DUPFD_CLOEXEC)
+        owed_new_number();
+    if (likely(!c))
+        return libc(fd, command, argument);
+    if (hook_hides(c))
+        return (int)hook_result(-EBADF);
+    if (!process_is_ours())
+        return libc(fd, command, argument);
+    if (command == F_DUPFD || command == F_DUPFD_CLOEXEC)
+        return copy_number(COPY_FROM, fd, (int)(intptr_t)argument, command == F_DUPFD_CLOEXEC);
+    int result = CONN_PLAIN;
+    if ((c = is_harmless(command, (long)(intptr_t)argument) ? conn_enter_as_is(fd) : conn_enter(fd))) {
+        result = tracked_fcntl(c, fd, command, (long)(intptr_t)argument);
+        if (result == CONN_PLAIN && command == F_SETFL) /* before another socket can lie there */
+            result = libc(fd, command, argument);
+        conn_leave(c);
+    }
+    return result == CONN_PLAIN ? libc(fd, command, argument) : result;
+}
+
+int fcntl(int fd, int command, ...)
+{
+    va_list ap;
+    va_start(ap, command);
+    void *argument = va_arg(ap, void *);
+    va_end(ap);
+    return any_fcntl(real.fcntl, fd, command, argument);
+}
+
+int fcntl64(int fd, int command, ...)
+{
+    va_list ap;
+    va_start(ap, command);
+    void *argument = va_arg(ap, void *);
+    va_end(ap);
+    return any_fcntl(real.fcntl64, fd, command, argument);
+}
+
+/* What the kernel is told, where that is more than the client asks for: in `more`. */
+static struct epoll_event *registered(const struct conn *c, int op, struct epoll_event *event, struct epoll_event *more)
+{
+    if (!c->registrations.watched || op == EPOLL_CTL_DEL || !event)
+        return event;
+    *more = *event;
+    more->events = registrations_mask(&c->registrations, event->events);
+    return more;
+}
+
+/* Of a locked conn.  What the client takes out again before it was put in stays out. */
+static int tracked_epoll_ctl(struct conn *c, int epfd, int op, int fd, struct epoll_event *event)
+{
+    if (event && op != EPOLL_CTL_DEL)
+        endwait_note(event->events);
+    if (op == EPOLL_CTL_ADD && owed_add(c, epfd, fd, event))
+        return 0;
+    if (op == EPOLL_CTL_DEL && c->add_owed && c->registrations.set[0].epfd == epfd) {
+        owed_done(c);
+        registrations_note(&c->registrations, epfd, op, fd, 0, 0);
+        return 0;
+    }
+    if (c->add_owed)
+        owed_settle(c);
+    struct epoll_event more;
+    int result = real.epoll_ctl(epfd, op, fd, registered(c, op, event, &more));
+    if (result != 0)
+        return result;
+    owed_is_set(epfd);
+    if (!registrations_note(&c->registrations, epfd, op, fd, event ? event->events : 0, event ? event->data.u64 : 0))
+        closing_leave_alone(c, fd, REASON_odd_descriptor);
+    return result;
+}
+
+int epoll_ctl(int epfd, int op, int fd, struct epoll_event *event)
+{
+    struct conn *c = conn_find(fd);
+
+    if (hook_hides(c))
+        return (int)hook_result(-EBADF);
+    bool as_is = op == EPOLL_CTL_DEL || (c && c->state == CONN_NEW);
+    if (likely(!c) || !process_is_ours() || !(c = as_is ? conn_enter_as_is(fd) : conn_enter(fd)))
+        return real.epoll_ctl(epfd, op, fd, event);
+    if (op != EPOLL_CTL_DEL)
+        conn_settle_but_end(c);
+    int result = tracked_epoll_ctl(c, epfd, op, fd, event);
+    conn_leave(c);
+    return result;
+}
+
+int epoll_create(int size)
+{
+    owed_new_number();
+    return real.epoll_create(size);
+}
+
+int epoll_create1(int flags)
+{
+    owed_new_number();
+    return real.epoll_create1(flags);
+}

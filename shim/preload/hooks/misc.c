@@ -1,0 +1,93 @@
+/* What changes the process as a whole: threads, forks that run no handlers, seccomp, its end. */
+#define _GNU_SOURCE
+#include "preload/hooks/hook.h"
+
+#include "preload/fds/confined.h"
+#include "preload/conn/owed.h"
+#include "preload/life/process.h"
+
+#include <stdarg.h>
+#include <sys/prctl.h>
+#include <unistd.h>
+
+/* A filter may kill us for a call that it does not expect. */
+int prctl(int option, ...)
+{
+    va_list ap;
+    unsigned long a[4];
+    va_start(ap, option);
+    for (int i = 0; i < 4; i++)
+        a[i] = va_arg(ap, unsigned long);
+    va_end(ap);
+    if (option == PR_SET_SECCOMP && process_active && process_is_ours())
+        process_retire();
+    if (option == PR_SET_NO_NEW_PRIVS)
+        confined_note();
+    return real.prctl(option, a[0], a[1], a[2], a[3]);
+}
+
+/* libc puts /dev/null under 0 to 2 where we do not see it. */
+int daemon(int nochdir, int noclose)
+{
+    int result = real.daemon(nochdir, noclose);
+
+    for (int fd = 0; fd <= STDERR_FILENO && result == 0 && !noclose; fd++) {
+        struct conn *c = conn_find(fd) ? conn_enter(fd) : NULL;
+        if (!c)
+            continue;
+        conn_drop_fd(c, fd);
+        conn_leave(c);
+    }
+    return result;
+}
+
+int pthread_create(pthread_t *thread, const pthread_attr_t *attributes, void *(*start)(void *),
+                   void *arg)
+{
+    process_threaded = true;
+    owed_before_wait();
+    return real.pthread_create(thread, attributes, start, arg);
+}
+
+int thrd_create(thrd_t *thread, thrd_start_t start, void *arg)
+{
+    process_threaded = true;
+    owed_before_wait();
+    return real.thrd_create(thread, start, arg);
+}
+
+/* A fork that runs no handlers (POSIX.1-2024). */
+pid_t _Fork(void)
+{
+    if (!process_active || !process_is_ours())
+        return real._Fork();
+    process_before_fork();
+    pid_t pid = real._Fork();
+    if (pid == 0)
+        process_mend();
+    else
+        process_after_fork();
+    return pid;
+}
+
+/* Its handlers may still connect: what they park is given away at once. */
+void quick_exit(int status)
+{
+    process_exit();
+    for (;;)
+        real.quick_exit(status);
+}
+
+void _exit(int status)
+{
+    process_exit();
+    for (;;)
+        real._exit(status);
+}
+
+void _Exit(int status)
+{
+    process_exit();
+    for (;;)
+        real._Exit(status);
+}

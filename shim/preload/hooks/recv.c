@@ -1,0 +1,130 @@
+/* The receiving calls; recvmmsg is in hooks/file.c. */
+#include "preload/hooks/hook.h"
+
+#include "preload/wire/recv.h"
+
+#include <pthread.h>
+#include <unistd.h>
+
+/* CONN_PLAIN, or the answer with errno set. */
+static ssize_t follow(int fd, const struct iovec *iov, int n, int flags)
+{
+    struct conn *c = conn_find(fd);
+    int saved = errno;
+
+    if (hook_hides(c))
+        return hook_result(-EBADF);
+    pthread_testcancel(); /* inside, only what may wait can be cancelled */
+    if (!(c = conn_enter_as_is(fd))) {
+        ssize_t refusal = conn_refuse(fd, flags);
+        return refusal == CONN_PLAIN ? refusal : hook_result(refusal);
+    }
+    conn_settle_but_end(c);
+    ssize_t result = recv_pieces(c, fd, iov, n, flags);
+    conn_leave(c);
+    errno = saved;
+    return result == CONN_PLAIN ? result : hook_result(result);
+}
+
+static OUT_OF_LINE ssize_t tracked_read(int fd, void *buf, size_t len)
+{
+    struct iovec piece = { buf, len };
+    ssize_t result = follow(fd, &piece, 1, 0);
+    return result == CONN_PLAIN ? real.read(fd, buf, len) : result;
+}
+
+ssize_t read(int fd, void *buf, size_t len)
+{
+    if (likely(!conn_find(fd)))
+        return real.read(fd, buf, len);
+    return tracked_read(fd, buf, len);
+}
+
+ssize_t readv(int fd, const struct iovec *iov, int n)
+{
+    if (likely(!conn_find(fd)) || n <= 0)
+        return real.readv(fd, iov, n);
+    ssize_t result = follow(fd, iov, n, 0);
+    return result == CONN_PLAIN ? real.readv(fd, iov, n) : result;
+}
+
+static OUT_OF_LINE ssize_t tracked_recv(int fd, void *buf, size_t len, int flags)
+{
+    struct iovec piece = { buf, len };
+    ssize_t result = follow(fd, &piece, 1, flags);
+    return result == CONN_PLAIN ? real.recv(fd, buf, len, flags) : result;
+}
+
+ssize_t recv(int fd, void *buf, size_t len, int flags)
+{
+    if (likely(!conn_find(fd)))
+        return real.recv(fd, buf, len, flags);
+    return tracked_recv(fd, buf, len, flags);
+}
+
+/* A stream socket leaves the address alone and says that it has no length (recvfrom(2)). */
+ssize_t recvfrom(int fd, void *buf, size_t len, int flags, struct sockaddr *from, socklen_t *fromlen)
+{
+    if (likely(!conn_find(fd)))
+        return real.recvfrom(fd, buf, len, flags, from, fromlen);
+    struct iovec piece = { buf, len };
+    ssize_t result = follow(fd, &piece, 1, flags);
+    if (result == CONN_PLAIN)
+        return real.recvfrom(fd, buf, len, flags, from, fromlen);
+    if (result >= 0 && from && fromlen)
+        *fromlen = 0;
+    return result;
+}
+
+ssize_t recvmsg(int fd, struct msghdr *msg, int flags)
+{
+    if (likely(!conn_find(fd)) || !msg)
+        return real.recvmsg(fd, msg, flags);
+    ssize_t result = follow(fd, msg->msg_iov, (int)msg->msg_iovlen, flags);
+    if (result == CONN_PLAIN)
+        return real.recvmsg(fd, msg, flags);
+    if (result >= 0) {
+        msg->msg_namelen = 0;
+        msg->msg_controllen = 0;
+        msg->msg_flags = 0;
+    }
+    return result;
+}
+
+/* The fortified variants (glibc): what is too long for the buffer aborts in libc, with its message. */
+ssize_t __read_chk(int fd, void *buf, size_t len, size_t size)
+{
+    if (likely(!conn_find(fd)) || len > size)
+        return real.__read_chk(fd, buf, len, size);
+    return read(fd, buf, len);
+}
+
+ssize_t __recv_chk(int fd, void *buf, size_t len, size_t size, int flags)
+{
+    if (likely(!conn_find(fd)) || len > size)
+        return real.__recv_chk(fd, buf, len, size, flags);
+    return recv(fd, buf, len, flags);
+}
+
+ssize_t __recvfrom_chk(int fd, void *buf, size_t len, size_t size, int flags, struct sockaddr *from,
+                       socklen_t *fromlen)
+{
+    if (likely(!conn_find(fd)) || len > size)
+        return real.__recvfrom_chk(fd, buf, len, size, flags, from, fromlen);
+    return recvfrom(fd, buf, len, flags, from, fromlen);
+}
+
+/* preadv2(2): an offset of -1 means the stream's own; a socket takes no other. */
+ssize_t preadv64v2(int fd, const struct iovec *iov, int n, int64_t offset, int flags)
+{
+    if (likely(!conn_find(fd)) || offset != -1 || flags)
+        return real.preadv64v2(fd, iov, n, offset, flags);
+    return readv(fd, iov, n);
+}
+
+ssize_t preadv2(int fd, const struct iovec *iov, int n, off_t offset, int flags)
+{
+    if (likely(!conn_find(fd)) || offset != -1 || flags)
+        return real.preadv2(fd, iov, n, offset, flags);
+    return readv(fd, iov, n);
+}

@@ -1,0 +1,158 @@
+/* The sending calls that take a sockaddr or plain buffers; sendmmsg and its kind are in hooks/file.c. */
+#include "preload/hooks/hook.h"
+
+#include "preload/wire/closing.h"
+#include "preload/conn/connecting.h"
+#include "preload/share/path.h"
+#include "preload/wire/send.h"
+
+#include <pthread.h>
+#include <signal.h>
+#include <string.h>
+#include <unistd.h>
+
+/* As the kernel: the signal comes first, to this thread. */
+static ssize_t answer(ssize_t result, int flags)
+{
+    if (result == CONN_SIGPIPE) {
+        if (!(flags & MSG_NOSIGNAL))
+            raise(SIGPIPE);
+        result = -EPIPE;
+    }
+    return hook_result(result);
+}
+
+/* CONN_PLAIN, or the answer with errno set. */
+static ssize_t follow(int fd, const struct iovec *iov, int n, int flags)
+{
+    struct conn *c = conn_find(fd);
+    int saved = errno;
+
+    if (hook_hides(c))
+        return hook_result(-EBADF);
+    pthread_testcancel();
+    if (!(c = conn_enter(fd))) {
+        ssize_t refusal = conn_refuse(fd, flags);
+        return refusal == CONN_PLAIN ? refusal : hook_result(refusal);
+    }
+    ssize_t result = send_pieces(c, fd, iov, n, flags);
+    conn_leave(c);
+    errno = saved;
+    return result == CONN_PLAIN ? result : answer(result, flags);
+}
+
+static OUT_OF_LINE ssize_t tracked_write(int fd, const void *buf, size_t len)
+{
+    struct iovec piece = { (void *)(uintptr_t)buf, len };
+    ssize_t result = follow(fd, &piece, 1, 0);
+    return result == CONN_PLAIN ? real.write(fd, buf, len) : result;
+}
+
+ssize_t write(int fd, const void *buf, size_t len)
+{
+    if (likely(!conn_find(fd)))
+        return real.write(fd, buf, len);
+    return tracked_write(fd, buf, len);
+}
+
+ssize_t writev(int fd, const struct iovec *iov, int n)
+{
+    if (likely(!conn_find(fd)) || n <= 0)
+        return real.writev(fd, iov, n);
+    ssize_t result = follow(fd, iov, n, 0);
+    return result == CONN_PLAIN ? real.writev(fd, iov, n) : result;
+}
+
+static OUT_OF_LINE ssize_t tracked_send(int fd, const void *buf, size_t len, int flags)
+{
+    struct iovec piece = { (void *)(uintptr_t)buf, len };
+    ssize_t result = follow(fd, &piece, 1, flags);
+    return result == CONN_PLAIN ? real.send(fd, buf, len, flags) : result;
+}
+
+ssize_t send(int fd, const void *buf, size_t len, int flags)
+{
+    if (likely(!conn_find(fd)))
+        return real.send(fd, buf, len, flags);
+    return tracked_send(fd, buf, len, flags);
+}
+
+/* A send to an address connects, where MSG_FASTOPEN says so (tcp(7)), and fails on a socket that is connected already.
+ * Clears the flag for our own send.  0, CONN_PLAIN, or the answer as -errno. */
+static int send_to(int fd, int *flags, const struct sockaddr *to, socklen_t len)
+{
+    struct conn *c = *flags & MSG_FASTOPEN && to ? conn_enter_as_is(fd) : NULL;
+
+    if (!c)
+        return 0;
+    conn_settle_but_end(c);
+    int result = connecting_by_send(c, fd, *flags, to, len);
+    if (result == 0)
+        *flags &= ~MSG_FASTOPEN;
+    conn_leave(c);
+    return result;
+}
+
+ssize_t sendto(int fd, const void *buf, size_t len, int flags, const struct sockaddr *to,
+               socklen_t tolen)
+{
+    if (likely(!conn_find(fd)))
+        return real.sendto(fd, buf, len, flags, to, tolen);
+    struct iovec piece = { (void *)(uintptr_t)buf, len };
+    int ours = flags;
+    ssize_t result = send_to(fd, &ours, to, tolen);
+    result = result == 0 ? follow(fd, &piece, 1, ours) : result == CONN_PLAIN ? result : answer(result, flags);
+    return result == CONN_PLAIN ? real.sendto(fd, buf, len, flags, to, tolen) : result;
+}
+
+/* A tracked fd that goes to another process (SCM_RIGHTS, unix(7)) has a copy that nobody can follow. */
+static void leave_what_is_passed(const struct msghdr *msg)
+{
+    struct msghdr *m = (struct msghdr *)(uintptr_t)msg;
+
+    for (struct cmsghdr *part = CMSG_FIRSTHDR(m); part; part = CMSG_NXTHDR(m, part)) {
+        if (part->cmsg_level != SOL_SOCKET || part->cmsg_type != SCM_RIGHTS)
+            continue;
+        size_t n = (part->cmsg_len - CMSG_LEN(0)) / sizeof(int);
+        for (size_t i = 0; i < n; i++) {
+            int fd;
+            memcpy(&fd, CMSG_DATA(part) + i * sizeof fd, sizeof fd);
+            struct conn *c = conn_find(fd) ? conn_enter(fd) : NULL;
+            if (!c)
+                continue;
+            closing_leave_alone(c, fd, REASON_duplicated);
+            closing_ask_end(c);
+            path_unguard(c);
+            c->shared = true;
+            conn_leave(c);
+        }
+    }
+}
+
+ssize_t sendmsg(int fd, const struct msghdr *msg, int flags)
+{
+    if (msg && msg->msg_controllen)
+        leave_what_is_passed(msg);
+    if (likely(!conn_find(fd)) || !msg || msg->msg_iovlen == 0)
+        return real.sendmsg(fd, msg, flags);
+    int ours = flags;
+    ssize_t result = send_to(fd, &ours, msg->msg_name, msg->msg_namelen);
+    result = result == 0 ? follow(fd, msg->msg_iov, (int)msg->msg_iovlen, ours)
+             : result == CONN_PLAIN ? result : answer(result, flags);
+    return result == CONN_PLAIN ? real.sendmsg(fd, msg, flags) : result;
+}
+
+/* pwritev2(2): an offset of -1 means the stream's own; a socket takes no other. */
+ssize_t pwritev64v2(int fd, const struct iovec *iov, int n, int64_t offset, int flags)
+{
+    if (likely(!conn_find(fd)) || offset != -1 || flags)
+        return real.pwritev64v2(fd, iov, n, offset, flags);
+    return writev(fd, iov, n);
+}
+
+ssize_t pwritev2(int fd, const struct iovec *iov, int n, off_t offset, int flags)
+{
+    if (likely(!conn_find(fd)) || offset != -1 || flags)
+        return real.pwritev2(fd, iov, n, offset, flags);
+    return writev(fd, iov, n);
+}

@@ -1,0 +1,357 @@
+/* shutdown, options, names and ioctl: on an ended fd most of them answer from memory, because the
+ * end-of-file socket is shared and nothing may change it. */
+#include "preload/hooks/hook.h"
+
+#include "preload/wire/behind.h"
+#include "preload/wire/closing.h"
+#include "preload/share/evidence.h"
+#include "preload/share/idle.h"
+#include "preload/wire/lookahead.h"
+#include "preload/wire/observed.h"
+#include "preload/fds/options.h"
+#include "preload/share/path.h"
+#include "preload/fds/private.h"
+#include "preload/life/process.h"
+#include "preload/conn/refused.h"
+#include "preload/wire/send.h"
+#include "preload/conn/swap.h"
+#include "preload/wire/withheld.h"
+
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <stdarg.h>
+#include <string.h>
+#include <sys/ioctl.h>
+
+/* A server that has answered a second request on a connection does not wait for the end of the first.  Of another one
+ * nothing is known: it has WITHHELD_MS to answer, then it gets the end. */
+static void end_later(struct conn *c)
+{
+    if (exchange_listens(&c->x) == EXCHANGE_LISTENS_PERHAPS && !evidence_has(&c->to, EVIDENCE_REUSED))
+        withheld_begin(c);
+    else
+        behind_settle(c);
+}
+
+/* CONN_PLAIN or the answer. */
+static int tracked_shutdown(struct conn *c, int fd, int how)
+{
+    bool sending = how == SHUT_WR || how == SHUT_RDWR;
+
+    switch (c->state) {
+    case CONN_NEW: /* answers ENOTCONN, and counts all the same */
+    case CONN_FRESH:
+    case CONN_LEASED:
+        closing_leave_alone(c, fd, REASON_half_closed);
+        return CONN_PLAIN;
+    case CONN_EXCHANGE:
+        if (how == SHUT_WR && exchange_request_done(&c->x)) {
+            c->write_shut = true; /* a FIN would end the connection */
+            end_later(c);
+            return 0;
+        }
+        conn_spoil(c, sending ? REASON_half_closed : REASON_odd_descriptor);
+        return CONN_PLAIN;
+    case CONN_OBSERVED:
+        if (sending && !c->inside && observed_verdict(c) == REASON_none) {
+            c->write_shut = true; /* the client is done with it: its server would end it now */
+            swap_end(c);
+            return 0;
+        }
+        conn_spoil(c, REASON_half_closed);
+        return CONN_PLAIN;
+    case CONN_ENDED:
+        if (how != SHUT_RD && !sending)
+            return -EINVAL;
+        c->write_shut |= sending;
+        return 0;
+    default:
+        return CONN_PLAIN;
+    }
+}
+
+int shutdown(int fd, int how)
+{
+    struct conn *c = conn_find(fd);
+
+    if (likely(!c))
+        return real.shutdown(fd, how);
+    if (hook_hides(c))
+        return (int)hook_result(-EBADF);
+    if (!process_is_ours() || !(c = conn_enter_as_is(fd)))
+        return real.shutdown(fd, how);
+    conn_settle_but_end(c);
+    conn_wait_home(c);
+    c->read_shut |= how == SHUT_RD || how == SHUT_RDWR;
+    int result = tracked_shutdown(c, fd, how);
+    /* Under the lock: no socket of ours can get there in between. */
+    result = result == CONN_PLAIN ? real.shutdown(fd, how) : (int)hook_result(result);
+    conn_leave(c);
+    return result;
+}
+
+static bool is_guard(int level, int name)
+{
+    return level == IPPROTO_TCP && name == TCP_USER_TIMEOUT;
+}
+
+/* The real call first: it knows what is a good value.  Returns its answer. */
+static int set_followed(struct conn *c, int fd, int level, int name, const void *value, socklen_t len)
+{
+    if (is_guard(level, name))
+        path_unguard(c);
+    bool connected = c->state != CONN_NEW;
+    bool lasting = options_judge(level, name, value, len) == OPTIONS_LASTING;
+    bool stays_on = c->reused && options_is_nodelay(level, name); /* see options.h */
+    char old[OPTION_SIZE];
+    socklen_t old_len = sizeof old;
+
+    if (!connected || lasting || stays_on || real.getsockopt(fd, level, name, old, &old_len) != 0)
+        old_len = 0;
+    if (real.setsockopt(fd, level, name, value, len) != 0)
+        return -errno;
+    if (stays_on)
+        options_hasten(fd);
+    else if (connected && old_len == 0)
+        conn_spoil(c, REASON_option_not_undone);
+    if (!options_note(&c->options, level, name, value, len, old, old_len))
+        closing_leave_alone(c, fd, REASON_socket_option);
+    return 0;
+}
+
+/* CONN_PLAIN or the answer. */
+static int set_option(struct conn *c, int fd, int level, int name, const void *value, socklen_t len)
+{
+    if (c->state == CONN_EXCHANGE && level == SOL_SOCKET && name == SO_RCVLOWAT)
+        return 0; /* the connection does not end where the response does: it would wait for more */
+    if (options_judge(level, name, value, len) == OPTIONS_FOREIGN) {
+        if (c->state == CONN_ENDED)
+            return 0;
+        closing_leave_alone(c, fd, REASON_socket_option);
+        return CONN_PLAIN;
+    }
+    if (c->state != CONN_ENDED)
+        return set_followed(c, fd, level, name, value, len);
+    options_note(&c->options, level, name, value, len, NULL, 0);
+    return 0;
+}
+
+int setsockopt(int fd, int level, int name, const void *value, socklen_t len)
+{
+    struct conn *c = conn_find(fd);
+
+    if (likely(!c))
+        return real.setsockopt(fd, level, name, value, len);
+    if (hook_hides(c))
+        return (int)hook_result(-EBADF);
+    if (!process_is_ours() || !(c = conn_enter(fd)))
+        return real.setsockopt(fd, level, name, value, len);
+    int result = set_option(c, fd, level, name, value, len);
+    result = result == CONN_PLAIN ? real.setsockopt(fd, level, name, value, len)
+                                  : (int)hook_result(result);
+    conn_leave(c);
+    return result;
+}
+
+/* On an ended fd an option is what the client set; TCP_INFO is that of the connection, if it still lies in the pool, as it would be after
+ * the peer's end: in CLOSE_WAIT (the first byte of struct tcp_info, tcp(7)). */
+static int ended_info(struct conn *c, int level, int name, void *value, socklen_t *len)
+{
+    enum { CLOSE_WAIT = 8 };
+
+    if (c->state == CONN_ENDED && options_recall(&c->options, level, name, value, len))
+        return 0;
+    if (level != IPPROTO_TCP || name != TCP_INFO || c->state != CONN_ENDED || !idle_is_there(&c->idle) ||
+        real.getsockopt(c->idle.fd, IPPROTO_TCP, TCP_INFO, value, len) != 0)
+        return CONN_PLAIN;
+    if (*len)
+        *(unsigned char *)value = CLOSE_WAIT;
+    return 0;
+}
+
+/* A lent connection's TCP_NODELAY is on, whatever the client knows of it. */
+static int own_nodelay(const struct conn *c, int level, int name, void *value, socklen_t *len)
+{
+    int on = options_nodelay(&c->options);
+
+    if (c->state == CONN_ENDED || !c->reused || !options_is_nodelay(level, name) || (int)*len < 0)
+        return CONN_PLAIN;
+    if (*len > sizeof on)
+        *len = sizeof on;
+    memcpy(value, &on, *len);
+    return 0;
+}
+
+/* Should a reused connection break before its answer begins, another one takes its place: until then the
+ * client is to take it for sound. */
+static bool replaceable(const struct conn *c)
+{
+    bool asked = c->state == CONN_EXCHANGE || c->state == CONN_OBSERVED;
+
+    return c->reused && (c->state == CONN_LEASED || (asked && !exchange_answered(&c->x)));
+}
+
+/* The kernel tells an error once only: it stays there for the next send or receive, which see to it. */
+static int no_error(const struct conn *c, int level, int name, void *value, socklen_t *len)
+{
+    int none = 0;
+
+    if (level != SOL_SOCKET || name != SO_ERROR || !replaceable(c) || (int)*len < 0)
+        return CONN_PLAIN;
+    if (*len > sizeof none)
+        *len = sizeof none;
+    memcpy(value, &none, *len);
+    return 0;
+}
+
+/* The client was told the outcome of its connect. */
+static void learn_error(struct conn *c, int fd, const void *value, socklen_t len)
+{
+    int error = 0;
+
+    memcpy(&error, value, len < sizeof error ? len : sizeof error);
+    if (error != ECONNREFUSED || !process_is_ours() || !(c = conn_enter(fd)))
+        return;
+    if (c->state == CONN_FRESH)
+        refused_forget(&c->to);
+    conn_leave(c);
+}
+
+int getsockopt(int fd, int level, int name, void *value, socklen_t *len)
+{
+    struct conn *c = conn_find(fd);
+    int result = CONN_PLAIN;
+
+    if (likely(!c))
+        return real.getsockopt(fd, level, name, value, len);
+    if (hook_hides(c))
+        return (int)hook_result(-EBADF);
+    if ((c->state == CONN_ENDED || c->reused) && process_is_ours() && (c = conn_enter(fd))) {
+        if (is_guard(level, name))
+            path_unguard(c);
+        result = no_error(c, level, name, value, len);
+        if (result == CONN_PLAIN)
+            result = own_nodelay(c, level, name, value, len);
+        if (result == CONN_PLAIN)
+            result = ended_info(c, level, name, value, len);
+        conn_leave(c);
+    }
+    if (result != CONN_PLAIN)
+        return result;
+    result = real.getsockopt(fd, level, name, value, len);
+    if (result == 0 && level == SOL_SOCKET && name == SO_ERROR)
+        learn_error(c, fd, value, *len);
+    return result;
+}
+
+static socklen_t name_len(const union endpoint_name *name)
+{
+    return name->any.sa_family == AF_INET ? sizeof(struct sockaddr_in) : sizeof(struct sockaddr_in6);
+}
+
+/* The names that the connection has, or had when it ended. */
+static const union endpoint_name *known_name(struct conn *c, int fd, bool peer)
+{
+    if (!peer && c->state == CONN_LEASED && !c->told.any.sa_family)
+        path_check_name(c);
+    bool remember = c->state == CONN_LEASED || c->state == CONN_EXCHANGE ||
+                    c->state == CONN_OBSERVED;
+    socklen_t len = sizeof c->told;
+
+    if (peer)
+        return c->state == CONN_ENDED || replaceable(c) ? &c->peer : NULL;
+    sa_family_t *family = &c->told.any.sa_family;
+    if (!*family && (c->state == CONN_ENDED || (c->state == CONN_LEASED && c->idle.local.any.sa_family)))
+        c->told = c->idle.local;
+    else if (!*family && remember && real.getsockname(fd, &c->told.any, &len) != 0)
+        *family = 0;
+    return *family ? &c->told : NULL;
+}
+
+static int tracked_name(int fd, const struct sockaddr *name, socklen_t *len, bool peer)
+{
+    struct conn *c = conn_find(fd);
+
+    if (hook_hides(c))
+        return (int)hook_result(-EBADF);
+    if (!name || !len || !(c = conn_enter(fd)))
+        return CONN_PLAIN;
+    const union endpoint_name *known = known_name(c, fd, peer);
+    if (known) {
+        socklen_t room = *len, whole = name_len(known);
+        memcpy((void *)(uintptr_t)name, known, room < whole ? room : whole);
+        *len = whole;
+    }
+    conn_leave(c);
+    return known ? 0 : CONN_PLAIN;
+}
+
+int getpeername(int fd, struct sockaddr *name, socklen_t *len)
+{
+    if (likely(!conn_find(fd)))
+        return real.getpeername(fd, name, len);
+    int result = tracked_name(fd, name, len, true);
+    return result == CONN_PLAIN ? real.getpeername(fd, name, len) : result;
+}
+
+int getsockname(int fd, struct sockaddr *name, socklen_t *len)
+{
+    if (likely(!conn_find(fd)))
+        return real.getsockname(fd, name, len);
+    int result = tracked_name(fd, name, len, false);
+    return result == CONN_PLAIN ? real.getsockname(fd, name, len) : result;
+}
+
+/* CONN_PLAIN or the answer. */
+static int tracked_ioctl(struct conn *c, int fd, unsigned long request, void *argument)
+{
+    int result;
+
+    switch (request) {
+    case FIONREAD:
+        if (c->state != CONN_EXCHANGE && c->state != CONN_OBSERVED && c->state != CONN_ENDED)
+            return CONN_PLAIN;
+        result = real.ioctl(fd, (real_ioctl_request)request, argument); /* a bad pointer fails there */
+        if (result == 0)
+            result = (int)lookahead_available(c, fd);
+        if (result < 0)
+            return result == -1 ? -errno : result;
+        *(int *)argument = result;
+        return 0;
+    case FIONBIO:
+        c->nonblocking = *(int *)argument != 0;
+        return c->state == CONN_ENDED || c->spare.unsettled ? 0 : CONN_PLAIN;
+    case FIOCLEX:
+    case FIONCLEX:
+        conn_set_cloexec(c, fd, request == FIOCLEX);
+        return CONN_PLAIN;
+    case FIOASYNC:
+    case FIOSETOWN:
+    case SIOCSPGRP:
+        closing_leave_alone(c, fd, REASON_odd_descriptor);
+        return CONN_PLAIN;
+    default:
+        return CONN_PLAIN;
+    }
+}
+
+int ioctl(int fd, real_ioctl_request request, ...)
+{
+    va_list ap;
+    va_start(ap, request);
+    void *argument = va_arg(ap, void *);
+    va_end(ap);
+    struct conn *c = conn_find(fd);
+
+    if (likely(!c))
+        return real.ioctl(fd, request, argument);
+    if (hook_hides(c))
+        return (int)hook_result(-EBADF);
+    bool harmless = request == FIONBIO || request == FIOCLEX || request == FIONCLEX;
+    if (!process_is_ours() || !(c = harmless ? conn_enter_as_is(fd) : conn_enter(fd)))
+        return real.ioctl(fd, request, argument);
+    int result = tracked_ioctl(c, fd, (unsigned)request, argument);
+    result = result == CONN_PLAIN ? real.ioctl(fd, request, argument) : (int)hook_result(result);
+    conn_leave(c);
+    return result;
+}

@@ -1,0 +1,272 @@
+/* stdio on a socket.  Inside libc it passes no hook, so a stream on a tracked socket is made to read and
+ * write through us (fopencookie(3)), and the number that it was made of is remembered, since libc says
+ * that such a stream has none. */
+#define _GNU_SOURCE
+#include "preload/hooks/hook.h"
+
+#include "base/block.h"
+#include "preload/wire/closing.h"
+#include "preload/life/process.h"
+
+#include <dlfcn.h>
+#include <fcntl.h>
+#include <stdarg.h>
+#include <stdatomic.h>
+#include <stdio_ext.h>
+#include <string.h>
+#include <unistd.h>
+
+enum { STREAMS_MAX = 64 };
+
+static struct {
+    FILE *_Atomic stream;
+    atomic_int fd;
+} streams[STREAMS_MAX];
+static atomic_int streams_used;
+
+static ssize_t stream_read(void *cookie, char *buf, size_t len)
+{
+    return read((int)(intptr_t)cookie, buf, len);
+}
+
+static ssize_t stream_write(void *cookie, const char *buf, size_t len)
+{
+    ssize_t written = write((int)(intptr_t)cookie, buf, len);
+
+    return written < 0 ? 0 : written; /* fopencookie(3): 0 is an error */
+}
+
+/* As on any socket. */
+static int stream_seek(void *cookie, off64_t *position, int whence)
+{
+    (void)cookie, (void)position, (void)whence;
+    errno = ESPIPE;
+    return -1;
+}
+
+static int stream_close(void *cookie)
+{
+    int fd = (int)(intptr_t)cookie;
+
+    for (int i = 0; i < STREAMS_MAX; i++)
+        if (streams[i].fd == fd && streams[i].stream) {
+            streams[i].stream = NULL;
+            streams_used--;
+        }
+    return close(fd);
+}
+
+static FILE *stream_open(int fd, const char *mode)
+{
+    static const cookie_io_functions_t io = {
+        .read = stream_read, .write = stream_write, .seek = stream_seek, .close = stream_close
+    };
+    int slot = 0;
+
+    while (slot < STREAMS_MAX && streams[slot].stream)
+        slot++;
+    if (slot == STREAMS_MAX) {
+        errno = EMFILE;
+        return NULL;
+    }
+    FILE *stream = fopencookie((void *)(intptr_t)fd, mode, io);
+    if (stream) {
+        streams[slot].fd = fd;
+        streams[slot].stream = stream;
+        streams_used++;
+    }
+    return stream;
+}
+
+FILE *fdopen(int fd, const char *mode)
+{
+    struct conn *c = conn_find(fd);
+
+    if (hook_hides(c)) {
+        errno = EBADF;
+        return NULL;
+    }
+    int saved = errno;
+    FILE *stream = c && process_is_ours() ? stream_open(fd, mode) : NULL;
+    if (stream || (c && errno == ENOMEM))
+        return stream;
+    if (c && process_is_ours() && (c = conn_enter(fd))) {
+        closing_leave_alone(c, fd, REASON_odd_descriptor);
+        closing_ask_end(c); /* libc would wait for it */
+        conn_leave(c);
+    }
+    errno = saved;
+    return real.fdopen(fd, mode);
+}
+
+static int stream_fd(FILE *stream)
+{
+    for (int i = 0; streams_used && i < STREAMS_MAX; i++)
+        if (streams[i].stream == stream)
+            return streams[i].fd;
+    return -1;
+}
+
+void hook_stdio_take_stdin(void)
+{
+#ifdef __GLIBC__
+    static bool usable;
+
+    usable |= dlsym(RTLD_DEFAULT, "gnu_get_libc_version") != NULL;
+    if (!usable || stream_fd(stdin) >= 0 || stdin->_IO_read_ptr != stdin->_IO_read_end)
+        return; /* bytes that it has read before come first */
+    FILE *stream = stream_open(0, "r");
+
+    if (stream)
+        stdin = stream;
+#endif
+}
+
+/* libc cannot reopen a stream of ours: the file is put under its number instead, and the stream goes on
+ * with that. */
+static FILE *stream_reopen(const char *path, const char *mode, FILE *stream, int onto)
+{
+    int flags = *mode == 'r' ? 0 : O_CREAT | (*mode == 'a' ? O_APPEND : O_TRUNC);
+    bool both = strchr(mode, '+');
+
+    fflush(stream);
+    __fpurge(stream);
+    clearerr(stream);
+    if (!path)
+        return stream;
+    int fd = open(path, flags | (both ? O_RDWR : *mode == 'r' ? O_RDONLY : O_WRONLY), 0666);
+    if (fd < 0 || dup2(fd, onto) < 0) {
+        int saved = errno;
+        fclose(stream);
+        errno = saved;
+        return NULL;
+    }
+    real.close(fd);
+    return stream;
+}
+
+/* The number under another stream is about to be closed by libc. */
+static void number_is_reopened(FILE *stream)
+{
+    int fd = real.fileno(stream);
+    struct conn *c = fd >= 0 && conn_find(fd) && process_is_ours() ? conn_enter(fd) : NULL;
+
+    if (c) {
+        closing_number(c, fd);
+        closing_gone(c, fd);
+        conn_leave(c);
+    }
+}
+
+static FILE *any_freopen(FILE *(*libc)(const char *, const char *, FILE *), const char *path,
+                         const char *mode, FILE *stream)
+{
+    int fd = stream_fd(stream);
+
+    if (fd >= 0)
+        return stream_reopen(path, mode, stream, fd);
+    number_is_reopened(stream);
+    return libc(path, mode, stream);
+}
+
+FILE *freopen(const char *path, const char *mode, FILE *stream)
+{
+    return any_freopen(real.freopen, path, mode, stream);
+}
+
+FILE *freopen64(const char *path, const char *mode, FILE *stream)
+{
+    return any_freopen(real.freopen64, path, mode, stream);
+}
+
+/* A stream that was made of a number before the number was a tracked socket (dup2 onto 0): libc closes
+ * it where we do not see it. */
+int fclose(FILE *stream)
+{
+    int fd = stream_fd(stream) < 0 ? real.fileno(stream) : -1;
+    struct conn *c = fd >= 0 && conn_find(fd) && process_is_ours() ? conn_find(fd) : NULL;
+
+    if (c && c != &conn_private) {
+        fflush(stream);
+        if ((c = conn_enter(fd))) {
+            closing_number(c, fd);
+            closing_gone(c, fd);
+            conn_leave(c);
+        }
+    }
+    return real.fclose(stream);
+}
+
+int fileno(FILE *stream)
+{
+    int fd = stream_fd(stream);
+
+    return fd >= 0 ? fd : real.fileno(stream);
+}
+
+int fileno_unlocked(FILE *stream)
+{
+    int fd = stream_fd(stream);
+
+    return fd >= 0 ? fd : real.fileno_unlocked(stream);
+}
+
+static bool write_all(int fd, const char *bytes, size_t len)
+{
+    while (len) {
+        ssize_t sent = write(fd, bytes, len);
+        if (sent < 0)
+            return false;
+        bytes += sent;
+        len -= (size_t)sent;
+    }
+    return true;
+}
+
+/* dprintf on a tracked socket: formatted here, sent by our own write. */
+static int print(int fd, const char *format, va_list ap)
+{
+    va_list again;
+    va_copy(again, ap);
+    int len = vsnprintf(NULL, 0, format, again);
+    va_end(again);
+    bool fits = len >= 0 && len < (int)BLOCK_MAX && process_is_ours();
+    char *text = fits ? block_get((size_t)len + 1, NULL) : NULL;
+
+    if (!text)
+        return real.vdprintf(fd, format, ap);
+    vsnprintf(text, (size_t)len + 1, format, ap);
+    int result = write_all(fd, text, (size_t)len) ? len : -1;
+    block_put(text, (size_t)len + 1);
+    return result;
+}
+
+int vdprintf(int fd, const char *format, va_list ap)
+{
+    return likely(!conn_find(fd)) ? real.vdprintf(fd, format, ap) : print(fd, format, ap);
+}
+
+int dprintf(int fd, const char *format, ...)
+{
+    va_list ap;
+    va_start(ap, format);
+    int result = vdprintf(fd, format, ap);
+    va_end(ap);
+    return result;
+}
+
+/* The fortified ones (glibc). */
+int __vdprintf_chk(int fd, int flag, const char *format, va_list ap)
+{
+    return likely(!conn_find(fd)) ? real.__vdprintf_chk(fd, flag, format, ap)
+                                  : print(fd, format, ap);
+}
+
+int __dprintf_chk(int fd, int flag, const char *format, ...)
+{
+    va_list ap;
+    va_start(ap, format);
+    int result = __vdprintf_chk(fd, flag, format, ap);
+    va_end(ap);
+    return result;
+}

@@ -1,0 +1,125 @@
+#define _GNU_SOURCE
+#include "preload/life/handdown.h"
+
+#include "base/config.h"
+#include "base/program.h"
+#include "preload/life/handover.h"
+#include "preload/self/identity.h"
+#include "preload/fds/private.h"
+#include "preload/libc/real.h"
+
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#ifdef __linux__
+#include <linux/close_range.h>
+#include <sys/syscall.h>
+#endif
+#ifndef CLOSE_RANGE_CLOEXEC
+#define CLOSE_RANGE_CLOEXEC 4
+#endif
+
+/* One library loads under either libc (README), so this is asked at run time. */
+extern const char *gnu_get_libc_version(void) __attribute__((weak));
+
+static __thread char *const *looked_in;
+
+static char *lookup(const char *name)
+{
+    size_t len = strlen(name);
+
+    for (char *const *entry = looked_in; entry && *entry; entry++)
+        if (strncmp(*entry, name, len) == 0 && (*entry)[len] == '=')
+            return *entry + len + 1;
+    return NULL;
+}
+
+/* Will the library take the queues over there, or look past them? */
+static bool environment_wants(const struct tree *tree, char *const *env)
+{
+    struct config config;
+    struct tree its;
+
+    looked_in = env;
+    const char *text = lookup(TREE_VARIABLE);
+    if (!handover_preloads(env) || !text || tree_parse(&its, tree->calls, text) != 0 || its.first != tree->first ||
+        strcmp(its.token, tree->token) != 0)
+        return false;
+    config_load(&config, lookup, NULL, NULL);
+    return config.enabled && config.share != CONFIG_SHARE_OFF;
+}
+
+bool handdown_is_for(const struct tree *tree, const char *path, char *const *env)
+{
+    uint32_t gid = 0;
+
+    return path && environment_wants(tree, env) && identity_is_purely(tree->uid, &gid) &&
+           program_loads(path, gnu_get_libc_version ? PROGRAM_GLIBC : PROGRAM_MUSL, tree->uid, gid);
+}
+
+static void mark(const struct tree *tree, int flags)
+{
+    for (int i = 0; i < TREE_FDS; i++)
+        if (private_is(tree->first + i))
+            real.fcntl(tree->first + i, F_SETFD, (void *)(intptr_t)flags);
+}
+
+void handdown_open(const struct tree *tree)
+{
+    mark(tree, 0);
+}
+
+static bool are_all_ours(const struct tree *tree, int count)
+{
+    for (int i = 0; i < count; i++)
+        if (!private_is(tree->first + i))
+            return false;
+    return true;
+}
+
+/* One call where the numbers in between are nobody else's: nearly always. */
+void handdown_shut(const struct tree *tree)
+{
+#ifdef SYS_close_range
+    const int count = private_is(tree->first + TREE_LINE) ? TREE_FDS : TREE_FDS - 1;
+
+    if (are_all_ours(tree, count) &&
+        real.syscall(SYS_close_range, tree->first, tree->first + count - 1, CLOSE_RANGE_CLOEXEC) == 0)
+        return;
+#endif
+    mark(tree, FD_CLOEXEC);
+}
+
+/* As the kernel will judge it: by the effective uid, and no program on a noexec mount. */
+static bool is_executable(const char *path)
+{
+    struct stat status;
+
+    return faccessat(AT_FDCWD, path, X_OK, AT_EACCESS) == 0 && stat(path, &status) == 0 && S_ISREG(status.st_mode);
+}
+
+const char *handdown_find(const char *file, char room[PATH_MAX])
+{
+    const size_t len = strlen(file);
+    const char *folder = getenv("PATH"), *end;
+
+    if (strchr(file, '/'))
+        return file;
+    for (folder = folder ? folder : "/bin:/usr/bin"; len; folder = end + 1) {
+        end = strchrnul(folder, ':');
+        const size_t n = (size_t)(end - folder);
+        if (n + len + 2 <= PATH_MAX) {
+            memcpy(room, folder, n);
+            room[n] = '/';
+            memcpy(room + n + !!n, file, len + 1); /* an empty one is the current directory */
+            if (is_executable(room))
+                return room;
+        }
+        if (!*end)
+            break;
+    }
+    return NULL;
+}

@@ -1,0 +1,243 @@
+#define _GNU_SOURCE
+#include "preload/life/handover.h"
+
+#include "base/program.h"
+#include "base/quiet.h"
+#include "preload/conn/owed.h"
+#include "preload/life/handover_parcel.h"
+#include "preload/hooks/hook.h"
+#include "preload/share/idle.h"
+#include "preload/fds/private.h"
+#include "preload/life/process.h"
+#include "preload/libc/real.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+enum { KEPT = 4 };
+
+/* While packing: on the stack of this thread, since a vfork child runs in the memory of its parent. */
+struct packing {
+    bool any;        /* every exchange, whether an fd of it is inherited or not */
+    bool hopeless;   /* nobody will unpack */
+    int first;       /* the first number that a parcel is about */
+    uint64_t cookies[FDS_SEEN]; /* of the sockets that are inherited, by number; 0: none */
+    bool unknown[FDS_SEEN];     /* could not be asked */
+};
+static __thread struct packing *packing;
+static __thread int memfd;
+static __thread char text[64]; /* our variable: the memfd, the first number, who keeps the memfd */
+static __thread int first_number;
+
+static bool put(const char *bytes, size_t len)
+{
+    struct quiet quiet;
+
+    while (len) {
+        quiet_begin(&quiet);
+        ssize_t n = real.write(memfd, bytes, len);
+        quiet_end(&quiet, n < 0);
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n <= 0)
+            return false;
+        bytes += n;
+        len -= (size_t)n;
+    }
+    return true;
+}
+
+/* False: there is no such parcel. */
+static bool write_parcel(const struct conn *c, int number)
+{
+    struct parcel p = { .size = sizeof p, .number = number, .cookie = c->idle.cookie };
+
+    if (packing->hopeless || !p.cookie)
+        return false;
+    if (memfd < 0)
+        memfd = memfd_create(HANDOVER_MEMFD, MFD_CLOEXEC);
+    if (memfd < 0)
+        return false;
+    p.nonblocking = c->nonblocking;
+    p.reused = c->reused;
+    p.tail = c->tail;
+    p.tail_ends = c->tail_ends;
+    p.head_owed = c->head_owed;
+    p.write_shut = c->write_shut;
+    p.response_raw = c->response_raw;
+    p.replayed = c->replayed;
+    p.pending_error = c->pending_error;
+    p.x = c->x;
+    p.to = c->to;
+    memcpy(&p.peer, &c->peer, sizeof c->peer);
+    p.peer_len = c->peer_len;
+    p.idle = c->idle;
+    p.request_start = c->request.start;
+    p.request_len = c->request.end;
+    p.response_len = hold_len(&c->response);
+    off_t before = lseek(memfd, 0, SEEK_CUR);
+    if (put((const char *)&p, sizeof p) && put(c->request.data, p.request_len) &&
+        put(p.response_len ? c->response.data + c->response.start : NULL, p.response_len))
+        return true;
+    if (before < 0 || ftruncate(memfd, before) != 0) { /* then none */
+        real.close(memfd);
+        memfd = -1;
+    }
+    return false;
+}
+
+static int inherited_number(const struct conn *c)
+{
+    for (int fd = 0; fd < FDS_SEEN; fd++)
+        if (packing->cookies[fd] && packing->cookies[fd] == c->idle.cookie)
+            return fd;
+    for (int i = 0; i < c->nfds; i++)
+        if (c->fds[i].fd < FDS_SEEN && !c->fds[i].cloexec && (packing->unknown[c->fds[i].fd] || !c->idle.cookie))
+            return c->fds[i].fd;
+    return -1;
+}
+
+static void pack(struct conn *c)
+{
+    int fd = inherited_number(c);
+
+    if (c->state == CONN_ENDED || c->state == CONN_NEW || (fd < 0 && !packing->any))
+        return;
+    if (fd >= 0)
+        idle_crossed_fork(c);
+    if (c->state != CONN_EXCHANGE)
+        return;
+    if (write_parcel(c, fd)) {
+        packing->first = packing->first >= 0 ? packing->first : fd;
+        return;
+    }
+    if (fd >= 0 && exchange_request_done(&c->x) && !c->head_owed)
+        real.shutdown(fd, SHUT_WR);
+}
+
+static void look_at_fds(void)
+{
+    for (int fd = 0; fd < FDS_SEEN; fd++) {
+        errno = EBADF;
+        int flags = private_is(fd) ? -1 : real.fcntl(fd, F_GETFD);
+        packing->cookies[fd] = flags >= 0 && !(flags & FD_CLOEXEC) ? idle_cookie(fd) : 0;
+        packing->unknown[fd] = !packing->cookies[fd] && !(flags >= 0 && flags & FD_CLOEXEC) && idle_unknown();
+    }
+}
+
+static __thread bool in_use;
+
+static void find_use(struct conn *c)
+{
+    in_use |= c->state != CONN_NEW && c->state != CONN_ENDED && c->nfds;
+}
+
+bool handover_preloads(char *const *env)
+{
+    for (; env && *env; env++)
+        if (strncmp(*env, "LD_PRELOAD=", 11) == 0 && strstr(*env, "libholdfast"))
+            return true;
+    return false;
+}
+
+size_t handover_entries(char *const *env)
+{
+    size_t n = 0;
+
+    while (env && env[n])
+        n++;
+    return n + 2;
+}
+
+static void name_memfd(int number, int keeper)
+{
+    snprintf(text, sizeof text, HANDOVER_VARIABLE "=%d,%d,%d", number, first_number, keeper);
+}
+
+char *const *handover_pack(const char *path, char *const *env, char **room, bool rearranged)
+{
+    size_t n = handover_entries(env) - 2;
+    struct packing here = { .any = rearranged, .first = -1 };
+    int saved = errno;
+
+    memfd = -1;
+    in_use = false;
+    if (process_active)
+        conn_each(find_use);
+    if (process_active && process_is_ours())
+        conn_each(spare_settle);
+    if (process_active && process_is_ours())
+        owed_settle_all();
+    if (!in_use)
+        return env;
+    if (process_is_ours())
+        conn_each(idle_identify);
+    packing = &here;
+    packing->hopeless = !handover_preloads(env) || program_is_static(path);
+    look_at_fds();
+    conn_each(pack);
+    packing = NULL;
+    errno = saved;
+    if (memfd < 0)
+        return env;
+    if (n)
+        memcpy(room, env, n * sizeof *room);
+    first_number = here.first;
+    name_memfd(memfd, 0);
+    room[n] = text;
+    room[n + 1] = NULL;
+    return room;
+}
+
+/* A copy has no FD_CLOEXEC, where that cannot be cleared. */
+void handover_inherit(char *const *packed, char *const *env)
+{
+    int saved = errno;
+
+    if (packed != env && real.fcntl(memfd, F_SETFD, (void *)0) != 0) {
+        int copy = real.dup(memfd);
+        if (copy >= 0) {
+            real.close(memfd);
+            memfd = copy;
+            name_memfd(copy, 0);
+        }
+    }
+    errno = saved;
+}
+
+/* Those that children may still fetch; the next one closes the oldest. */
+static void keep(int fd)
+{
+    static _Atomic int kept[KEPT]; /* plus one; 0: none */
+    static atomic_uint next;
+    unsigned slot = atomic_fetch_add(&next, 1) % KEPT;
+
+    private_close(atomic_exchange(&kept[slot], fd + 1) - 1);
+}
+
+void handover_pass(char *const *packed, char *const *env)
+{
+    if (packed == env)
+        return;
+    int hidden = process_threaded && process_is_ours() ? private_move(memfd) : -1;
+    if (hidden < 0) {
+        handover_inherit(packed, env);
+        return;
+    }
+    memfd = -1;
+    name_memfd(hidden, (int)getpid());
+    keep(hidden);
+}
+
+void handover_done(char *const *packed, char *const *env)
+{
+    if (packed != env && memfd >= 0)
+        real.close(memfd);
+}

@@ -1,0 +1,34 @@
+/* handover_parcel: what handover.c writes and handover_unpack.c reads: a memfd with a parcel for each exchange. */
+#ifndef HOLDFAST_PRELOAD_HANDOVER_PARCEL_H
+#define HOLDFAST_PRELOAD_HANDOVER_PARCEL_H
+
+#include "base/version.h"
+#include "preload/conn/conn.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/socket.h>
+
+/* NUMBER,FIRST,KEEPER: the memfd's; the first number that a parcel is about, or -1; 0, or the process that has the
+ * memfd, from which it is to be fetched. */
+#define HANDOVER_VARIABLE "HOLDFAST_HANDOVER"
+#define HANDOVER_MEMFD "holdfast-" HOLDFAST_VERSION
+
+enum { FDS_SEEN = 256 }; /* higher numbers are not looked at for inherited sockets */
+
+/* One conn; the held bytes of both directions follow. */
+struct parcel {
+    uint32_t size; /* of this struct: another build is not read */
+    int number;    /* that leads to the socket, as far as is known; or -1 */
+    uint64_t cookie;
+    bool nonblocking, reused, tail, tail_ends, head_owed, write_shut, response_raw, replayed;
+    int pending_error;
+    struct exchange x;
+    struct endpoint to;
+    struct sockaddr_storage peer;
+    socklen_t peer_len;
+    struct idle idle;
+    size_t request_start, request_len, response_len;
+};
+
+#endif

@@ -1,0 +1,335 @@
+#define _GNU_SOURCE
+#include "preload/self/identity.h"
+
+#include "base/lock.h"
+#include "preload/life/process.h"
+#include "preload/libc/real.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/auxv.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#ifndef SO_NETNS_COOKIE
+#define SO_NETNS_COOKIE 71
+#endif
+#ifdef SYS_getresuid32
+#define RAW_GETRESUID SYS_getresuid32
+#define RAW_GETRESGID SYS_getresgid32
+#else
+#define RAW_GETRESUID SYS_getresuid
+#define RAW_GETRESGID SYS_getresgid
+#endif
+#ifdef SYS_setfsuid32
+#define RAW_SETFSUID SYS_setfsuid32
+#else
+#define RAW_SETFSUID SYS_setfsuid
+#endif
+
+#define USER_NAMESPACE "/proc/thread-self/ns/user"
+
+atomic_uint identity_changes;
+
+struct who {
+    uint32_t uid, gid;
+    uint32_t user_namespace; /* its inode; 0: the one of the process's start */
+    uint32_t real, effective, saved;
+};
+
+static struct who home;
+static _Atomic uint64_t home_netns; /* 0: not asked yet */
+static atomic_uint kinds_changed;
+static uint64_t home_user_namespace; /* its inode, once something may have changed it */
+
+/* What this thread was told, and how much had changed by then. */
+static __thread struct who told;
+static __thread unsigned told_at;
+static __thread uint64_t told_netns; /* of the sockets that it makes */
+static __thread unsigned netns_told_at;
+
+static bool has_changed(unsigned kind)
+{
+    return atomic_load_explicit(&kinds_changed, memory_order_relaxed) & kind;
+}
+
+/* The number in `user:[4026531837]`; 0: there is none. */
+static uint64_t inode_of(const char *link)
+{
+    char text[64];
+    ssize_t len = readlink(link, text, sizeof text - 1);
+
+    text[len > 0 ? len : 0] = '\0';
+    const char *digits = strchr(text, '[');
+    return digits ? strtoul(digits + 1, NULL, 10) : 0;
+}
+
+void identity_start(void)
+{
+    home.real = (uint32_t)getauxval(AT_UID);
+    home.uid = home.effective = home.saved = (uint32_t)getauxval(AT_EUID); /* exec sets the saved one */
+    home.gid = (uint32_t)getauxval(AT_EGID);
+}
+
+void identity_changed(unsigned kinds)
+{
+    if (kinds & IDENTITY_USER_NAMESPACE && !has_changed(IDENTITY_USER_NAMESPACE))
+        home_user_namespace = inode_of(USER_NAMESPACE);
+    atomic_fetch_or(&kinds_changed, kinds);
+    if (atomic_fetch_add(&identity_changes, 1) + 1 == 0)
+        atomic_fetch_add(&identity_changes, 1); /* it never looks as if nothing had */
+}
+
+/* Is the user namespace that of the parent, which was at home? */
+static bool shares_user_namespace(void)
+{
+    static const char file[] = "/ns/user";
+    char link[] = "/proc/4294967295/ns/user", digits[12];
+    size_t n = 0;
+    uint64_t mine = inode_of(USER_NAMESPACE);
+
+    for (unsigned pid = (unsigned)getppid(); pid; pid /= 10)
+        digits[n++] = (char)('0' + pid % 10);
+    char *at = link + strlen("/proc/");
+    while (n)
+        *at++ = digits[--n];
+    memcpy(at, file, sizeof file);
+    return mine && mine == inode_of(link);
+}
+
+void identity_reborn(void)
+{
+    int saved = errno;
+
+    if (!has_changed(IDENTITY_USER_NAMESPACE) && !shares_user_namespace()) {
+        identity_changed(IDENTITY_USER_NAMESPACE);
+        home_user_namespace = 0; /* none that this process can be in */
+    }
+    identity_changed(IDENTITY_USER | IDENTITY_NETWORK);
+    errno = saved;
+}
+
+/* Past libc, whose own may be another preloaded library's. */
+static bool ask(struct who *who)
+{
+    if (real.syscall(RAW_GETRESUID, &who->real, &who->effective, &who->saved) != 0)
+        return false;
+    who->uid = who->effective;
+    if (has_changed(IDENTITY_FSUID)) /* an invalid uid changes nothing, and the answer is the present one */
+        who->uid = (uint32_t)real.syscall(RAW_SETFSUID, -1L);
+    who->gid = home.gid;
+    who->user_namespace = 0;
+    if (!has_changed(IDENTITY_USER_NAMESPACE))
+        return true;
+    uint64_t inode = inode_of(USER_NAMESPACE);
+    who->user_namespace = inode == home_user_namespace ? 0 : (uint32_t)inode;
+    return inode != 0;
+}
+
+/* After `now` changes.  NULL: the kernel does not tell. */
+static const struct who *ask_anew(unsigned now)
+{
+    int saved = errno;
+    bool is_told = ask(&told);
+
+    errno = saved;
+    if (!is_told)
+        return NULL;
+    told_at = now;
+    return &told;
+}
+
+/* NULL: the kernel does not tell. */
+static inline const struct who *thread(void)
+{
+    unsigned now = atomic_load_explicit(&identity_changes, memory_order_acquire);
+
+    if (now != told_at)
+        return ask_anew(now);
+    return now ? &told : &home;
+}
+
+static void sign_user(struct endpoint *key)
+{
+    const struct who *who = thread();
+
+    key->uid = who ? who->uid : UINT32_MAX;
+    key->gid = who ? who->gid : UINT32_MAX;
+    key->user_namespace = who ? who->user_namespace : UINT32_MAX;
+}
+
+/* A number that never means two namespaces: the kernel's cookie; before Linux 5.14 an inode, which says where the
+ * process is, but not where a socket is once something has moved.  0: neither. */
+static uint64_t netns_of(int fd)
+{
+    bool moved = has_changed(IDENTITY_NETWORK);
+    uint64_t cookie = moved ? 0 : atomic_load_explicit(&home_netns, memory_order_relaxed);
+
+    if (cookie)
+        return cookie;
+    socklen_t len = sizeof cookie;
+    int saved = errno;
+    if (real.getsockopt(fd, SOL_SOCKET, SO_NETNS_COOKIE, &cookie, &len) != 0)
+        cookie = moved ? 0 : inode_of("/proc/self/ns/net");
+    if (!has_changed(IDENTITY_NETWORK))
+        atomic_store_explicit(&home_netns, cookie, memory_order_relaxed);
+    errno = saved;
+    return cookie;
+}
+
+/* Of a socket that this thread has just made.  After a change one socket is asked, and the thread has moved no
+ * further until the next. */
+static uint64_t netns_of_fresh(int fd)
+{
+    unsigned now = atomic_load_explicit(&identity_changes, memory_order_acquire);
+
+    if (!has_changed(IDENTITY_NETWORK))
+        return atomic_load_explicit(&home_netns, memory_order_relaxed);
+    if (netns_told_at != now) {
+        told_netns = netns_of(fd);
+        netns_told_at = now;
+    }
+    return told_netns;
+}
+
+void identity_sign(struct endpoint *key, int fd)
+{
+    sign_user(key);
+    key->netns = netns_of_fresh(fd);
+}
+
+static bool is_signed(const struct endpoint *key, const struct endpoint *by)
+{
+    return key->uid == by->uid && key->gid == by->gid && key->user_namespace == by->user_namespace;
+}
+
+bool identity_key(struct endpoint *key, const struct endpoint *made, int fd)
+{
+    sign_user(key);
+    key->netns = made->netns ? made->netns : netns_of(fd);
+    return key->netns != 0 && key->uid != UINT32_MAX && is_signed(key, made);
+}
+
+bool identity_fits(const struct endpoint *key, int fd)
+{
+    struct endpoint mine;
+
+    if (!atomic_load_explicit(&identity_changes, memory_order_relaxed))
+        return true;
+    sign_user(&mine);
+    return is_signed(key, &mine) && netns_of(fd) == key->netns;
+}
+
+bool identity_is_mine(const struct endpoint *made)
+{
+    struct endpoint mine;
+    unsigned now = atomic_load_explicit(&identity_changes, memory_order_acquire);
+
+    if (!now)
+        return true;
+    sign_user(&mine);
+    return is_signed(made, &mine) &&
+           (!has_changed(IDENTITY_NETWORK) || (netns_told_at == now && told_netns && made->netns == told_netns));
+}
+
+bool identity_is_of_home(const struct endpoint *key)
+{
+    return key->uid == home.uid && key->user_namespace == 0;
+}
+
+static bool is_home(const struct who *who)
+{
+    return who->uid == home.uid && who->real == home.real && who->effective == home.effective && !who->user_namespace;
+}
+
+bool identity_at_home(void)
+{
+    const struct who *who = thread();
+
+    return who && is_home(who);
+}
+
+/* A number of the line "Uid:" that is `uid`. */
+static bool has_uid(const char *status, uint32_t uid)
+{
+    const char *line = strstr(status, "\nUid:"), *line_end = line ? strchr(line + 1, '\n') : NULL;
+
+    for (const char *at = line ? line + strlen("\nUid:") : NULL; at && at < line_end; at += strcspn(at, "\t\n") + 1)
+        if (*at >= '0' && *at <= '9' && (uint32_t)strtoul(at, NULL, 10) == uid)
+            return true;
+    return false;
+}
+
+/* Has the thread of this name in a folder of threads the uid?  In any doubt, yes. */
+static bool thread_has_uid(int tasks, const char *name, uint32_t uid)
+{
+    static const char file[] = "/status";
+    char path[32], text[1024];
+    size_t n = strlen(name);
+
+    if (n + sizeof file > sizeof path)
+        return true;
+    memcpy(path, name, n); /* NOLINT */
+    memcpy(path + n, file, sizeof file);
+    int fd = openat(tasks, path, O_RDONLY | O_CLOEXEC);
+    if (fd < 0)
+        return errno != ENOENT; /* it has ended */
+    ssize_t len = pread(fd, text, sizeof text - 1, 0);
+    real.close(fd);
+    if (len <= 0)
+        return errno != ESRCH;
+    text[len] = '\0';
+    return has_uid(text, uid);
+}
+
+/* Without malloc: this may be a signal handler. */
+static bool any_thread_has_uid(uint32_t uid)
+{
+    struct entry {
+        uint64_t inode;
+        int64_t next;
+        unsigned short size;
+        unsigned char type;
+        char name[];
+    };
+    _Alignas(struct entry) char room[2048];
+    bool found = false;
+    long len = 0;
+    int tasks = open("/proc/self/task", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+    if (tasks < 0)
+        return true;
+    while (!found && (len = real.syscall(SYS_getdents64, tasks, room, sizeof room)) > 0)
+        for (long at = 0; !found && at < len; at += ((struct entry *)(room + at))->size) {
+            const char *name = ((struct entry *)(room + at))->name;
+            found = *name != '.' && thread_has_uid(tasks, name, uid);
+        }
+    real.close(tasks);
+    return found || len < 0;
+}
+
+bool identity_has_left(bool everywhere)
+{
+    const struct who *who = thread();
+
+    if (who && (who->uid == home.uid || who->real == home.uid || who->effective == home.uid ||
+                who->saved == home.uid) && !who->user_namespace)
+        return false;
+    return everywhere || !process_threaded || lock_alone() || !any_thread_has_uid(home.uid);
+}
+
+bool identity_is_purely(uint32_t uid, uint32_t *gid)
+{
+    uint32_t u[3], g[3];
+    int saved = errno;
+    bool asked = real.syscall(RAW_GETRESUID, &u[0], &u[1], &u[2]) == 0 &&
+                 real.syscall(RAW_GETRESGID, &g[0], &g[1], &g[2]) == 0;
+
+    errno = saved;
+    if (!asked)
+        return false;
+    *gid = g[1];
+    return u[0] == uid && u[1] == uid && u[2] == uid && g[0] == g[1];
+}

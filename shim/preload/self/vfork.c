@@ -1,0 +1,104 @@
+#define _GNU_SOURCE
+#include "preload/self/vfork.h"
+
+#include "base/raw.h"
+
+#include <dlfcn.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#ifndef MADV_WIPEONFORK
+#define MADV_WIPEONFORK 18
+#endif
+
+__thread bool vfork_pending;
+
+static volatile unsigned unstamped; /* 0: always look, until vfork_init has made a page */
+volatile unsigned *vfork_stamp = &unstamped;
+static pid_t owner;
+static void (*before_vfork)(void);
+static bool always; /* no page, or no vfork of our own on this machine */
+
+/* Past libc's, which another preloaded library may have replaced and not have ready yet. */
+static pid_t own_pid(void)
+{
+    long pid = raw_syscall(SYS_getpid, 0, 0, 0, 0, 0, 0);
+
+    return pid > 0 ? (pid_t)pid : getpid();
+}
+
+void vfork_init(void (*before)(void))
+{
+    long size = sysconf(_SC_PAGESIZE);
+    void *page = mmap(NULL, (size_t)size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+#if !defined(__x86_64__) && !defined(__aarch64__)
+    always = true;
+#endif
+    if (page == MAP_FAILED || madvise(page, (size_t)size, MADV_WIPEONFORK) != 0)
+        always = true;
+    else
+        vfork_stamp = page;
+    before_vfork = before;
+    vfork_own();
+}
+
+void vfork_own(void)
+{
+    owner = own_pid();
+    *vfork_stamp = !always;
+}
+
+bool vfork_check(void (*mend)(void))
+{
+    bool ours = own_pid() == owner;
+
+    if (ours) {
+        vfork_pending = false;
+        return true;
+    }
+    if (vfork_pending || always || *vfork_stamp)
+        return false; /* a vfork child; or one that cannot be told from it */
+    mend();
+    return true;
+}
+
+void vfork_begin(void)
+{
+    if (before_vfork)
+        before_vfork();
+    vfork_pending = true;
+}
+
+/* vfork(2) returns twice, on the stack of its caller: so the real one is jumped to, not called. */
+void *vfork_prepare(void);
+__attribute__((used)) void *vfork_prepare(void)
+{
+    static void *libc;
+
+    if (!libc)
+        libc = dlsym(RTLD_NEXT, "vfork");
+    vfork_begin();
+    return libc;
+}
+
+#if defined(__x86_64__)
+__asm__(".globl vfork\n"
+        ".type vfork, @function\n"
+        "vfork:\n"
+        "    endbr64\n"
+        "    subq $8, %rsp\n"
+        "    call vfork_prepare\n"
+        "    addq $8, %rsp\n"
+        "    jmp *%rax\n"
+        ".size vfork, . - vfork\n");
+#elif defined(__aarch64__)
+__asm__(".globl vfork\n"
+        ".type vfork, %function\n"
+        "vfork:\n"
+        "    stp x29, x30, [sp, #-16]!\n"
+        "    bl vfork_prepare\n"
+        "    ldp x29, x30, [sp], #16\n"
+        "    br x0\n"
+        ".size vfork, . - vfork\n");
+#endif

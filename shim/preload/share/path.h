@@ -1,0 +1,60 @@
+/* path: an idle connection whose way to the server is gone.  The machine lost the local address (DHCP, a VPN), or
+ * a firewall or NAT forgot the connection: the kernel sends the request again and again, and no end ever comes.
+ *
+ * The kernel has the clock for that.  With TCP_USER_TIMEOUT (tcp(7)) the kernel breaks a connection whose bytes are
+ * not acknowledged: one retransmission timeout (at least 200 ms and the smoothed RTT) plus the option's value after
+ * they were sent.  The break wakes whoever waits, in whatever call, and is treated as any break of a reused
+ * connection: the request is sent again on a fresh one.  The kernel forgets the old one's bytes and answers the
+ * server's next segment with a reset.
+ *
+ * A connection gets the option when it is first parked and keeps it: a lease costs no call.  `idle.guarded` says that
+ * a conn's socket has it.  It is taken away where a break could not be mended, because the client would get an error
+ * that a direct connection would not have given:
+ *   - the request is not to be sent twice, or is not held whole;
+ *   - the response has begun before the request was sent whole;
+ *   - an observed client sends another request on the connection;
+ *   - SO_KEEPALIVE is set and the response goes on: with the option one lost probe would be the end (tcp_timer.c);
+ *   - the socket becomes libc's, another process's, or is closed before it was answered;
+ *   - the client asks for the option, or sets it.
+ *
+ * All of a locked conn. */
+#ifndef HOLDFAST_PRELOAD_PATH_H
+#define HOLDFAST_PRELOAD_PATH_H
+
+#include "preload/conn/conn.h"
+
+/* Before c->idle is parked: gives c->idle.fd the option, unless it has it or the client has set its own. */
+void path_guard(struct conn *c);
+
+/* A connection that was parked lies under c now. */
+void path_adopted(struct conn *c);
+
+/* Takes the option away from c's socket. */
+void path_unguard_now(struct conn *c);
+static inline void path_unguard(struct conn *c)
+{
+    if (c->idle.guarded)
+        path_unguard_now(c);
+}
+
+/* Bytes of a request are about to be sent, or were. */
+void path_sending_guarded(struct conn *c);
+static inline void path_sending(struct conn *c)
+{
+    if (c->idle.guarded)
+        path_sending_guarded(c);
+}
+
+/* Bytes of the response came; `whole`: and it is complete. */
+void path_answered(struct conn *c, bool whole);
+
+/* May it be `error` by which the kernel says that a connection is broken?  Some of what ICMP reports (icmp(7)) could
+ * also come from a policy: then the state of the socket says it. */
+bool path_is_broken(const struct conn *c, int error);
+
+/* LEASED: the client asks for its own name.  If the machine has lost that address (IPv4), a socket of its own comes
+ * under the fds, connected or nearly so, and the state is FRESH; a connect would not have given that name.  Waits as
+ * long as a connect takes, at most 200 ms for a client that does not block.  One call, none for loopback. */
+void path_check_name(struct conn *c);
+
+#endif

@@ -1,0 +1,372 @@
+#define _GNU_SOURCE
+#include "preload/share/shared.h"
+
+#include "base/lock.h"
+#include "base/stats.h"
+#include "pool/beside.h"
+#include "pool/board.h"
+#include "pool/broker.h"
+#include "pool/tree.h"
+#include "preload/life/handdown.h"
+#include "preload/self/identity.h"
+#include "preload/share/idle.h"
+#include "preload/share/inherited.h"
+#include "preload/wire/observed.h"
+#include "preload/fds/private.h"
+#include "preload/life/process.h"
+#include "preload/libc/real.h"
+#include "preload/conn/stall.h"
+#include "preload/conn/swap.h"
+#include "preload/share/tally.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/types.h>
+#include <time.h>
+#include <unistd.h>
+
+enum {
+    HOT_MS = 10,   /* connects that follow each other faster ... */
+    HOT_RUN = 3,   /* ... so many times make the process hot */
+    LEFT_AT_ONCE = 4,
+    TRY_EVERY_MS = 5000,
+};
+
+atomic_bool shared_keeping;
+
+struct lock shared_joining;
+static struct tree tree;
+static atomic_bool on;
+static bool handed;     /* the tree came by the environment: children get it, too */
+static bool may_join;   /* none did, and a broker is to be looked for */
+static bool has_line;   /* a broker has the tree as well */
+static atomic_bool ending;
+static _Atomic uint64_t last_connect_ms;
+static atomic_uint run;
+
+static struct tree_calls calls;
+
+static void take_calls(void)
+{
+    calls = (struct tree_calls){
+        .socket = real.socket,
+        .bind = real.bind,
+        .connect = real.connect,
+        .getsockname = real.getsockname,
+        .getsockopt = real.getsockopt,
+        .setsockopt = real.setsockopt,
+        .sendmsg = shared_send,
+        .recvmsg = real.recvmsg,
+        .recv = real.recv,
+        .dup3 = real.dup3,
+        .shutdown = real.shutdown,
+        .close = real.close,
+        .poll = real.poll,
+    };
+}
+
+/* There is a tree. */
+static void begin(void)
+{
+    unsigned board = tree_board(&tree); /* three calls: asked once */
+
+    has_line = board == BOARD_BROKER && private_is(tree.first + TREE_LINE);
+    if (board)
+        tally_start(tree.first + TREE_BOARD);
+    atomic_store(&on, true);
+}
+
+void shared_start(void)
+{
+    if (process_config.share == CONFIG_SHARE_OFF)
+        return;
+    take_calls();
+    handed = inherited_find(&tree, &calls);
+    may_join = !handed && process_config.share == CONFIG_SHARE_USER && !getenv(TREE_VARIABLE);
+    if (may_join)
+        inherited_note_place();
+    if (handed)
+        begin();
+}
+
+static uint64_t coarse_ms(void)
+{
+    struct timespec now;
+
+    clock_gettime(CLOCK_MONOTONIC_COARSE, &now);
+    return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
+}
+
+/* A program that no launcher has started looks for the broker when it could first be of use, and from time
+ * to time again where there is none. */
+static bool reach(void)
+{
+    static uint64_t next_try_ms;
+
+    if (on || !may_join || !process_is_ours() || !lock_take(&shared_joining))
+        return on;
+    int saved = errno;
+    uint64_t now = coarse_ms();
+    if (!on && now >= next_try_ms) {
+        next_try_ms = now + TRY_EVERY_MS;
+        if (inherited_join(&tree, &calls))
+            begin();
+    }
+    errno = saved;
+    lock_give(&shared_joining);
+    return on;
+}
+
+void shared_note_connect(void)
+{
+    if (!on && !may_join)
+        return;
+    uint64_t now = coarse_ms();
+    bool soon = now - atomic_load_explicit(&last_connect_ms, memory_order_relaxed) <= HOT_MS;
+    unsigned n = atomic_load_explicit(&run, memory_order_relaxed);
+
+    atomic_store_explicit(&last_connect_ms, now, memory_order_relaxed);
+    atomic_store_explicit(&run, !soon ? 0 : n < HOT_RUN ? n + 1 : n, memory_order_relaxed);
+}
+
+static bool is_hot(void)
+{
+    return atomic_load_explicit(&run, memory_order_relaxed) >= HOT_RUN && !atomic_load(&ending) &&
+           coarse_ms() - atomic_load_explicit(&last_connect_ms, memory_order_relaxed) <= HOT_MS;
+}
+
+/* What has another user's key stays with this process; and a thread that is somebody else touches no queue. */
+static bool is_for_all(const struct endpoint *to)
+{
+    return identity_is_of_home(to) && identity_at_home();
+}
+
+static bool set_nonblocking(int fd, bool nonblocking)
+{
+    return real.fcntl(fd, F_SETFL, (void *)(intptr_t)(O_RDWR | (nonblocking ? O_NONBLOCK : 0))) == 0;
+}
+
+/* Who takes it has it under a low number for a moment.  A thread that reads by such a number, which another one
+ * has closed, must not find that it can wait there: the answer to a later request would be its own. */
+static bool give(const struct endpoint *to, const struct idle *idle)
+{
+    struct idle quiet = *idle;
+    int saved = errno;
+    int result = -EINVAL;
+
+    quiet.nonblocking = true;
+    if (private_is(tree.first) && is_for_all(to) && (idle->nonblocking || set_nonblocking(idle->fd, true))) {
+        result = tree_give(&tree, to, &quiet, process_config.max_per_endpoint, idle_now_ms());
+        if (result != 0 && !idle->nonblocking)
+            set_nonblocking(idle->fd, false);
+    }
+    errno = saved;
+    if (result != 0)
+        return false;
+    private_close(idle->fd);
+    stats_count(shared_given);
+    return true;
+}
+
+static void give_some(unsigned most)
+{
+    struct endpoint to;
+    struct idle idle;
+    unsigned others = 0;
+
+    while (identity_at_home() && others <= pool_count() && most-- && pool_take_any(&to, &idle) == 0) {
+        enum reason wrong = pool_examine(&to, &idle);
+        if (wrong == REASON_none && !identity_is_of_home(&to)) {
+            pool_park(&to, &idle);
+            others++;
+            continue;
+        }
+        if (wrong != REASON_none || !give(&to, &idle))
+            idle_discard(&idle, wrong != REASON_none ? wrong : REASON_pool_full);
+    }
+}
+
+enum reason shared_park(const struct endpoint *to, const struct idle *idle)
+{
+    if (stall_forbids(to)) {
+        idle_discard(idle, REASON_one_at_a_time);
+        return REASON_one_at_a_time;
+    }
+    if (!is_for_all(to) || !reach())
+        return pool_park(to, idle);
+    tally(atomic_load(&ending));
+    if (is_hot()) {
+        atomic_store_explicit(&shared_keeping, true, memory_order_relaxed);
+        return pool_park(to, idle);
+    }
+    if (pool_count())
+        give_some(LEFT_AT_ONCE);
+    if (pool_refusal(to, idle) == REASON_none && give(to, idle))
+        return REASON_none;
+    return pool_park(to, idle);
+}
+
+/* What the board promises is asked for. */
+static int ask(const struct endpoint *key, const struct wanted *wanted, struct idle *out)
+{
+    struct board *board = has_line && private_is(tree.first + TREE_LINE) ? tally_board() : NULL;
+    uint64_t now = idle_now_ms();
+
+    if (!board || !board_promises(board, key, now))
+        return -ENOENT;
+    int result = broker_ask(&tree, key, wanted, out, now);
+    board_count(board, asked, 1);
+    board_count(board, asked_for, result == 0);
+    if (result == -ETIMEDOUT) {
+        board_count(board, unanswered, 1);
+        board_leave_alone(board, now, BROKER_ALONE_MS);
+    } else if (result == -EPIPE || result == -ECONNRESET || result == -ENOTCONN) {
+        board_leave_alone(board, now, UINT64_MAX);
+    }
+    return result;
+}
+
+static int take(const struct endpoint *key, const struct wanted *wanted, struct idle *out)
+{
+    return tree_take(&tree, key, wanted, out, idle_now_ms()) == 0 ? 0 : ask(key, wanted, out);
+}
+
+int shared_lease(const struct conn *c, const struct wanted *wanted, struct idle *out, enum reason *why)
+{
+    int saved = errno;
+    int result = -ENOENT;
+
+    if (!is_for_all(&c->to) || !reach() || !private_is(tree.first)) {
+        errno = saved;
+        return -ENOENT;
+    }
+    tally(false);
+    while (take(&c->to, wanted, out) == 0) {
+        int moved = private_move(out->fd);
+        if (moved < 0) {
+            real.shutdown(out->fd, SHUT_RDWR);
+            beside_close_one(&calls, out->fd);
+            *why = REASON_no_private_fd;
+            break;
+        }
+        out->fd = moved;
+        enum reason wrong = pool_examine(&c->to, out);
+        if (wrong == REASON_none) {
+            stats_count(shared_taken);
+            result = 0;
+            break;
+        }
+        if (wrong == REASON_replaced) /* not the socket that its message spoke of */
+            private_close(out->fd);
+        else
+            idle_discard(out, wrong);
+        *why = wrong;
+    }
+    errno = saved;
+    return result;
+}
+
+unsigned shared_release_place(const struct endpoint *to)
+{
+    bool told = false;
+
+    if (!on || !private_is(tree.first) || !identity_at_home())
+        return 0;
+    if (has_line && private_is(tree.first + TREE_LINE))
+        told = broker_release(&tree, to) == 0;
+    return tree_release_place(&tree, to, idle_now_ms()) + told;
+}
+
+void shared_give_all(void)
+{
+    if (!on || !process_active || !process_is_ours())
+        return;
+    atomic_store_explicit(&shared_keeping, false, memory_order_relaxed);
+    give_some(private_limit());
+    tally(true);
+}
+
+/* An observed client that has not closed: the connection is lent to others from here on, so what the
+ * program may still do with it must not reach it. */
+static void park_observed(struct conn *c)
+{
+    int fd = c->nfds ? c->fds[0].fd : -1;
+    struct conn *entered = c->state == CONN_OBSERVED && c->nfds == 1 ? conn_enter(fd) : NULL;
+
+    if (!entered)
+        return;
+    if (entered == c && c->state == CONN_OBSERVED && !c->inside) {
+        enum reason why = observed_verdict(c);
+        if (why == REASON_none)
+            swap_end(c);
+        else
+            conn_note(c, why); /* it will never be closed */
+    }
+    conn_leave(entered);
+}
+
+void shared_end(void)
+{
+    if (!on || !process_active || !process_is_ours() || atomic_exchange(&ending, true))
+        return;
+    conn_each(park_observed);
+    give_some(private_limit());
+    tally(true);
+}
+
+bool shared_may_leave(void)
+{
+    return handed && !process_retired;
+}
+
+bool shared_leave(const char *path, char *const *env)
+{
+    int saved = errno;
+    bool handed_down = shared_may_leave() && handdown_is_for(&tree, path, env);
+
+    shared_give_all();
+    if (handed_down)
+        handdown_open(&tree);
+    errno = saved;
+    return handed_down;
+}
+
+void shared_stay(bool handed_down)
+{
+    int saved = errno;
+
+    if (handed_down)
+        handdown_shut(&tree);
+    errno = saved;
+}
+
+/* Where other threads run, one of them may be about to use a number: something harmless comes under it. */
+static void give_up(int number, int harmless)
+{
+    if (!private_is(number))
+        return;
+    if (harmless < 0 || real.dup3(harmless, number, O_CLOEXEC) < 0)
+        private_close(number);
+}
+
+void shared_renounce(void)
+{
+    may_join = handed = false;
+    if (!atomic_exchange(&on, false))
+        return;
+    int harmless = process_threaded ? real.socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0) : -1;
+    for (int i = 0; i < TREE_FDS; i++)
+        give_up(tree.first + i, harmless);
+    if (harmless >= 0)
+        real.close(harmless);
+    tally_end();
+}
+
+void shared_close_copies(void)
+{
+    for (int i = 0; i < TREE_FDS && on; i++)
+        if (private_is(tree.first + i))
+            real.close(tree.first + i);
+}

@@ -1,0 +1,123 @@
+#define _GNU_SOURCE
+#include "preload/share/tally.h"
+
+#include "base/lock.h"
+#include "base/stats.h"
+#include "preload/fds/private.h"
+
+#include <stdatomic.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <time.h>
+#include <unistd.h>
+
+enum { EVERY_MS = 100 };
+
+/* X(on the board, in the statistics) */
+#define COUNTED(X)                                                                                    \
+    X(requests, requests) X(connects, connects) X(fresh, fresh) X(leased, leased) X(parked, parked) \
+    X(taken, shared_taken) X(given, shared_given)
+
+static int board_fd = -1;
+static struct board *_Atomic board;
+static atomic_bool ended;
+struct lock tally_adding;
+static _Atomic uint64_t last_ms;
+
+/* What was added already; in the child of a fork, which counts anew, nothing was. */
+static struct {
+    pid_t pid;
+#define X(name, counter) unsigned long name;
+    COUNTED(X)
+#undef X
+    unsigned long reasons[REASON_count];
+} added;
+
+void tally_start(int fd)
+{
+    board_fd = fd;
+}
+
+/* A reader in another thread finds memory there at any moment. */
+static void take_away(struct board *mapped)
+{
+    mmap(mapped, sizeof *mapped, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0); /* NOLINT */
+}
+
+struct board *tally_board(void)
+{
+    struct board *mapped = atomic_load_explicit(&board, memory_order_acquire), *none = NULL;
+
+    if (mapped || ended || !private_is(board_fd) || !(mapped = board_map(board_fd)))
+        return mapped;
+    if (!atomic_compare_exchange_strong(&board, &none, mapped)) { /* another thread was first */
+        munmap(mapped, sizeof *mapped);
+        return none;
+    }
+    if (atomic_load(&ended))
+        take_away(mapped);
+    return mapped;
+}
+
+void tally_end(void)
+{
+    atomic_store(&ended, true);
+    struct board *mapped = atomic_load(&board);
+    if (mapped)
+        take_away(mapped);
+}
+
+static void add(_Atomic uint64_t *to, atomic_ulong *counter, unsigned long *before)
+{
+    unsigned long now = atomic_load_explicit(counter, memory_order_relaxed);
+
+    if (now != *before)
+        atomic_fetch_add_explicit(to, (uint64_t)now - *before, memory_order_relaxed);
+    *before = now;
+}
+
+static void add_all(struct board *to)
+{
+    pid_t pid = getpid();
+
+    if (added.pid != pid)
+        memset(&added, 0, sizeof added);
+    added.pid = pid;
+#define X(name, counter) add(&to->name, &stats.counter, &added.name);
+    COUNTED(X)
+#undef X
+    for (unsigned i = 0; i < REASON_count; i++)
+        add(&to->reasons[i], &stats.reasons[i], &added.reasons[i]);
+}
+
+/* Not at the very first time: most processes end before there is a second one. */
+static bool is_due(void)
+{
+    struct timespec time;
+
+    clock_gettime(CLOCK_MONOTONIC_COARSE, &time);
+    uint64_t now = (uint64_t)time.tv_sec * 1000 + (uint64_t)time.tv_nsec / 1000000;
+    uint64_t last = atomic_load_explicit(&last_ms, memory_order_relaxed);
+    if (last && now - last < EVERY_MS)
+        return false;
+    atomic_store_explicit(&last_ms, now, memory_order_relaxed);
+    return last != 0;
+}
+
+/* Before the first connect or park there is nothing to tell. */
+static bool has_news(void)
+{
+    return atomic_load_explicit(&stats.connects, memory_order_relaxed) != added.connects ||
+           atomic_load_explicit(&stats.parked, memory_order_relaxed) != added.parked ||
+           atomic_load_explicit(&stats.shared_given, memory_order_relaxed) != added.given;
+}
+
+void tally(bool now)
+{
+    if (board_fd < 0 || !(now ? has_news() : is_due()) || !lock_take(&tally_adding))
+        return;
+    struct board *to = tally_board();
+    if (to)
+        add_all(to);
+    lock_give(&tally_adding);
+}

@@ -1,0 +1,211 @@
+#define _GNU_SOURCE
+#include "preload/wire/behind.h"
+
+#include "preload/wire/lookahead.h"
+#include "preload/wire/observed.h"
+#include "preload/libc/real.h"
+
+#include <errno.h>
+#include <poll.h>
+
+enum { BEHIND_MAX = 65536 };
+
+/* As the kernel: of a call that has sent a part, the next one tells the error. */
+static ssize_t give_part(struct conn *c, size_t accepted, ssize_t error)
+{
+    if (!accepted)
+        return error;
+    if (error != -EAGAIN && error != -EINTR && error > -4096)
+        c->send_error = (int)-error;
+    return (ssize_t)accepted;
+}
+
+/* True: nothing is left of them. */
+static bool skip(struct outgoing_pieces *from)
+{
+    for (; from->n && from->skip >= from->iov->iov_len; from->n--)
+        from->skip -= from->iov++->iov_len;
+    return from->n == 0;
+}
+
+/* The server may be told that the client has ended its sending side. */
+static void end_sending(struct conn *c)
+{
+    if (!c->write_shut || exchange_listens(&c->x) != EXCHANGE_LISTENS || c->unparkable == REASON_half_closed)
+        return;
+    conn_spoil(c, REASON_half_closed);
+    real.shutdown(c->fds[0].fd, SHUT_WR);
+}
+
+void behind_settle(struct conn *c)
+{
+    struct hold *held = &c->behind;
+
+    while (hold_len(held) && c->nfds) {
+        const char *bytes = held->data + held->start;
+        struct exchange_step step = exchange_client(&c->x, bytes, hold_len(held));
+        if (step.action == EXCHANGE_HOLD)
+            return;
+        int result = step.action == EXCHANGE_PASS ? outgoing_all(c, c->fds[0].fd, bytes, step.take) : 0;
+        outgoing_keep(c, bytes, result == 0 && step.action == EXCHANGE_PASS ? step.take : 0);
+        held->start = result < 0 ? held->end : held->start + step.take;
+        if (result < 0 && result != -EAGAIN)
+            c->send_error = -result;
+    }
+    hold_clear(held);
+    if (c->nfds)
+        end_sending(c);
+}
+
+/* Moves as much as there is room for into `behind`. */
+static size_t take_behind(struct conn *c, struct outgoing_pieces *from)
+{
+    size_t taken = 0;
+
+    while (!skip(from) && hold_len(&c->behind) < BEHIND_MAX) {
+        size_t room = BEHIND_MAX - hold_len(&c->behind), len = from->iov->iov_len - from->skip;
+        len = len < room ? len : room;
+        if (!hold_append(&c->behind, (const char *)from->iov->iov_base + from->skip, len))
+            break;
+        from->skip += len;
+        taken += len;
+    }
+    return taken;
+}
+
+/* There is no room: as long as the head of the answer has not come, it is as with a full socket.  The kernel would
+ * not say that it can be written to; a short rest keeps a program that believes it from spinning.  False: closed
+ * or changed meanwhile. */
+static bool wait_for_head(struct conn *c, bool may_wait)
+{
+    enum { TURN_MS = 1000, REST_MS = 1 };
+    struct pollfd wait = { .fd = c->fds[0].fd, .events = POLLIN };
+    unsigned generation = c->generation;
+
+    conn_outside_begin(c);
+    real.poll(&wait, 1, may_wait ? TURN_MS : REST_MS);
+    conn_outside_end(c);
+    return c->generation == generation && c->nfds && c->state == CONN_EXCHANGE;
+}
+
+/* What may not go out yet, in its order.  As behind_send. */
+static ssize_t send_later(struct conn *c, struct outgoing_pieces from, int flags)
+{
+    bool may_wait = !c->nonblocking && !(flags & MSG_DONTWAIT);
+    size_t accepted = from.skip, before = accepted;
+
+    for (;;) {
+        accepted += take_behind(c, &from);
+        lookahead_learn(c);
+        behind_settle(c);
+        if (skip(&from))
+            return (ssize_t)accepted;
+        if (hold_len(&c->behind) < BEHIND_MAX / 2)
+            continue;
+        if ((!may_wait && accepted > before) || !wait_for_head(c, may_wait))
+            return (ssize_t)accepted;
+        if (!may_wait)
+            return give_part(c, accepted, -EAGAIN);
+    }
+}
+
+/* Bytes that do not go out: of a send of nothing only the error is told. */
+static struct exchange_step drop(struct outgoing_pieces *from, struct outgoing_batch *batch)
+{
+    struct exchange_step step = batch->n == 0 ? batch->stop : (struct exchange_step){ .action = EXCHANGE_PASS };
+
+    if (step.action != EXCHANGE_PASS)
+        batch->iov[batch->n++] = (struct iovec){ (char *)from->iov->iov_base + from->skip, 0 };
+    return step;
+}
+
+/* One real call.  Returns how much of the pieces is dealt with, CONN_PLAIN if none of them may go out yet, or
+ * -errno; *whole: all that was to go. */
+static ssize_t send_batch(struct conn *c, int fd, struct outgoing_pieces from, int flags, bool *whole)
+{
+    struct outgoing_batch batch;
+    unsigned generation = c->generation;
+    int quiet = c->reused ? MSG_NOSIGNAL : 0, error;
+
+    outgoing_begin(&batch);
+    outgoing_collect(&c->x, from, &batch);
+    bool shut = c->read_shut && c->unparkable == REASON_half_closed; /* shutdown(2): the kernel says what it is */
+    if (batch.n == 0 && batch.stop.action == EXCHANGE_HOLD && !shut)
+        return CONN_PLAIN;
+    struct exchange_step dropped = drop(&from, &batch);
+    ssize_t sent = outgoing_send(c, fd, batch.iov, batch.n, flags | quiet | (batch.more ? MSG_MORE : 0), &error);
+    if (sent < 0 && c->generation == generation && outgoing_mend(c, error))
+        return send_batch(c, conn_number(c, fd), from, flags, whole);
+    if (sent < 0)
+        return error == EPIPE && quiet ? CONN_SIGPIPE : -error;
+    *whole = (size_t)sent == batch.len;
+    if (c->generation != generation)
+        return dropped.action == EXCHANGE_PASS ? sent : (ssize_t)dropped.take;
+    if (dropped.action != EXCHANGE_PASS) {
+        exchange_client(&c->x, batch.iov[0].iov_base, dropped.take);
+        return (ssize_t)dropped.take;
+    }
+    outgoing_sent(c, batch.iov, (size_t)sent);
+    return sent;
+}
+
+static ssize_t send_adapted(struct conn *c, int fd, struct outgoing_pieces from, int flags)
+{
+    struct outgoing_pieces first = from;
+    size_t accepted = from.skip;
+    bool may_wait = !c->nonblocking && !(flags & MSG_DONTWAIT), whole = true;
+
+    while (!skip(&from)) {
+        ssize_t sent = hold_len(&c->behind) ? CONN_PLAIN : send_batch(c, fd, from, flags, &whole);
+        if (sent == CONN_PLAIN)
+            return send_later(c, (struct outgoing_pieces){ first.iov, first.n, accepted }, flags);
+        if (sent < 0)
+            return give_part(c, accepted, sent);
+        accepted += (size_t)sent;
+        from.skip += (size_t)sent;
+        if (c->nfds == 0)
+            break; /* closed by another thread */
+        fd = conn_number(c, fd);
+        if (exchange_asks_close(&c->x)) /* the response came first */
+            real.shutdown(fd, SHUT_WR);
+        if ((!whole && !may_wait) || c->state != CONN_EXCHANGE)
+            break;
+    }
+    return (ssize_t)accepted;
+}
+
+/* In one call.  What that does not accept was not accepted. */
+static ssize_t send_observed(struct conn *c, int fd, struct outgoing_pieces from, int flags)
+{
+    size_t accepted = from.skip;
+
+    while (!skip(&from)) {
+        struct iovec part[OUTGOING_PIECES];
+        int n = 0;
+        size_t len = 0;
+        for (; n < OUTGOING_PIECES && n < from.n; n++) {
+            part[n] = from.iov[n];
+            if (n == 0)
+                part[0] = (struct iovec){ (char *)part[0].iov_base + from.skip, part[0].iov_len - from.skip };
+            len += part[n].iov_len;
+        }
+        ssize_t sent = observed_send(c, fd, part, n, flags | (n < from.n ? MSG_MORE : 0));
+        if (sent < 0)
+            return give_part(c, accepted, sent);
+        accepted += (size_t)sent;
+        from.skip += (size_t)sent;
+        if ((size_t)sent < len || c->nfds == 0)
+            break;
+        fd = conn_number(c, fd);
+    }
+    return (ssize_t)accepted;
+}
+
+ssize_t behind_send(struct conn *c, int fd, struct outgoing_pieces from, int flags)
+{
+    if (c->x.end_when_awaited) { /* it goes on */
+        c->x.end_when_awaited = false;
+        conn_recount(c);
+    }
+    return c->state == CONN_OBSERVED ? send_observed(c, fd, from, flags) : send_adapted(c, fd, from, flags);
+}

@@ -1,0 +1,16 @@
+/* behind: what the client sends behind the head of a request: its body, and more. */
+#ifndef HOLDFAST_PRELOAD_BEHIND_H
+#define HOLDFAST_PRELOAD_BEHIND_H
+
+#include "preload/wire/outgoing.h"
+
+/* Sends the pieces on a locked conn in EXCHANGE or OBSERVED whose head went out, in one real call where that
+ * is possible.  Returns how many bytes of the pieces are dealt with, `skip` included; -errno or CONN_SIGPIPE
+ * if that is 0. */
+ssize_t behind_send(struct conn *c, int fd, struct outgoing_pieces from, int flags);
+
+/* EXCHANGE: the head of the answer has been seen, perhaps: what was held back goes out or is dropped, and a
+ * half-close goes out, as a server would have met it that was not asked to persist. */
+void behind_settle(struct conn *c);
+
+#endif

@@ -1,0 +1,166 @@
+#define _GNU_SOURCE
+#include "preload/wire/closing.h"
+
+#include "preload/wire/after_body.h"
+#include "preload/conn/owed.h"
+#include "preload/share/idle.h"
+#include "preload/wire/observed.h"
+#include "preload/share/path.h"
+#include "preload/fds/private.h"
+#include "preload/libc/real.h"
+#include "preload/wire/recv.h"
+#include "preload/wire/send.h"
+#include "preload/fds/spare.h"
+#include "preload/share/tracing.h"
+#include "preload/conn/trial.h"
+
+#include <errno.h>
+
+/* A socket that was never connected may go back to where it came from. */
+static void close_new(struct conn *c, int fd)
+{
+    registrations_drop(&c->registrations, fd);
+    if (c->private_fd >= 0 && !c->shared)
+        spare_give_own(c, c->private_fd);
+    c->private_fd = -1;
+}
+
+/* An idle connection that was not used through us may have been used past us: it does not go back. */
+static void close_leased(struct conn *c, int fd)
+{
+    conn_note(c, REASON_unused);
+    if (hold_len(&c->request) && !c->shared)
+        send_held(c, fd);
+}
+
+/* The end-of-file socket lives on, and so does the connection: they would go on firing. */
+static void close_ended(struct conn *c, int fd)
+{
+    registrations_drop(&c->registrations, fd);
+    if (c->end_owed && c->private_fd >= 0)
+        idle_park(c, true);
+    owed_done(c);
+}
+
+static void close_exchange(struct conn *c, int fd)
+{
+    enum reason why = c->unparkable;
+    bool pure = !c->shared && !c->inside && why == REASON_none;
+
+    if (pure && exchange_request_done(&c->x) && exchange_verdict(&c->x) == REASON_none &&
+        recv_drain(c, fd)) {
+        close_ended(c, fd);
+        return;
+    }
+    if (c->inside) /* who still waits for the response is to find its end */
+        closing_ask_end(c);
+    if (why == REASON_none)
+        why = exchange_verdict(&c->x) != REASON_none ? exchange_verdict(&c->x) : REASON_response_unfinished;
+    if (why != REASON_closed_by_server) /* that was noted when it was seen */
+        conn_note(c, why);
+}
+
+/* Between two exchanges a client's close is a park. */
+static void close_observed(struct conn *c, int fd)
+{
+    enum reason why = c->inside ? REASON_busy_thread : observed_verdict(c);
+
+    if (why == REASON_none)
+        why = after_body_verdict(c);
+    if (why == REASON_none)
+        why = trial_verdict(c);
+    if (why == REASON_none) {
+        idle_remember_name(c);
+        if (c->private_fd < 0)
+            c->private_fd = private_dup(fd);
+        why = c->private_fd < 0 ? REASON_no_private_fd : REASON_none;
+    }
+    if (why != REASON_none) {
+        conn_note(c, why);
+        return;
+    }
+    registrations_drop(&c->registrations, fd);
+    idle_park(c, true);
+}
+
+void closing_number(struct conn *c, int fd)
+{
+    int saved = errno;
+
+    if (c->nfds > 1) {
+        registrations_move(&c->registrations, fd, c->fds[c->fds[0].fd == fd].fd);
+        return;
+    }
+    if (c->add_owed) { /* it never got into the set */
+        owed_done(c);
+        c->registrations.count = 0;
+    }
+    switch (c->state) {
+    case CONN_NEW:
+        close_new(c, fd);
+        break;
+    case CONN_FRESH:
+        tracing_unused(c);
+        if (hold_len(&c->request))
+            send_held(c, fd);
+        break;
+    case CONN_LEASED:
+        close_leased(c, fd);
+        break;
+    case CONN_EXCHANGE:
+        close_exchange(c, fd);
+        break;
+    case CONN_OBSERVED:
+        close_observed(c, fd);
+        break;
+    case CONN_ENDED:
+        close_ended(c, fd);
+        break;
+    default:
+        break;
+    }
+    if (c->private_fd >= 0 && c->state != CONN_ENDED && !exchange_answered(&c->x)) /* what was sent is to arrive */
+        path_unguard(c);
+    if (c->trial != TRIAL_NONE)
+        trial_given_up(c);
+    private_close(c->private_fd);
+    c->private_fd = -1;
+    errno = saved;
+}
+
+void closing_gone(struct conn *c, int fd)
+{
+    conn_drop_fd(c, fd);
+    c->closed = c->nfds == 0;
+}
+
+void closing_leave_alone(struct conn *c, int fd, enum reason why)
+{
+    int saved = errno;
+
+    switch (c->state) {
+    case CONN_NEW:
+    case CONN_FRESH:
+    case CONN_LEASED:
+        if (c->state == CONN_NEW || send_held(c, fd) == 0)
+            conn_forget(c, why);
+        else
+            conn_spoil(c, why);
+        break;
+    case CONN_EXCHANGE:
+        conn_spoil(c, why);
+        break;
+    case CONN_OBSERVED:
+        conn_forget(c, why);
+        break;
+    default:
+        break;
+    }
+    errno = saved;
+}
+
+void closing_ask_end(struct conn *c)
+{
+    if (c->state == CONN_EXCHANGE && c->nfds && exchange_request_done(&c->x) && !c->head_owed)
+        real.shutdown(c->fds[0].fd, SHUT_WR);
+}

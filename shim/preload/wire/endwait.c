@@ -1,0 +1,154 @@
+#define _GNU_SOURCE
+#include "preload/wire/endwait.h"
+
+#include "base/block.h"
+#include "preload/conn/conn.h"
+#include "preload/wire/incoming.h"
+#include "preload/libc/real.h"
+#include "preload/libc/signals.h"
+
+#include <errno.h>
+#include <string.h>
+#include <sys/ioctl.h>
+
+atomic_bool endwait_registered;
+
+static bool waits(uint32_t events)
+{
+    return events & POLLRDHUP && !(events & (POLLIN | POLLRDNORM));
+}
+
+/* An answer that goes on or may be waited for by another thread is left alone. */
+static bool may_take(const struct conn *c)
+{
+    return c->state == CONN_EXCHANGE && c->x.kind == EXCHANGE_ADAPTED && c->nfds && !c->shared && !c->inside && !c->reader &&
+           !c->tail && !c->head_owed && !c->pending_error && !c->broken && !c->queued && !c->owed &&
+           exchange_request_done(&c->x);
+}
+
+/* Does all of an answer behind which the connection can be kept lie in the kernel, and is it short enough? */
+static bool is_whole(struct conn *c, char *scratch)
+{
+    size_t raw = c->response_raw ? hold_len(&c->response) : 0;
+    struct exchange ahead = c->x;
+    int queued = 0;
+
+    if (real.ioctl(c->fds[0].fd, FIONREAD, &queued) != 0 || queued <= 0 ||
+        raw + incoming_edited(c) + (size_t)queued > EXCHANGE_HEAD_MAX)
+        return false;
+    if (raw)
+        memcpy(scratch, c->response.data + c->response.start, raw);
+    ssize_t n = real.recv(c->fds[0].fd, scratch + raw, EXCHANGE_HEAD_MAX - raw, MSG_PEEK | MSG_DONTWAIT);
+    return n > 0 && exchange_server(&ahead, scratch, raw + (size_t)n).flow == EXCHANGE_END &&
+           exchange_verdict(&ahead) == REASON_none;
+}
+
+static void take(struct conn *c)
+{
+    struct incoming call = { .fd = c->fds[0].fd };
+    struct hold all = { 0 };
+
+    if (!hold_reserve(&all, INCOMING_ROOM))
+        return;
+    if (is_whole(c, all.data))
+        while (c->state == CONN_EXCHANGE && c->nfds) {
+            ssize_t n = incoming_step(c, &call, all.data + all.end, INCOMING_ROOM - all.end, 0);
+            if (n <= 0 && n != -ESTALE)
+                break;
+            all.end += n > 0 ? (size_t)n : 0;
+        }
+    if (hold_len(&all) == 0) {
+        hold_clear(&all);
+        return;
+    }
+    hold_clear(&c->response);
+    c->response = all;
+    c->response_raw = false;
+}
+
+/* Is there still something to be waited for? */
+static bool look(int fd)
+{
+    int saved = errno;
+    struct conn *c = conn_find(fd) ? conn_enter_as_is(fd) : NULL;
+
+    if (!c)
+        return false;
+    if (may_take(c))
+        take(c);
+    bool still = c->state == CONN_EXCHANGE;
+    conn_leave(c);
+    errno = saved;
+    return still;
+}
+
+bool endwait_poll(struct pollfd *fds, nfds_t n)
+{
+    bool any = false;
+
+    for (nfds_t i = 0; i < n; i++)
+        if (waits((unsigned short)fds[i].events) && conn_find(fds[i].fd))
+            any |= look(fds[i].fd);
+    return any;
+}
+
+static __thread struct { int epfd; bool any; } looking;
+
+/* Without its lock: what is read here only says which number to look at. */
+static void consider(struct conn *c)
+{
+    for (int i = 0; i < c->registrations.count && i < REGISTRATIONS_MAX && c->state == CONN_EXCHANGE; i++)
+        if (c->registrations.set[i].epfd == looking.epfd && waits(c->registrations.set[i].events))
+            looking.any |= look(c->fds[0].fd);
+}
+
+bool endwait_look(int epfd)
+{
+    looking.epfd = epfd;
+    looking.any = false;
+    conn_each(consider);
+    return looking.any;
+}
+
+/* A turn of a wait for the end of an answer; *last: no time is left for another. */
+static const struct timespec *end_turn(struct readiness_time *t, struct timespec *room, bool *last)
+{
+    const struct timespec *left = readiness_left(t);
+
+    *room = (struct timespec){ .tv_nsec = ENDWAIT_TURN_MS * 1000000L };
+    *last = left && left->tv_sec == 0 && left->tv_nsec <= room->tv_nsec;
+    return *last ? left : room;
+}
+
+int endwait_ppoll(struct pollfd *fds, nfds_t n, struct readiness_time *t, const sigset_t *mask, void (*meanwhile)(void))
+{
+    struct timespec room;
+    sigset_t own;
+    bool last;
+    int result;
+
+    signals_hold(&own);
+    do {
+        result = readiness_ppoll(fds, n, end_turn(t, &room, &last), mask ? mask : &own);
+        meanwhile();
+    } while (result == 0 && !last && endwait_poll(fds, n));
+    signals_release(&own);
+    return result;
+}
+
+int endwait_pwait(struct endwait_set set, struct readiness_time *t, const sigset_t *mask, void (*meanwhile)(void))
+{
+    struct timespec room;
+    sigset_t own;
+    bool last;
+    int result;
+
+    signals_hold(&own);
+    do {
+        result = readiness_epoll_pwait(set.epfd, set.events, set.most, readiness_ms(end_turn(t, &room, &last)),
+                                       mask ? mask : &own);
+        meanwhile();
+    } while (result == 0 && !last && endwait_look(set.epfd));
+    signals_release(&own);
+    return result;
+}

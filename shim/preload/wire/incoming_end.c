@@ -1,0 +1,101 @@
+/* What the end of a connection means, or an answer that is not ours: a replay, an end, an error. */
+#define _GNU_SOURCE
+#include "preload/wire/incoming.h"
+
+#include "preload/wire/dialect.h"
+#include "preload/wire/outgoing.h"
+#include "preload/share/path.h"
+#include "preload/libc/real.h"
+#include "preload/wire/provisional.h"
+#include "preload/conn/swap.h"
+#include "preload/conn/trial.h"
+
+#include <errno.h>
+
+bool incoming_is_end(ssize_t n)
+{
+    switch (-n) {
+    case 0:
+    case ECONNABORTED:
+    case ECONNRESET:
+    case EHOSTUNREACH:
+    case ENETUNREACH:
+    case ENOTCONN:
+    case EPIPE:
+    case ETIMEDOUT:
+        return true;
+    default:
+        return false;
+    }
+}
+
+int incoming_replay(struct conn *c)
+{
+    if (c->given || hold_len(&c->response)) /* the server had begun to answer */
+        return -ENOTSUP;
+    int result = outgoing_replay(c);
+
+    c->expected |= result == 0;
+    return result;
+}
+
+ssize_t incoming_at_end(struct conn *c, ssize_t n)
+{
+    if (c->first && provisional_is_over(n) && provisional_fall_back(c) == 0)
+        return -ESTALE;
+    if (!incoming_is_end(n) && !path_is_broken(c, (int)-n))
+        return n;
+    int result = incoming_replay(c);
+    if (result == -ENOTSUP)
+        result = dialect_hung_up(c);
+    if (result == 0)
+        return -ESTALE;
+    if (result != -ENOTSUP)
+        n = result;
+    if (c->response_raw && hold_len(&c->response)) {
+        /* Half a head, and no more will come: the client gets it as it is, then the end. */
+        c->response_raw = false;
+        c->pending_error = (int)-n;
+        exchange_release(&c->x, REASON_closed_by_server);
+        conn_note(c, REASON_closed_by_server);
+        return -ESTALE;
+    }
+    trial_ended(c);
+    if (c->unparkable == REASON_none) {
+        enum reason why = exchange_verdict(&c->x);
+        conn_note(c, why != REASON_none ? why : REASON_closed_by_server);
+        conn_spoil(c, REASON_closed_by_server);
+    }
+    if (exchange_cut_short(&c->x) && !c->read_shut) {
+        exchange_release(&c->x, REASON_closed_by_server); /* reported once, as the kernel does */
+        return n < 0 ? n : -ECONNRESET;
+    }
+    return n;
+}
+
+ssize_t incoming_foreign(struct conn *c)
+{
+    struct exchange before = c->x;
+
+    c->queued = 0;
+    exchange_unanswered(&c->x);
+    int result = outgoing_replay(c);
+    hold_clear(&c->response);
+    c->response_raw = false;
+    if (result == 0) {
+        c->expected = true;
+        return -ESTALE;
+    }
+    c->x = before;
+    conn_spoil(c, REASON_poisoned);
+    swap_end(c);
+    return -ECONNRESET;
+}
+
+void incoming_awaits_end(struct conn *c)
+{
+    if (!c->x.end_when_awaited || c->nfds == 0 || !exchange_awaits_end(&c->x))
+        return;
+    real.shutdown(c->fds[0].fd, SHUT_WR);
+    conn_recount(c);
+}

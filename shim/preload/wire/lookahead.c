@@ -1,0 +1,141 @@
+#define _GNU_SOURCE
+#include "preload/wire/lookahead.h"
+
+#include "base/block.h"
+#include "http/opening.h"
+#include "preload/libc/real.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <string.h>
+#include <sys/ioctl.h>
+
+/* What queued bytes would become, by looking ahead. */
+static size_t foreseen(struct conn *c, int fd, size_t queued)
+{
+    struct exchange ahead = c->x;
+    size_t raw = c->response_raw ? hold_len(&c->response) : 0, out = 0;
+    char *scratch = block_get(INCOMING_ROOM, NULL);
+
+    if (!scratch)
+        return 0;
+    if (raw)
+        memcpy(scratch, c->response.data, raw);
+    ssize_t n = real.recv(fd, scratch + raw, EXCHANGE_HEAD_MAX - raw, MSG_PEEK | MSG_DONTWAIT);
+    if (n < 0 && incoming_is_end(-errno)) /* the kernel tells it once */
+        c->receive_error = errno;
+    size_t tail = c->tail && n > 0 ? 1 : 0;
+    if (n > 0)
+        out = tail + exchange_server(&ahead, scratch + tail, raw + (size_t)n - tail).out;
+    block_put(scratch, INCOMING_ROOM);
+    /* Never less than a receive would give: an edge-triggered client (nginx) counts down from this. */
+    return n > 0 && (size_t)n < queued ? out + queued - (size_t)n : out;
+}
+
+void lookahead_learn(struct conn *c)
+{
+    struct exchange ahead = c->x;
+    size_t raw = c->response_raw ? hold_len(&c->response) : 0;
+    unsigned status;
+
+    if (!exchange_in_head(&c->x) || c->nfds == 0 || raw >= EXCHANGE_HEAD_MAX)
+        return;
+    char *scratch = block_get(INCOMING_ROOM, NULL);
+    if (!scratch)
+        return;
+    if (raw)
+        memcpy(scratch, c->response.data, raw);
+    ssize_t n = real.recv(c->fds[0].fd, scratch + raw, EXCHANGE_HEAD_MAX - raw, MSG_PEEK | MSG_DONTWAIT);
+    if (n < 0 && incoming_is_end(-errno)) /* the kernel tells it once */
+        c->receive_error = errno;
+    size_t len = n > 0 ? raw + (size_t)n : 0;
+    /* On a reused connection it may be the rest of an earlier answer. */
+    bool ours = !c->reused || (len && opening_read(scratch, len, c->x.request.head_method, &status) == OPENING_ANSWER);
+    if (len && ours) {
+        exchange_server(&ahead, scratch, len);
+        exchange_learn_listens(&c->x, exchange_listens(&ahead));
+    }
+    block_put(scratch, INCOMING_ROOM);
+}
+
+/* A client that was told of input, and then that there is none, takes that for the end.  It is the end
+ * only if the request cannot be sent again. */
+static bool replayed_at_end(struct conn *c, int fd)
+{
+    struct pollfd p = { .fd = fd, .events = POLLIN | POLLRDHUP };
+
+    return c->reused && real.poll(&p, 1, 0) > 0 && p.revents & (POLLRDHUP | POLLHUP | POLLERR) &&
+           incoming_replay(c) == 0;
+}
+
+ssize_t lookahead_available(struct conn *c, int fd)
+{
+    int queued = 0;
+
+    if (c->state != CONN_ENDED && real.ioctl(fd, FIONREAD, &queued) != 0)
+        return -errno;
+    if (c->state != CONN_ENDED && !queued && replayed_at_end(c, fd))
+        return 1;
+    bool as_it_is = !exchange_in_head(&c->x) && !exchange_cut_short(&c->x);
+    if (c->state == CONN_EXCHANGE && queued && !as_it_is) {
+        queued = (int)foreseen(c, fd, (size_t)queued);
+        if (queued == 0) /* half a head: "readable, and nothing to read" would mean the end */
+            queued = 1;
+    }
+    size_t held = c->response_raw == (c->state == CONN_OBSERVED) ? hold_len(&c->response) : 0;
+    return (ssize_t)held + queued;
+}
+
+/* How much to look at for `len` bytes: of what passes as it is, no more; chunks have framing in between.
+ * All that there is would be followed anew for every small peek. */
+static size_t enough(const struct conn *c, size_t len)
+{
+    size_t room = exchange_cut_short(&c->x) ? 2 * len + 4096 : len;
+
+    return len < INCOMING_ROOM && room < INCOMING_ROOM ? room : INCOMING_ROOM;
+}
+
+ssize_t lookahead_peek(struct conn *c, struct incoming *call, char *buf, size_t len)
+{
+    char *scratch = block_get(INCOMING_ROOM, NULL);
+    struct exchange ahead = c->x;
+    size_t tail = c->tail, out = 0;
+    bool alone = c->tail && (c->tail_ends || exchange_in_head(&c->x));
+
+    if (!scratch)
+        return -ENOMEM;
+    c->peeked = true;
+    ssize_t n = incoming_receive(c, call, scratch, alone ? 1 : enough(c, len), true);
+    if (n > 0) {
+        struct exchange_reply reply = { .out = 0 };
+        if ((size_t)n > tail)
+            reply = exchange_server(&ahead, scratch + tail, (size_t)n - tail);
+        out = tail + reply.out < len ? tail + reply.out : len;
+        if (out)
+            memcpy(buf, scratch, out);
+        /* Nothing but framing, or what breaks it: it has to go, or there would be no end of peeking. */
+        if (!out) {
+            c->queued = (size_t)n;
+            incoming_follow(c, exchange_server(&c->x, scratch, (size_t)n));
+        }
+    }
+    block_put(scratch, INCOMING_ROOM);
+    if (n <= 0)
+        return incoming_at_end(c, n);
+    return out ? (ssize_t)out : c->state == CONN_EXCHANGE ? -ESTALE : 0;
+}
+
+void lookahead_take_framing(struct conn *c, struct incoming *call)
+{
+    char byte;
+
+    ssize_t n = -ESTALE;
+
+    call->wait = false;
+    call->peek = true;
+    while (n == -ESTALE && c->state == CONN_EXCHANGE && !c->tail && !exchange_in_head(&c->x) &&
+           exchange_body_left(&c->x) == UINT64_MAX)
+        n = lookahead_peek(c, call, &byte, 1);
+    if (n < 0 && incoming_is_end(n))
+        c->pending_error = (int)-n; /* the kernel says it once only */
+}

@@ -1,0 +1,313 @@
+#define _GNU_SOURCE
+#include "preload/wire/observed.h"
+
+#include "base/stats.h"
+#include "preload/share/idle.h"
+#include "preload/wire/incoming.h"
+#include "preload/wire/outgoing.h"
+#include "preload/share/path.h"
+#include "preload/wire/provisional.h"
+#include "preload/libc/real.h"
+#include "preload/conn/stall.h"
+#include "preload/share/tracing.h"
+#include "preload/conn/trial.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <string.h>
+
+/* Follows what was sent.  The beginning of a head is kept to be shown again. */
+static void follow_client(struct conn *c, const char *bytes, size_t len)
+{
+    struct hold *partial = &c->partial;
+    uint32_t requests = c->x.requests;
+
+    outgoing_keep(c, bytes, len);
+    if (hold_len(partial)) {
+        if (!hold_append(partial, bytes, len)) {
+            exchange_release(&c->x, REASON_no_memory);
+            return;
+        }
+        bytes = partial->data + partial->start;
+        len = hold_len(partial);
+    }
+    while (len && c->x.kind == EXCHANGE_OBSERVED) {
+        struct exchange_step step = exchange_client(&c->x, bytes, len);
+        if (step.action == EXCHANGE_PASS_KEEP)
+            break;
+        bytes += step.take;
+        len -= step.take;
+    }
+    for (; requests < c->x.requests; requests++)
+        tracing_note(c, TRACE_more);
+    if (hold_len(partial))
+        partial->start = partial->end - len;
+    else if (len && !hold_append(partial, bytes, len))
+        exchange_release(&c->x, REASON_no_memory);
+    if (len == 0)
+        hold_clear(partial);
+}
+
+static void follow_server(struct conn *c, const char *bytes, size_t len)
+{
+    struct hold *partial = &c->response;
+
+    hold_clear(&c->request); /* the time for a replay is over */
+    if (hold_len(partial)) {
+        if (!hold_append(partial, bytes, len)) {
+            exchange_release(&c->x, REASON_no_memory);
+            return;
+        }
+        partial->start += exchange_follow(&c->x, partial->data + partial->start, hold_len(partial));
+        if (hold_len(partial) == 0)
+            hold_clear(partial);
+        return;
+    }
+    size_t used = exchange_follow(&c->x, bytes, len);
+    if (used < len && !hold_append(partial, bytes + used, len - used))
+        exchange_release(&c->x, REASON_no_memory);
+}
+
+static void leave_if_lost(struct conn *c)
+{
+    if (c->x.kind == EXCHANGE_OPAQUE && c->nfds)
+        conn_forget(c, c->x.reason);
+}
+
+/* Shows `len` bytes of the pieces. */
+static void show(struct conn *c, const struct iovec *iov, int n, size_t len,
+                 void (*follow)(struct conn *c, const char *bytes, size_t len))
+{
+    for (int i = 0; i < n && len && c->x.kind == EXCHANGE_OBSERVED; i++) {
+        size_t part = iov[i].iov_len < len ? iov[i].iov_len : len;
+        if (part)
+            follow(c, iov[i].iov_base, part);
+        len -= part;
+    }
+    leave_if_lost(c);
+}
+
+/* A request that is not idempotent, sent behind others before any was answered, cannot be replayed. */
+static void forbid_replay(struct conn *c)
+{
+    if (!exchange_idempotent(&c->x))
+        hold_clear(&c->request);
+}
+
+ssize_t observed_send(struct conn *c, int fd, const struct iovec *iov, int n, int flags)
+{
+    struct msghdr msg = { .msg_iov = (struct iovec *)(uintptr_t)iov, .msg_iovlen = (size_t)n };
+    unsigned generation = c->generation;
+    bool mendable = c->reused && !exchange_answered(&c->x);
+    int quiet = mendable ? MSG_NOSIGNAL : 0;
+
+    if (flags & MSG_OOB) {
+        conn_forget(c, REASON_odd_descriptor);
+        return CONN_PLAIN;
+    }
+    conn_outside_begin(c);
+    ssize_t sent = n == 1 ? real.send(fd, iov->iov_base, iov->iov_len, flags | quiet)
+                          : real.sendmsg(fd, &msg, flags | quiet);
+    int error = errno;
+    conn_outside_end(c);
+    if (sent < 0 && mendable && c->generation == generation && outgoing_mend(c, error))
+        return observed_send(c, conn_number(c, fd), iov, n, flags);
+    if (sent < 0)
+        return error == EPIPE && mendable ? CONN_SIGPIPE : -error;
+    if (c->generation == generation && c->nfds) {
+        show(c, iov, n, (size_t)sent, follow_client);
+        forbid_replay(c);
+        stall_sent(c);
+        path_sending(c);
+    }
+    return sent;
+}
+
+static ssize_t receive(struct conn *c, int fd, const struct iovec *iov, int n, int flags)
+{
+    struct msghdr msg = { .msg_iov = (struct iovec *)(uintptr_t)iov, .msg_iovlen = (size_t)n };
+    struct incoming call = {
+        .fd = fd,
+        .flags = flags & ~(MSG_PEEK | MSG_DONTWAIT),
+        .wait = !c->nonblocking && !(flags & MSG_DONTWAIT),
+    };
+
+    if (n == 1 || c->receive_error)
+        return incoming_receive(c, &call, iov->iov_base, iov->iov_len, flags & MSG_PEEK);
+    /* Waits by a peek, so that the pieces are filled at once. */
+    ssize_t there = 1;
+    if (call.wait && c->stall.waits && stall_wait(c, fd, POLLIN) < 0)
+        return -EINTR;
+    if (call.wait)
+        there = incoming_wait(c, fd, call.flags & ~MSG_WAITALL);
+    fd = conn_number(c, fd);
+    if (there <= 0)
+        return there < 0 ? -errno : 0;
+    there = real.recvmsg(fd, &msg, flags | MSG_DONTWAIT);
+    return there < 0 ? -errno : there;
+}
+
+/* What is left of the pieces behind `skip` bytes, in `rest`; returns how many pieces that is. */
+static int rest_of(const struct iovec *iov, int n, size_t skip, struct iovec *rest)
+{
+    for (int i = 0; i < n; i++) {
+        if (skip < iov[i].iov_len) {
+            *rest = (struct iovec){ (char *)iov[i].iov_base + skip, iov[i].iov_len - skip };
+            return n - i;
+        }
+        skip -= iov[i].iov_len;
+    }
+    return 0;
+}
+
+/* Does the client have to get bytes that were held back? */
+static bool holds_back(const struct conn *c)
+{
+    return c->response_raw && hold_len(&c->response);
+}
+
+/* The client has got all that was held back: now it is followed. */
+static void follow_held(struct conn *c)
+{
+    struct hold held = c->response;
+
+    c->response = (struct hold){ .data = NULL };
+    c->response_raw = false;
+    follow_server(c, held.data, held.end);
+    hold_clear(&held);
+    leave_if_lost(c);
+}
+
+/* The bytes that were held back, and what is there behind them: never shorter than the kernel would have been. */
+static ssize_t serve_held(struct conn *c, int fd, const struct iovec *iov, int n, int flags)
+{
+    struct hold *held = &c->response;
+    size_t given = 0;
+    struct iovec rest;
+
+    for (int i = 0; i < n && given < hold_len(held); i++) {
+        size_t left = hold_len(held) - given, part = iov[i].iov_len < left ? iov[i].iov_len : left;
+        if (part)
+            memcpy(iov[i].iov_base, held->data + held->start + given, part);
+        given += part;
+    }
+    if (flags & MSG_PEEK)
+        return (ssize_t)given;
+    held->start += given;
+    if (hold_len(held))
+        return (ssize_t)given;
+    follow_held(c);
+    if (c->state != CONN_OBSERVED || c->nfds == 0 || rest_of(iov, n, given, &rest) == 0)
+        return (ssize_t)given;
+    ssize_t more = receive(c, fd, &rest, 1, flags & MSG_WAITALL ? flags : flags | MSG_DONTWAIT);
+    if (more < 0 && incoming_is_end(more))
+        c->receive_error = (int)-more; /* told by the next call, as the kernel does */
+    if (more <= 0)
+        return (ssize_t)given;
+    show(c, &rest, 1, (size_t)more, follow_server);
+    return (ssize_t)given + more;
+}
+
+/* Looks at what has come behind the held bytes; takes it out only if it says nothing yet.  -ESTALE: look again. */
+static ssize_t peek_opening(struct conn *c, int fd, int flags)
+{
+    struct incoming call = { .fd = fd, .wait = !c->nonblocking && !(flags & MSG_DONTWAIT) };
+    struct hold *held = &c->response;
+
+    if (!hold_reserve(held, INCOMING_ROOM - held->end))
+        return -ENOMEM;
+    c->response_raw = true;
+    ssize_t n = incoming_receive(c, &call, held->data + held->end, INCOMING_ROOM - held->end, true);
+    if (n <= 0)
+        return n;
+    if (idle_answers_another(c))
+        return incoming_foreign(c);
+    int verdict = provisional_judge(c, (struct slice){ held->data, held->end + (size_t)n }, held->end);
+    if (verdict != 0)
+        return verdict < 0 ? verdict : -ESTALE;
+    held->end += (size_t)n - incoming_discard(call.fd, (size_t)n);
+    return -ESTALE;
+}
+
+/* Nothing is the client's before it is known whose it is.  Most often it lies in the client's buffer then. */
+static ssize_t recv_opening(struct conn *c, int fd, const struct iovec *iov, int n, int flags)
+{
+    enum { ROOMY = 1024 };
+    bool direct = !hold_len(&c->response) && n == 1 && iov->iov_len >= ROOMY && !(flags & (MSG_PEEK | MSG_WAITALL));
+    ssize_t got = direct ? receive(c, fd, iov, n, flags) : peek_opening(c, fd, flags);
+
+    if (!direct || got <= 0)
+        return got;
+    if (idle_answers_another(c))
+        return incoming_foreign(c);
+    int verdict = provisional_judge(c, (struct slice){ iov->iov_base, (size_t)got }, (size_t)got);
+    if (verdict < 0)
+        return verdict;
+    if (verdict == 0 && hold_append(&c->response, iov->iov_base, (size_t)got)) {
+        c->response_raw = true;
+        return -ESTALE;
+    }
+    show(c, iov, n, (size_t)got, follow_server);
+    return got;
+}
+
+/* The connection is at its end; `got` says how. */
+static ssize_t end_of(struct conn *c, ssize_t got)
+{
+    if (holds_back(c)) { /* the beginning of an answer, and no more comes */
+        hold_clear(&c->request);
+        c->receive_error = (int)-got;
+        return -ESTALE;
+    }
+    int result = exchange_answered(&c->x) ? -ENOTSUP : outgoing_replay(c);
+    if (result == 0)
+        return -ESTALE;
+    if (c->trial == TRIAL_CLOSE && got == 0)
+        trial_await_close(c);
+    conn_spoil(c, REASON_closed_by_server);
+    return result == -ENOTSUP ? got : result;
+}
+
+ssize_t observed_recv(struct conn *c, int fd, const struct iovec *iov, int n, int flags)
+{
+    bool provisional = provisional_is(c) || c->first;
+
+    if (flags & (MSG_TRUNC | MSG_OOB | MSG_ERRQUEUE)) {
+        conn_forget(c, REASON_odd_descriptor);
+        return CONN_PLAIN;
+    }
+    if (!provisional && holds_back(c))
+        return serve_held(c, fd, iov, n, flags);
+    if (!provisional && c->response_raw) { /* room that was not needed */
+        hold_clear(&c->response);
+        c->response_raw = false;
+    }
+    ssize_t got = provisional ? recv_opening(c, fd, iov, n, flags) : receive(c, fd, iov, n, flags);
+
+    if (got <= 0 && c->first && provisional_is_over(got) && provisional_fall_back(c) == 0)
+        return -ESTALE;
+    if (got <= 0 && !incoming_is_end(got) && !path_is_broken(c, (int)-got))
+        return got;
+    if (got <= 0)
+        return end_of(c, got);
+    stall_over(c, true);
+    if (!provisional && !(flags & MSG_PEEK))
+        show(c, iov, n, (size_t)got, follow_server);
+    path_answered(c, exchange_idle(&c->x));
+    if (c->trial != TRIAL_NONE)
+        trial_look(c);
+    if (c->trial == TRIAL_CLOSE && exchange_outstanding(&c->x) == 0)
+        trial_await_close(c);
+    return got;
+}
+
+enum reason observed_verdict(const struct conn *c)
+{
+    enum reason why = exchange_verdict(&c->x);
+
+    if (c->unparkable != REASON_none && (why == REASON_none || c->unparkable != REASON_closed_by_server))
+        return c->unparkable;
+    if (why != REASON_none) /* also where the server has closed for that reason */
+        return why;
+    return exchange_idle(&c->x) ? REASON_none : REASON_response_unfinished;
+}

@@ -1,0 +1,279 @@
+/* Where the kernel accepts only part of a head from a client that does not block, the rest stays in
+ * `request`; send.c tells the client that the last byte of its own head was not accepted. */
+#define _GNU_SOURCE
+#include "preload/wire/outgoing.h"
+
+#include "base/stats.h"
+#include "preload/conn/fresh.h"
+#include "preload/wire/incoming.h"
+#include "preload/share/path.h"
+#include "preload/libc/real.h"
+#include "preload/conn/stall.h"
+#include "preload/conn/swap.h"
+#include "preload/conn/trial.h"
+
+#include <errno.h>
+#include <poll.h>
+
+enum { REPLAY_MAX = 65536 };
+
+/* An errno: EAGAIN or EINPROGRESS if the send is to be tried again. */
+static int connect_instead(const struct conn *c, int fd)
+{
+    int result = fresh_connect_at_once(c, fd);
+    return result == 0 ? EAGAIN : -result;
+}
+
+ssize_t outgoing_transmit(struct conn *c, int fd, struct iovec *iov, int n, int flags)
+{
+    struct msghdr msg = { .msg_iov = iov, .msg_iovlen = (size_t)n };
+    bool fastopen = c->fastopen;
+
+    fd = conn_number(c, fd);
+    if (fastopen) {
+        msg.msg_name = &c->peer;
+        msg.msg_namelen = c->peer_len;
+        flags |= MSG_FASTOPEN;
+    }
+    ssize_t sent = n == 1 && !fastopen ? real.send(fd, iov->iov_base, iov->iov_len, flags)
+                                       : real.sendmsg(fd, &msg, flags);
+    if (!fastopen)
+        return sent < 0 ? -errno : sent;
+    c->fastopen = false;
+    c->client_fastopen &= sent < 0; /* or connecting_send_failed sees to it */
+    if (sent < 0 && (errno == EAGAIN || errno == EINTR))
+        c->fastopen = true; /* not begun */
+    else if (sent < 0 && errno == EOPNOTSUPP && !c->client_fastopen) /* sysctl net.ipv4.tcp_fastopen without bit 0 */
+        errno = connect_instead(c, fd);
+    if (sent < 0 && c->client_fastopen)
+        return -errno;
+    if (sent < 0)
+        return errno == EINPROGRESS || errno == EAGAIN ? -EAGAIN
+               : errno == EINTR || errno == EPIPE      ? -errno
+                                                       : swap_late_error(-errno);
+    return sent;
+}
+
+static ssize_t send_once(int fd, const struct iovec *iov, int n, int flags)
+{
+    struct msghdr msg = { .msg_iov = (struct iovec *)(uintptr_t)iov, .msg_iovlen = (size_t)n };
+
+    return n == 1 ? real.send(fd, iov->iov_base, iov->iov_len, flags) : real.sendmsg(fd, &msg, flags);
+}
+
+ssize_t outgoing_send(struct conn *c, int fd, const struct iovec *iov, int n, int flags, int *error)
+{
+    bool stalls = c->stall.waits && !c->nonblocking && !(flags & MSG_DONTWAIT);
+    unsigned generation = c->generation;
+
+    for (;;) {
+        conn_outside_begin(c);
+        ssize_t sent = send_once(fd, iov, n, flags | (stalls ? MSG_DONTWAIT : 0));
+        *error = errno;
+        conn_outside_end(c);
+        if (sent >= 0 || *error != EAGAIN || !stalls || c->generation != generation || c->nfds == 0)
+            return sent;
+        int result = stall_wait(c, conn_number(c, fd), POLLOUT);
+        if (result < 0) {
+            *error = -result;
+            return -1;
+        }
+        stalls = result == 0;
+    }
+}
+
+static bool writable(int fd)
+{
+    struct pollfd wait = { .fd = fd, .events = POLLOUT };
+
+    int n = real.poll(&wait, 1, 1000);
+
+    return n > 0 || (n < 0 && errno == EINTR);
+}
+
+int outgoing_all(struct conn *c, int fd, const char *bytes, size_t len)
+{
+    while (len) {
+        struct iovec piece = { (void *)(uintptr_t)bytes, len };
+        ssize_t sent = outgoing_transmit(c, fd, &piece, 1, MSG_NOSIGNAL | MSG_DONTWAIT);
+        if (sent == -EINTR || (sent == -EAGAIN && writable(conn_number(c, fd))))
+            continue;
+        if (sent < 0)
+            return (int)sent;
+        bytes += sent;
+        len -= (size_t)sent;
+    }
+    return 0;
+}
+
+bool outgoing_holdable(const struct conn *c, size_t head)
+{
+    uint64_t body = exchange_request_left(&c->x);
+
+    head += EXCHANGE_REQUEST_GROWTH + ENDPOINT_TEXT_MAX;
+    return head <= REPLAY_MAX && body <= REPLAY_MAX - head;
+}
+
+void outgoing_keep(struct conn *c, const char *bytes, size_t len)
+{
+    if (!c->reused || !c->request.data)
+        return;
+    if (c->request.end + len > REPLAY_MAX || !hold_append(&c->request, bytes, len))
+        hold_clear(&c->request);
+    else
+        c->request.start = c->request.end;
+}
+
+void outgoing_collect(const struct exchange *x, struct outgoing_pieces from, struct outgoing_batch *batch)
+{
+    struct exchange ahead = *x;
+
+    for (; from.n && (from.skip >= from.iov->iov_len); from.n--)
+        from.skip -= from.iov++->iov_len;
+    for (; from.n && !batch->cut; from.iov++, from.n--, from.skip = 0) {
+        const char *bytes = (const char *)from.iov->iov_base + from.skip;
+        size_t len = from.iov->iov_len - from.skip;
+        if (len == 0)
+            continue;
+        if (batch->n == OUTGOING_PIECES) {
+            batch->more = true;
+            return;
+        }
+        batch->stop = exchange_client(&ahead, bytes, len);
+        batch->cut = batch->stop.action != EXCHANGE_PASS || batch->stop.take < len;
+        if (batch->stop.action != EXCHANGE_PASS)
+            return;
+        batch->iov[batch->n++] = (struct iovec){ (void *)(uintptr_t)bytes, batch->stop.take };
+        batch->len += batch->stop.take;
+    }
+}
+
+void outgoing_sent(struct conn *c, const struct iovec *iov, size_t len)
+{
+    for (; len; iov++) {
+        size_t part = iov->iov_len < len ? iov->iov_len : len;
+        exchange_client(&c->x, iov->iov_base, part);
+        outgoing_keep(c, iov->iov_base, part);
+        len -= part;
+    }
+    stall_sent(c);
+    path_sending(c);
+}
+
+/* Sends the head and, in the same call, the body behind it.  Returns the body bytes sent, or -EAGAIN with the
+ * head sent in part (`request.start` tells) or not at all, or -errno. */
+static ssize_t send_head(struct conn *c, int fd, struct outgoing_pieces body, int flags)
+{
+    struct outgoing_batch batch;
+    size_t head = hold_len(&c->request);
+
+    outgoing_begin(&batch);
+    batch.n = 1;
+    batch.iov[0] = (struct iovec){ c->request.data + c->request.start, head };
+    if (body.n && !exchange_request_done(&c->x))
+        outgoing_collect(&c->x, body, &batch);
+    /* A blocking client's own fast open waits for the handshake where it has no cookie. */
+    flags |= (c->client_fastopen && c->fastopen ? 0 : MSG_DONTWAIT) | (c->reused ? MSG_NOSIGNAL : 0);
+    ssize_t sent = outgoing_transmit(c, fd, batch.iov, batch.n, flags | (batch.more ? MSG_MORE : 0));
+    if (sent < 0)
+        return sent;
+    if ((size_t)sent < head) { /* there may be room for more: then no event would tell */
+        c->request.start += (size_t)sent;
+        return sent ? send_head(c, fd, body, flags) : -EAGAIN;
+    }
+    c->request.start = c->request.end;
+    size_t extra = (size_t)sent - head;
+    outgoing_sent(c, batch.iov + 1, extra);
+    return (ssize_t)extra;
+}
+
+/* False: too long, or closed or replaced meanwhile. */
+static bool wait_for_room(struct conn *c, int fd)
+{
+    unsigned generation = c->generation;
+
+    if (!c->head_owed) /* nobody else may touch it yet */
+        return writable(conn_number(c, fd));
+    conn_outside_begin(c);
+    writable(conn_number(c, fd));
+    conn_outside_end(c);
+    return c->generation == generation && c->nfds;
+}
+
+/* A client that blocks does not learn of a socket without room. */
+ssize_t outgoing_head(struct conn *c, int fd, struct outgoing_pieces body, int flags)
+{
+    size_t before = c->request.start;
+    bool may_wait = !c->nonblocking && !(flags & MSG_DONTWAIT);
+    ssize_t sent = send_head(c, fd, body, flags);
+
+    while (may_wait && (sent == -EAGAIN || (sent == -EINTR && c->request.start > before)) && wait_for_room(c, fd))
+        sent = send_head(c, fd, body, flags);
+    if (c->nfds == 0)
+        return -EBADF;
+    if (sent < 0 && sent != -EAGAIN && sent != -EINTR && c->reused && !c->shared) {
+        /* Broken before it was sent whole: nothing was asked yet. */
+        conn_note(c, REASON_stale);
+        int result = swap_rehome(c, false);
+        c->request.start = result < 0 ? c->request.start : 0;
+        return result < 0 ? result : outgoing_head(c, fd, body, flags);
+    }
+    if (sent < 0 && c->request.start > before) { /* sent in part: the next call tells */
+        c->send_error = sent == -EAGAIN || sent == -EINTR ? 0 : (int)-sent;
+        return -EAGAIN;
+    }
+    return sent;
+}
+
+bool outgoing_may_replay(const struct conn *c)
+{
+    return c->reused && !c->replayed && !c->shared && !c->read_shut && exchange_idempotent(&c->x) && c->request.data &&
+           !c->head_owed && !exchange_answered(&c->x) && c->nfds;
+}
+
+static int replay(struct conn *c, bool at_once)
+{
+    if (c->homing && c->homing != conn_self()) {
+        conn_wait_home(c); /* another thread does it */
+        return 0;
+    }
+    if (!outgoing_may_replay(c))
+        return -ENOTSUP;
+    conn_note(c, REASON_replayed);
+    trial_failed(c);
+    int result = at_once ? swap_rehome_at_once(c) : swap_rehome(c, false);
+    if (result < 0)
+        return result;
+    stats_count(replayed);
+    c->replayed = true;
+    stall_begin(c);
+    if (!c->request.data)
+        return -ENOTSUP;
+    result = outgoing_all(c, c->fds[0].fd, c->request.data, c->request.end);
+    hold_clear(&c->request); /* once more, and not again */
+    if (result == 0 && c->unparkable == REASON_half_closed && c->nfds) /* by the client, after its request */
+        real.shutdown(c->fds[0].fd, SHUT_WR);
+    return result < 0 ? swap_late_error(result) : 0;
+}
+
+int outgoing_replay(struct conn *c)
+{
+    return replay(c, false);
+}
+
+int outgoing_replay_at_once(struct conn *c)
+{
+    return replay(c, true);
+}
+
+bool outgoing_mend(struct conn *c, int error)
+{
+    char byte;
+
+    if ((error != EPIPE && !incoming_is_end(-error) && !path_is_broken(c, error)) || !c->reused || c->nfds == 0 || hold_len(&c->response) ||
+        c->unparkable == REASON_half_closed)
+        return false;
+    if (real.recv(c->fds[0].fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) > 0)
+        return false; /* it has answered before it closed */
+    return outgoing_replay(c) == 0;
+}

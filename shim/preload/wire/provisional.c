@@ -1,0 +1,259 @@
+#define _GNU_SOURCE
+#include "preload/wire/provisional.h"
+
+#include "base/block.h"
+#include "http/opening.h"
+#include "preload/share/evidence.h"
+#include "preload/wire/incoming.h"
+#include "preload/wire/outgoing.h"
+#include "preload/share/path.h"
+#include "preload/fds/private.h"
+#include "preload/life/process.h"
+#include "preload/libc/real.h"
+#include "preload/conn/swap.h"
+
+#include <errno.h>
+
+struct first_answer {
+    int fd; /* the connection that it came on, ours */
+    unsigned status;
+    struct hold bytes; /* that are not in the kernel any more */
+    size_t cap;        /* of this block */
+};
+
+static void set_first(struct conn *c, struct first_answer *first)
+{
+    c->first = first;
+    conn_recount(c);
+}
+
+void provisional_drop(struct conn *c)
+{
+    struct first_answer *first = c->first;
+
+    if (!first)
+        return;
+    set_first(c, NULL);
+    private_close(first->fd);
+    hold_clear(&first->bytes);
+    block_put(first, first->cap);
+}
+
+/* EVIDENCE_count: of no such status. */
+static enum evidence genuine(unsigned status)
+{
+    switch (status) {
+    case 400:
+        return EVIDENCE_GENUINE_400;
+    case 405:
+        return EVIDENCE_GENUINE_405;
+    case 408:
+        return EVIDENCE_GENUINE_408;
+    case 421:
+        return EVIDENCE_GENUINE_421;
+    case 501:
+        return EVIDENCE_GENUINE_501;
+    case 505:
+        return EVIDENCE_GENUINE_505;
+    default:
+        return EVIDENCE_count;
+    }
+}
+
+/* Bytes came that belong to the connection's past. */
+static void mark(struct conn *c)
+{
+    conn_note(c, REASON_poisoned);
+    evidence_note(&c->to, EVIDENCE_UNEXPECTED_BYTES);
+    pool_note_closed(&c->to, 0);
+}
+
+/* The client's fds lead to another socket from here on; this one stays ours. */
+static bool hold_first(struct conn *c, struct slice taken, unsigned status)
+{
+    size_t cap;
+    struct first_answer *first = block_get(sizeof *first, &cap);
+
+    if (!first)
+        return false;
+    *first = (struct first_answer){ .fd = c->private_fd, .status = status, .cap = cap };
+    if (first->fd < 0)
+        first->fd = private_dup(c->fds[0].fd);
+    c->private_fd = -1;
+    set_first(c, first);
+    if (first->fd >= 0 && (taken.len == 0 || hold_append(&first->bytes, taken.data, taken.len)))
+        return true;
+    c->private_fd = first->fd;
+    first->fd = -1;
+    provisional_drop(c);
+    return false;
+}
+
+/* As provisional_judge, of an answer that may be to the past. */
+static int ask_again(struct conn *c, struct slice taken, unsigned status)
+{
+    struct exchange before = c->x;
+
+    exchange_unanswered(&c->x);
+    if (evidence_has(&c->to, genuine(status)) || c->inside || c->given || !outgoing_may_replay(c) ||
+        !hold_first(c, taken, status)) {
+        c->x = before;
+        return 1;
+    }
+    int result = outgoing_replay(c);
+    if (result < 0 && c->reused) { /* the old one still lies under the fds */
+        c->private_fd = c->first->fd;
+        c->first->fd = -1;
+        provisional_drop(c);
+        c->x = before;
+        return 1;
+    }
+    c->queued = 0;
+    hold_clear(&c->response);
+    c->response_raw = false;
+    if (result < 0 && provisional_fall_back(c) < 0)
+        return result;
+    c->expected = true;
+    return -ESTALE;
+}
+
+/* As provisional_judge, of what comes on the fresh connection. */
+static int compare(struct conn *c, struct slice bytes, enum opening opening)
+{
+    unsigned status = opening_status(bytes.data, bytes.len);
+
+    if (status == c->first->status)
+        evidence_note(&c->to, genuine(status));
+    else if (status >= 200)
+        mark(c);
+    else if (opening == OPENING_MORE)
+        return 0;
+    provisional_drop(c);
+    return 1;
+}
+
+int provisional_judge(struct conn *c, struct slice bytes, size_t taken)
+{
+    unsigned status;
+    enum opening opening = opening_read(bytes.data, bytes.len, c->x.request.head_method, &status);
+    int verdict = 1;
+
+    if (c->first)
+        return compare(c, bytes, opening);
+    switch (opening) {
+    case OPENING_MORE:
+        return 0;
+    case OPENING_FOREIGN:
+        mark(c);
+        return (int)incoming_foreign(c);
+    case OPENING_DOUBTFUL:
+        verdict = ask_again(c, (struct slice){ bytes.data, taken }, status);
+        break;
+    case OPENING_ANSWER:
+        break;
+    }
+    if (verdict == 1)
+        hold_clear(&c->request); /* the time for a replay is over */
+    return verdict;
+}
+
+/* Of an adapted answer whose head is whole, the client's bytes are held; nothing more need come. */
+static void adapt_held(struct conn *c)
+{
+    struct hold *h = &c->response;
+
+    if (!exchange_head_end(&c->x, h->data, h->end) || !hold_reserve(h, EXCHANGE_RESPONSE_GROWTH))
+        return;
+    struct exchange_reply reply = exchange_server(&c->x, h->data, h->end);
+    h->end = reply.out;
+    c->response_raw = false;
+    incoming_follow(c, reply);
+}
+
+/* The bytes of a whole answer are held, and the kernel has none: the client has to be told all the same. */
+static void end_held(const struct conn *c)
+{
+    struct exchange ahead = c->x;
+
+    exchange_follow(&ahead, c->response.data, c->response.end);
+    if (exchange_outstanding(&ahead) == 0 && c->nfds)
+        real.shutdown(c->fds[0].fd, SHUT_RD);
+}
+
+bool provisional_is_over(ssize_t n)
+{
+    return incoming_is_end(n) || n == -ECONNREFUSED;
+}
+
+int provisional_fall_back(struct conn *c)
+{
+    struct first_answer *first = c->first;
+
+    if (!first || c->shared || c->nfds == 0 || hold_len(&c->response) || exchange_answered(&c->x) ||
+        swap_under(c, first->fd) < 0)
+        return -ENOTSUP;
+    private_close(c->private_fd);
+    c->private_fd = first->fd;
+    first->fd = -1;
+    c->response = first->bytes;
+    first->bytes = (struct hold){ .data = NULL };
+    provisional_drop(c);
+    c->response_raw = hold_len(&c->response);
+    c->fastopen = false;
+    c->receive_error = 0;
+    conn_spoil(c, REASON_poisoned);
+    hold_clear(&c->request);
+    if (c->response_raw && c->state == CONN_EXCHANGE)
+        adapt_held(c);
+    else if (c->response_raw)
+        end_held(c);
+    return 0;
+}
+
+/* Nothing has come that is the client's. */
+static bool waits(const struct conn *c)
+{
+    if (c->nfds == 0 || c->homing || !conn_owns(c, c->fds[0].fd))
+        return false;
+    return c->state == CONN_LEASED || ((c->state == CONN_EXCHANGE || c->state == CONN_OBSERVED) && (provisional_is(c) || c->first) &&
+                                       !hold_len(&c->response) && !c->given);
+}
+
+/* The kernel tells an error once: a receive gets it from here if nothing can be done. */
+bool provisional_is_dead(struct conn *c)
+{
+    int saved = errno;
+    char byte;
+
+    if (!waits(c))
+        return false;
+    ssize_t n = real.recv(c->fds[0].fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT);
+    bool dead = n == 0 || (n < 0 && (incoming_is_end(-errno) || path_is_broken(c, errno) ||
+                                     (c->first && provisional_is_over(-errno))));
+    if (n < 0 && dead && c->state != CONN_LEASED)
+        c->receive_error = errno;
+    errno = saved;
+    return dead;
+}
+
+int provisional_mend(struct conn *c)
+{
+    int saved = errno, result;
+
+    if (!process_is_ours()) {
+        result = -ENOTSUP;
+    } else if (c->state == CONN_LEASED) {
+        conn_settle_but_end(c);
+        result = c->shared ? -ENOTSUP : swap_rehome_at_once(c);
+        if (result == 0)
+            conn_note(c, REASON_stale);
+    } else if (c->first) {
+        result = provisional_fall_back(c);
+    } else {
+        result = outgoing_replay_at_once(c);
+        if (result == 0 || result != -ENOTSUP) /* NOLINT */
+            c->receive_error = -result;
+    }
+    errno = saved;
+    return result;
+}

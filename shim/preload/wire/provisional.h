@@ -1,0 +1,46 @@
+/* provisional: a reused connection until it is certain that what comes answers the request, and not the
+ * connection's past.  All of these take a locked conn.
+ *
+ * A 408, say, may answer either.  So the request is sent once more on a fresh connection, while the first answer is
+ * held (c->first): it is the client's if no fresh connection can be had.  Another answer there says that the first one
+ * was to the past; the same one, that the server means it. */
+#ifndef HOLDFAST_PRELOAD_PROVISIONAL_H
+#define HOLDFAST_PRELOAD_PROVISIONAL_H
+
+#include "base/slice.h"
+#include "preload/conn/conn.h"
+
+#include <stdbool.h>
+#include <sys/types.h>
+
+/* EXCHANGE, OBSERVED: the request went out on a reused connection and is held whole; no answer is known yet. */
+static inline bool provisional_is(const struct conn *c)
+{
+    return c->reused && c->request.data && !c->head_owed && hold_len(&c->request) == 0;
+}
+
+/* Of a provisional conn, or one with a `first`: all that has come of a response so far.  The first `taken` bytes of it are not in the
+ * kernel any more.  Returns
+ *   1        an answer to the request: the conn is not provisional any more
+ *   0        it could still be anything: keep `taken` bytes and come back with more
+ *   -ESTALE  the request is sent once more on a fresh connection: look again
+ *   -errno   for the client: the bytes belong to somebody else, and the request cannot be sent again */
+int provisional_judge(struct conn *c, struct slice bytes, size_t taken);
+
+/* The connection that the request was sent on once more ended before a byte (a receive gave n), or never came about:
+ * the first answer is the client's.  0: look again; -ENOTSUP: there is none. */
+bool provisional_is_over(ssize_t n);
+int provisional_fall_back(struct conn *c);
+
+/* The first answer, if there is one, is of no use any more. */
+void provisional_drop(struct conn *c);
+
+/* The socket of a borrowed conn is ready: because the connection is at its end, and nothing of an answer has come?
+ * Does not wait. */
+bool provisional_is_dead(struct conn *c);
+
+/* Then: another connection takes its place, and the request, if any, goes out on it, without waiting.  0, or -errno:
+ * the client has to see what happened. */
+int provisional_mend(struct conn *c);
+
+#endif

@@ -1,0 +1,241 @@
+#define _GNU_SOURCE
+#include "preload/wire/recv.h"
+
+#include "base/block.h"
+#include "preload/share/idle.h"
+#include "preload/wire/incoming.h"
+#include "preload/wire/lookahead.h"
+#include "preload/wire/observed.h"
+#include "preload/conn/swap.h"
+#include "preload/libc/real.h"
+#include "preload/wire/withheld.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <poll.h>
+#include <string.h>
+
+enum {
+    DRAIN_MAX = 65536,
+    PATIENCE_MS = 10000,
+};
+
+/* A blocking client that polls and then receives with MSG_DONTWAIT takes EAGAIN for a failure (PHP).
+ * Where bytes were taken that make nothing yet, half a head, or where what it was told of was the end of
+ * a connection that has been replaced, it is made to wait for more.  False: no such case, or too long. */
+static bool wait_for_more(struct conn *c, const struct incoming *call, uint64_t *deadline)
+{
+    struct pollfd wait = { .fd = call->fd, .events = POLLIN };
+
+    if (c->nonblocking || call->peek || (!call->took && !c->expected))
+        return false;
+    uint64_t now = idle_now_ms();
+    if (!*deadline)
+        *deadline = now + PATIENCE_MS;
+    if (now >= *deadline)
+        return false;
+    conn_outside_begin(c);
+    int ready = real.poll(&wait, 1, (int)(*deadline - now));
+    conn_outside_end(c);
+    return ready > 0;
+}
+
+/* Never shorter than the kernel would have been: goes on, without waiting, until the buffer is full,
+ * the kernel has no more, or the message ends. */
+static ssize_t recv_exchange(struct conn *c, struct incoming *call, char *buf, size_t len, bool waitall)
+{
+    bool may_wait = call->wait;
+    uint64_t deadline = 0;
+    size_t got = 0;
+    bool lost = false;
+
+    while (got < len && !(lost = c->nfds == 0 && !incoming_edited(c))) {
+        call->wait = may_wait && (got == 0 || waitall);
+        call->full = false;
+        size_t held = incoming_edited(c);
+        ssize_t n = incoming_step(c, call, buf + got, len - got, call->peek ? got : 0);
+        if (n == -ESTALE)
+            continue;
+        if (n == -EAGAIN && got == 0 && !may_wait && wait_for_more(c, call, &deadline))
+            continue;
+        if (n == 0 || (n < 0 && got && (n == -EAGAIN || n == -EINTR)))
+            break;
+        if (n < 0 && got) {
+            c->pending_error = (int)-n;
+            break;
+        }
+        if (n < 0)
+            return n;
+        got += (size_t)n;
+        c->given = true;
+        c->expected = false;
+        if (call->peek && held <= got - (size_t)n)
+            break; /* what the kernel had was seen */
+        if (!waitall && !call->full)
+            break;
+    }
+    if (lost && got == 0)
+        return conn_lost(c);
+    if (c->peeked && !call->peek && got == len && c->nfds)
+        lookahead_take_framing(c, call);
+    return (ssize_t)got;
+}
+
+/* A client that receives before it has sent through us: libc's answer.  While another thread sends the request,
+ * it must not take the response away, neither by waiting here nor by a call that is made a moment later: it looks
+ * without taking.  What arrives on an idle connection although nothing was sent answers something that left
+ * unseen, or it is dead: libc alone has it from then on. */
+static ssize_t recv_before_request(struct conn *c, int fd, int flags)
+{
+    bool wait = !c->nonblocking && !(flags & MSG_DONTWAIT);
+    unsigned generation = c->generation;
+
+    if (flags & (MSG_OOB | MSG_ERRQUEUE))
+        return CONN_PLAIN;
+    if (hold_len(&c->request) && (wait || withheld_due(c))) { /* it waits for an answer to that */
+        int result = withheld_release(c, fd);
+        if (result < 0 || c->nfds == 0)
+            return result < 0 ? result : CONN_PLAIN;
+        fd = conn_number(c, fd);
+        generation = c->generation;
+    }
+    ssize_t n = incoming_wait(c, fd, wait ? 0 : MSG_DONTWAIT);
+    int error = n < 0 ? errno : 0;
+    conn_wait_home(c);
+    if (c->generation != generation || c->state == CONN_EXCHANGE || c->state == CONN_OBSERVED)
+        return -ESTALE;
+    bool end = error ? incoming_is_end(-error) : n == 0;
+    if (c->nfds && c->state == CONN_LEASED && !c->shared && (end || (!error && hold_len(&c->request)))) {
+        /* What is still to come goes out on another one. */
+        int result = swap_rehome_at_once(c);
+        return result < 0 ? result : -ESTALE;
+    }
+    if (error)
+        return -error;
+    if (c->nfds == 0)
+        return n == 0 ? 0 : conn_lost(c);
+    if (c->state == CONN_LEASED)
+        conn_forget(c, REASON_odd_descriptor);
+    return CONN_PLAIN;
+}
+
+/* An error behind bytes is told by the next call, as the kernel does. */
+static ssize_t behind_bytes(struct conn *c, size_t got, ssize_t result)
+{
+    if (got == 0)
+        return result;
+    if (result < 0 && result != CONN_PLAIN && result != -EAGAIN && result != -EINTR)
+        c->pending_error = (int)-result;
+    return (ssize_t)got;
+}
+
+static ssize_t recv_piece(struct conn *c, int fd, struct iovec piece, int flags)
+{
+    struct incoming call = {
+        .fd = fd,
+        .flags = flags & ~(MSG_PEEK | MSG_WAITALL | MSG_DONTWAIT | MSG_TRUNC),
+        .peek = flags & MSG_PEEK,
+        .wait = !c->nonblocking && !(flags & MSG_DONTWAIT),
+    };
+    char bounce[4096];
+    bool waitall = flags & MSG_WAITALL && call.wait && !call.peek;
+
+    if (!(flags & MSG_TRUNC) && piece.iov_base)
+        return recv_exchange(c, &call, piece.iov_base, piece.iov_len, waitall);
+    /* tcp(7): MSG_TRUNC discards instead of copying, and the pointer may be anything. */
+    size_t got = 0;
+    while (got < piece.iov_len) {
+        size_t len = piece.iov_len - got < sizeof bounce ? piece.iov_len - got : sizeof bounce;
+        ssize_t n = recv_exchange(c, &call, bounce, len, waitall);
+        if (n <= 0)
+            return behind_bytes(c, got, n);
+        got += (size_t)n;
+        call.wait = call.wait && waitall;
+        if (call.peek || (size_t)n < len)
+            break;
+    }
+    return (ssize_t)got;
+}
+
+/* A peek at several pieces is one peek. */
+static ssize_t peek_pieces(struct conn *c, int fd, const struct iovec *iov, int n, int flags)
+{
+    struct iovec whole = { .iov_len = 0 };
+
+    for (int i = 0; i < n; i++)
+        whole.iov_len += iov[i].iov_len;
+    if (whole.iov_len > BLOCK_MAX)
+        whole.iov_len = BLOCK_MAX;
+    whole.iov_base = block_get(whole.iov_len, NULL);
+    if (!whole.iov_base)
+        return -ENOMEM;
+    ssize_t got = recv_pieces(c, fd, &whole, 1, flags);
+    size_t left = got > 0 ? (size_t)got : 0;
+    const char *from = whole.iov_base;
+    for (int i = 0; left; i++) {
+        size_t part = iov[i].iov_len < left ? iov[i].iov_len : left;
+        if (part)
+            memcpy(iov[i].iov_base, from, part);
+        from += part;
+        left -= part;
+    }
+    block_put(whole.iov_base, whole.iov_len);
+    return got;
+}
+
+ssize_t recv_pieces(struct conn *c, int fd, const struct iovec *iov, int n, int flags)
+{
+    ssize_t got = 0;
+
+    if (n > IOV_MAX)
+        return CONN_PLAIN;
+    while (n && iov->iov_len == 0)
+        iov++, n--;
+    if (n == 0 && c->state != CONN_ENDED)
+        return CONN_PLAIN;
+    if (n > 1 && flags & MSG_PEEK)
+        return peek_pieces(c, fd, iov, n, flags);
+    while (n && c->state != CONN_EXCHANGE && c->state != CONN_ENDED) {
+        got = c->state == CONN_OBSERVED ? observed_recv(c, fd, iov, n, flags)
+                                        : recv_before_request(c, fd, flags);
+        if (got != -ESTALE)
+            return got;
+        if (c->nfds == 0)
+            return conn_lost(c);
+    }
+    got = 0;
+    if (flags & (MSG_OOB | MSG_ERRQUEUE)) {
+        conn_spoil(c, REASON_odd_descriptor);
+        return CONN_PLAIN;
+    }
+    for (int i = 0; i < n; i++) {
+        if (iov[i].iov_len == 0)
+            continue;
+        ssize_t piece = recv_piece(c, fd, iov[i], flags);
+        if (piece < 0)
+            return behind_bytes(c, (size_t)got, piece);
+        got += piece;
+        if ((size_t)piece < iov[i].iov_len || flags & MSG_PEEK)
+            break;
+        if (!(flags & MSG_WAITALL))
+            flags |= MSG_DONTWAIT;
+    }
+    return got;
+}
+
+bool recv_drain(struct conn *c, int fd)
+{
+    struct incoming call = { .fd = fd };
+    size_t drained = 0;
+    char *scratch = block_get(DRAIN_MAX, NULL);
+
+    while (scratch && c->state == CONN_EXCHANGE && c->nfds && drained < DRAIN_MAX) {
+        ssize_t n = incoming_step(c, &call, scratch, DRAIN_MAX, 0);
+        if (n <= 0 && n != -ESTALE)
+            break;
+        drained += n > 0 ? (size_t)n : 1;
+    }
+    if (scratch)
+        block_put(scratch, DRAIN_MAX);
+    return c->state == CONN_ENDED;
+}

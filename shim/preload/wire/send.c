@@ -1,0 +1,380 @@
+/* A request's head is recognised, adapted, and sent on the right connection (send_first); what follows it is
+ * behind.c's business.  Where the kernel accepts only part of an adapted head from a client
+ * that does not block, the client is told that the last byte of its own head was not accepted; when it
+ * comes again with that byte, the rest goes out first. */
+#define _GNU_SOURCE
+#include "preload/wire/send.h"
+
+#include "base/stats.h"
+#include "preload/wire/after_body.h"
+#include "preload/wire/behind.h"
+#include "preload/self/choice.h"
+#include "preload/wire/dialect.h"
+#include "preload/conn/connecting.h"
+#include "preload/share/evidence.h"
+#include "preload/share/idle.h"
+#include "preload/wire/observed.h"
+#include "preload/wire/outgoing.h"
+#include "preload/share/path.h"
+#include "preload/life/process.h"
+#include "preload/libc/real.h"
+#include "preload/conn/stall.h"
+#include "preload/conn/swap.h"
+#include "preload/share/tracing.h"
+#include "preload/conn/trial.h"
+#include "preload/wire/withheld.h"
+
+#include <errno.h>
+#include <string.h>
+
+static size_t total_of(const struct iovec *iov, int n)
+{
+    size_t total = 0;
+
+    for (int i = 0; i < n; i++)
+        total += iov[i].iov_len;
+    return total;
+}
+
+int send_held(struct conn *c, int fd)
+{
+    int result = withheld_flush(c, fd);
+
+    if (result == 0 && c->fastopen) { /* nothing was there to connect with */
+        c->fastopen = false;
+        if (real.connect(fd, (struct sockaddr *)&c->peer, c->peer_len) != 0 && errno != EINPROGRESS)
+            result = -errno;
+    }
+    return result;
+}
+
+/* Not ours: what was held goes out, then libc alone has the socket. */
+static ssize_t go_opaque(struct conn *c, int fd, const struct iovec *iov, int n, int flags)
+{
+    enum reason why = c->x.reason != REASON_none ? c->x.reason : REASON_not_http;
+    int result = withheld_flush(c, fd);
+
+    if (result < 0)
+        return result;
+    ssize_t sent = CONN_PLAIN;
+    if (c->fastopen) {
+        struct msghdr msg = { .msg_iov = (struct iovec *)(uintptr_t)iov, .msg_iovlen = (size_t)n };
+        sent = outgoing_transmit(c, fd, msg.msg_iov, n, flags);
+        if (sent < 0 && c->fastopen) /* nothing went out, and the socket is not connected yet: the client comes again */
+            return sent;
+    }
+    conn_forget(c, why);
+    return sent;
+}
+
+/* A part of a head, or a head without all of its body, is in `request`: is it to stay there?  Where a thread waits
+ * for an answer already, nothing would tell that thread. */
+static bool may_withhold(struct conn *c)
+{
+    if (c->inside || c->shared)
+        return false;
+    if (exchange_awaits_body(&c->x) || !exchange_is_http(&c->x, c->request.data, c->request.end))
+        withheld_begin(c);
+    return true;
+}
+
+/* The beginning of a request line: nothing in it can change. */
+static ssize_t send_line(struct conn *c, int fd, size_t held, int flags)
+{
+    if (c->state == CONN_LEASED && !c->shared) {
+        int result = swap_rehome(c, false);
+        if (result < 0)
+            return result;
+    }
+    size_t owed = held - c->request.start; /* withheld until now */
+    struct iovec unsent = { c->request.data + c->request.start, c->request.end - c->request.start };
+    ssize_t sent = outgoing_transmit(c, fd, &unsent, 1, flags);
+    if (sent < 0)
+        return sent;
+    c->request.start += (size_t)sent;
+    if ((size_t)sent <= owed)
+        return -EAGAIN;
+    c->request.end = c->request.start;
+    exchange_client(&c->x, c->request.data, c->request.end);
+    return sent - (ssize_t)owed;
+}
+
+/* Why this request cannot be adapted, although it could be read. */
+static enum reason objection(const struct conn *c, const struct request *request, struct slice head)
+{
+    if (choice_leaves_request(&c->to, head))
+        return REASON_excluded;
+    if (request->one_shot && request->minor == 0 && !process_config.upgrade)
+        return REASON_no_upgrade;
+    if (request->one_shot && !request->has_host && process_config.host == CONFIG_HOST_NEVER)
+        return REASON_no_host;
+    if (c->shared)
+        return c->unparkable != REASON_none ? c->unparkable : REASON_duplicated;
+    return dialect_objection(c);
+}
+
+/* The lease was provisional until the request was known. */
+static int choose_lease(struct conn *c, const struct request *request, size_t head)
+{
+    bool fresh = process_config.unsafe == CONFIG_UNSAFE_FRESH;
+
+    if (c->state != CONN_LEASED)
+        return 0;
+    if (fresh && (!request->idempotent || !outgoing_holdable(c, head))) {
+        conn_note(c, request->idempotent ? REASON_long_body : REASON_unsafe_method);
+        return swap_rehome(c, false); /* see swap.h */
+    }
+    enum reason ill = c->shared && !c->idle.unseen ? REASON_none : idle_second_look(c);
+    if (ill != REASON_none) {
+        conn_note(c, ill);
+        if (c->shared) /* nothing can take its place */
+            return -ECONNRESET;
+        return swap_exchange_lease(c, false);
+    }
+    if (request->host != c->idle.host || request->absolute != c->idle.absolute ||
+        request->proxy_auth != c->idle.proxy_auth)
+        return swap_exchange_lease(c, true);
+    return 0;
+}
+
+static int choose_connection(struct conn *c, const struct request *request, size_t head)
+{
+    int result = choose_lease(c, request, head);
+    enum reason why = result == 0 && c->state == CONN_LEASED ? trial_begin(c) : REASON_none;
+
+    if (result == 0 && why == REASON_none && c->state == CONN_LEASED)
+        why = after_body_begin(c);
+
+    if (why != REASON_none) {
+        conn_note(c, why);
+        result = swap_rehome(c, why == REASON_on_trial);
+    }
+    if (result == 0 && c->state == CONN_FRESH)
+        trial_choose(c);
+    return result;
+}
+
+/* The head as it will go out, with as much of it marked as sent as went out already. */
+static bool build_head(struct conn *c, const char *head, size_t take, struct hold *out)
+{
+    char authority[ENDPOINT_TEXT_MAX];
+    size_t len = 0;
+
+    if (!c->x.request.one_shot || trial_goes_unchanged(c)) {
+        exchange_observe(&c->x);
+        out->start = c->request.start;
+        return hold_append(out, head, take);
+    }
+    if (!c->x.request.has_host && !c->x.request.absolute)
+        len = endpoint_authority(&c->to, authority);
+    if (!hold_reserve(out, take + len + EXCHANGE_REQUEST_GROWTH))
+        return false;
+    out->start = c->request.start;
+    c->x.closing = c->trial == TRIAL_CLOSE;
+    c->x.close_unsaid = c->x.request.minor == 0 && evidence_has(&c->to, EVIDENCE_SAYS_NO_CLOSE);
+    out->end = exchange_adapt(&c->x, head, take, (struct slice){ authority, len }, out->data);
+    return true;
+}
+
+/* A head went out of which a part of the body was accepted in earlier calls: so all of the body, `body`, was. */
+static void send_accepted_body(struct conn *c, int fd, struct iovec body, size_t sent)
+{
+    struct iovec rest = { (char *)body.iov_base + sent, body.iov_len - sent };
+    int result = rest.iov_len ? outgoing_all(c, fd, rest.iov_base, rest.iov_len) : 0;
+
+    outgoing_sent(c, &rest, rest.iov_len);
+    if (result < 0 && !outgoing_mend(c, -result))
+        c->send_error = -result;
+}
+
+/* A whole head of `head` bytes, and its whole body, of which a part was accepted in earlier calls: all of it lies
+ * in `kept`, and `more` empty lines behind it. */
+static ssize_t send_accepted(struct conn *c, int fd, const struct hold *kept, size_t head, size_t more, int flags)
+{
+    struct iovec body = { kept->data + head, c->x.ahead_len };
+    size_t before = c->request.start;
+    ssize_t sent = outgoing_head(c, fd, (struct outgoing_pieces){ &body, 1, 0 }, flags);
+
+    if (sent < 0 && (sent != -EAGAIN || c->request.start == before))
+        return sent;
+    conn_set_state(c, CONN_EXCHANGE);
+    if (sent < 0) {
+        int result = outgoing_all(c, fd, c->request.data + c->request.start, hold_len(&c->request));
+        c->request.start = c->request.end;
+        sent = 0;
+        if (result < 0)
+            c->send_error = -result;
+    }
+    send_accepted_body(c, fd, body, (size_t)sent);
+    if (more && c->nfds)
+        hold_append(&c->behind, kept->data + head + body.iov_len, more);
+    return 0;
+}
+
+/* A whole head: `take` bytes at `head`, of which `held` were accepted in earlier calls. */
+static ssize_t send_adapted(struct conn *c, int fd, struct slice head, size_t held,
+                            const struct iovec *iov, int n, int flags)
+{
+    struct hold kept = c->request, built = { 0 }, own = { 0 };
+    bool accepted = held > head.len; /* a part of its body was, too */
+    size_t used = accepted ? total_of(iov, n) : head.len - held, all = held + used;
+
+    int result = choose_connection(c, &c->x.request, head.len);
+    if (result < 0)
+        return result;
+    if (!c->x.request.idempotent || !outgoing_holdable(c, head.len))
+        path_unguard(c);
+    if (dialect_wants(c) && !hold_append(&own, head.data, head.len + c->x.ahead_len)) /* the body lies behind it */
+        own = (struct hold){ 0 };
+    if (!build_head(c, head.data, head.len, &built)) {
+        exchange_release(&c->x, REASON_no_memory);
+        hold_clear(&own);
+        return go_opaque(c, fd, iov, n, flags);
+    }
+    c->request = built;
+    ssize_t sent = accepted ? send_accepted(c, fd, &kept, head.len, all - head.len - c->x.ahead_len, flags)
+                            : outgoing_head(c, fd, (struct outgoing_pieces){ iov, n, used }, flags);
+    if (sent < 0 && (sent != -EAGAIN || c->request.start == kept.start)) {
+        hold_clear(&c->request); /* nothing went out: as if the call had not been made */
+        hold_clear(&own);
+        c->request = kept;
+        return sent;
+    }
+    hold_clear(&kept);
+    bool observed = c->x.kind == EXCHANGE_OBSERVED;
+    if (!accepted)
+        conn_set_state(c, observed ? CONN_OBSERVED : CONN_EXCHANGE);
+    stall_begin(c);
+    if (sent > 0)
+        stall_sent(c);
+    if (!observed)
+        stats_count(adapted);
+    tracing_note(c, observed ? TRACE_observed : TRACE_adapted);
+    if (sent < 0) {
+        c->head_owed = true;
+        hold_clear(&own);
+        path_sending(c);
+        return used > 1 ? (ssize_t)used - 1 : -EAGAIN;
+    }
+    if (!c->reused)
+        dialect_keep(c, &own);
+    size_t done = used + (size_t)sent;
+    return done == total_of(iov, n) ? (ssize_t)done
+                                    : behind_send(c, fd, (struct outgoing_pieces){ iov, n, done }, flags);
+}
+
+/* Bytes that belong to a head, perhaps to its beginning only. */
+static ssize_t send_first(struct conn *c, int fd, const struct iovec *iov, int n, int flags)
+{
+    size_t held = c->request.end, limit = EXCHANGE_HEAD_MAX + 1 - held;
+    struct slice view = { iov->iov_base, iov->iov_len };
+    struct exchange before = c->x;
+    ssize_t result;
+
+    bool direct = held == 0 && n == 1, kept = true;
+    for (int i = 0; !direct && i < n && limit && kept; i++) {
+        size_t len = iov[i].iov_len < limit ? iov[i].iov_len : limit;
+        kept = hold_append(&c->request, iov[i].iov_base, len);
+        limit -= len;
+    }
+    if (!direct)
+        view = (struct slice){ c->request.data, c->request.end };
+    struct exchange_step step = { .action = EXCHANGE_PASS };
+    if (kept)
+        step = exchange_client(&c->x, view.data, view.len);
+    else
+        exchange_release(&c->x, REASON_no_memory);
+    if (direct && (step.action == EXCHANGE_HOLD || step.action == EXCHANGE_PASS_KEEP) &&
+        !hold_append(&c->request, view.data, view.len))
+        exchange_release(&c->x, REASON_no_memory);
+    if (step.action == EXCHANGE_HOLD && c->x.kind == EXCHANGE_UNDECIDED && !may_withhold(c) &&
+        exchange_awaits_body(&c->x))
+        exchange_release(&c->x, c->shared ? REASON_duplicated : REASON_busy_thread);
+    if (step.action == EXCHANGE_HEAD) {
+        stats_count(requests);
+        enum reason why = objection(c, &c->x.request, (struct slice){ view.data, step.take });
+        if (view.len > step.take && exchange_goes_beyond(&c->x, view.data, view.len))
+            why = REASON_open_ended;
+        if (why != REASON_none)
+            exchange_release(&c->x, why);
+    }
+    if (c->x.kind == EXCHANGE_OPAQUE) {
+        c->request.end = held;
+        result = go_opaque(c, fd, iov, n, flags);
+    } else if (step.action == EXCHANGE_HEAD) {
+        view.len = step.take;
+        if (!direct)
+            c->request.end = held; /* what lies behind it is still the client's */
+        result = send_adapted(c, fd, view, held, iov, n, flags);
+    } else if (step.action == EXCHANGE_PASS_KEEP && c->state == CONN_LEASED && may_withhold(c)) { /* NOLINT */
+        return (ssize_t)total_of(iov, n);
+    } else if (step.action == EXCHANGE_PASS_KEEP) {
+        c->x = before;
+        result = send_line(c, fd, held, flags);
+    } else {
+        return (ssize_t)total_of(iov, n);
+    }
+    if (result < 0 && result != CONN_PLAIN && c->state != CONN_EXCHANGE && c->state != CONN_OBSERVED) {
+        c->request.end = c->request.data ? held : 0;
+        c->x = before;
+        connecting_send_failed(c, (int)result);
+    }
+    return result;
+}
+
+/* The rest of an adapted head, before anything else. */
+static ssize_t send_owed(struct conn *c, int fd, const struct iovec *iov, int n, int flags)
+{
+    ssize_t sent = outgoing_head(c, fd, (struct outgoing_pieces){ NULL, 0, 0 }, flags);
+
+    if (sent < 0)
+        return sent;
+    c->head_owed = false;
+    if (!c->reused)
+        hold_clear(&c->request);
+    return behind_send(c, fd, (struct outgoing_pieces){ iov, n, 1 }, flags);
+}
+
+ssize_t send_pieces(struct conn *c, int fd, const struct iovec *iov, int n, int flags)
+{
+    size_t total = total_of(iov, n);
+
+    while (n > 1 && iov->iov_len == 0)
+        iov++, n--;
+    conn_wait_home(c);
+    if (c->nfds == 0)
+        return conn_lost(c);
+    path_sending(c);
+    if (c->send_error && total && (c->state == CONN_EXCHANGE || c->state == CONN_OBSERVED)) {
+        int error = c->send_error;
+        c->send_error = 0;
+        return -error;
+    }
+    switch (c->state) {
+    case CONN_FRESH:
+    case CONN_LEASED:
+        if (flags & MSG_OOB)
+            exchange_release(&c->x, REASON_odd_descriptor);
+        return total ? send_first(c, fd, iov, n, flags) : CONN_PLAIN;
+    case CONN_EXCHANGE:
+        if (c->write_shut)
+            return CONN_SIGPIPE;
+        if (flags & MSG_OOB)
+            conn_spoil(c, REASON_odd_descriptor);
+        if (!total || flags & MSG_OOB)
+            return CONN_PLAIN;
+        return c->head_owed ? send_owed(c, fd, iov, n, flags)
+                            : behind_send(c, fd, (struct outgoing_pieces){ iov, n, 0 }, flags);
+    case CONN_OBSERVED:
+        if (!total)
+            return CONN_PLAIN;
+        return c->head_owed ? send_owed(c, fd, iov, n, flags) : observed_send(c, fd, iov, n, flags);
+    case CONN_ENDED:
+        if (c->sent_after_end || c->write_shut)
+            return CONN_SIGPIPE;
+        c->sent_after_end = total > 0;
+        return (ssize_t)total;
+    default:
+        return CONN_PLAIN;
+    }
+}

@@ -1,0 +1,176 @@
+#define _GNU_SOURCE
+#include "preload/wire/withheld.h"
+
+#include "preload/share/idle.h"
+#include "preload/wire/outgoing.h"
+#include "preload/life/process.h"
+#include "preload/libc/real.h"
+#include "preload/conn/stall.h"
+#include "preload/conn/swap.h"
+
+#include <errno.h>
+#include <poll.h>
+
+enum { MOST = 64 };
+
+atomic_uint withheld_count;
+
+/* Where to look for them, fd + 1; 0: nothing there.  withheld_ms is what counts. */
+static atomic_int hints[MOST];
+static _Atomic uint64_t next_ms = UINT64_MAX; /* when the first is due, or earlier */
+
+static void note_due(uint64_t due)
+{
+    uint64_t next = atomic_load(&next_ms);
+
+    while (due < next && !atomic_compare_exchange_weak(&next_ms, &next, due))
+        ;
+}
+
+/* More than MOST at a time are released when their programs receive. */
+void withheld_begin(struct conn *c)
+{
+    if (c->nfds == 0)
+        return;
+    if (!c->withheld_ms)
+        for (int i = 0; i < MOST; i++) {
+            int none = 0;
+            if (atomic_compare_exchange_strong(&hints[i], &none, c->fds[0].fd + 1))
+                break;
+        }
+    atomic_fetch_add(&withheld_count, !c->withheld_ms);
+    c->withheld_ms = idle_now_ms();
+    note_due(c->withheld_ms + WITHHELD_MS);
+}
+
+void withheld_over(struct conn *c)
+{
+    if (!c->withheld_ms)
+        return;
+    c->withheld_ms = 0;
+    for (int i = 0; i < MOST; i++) {
+        int own = c->nfds ? c->fds[0].fd + 1 : 0;
+        if (own && atomic_compare_exchange_strong(&hints[i], &own, 0))
+            break;
+    }
+    atomic_fetch_sub(&withheld_count, 1);
+}
+
+/* A server that serves one connection at a time speaks no TLS beside HTTP, and makes no tunnels. */
+static bool may_be_kept_waiting(const struct conn *c)
+{
+    enum reason why = c->x.reason;
+
+    return why != REASON_tls && why != REASON_http2 && why != REASON_connect_method && why != REASON_upgrade;
+}
+
+int withheld_flush(struct conn *c, int fd)
+{
+    int result = 0;
+
+    if (c->state == CONN_LEASED && !c->shared)
+        result = swap_rehome(c, true);
+    if (may_be_kept_waiting(c))
+        stall_make_way(&c->to);
+    if (result == 0 && hold_len(&c->request))
+        result = outgoing_all(c, fd, c->request.data + c->request.start, hold_len(&c->request));
+    if (result == 0)
+        hold_clear(&c->request);
+    if (result == 0)
+        withheld_over(c);
+    return result;
+}
+
+/* FRESH: of the beginning of a head, what can go out whatever follows. */
+static int send_fixed(struct conn *c, int fd)
+{
+    size_t fixed = exchange_fixed(&c->x, c->request.end), start = c->request.start;
+    int result = 0;
+
+    if (fixed > start)
+        result = outgoing_all(c, fd, c->request.data + start, fixed - start);
+    if (result == 0 && fixed > start)
+        c->request.start = fixed;
+    return result;
+}
+
+int withheld_release(struct conn *c, int fd)
+{
+    int result = 0;
+
+    withheld_over(c);
+    if (c->state == CONN_EXCHANGE) {
+        if (exchange_listens(&c->x) == EXCHANGE_LISTENS_PERHAPS && c->nfds) {
+            conn_spoil(c, REASON_half_closed);
+            real.shutdown(fd, SHUT_WR);
+        }
+    } else if (exchange_awaits_body(&c->x)) {
+        result = withheld_flush(c, fd);
+        if (result == 0)
+            conn_forget(c, REASON_slow_body);
+    } else if (hold_len(&c->request)) {
+        result = c->state != CONN_LEASED ? 0 : c->shared ? -ENOTSUP : swap_rehome_at_once(c);
+        result = result == 0 ? send_fixed(c, fd) : result;
+    }
+    return result;
+}
+
+void withheld_wait(struct conn *c, int fd)
+{
+    struct pollfd wait = { .fd = fd, .events = POLLIN };
+    unsigned generation = c->generation;
+    uint64_t passed = idle_now_ms() - c->withheld_ms;
+    int ready = 0;
+
+    if (passed < WITHHELD_MS) {
+        conn_outside_begin(c);
+        ready = real.poll(&wait, 1, (int)(WITHHELD_MS - passed));
+        conn_outside_end(c);
+    }
+    if (ready == 0 && c->generation == generation && c->nfds && c->withheld_ms)
+        withheld_release(c, conn_number(c, fd));
+}
+
+bool withheld_due(const struct conn *c)
+{
+    return c->withheld_ms && idle_now_ms() - c->withheld_ms >= WITHHELD_MS;
+}
+
+int withheld_turn_ms(void)
+{
+    uint64_t next = atomic_load(&next_ms), now = idle_now_ms();
+
+    return next <= now ? 1 : next - now < WITHHELD_MS ? (int)(next - now) : WITHHELD_MS;
+}
+
+void withheld_release_due(void)
+{
+    int saved = errno;
+
+    if (withheld_turn_ms() > 1 || !process_is_ours())
+        return;
+    atomic_store(&next_ms, UINT64_MAX);
+    for (int i = 0; i < MOST; i++) {
+        int fd = atomic_load(&hints[i]) - 1;
+        struct conn *c = fd >= 0 && conn_find(fd) ? conn_enter(fd) : NULL;
+        int own = fd + 1;
+        if (fd >= 0 && (!c || !c->withheld_ms))
+            atomic_compare_exchange_strong(&hints[i], &own, 0);
+        if (!c)
+            continue;
+        if (withheld_due(c))
+            withheld_release(c, fd);
+        else if (c->withheld_ms)
+            note_due(c->withheld_ms + WITHHELD_MS);
+        conn_leave(c);
+    }
+    errno = saved;
+}
+
+void withheld_after_fork(void)
+{
+    for (int i = 0; i < MOST; i++)
+        atomic_store(&hints[i], 0);
+    atomic_store(&withheld_count, 0);
+    atomic_store(&next_ms, UINT64_MAX);
+}
