@@ -271,7 +271,7 @@ static bool thread_has_uid(int tasks, const char *name, uint32_t uid)
 
     if (n + sizeof file > sizeof path)
         return true;
-    memcpy(path, name, n); /* NOLINT */
+    memcpy(path, name, n + 1);
     memcpy(path + n, file, sizeof file);
     int fd = openat(tasks, path, O_RDONLY | O_CLOEXEC);
     if (fd < 0)

@@ -38,10 +38,11 @@ void tally_start(int fd)
     board_fd = fd;
 }
 
-/* A reader in another thread finds memory there at any moment. */
+/* A reader in another thread finds memory there at any moment.  If there is no memory for it (ENOMEM), the board stays
+ * mapped: it holds counters and hints. */
 static void take_away(struct board *mapped)
 {
-    mmap(mapped, sizeof *mapped, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0); /* NOLINT */
+    (void)mmap(mapped, sizeof *mapped, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0);
 }
 
 struct board *tally_board(void)

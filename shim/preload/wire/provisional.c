@@ -251,7 +251,7 @@ int provisional_mend(struct conn *c)
         result = provisional_fall_back(c);
     } else {
         result = outgoing_replay_at_once(c);
-        if (result == 0 || result != -ENOTSUP) /* NOLINT */
+        if (result != -ENOTSUP)
             c->receive_error = -result;
     }
     errno = saved;

@@ -306,9 +306,7 @@ static ssize_t send_first(struct conn *c, int fd, const struct iovec *iov, int n
         if (!direct)
             c->request.end = held; /* what lies behind it is still the client's */
         result = send_adapted(c, fd, view, held, iov, n, flags);
-    } else if (step.action == EXCHANGE_PASS_KEEP && c->state == CONN_LEASED && may_withhold(c)) { /* NOLINT */
-        return (ssize_t)total_of(iov, n);
-    } else if (step.action == EXCHANGE_PASS_KEEP) {
+    } else if (step.action == EXCHANGE_PASS_KEEP && !(c->state == CONN_LEASED && may_withhold(c))) {
         c->x = before;
         result = send_line(c, fd, held, flags);
     } else {
