@@ -12,7 +12,7 @@ _holdfast() {
             compopt -o default
         fi
     elif [[ $current == -* && ${COMP_WORDS[i - 1]} != -- ]]; then
-        mapfile -t COMPREPLY < <(compgen -W "$("$1" --help 2>/dev/null | grep -oE -- '(^|[[ ])--?[a-z]+' |
+        mapfile -t COMPREPLY < <(compgen -W "$("$1" --help 2>/dev/null | grep -oE -- '(^|[[ ])-(-[-a-z]+|[a-zA-Z])' |
             tr -d '[ ' | sort -u)" -- "$current")
     else
         mapfile -t COMPREPLY < <(compgen -c -- "$current")

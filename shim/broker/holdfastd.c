@@ -27,6 +27,8 @@ static const char help[] =
     "\n"
     "  --idle-exit=SECONDS  ends when for so long nobody had a use for it (default: never)\n"
     "  --log=FILE           appends to FILE instead of writing to standard error\n"
+    "  -h, --help           this text\n"
+    "  -V, --version        the version\n"
     "\n"
     "Settings, from the environment: HOLDFAST_MAX_PER_ENDPOINT, XDG_RUNTIME_DIR.\n"
     "\n"
@@ -61,17 +63,17 @@ static _Noreturn void tell(const char *text, const char *more)
 
 static void parse_options(struct options *options, int argc, char **argv)
 {
-    enum { IDLE_EXIT, LOG, TAKEN_OVER, HELP, VERSION };
+    enum { IDLE_EXIT, LOG, TAKEN_OVER };
     static const struct option known[] = {
         { "idle-exit", required_argument, NULL, IDLE_EXIT },
         { "log", required_argument, NULL, LOG },
         { "taken-over", no_argument, NULL, TAKEN_OVER }, /* from a launcher */
-        { "help", no_argument, NULL, HELP },
-        { "version", no_argument, NULL, VERSION },
+        { "help", no_argument, NULL, 'h' },
+        { "version", no_argument, NULL, 'V' },
         { 0 },
     };
 
-    for (int c; (c = getopt_long(argc, argv, "", known, NULL)) != -1;)
+    for (int c; (c = getopt_long(argc, argv, "hV", known, NULL)) != -1;)
         switch (c) {
         case IDLE_EXIT:
             options->idle_exit_s = parse_seconds(optarg);
@@ -82,15 +84,17 @@ static void parse_options(struct options *options, int argc, char **argv)
         case TAKEN_OVER:
             options->taken_over = true;
             break;
-        case HELP:
+        case 'h':
             tell(usage, help);
-        case VERSION:
+        case 'V':
             tell("holdfastd " HOLDFAST_VERSION "\n", "");
         default:
             refuse_usage();
         }
-    if (optind != argc)
+    if (optind != argc) {
+        fprintf(stderr, "holdfastd: takes no arguments: %s\n", argv[optind]);
         refuse_usage();
+    }
 }
 
 static void complain(void *arg, const struct config_setting *setting, const char *value)

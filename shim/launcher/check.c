@@ -176,17 +176,27 @@ static void print_program(const char *path, bool verbose)
     print_missing(&closure);
     print_calls(&closure);
     print_tongues(&closure);
-    if (loads_later)
-        printf("It can load more while it runs (dlopen), which is not looked at: plugins, modules of an interpreter.\n");
     closure_fini(&closure);
 }
 
-bool check_print(const char *command, const struct look *look, const char *library, bool verbose)
+/* What a run would meet, and files do not show. */
+static void print_unseen(char *const *command, const struct look *look)
+{
+    if (command[1])
+        printf("Not looked at: its arguments.  If they name another program to run, check that one.\n");
+    if (*look->interpreter)
+        printf("Not looked at: what the script says, and the programs that it starts.  Check each of them by its name, "
+               "or run the script with --explain.\n");
+    else if (loads_later)
+        printf("Not looked at: what it loads while it runs (dlopen): plugins, modules of an interpreter.\n");
+}
+
+static bool print_verdict(char *const *command, const struct look *look, const char *library, bool verbose)
 {
     const char *program = *look->interpreter ? look->interpreter : look->path;
 
     if (!*look->path) {
-        printf("%s: not found\n", command);
+        printf("%s: not found\n", command[0]);
         return false;
     }
     if (*look->interpreter)
@@ -203,4 +213,13 @@ bool check_print(const char *command, const struct look *look, const char *libra
     each_symbol(library, true, note_replaced);
     print_program(program, verbose);
     return true;
+}
+
+bool check_print(char *const *command, const struct look *look, const char *library, bool verbose)
+{
+    bool usable = print_verdict(command, look, library, verbose);
+
+    if (usable)
+        print_unseen(command, look);
+    return usable;
 }

@@ -7,8 +7,8 @@
 
 #include <stdbool.h>
 
-/* Prints it on stdout; `library`: the path of ours; `verbose`: also who calls what, and every file.  True: it
- * can be loaded. */
-bool check_print(const char *command, const struct look *look, const char *library, bool verbose);
+/* Prints it on stdout; `command`: with its arguments, which are not looked at; `library`: the path of ours; `verbose`:
+ * also who calls what, and every file.  True: it can be loaded. */
+bool check_print(char *const *command, const struct look *look, const char *library, bool verbose);
 
 #endif

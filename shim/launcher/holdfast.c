@@ -6,7 +6,9 @@
 #include "launcher/env.h"
 #include "launcher/explain.h"
 #include "launcher/fail.h"
+#include "launcher/link.h"
 #include "launcher/look.h"
+#include "launcher/options.h"
 #include "launcher/preload.h"
 #include "launcher/status.h"
 #include "launcher/settings.h"
@@ -19,17 +21,11 @@
 #include <string.h>
 #include <unistd.h>
 
-static const char usage_line[] = "usage: holdfast [-v] [--] COMMAND [ARG...]\n";
-
-enum mode { MODE_RUN, MODE_EXPLAIN, MODE_CHECK, MODE_ENV, MODE_ENV_OFF };
-
-struct options {
-    enum mode mode;
+/* What is asked of us, and what we see of our own place. */
+struct launch {
+    struct options options;
     bool filtered; /* by a policy under which the library cannot work */
-    bool verbose;
-    bool asked; /* for that, by -v */
-    const char *report; /* of MODE_EXPLAIN: a file; NULL: stderr */
-    char **command;
+    bool verbose;  /* asked for, or standard error is a terminal */
 };
 
 static _Noreturn void finish_output(void)
@@ -39,90 +35,10 @@ static _Noreturn void finish_output(void)
     exit(0);
 }
 
-static _Noreturn void show_help(void)
-{
-    printf("%s       holdfast --explain[=FILE] [--] COMMAND [ARG...]\n"
-           "       holdfast --check [-v] [--] COMMAND\n"
-           "       holdfast --env [--off]\n"
-           "       holdfast --status[=json|=openmetrics]\n"
-           "       holdfast --help | --version\n\n"
-           "Runs COMMAND so that the one-shot HTTP/1.x connections that it opens share kept ones.\n\n"
-           "  -v     says why not, if COMMAND's file shows that they cannot, and which variables\n"
-           "         HOLDFAST_... are no settings\n"
-           "  --explain\n"
-           "         tells on stderr, or in FILE, when COMMAND has ended: which connections it and what\n"
-           "         it started made, and why no more of them were reused\n"
-           "  --check\n"
-           "         says, without running it, whether the library can be loaded into COMMAND (exit status\n"
-           "         0, else 1), and which socket calls it makes; with -v, also where\n"
-           "  --env  prints what a shell has to set for all that it starts: eval \"$(holdfast --env)\";\n"
-           "         with --off, what undoes it\n"
-           "  --status  what lies idle, and what was counted: among the processes under one holdfast, if it\n"
-           "         is run there, else in the user's broker\n\n"
-           "Settings, from the environment:\n",
-           usage_line);
-    settings_show();
-    printf("\nExit status: 125 if holdfast itself fails, 126 if COMMAND cannot be executed, 127 if it is\n"
-           "not found, otherwise that of COMMAND.\n");
-    finish_output();
-}
-
 static _Noreturn void show_version(void)
 {
     printf("holdfast %s\n", HOLDFAST_VERSION);
     finish_output();
-}
-
-static _Noreturn void refuse_usage(const char *problem, const char *word)
-{
-    fprintf(stderr, "holdfast: %s%s\n%s", problem, word, usage_line);
-    exit(FAIL_OURS);
-}
-
-/* False: none of our options. */
-static bool parse_option(const char *option, struct options *options)
-{
-    if (strcmp(option, "--help") == 0)
-        show_help();
-    if (strcmp(option, "--version") == 0)
-        show_version();
-    if (strcmp(option, "--status") == 0)
-        status_show("");
-    if (strncmp(option, "--status=", strlen("--status=")) == 0)
-        status_show(option + strlen("--status="));
-    if (strcmp(option, "-v") == 0)
-        options->verbose = options->asked = true;
-    else if (strncmp(option, "--explain", 9) == 0 && (!option[9] || (option[9] == '=' && option[10]))) {
-        options->mode = MODE_EXPLAIN;
-        options->report = option[9] ? option + 10 : NULL;
-    }
-    else if (strcmp(option, "--check") == 0)
-        options->mode = MODE_CHECK;
-    else if (strcmp(option, "--env") == 0)
-        options->mode = MODE_ENV;
-    else if (strcmp(option, "--off") == 0 && options->mode == MODE_ENV)
-        options->mode = MODE_ENV_OFF;
-    else
-        return false;
-    return true;
-}
-
-static void parse_options(char **argv, struct options *options)
-{
-    while (*++argv && **argv == '-') {
-        if (strcmp(*argv, "--") == 0) {
-            argv++;
-            break;
-        }
-        if (!parse_option(*argv, options))
-            refuse_usage("unknown option ", *argv);
-    }
-    bool wanted = options->mode != MODE_ENV && options->mode != MODE_ENV_OFF;
-    if (wanted && !*argv)
-        refuse_usage("no command given", "");
-    if (!wanted && *argv)
-        refuse_usage("no command is wanted here: ", *argv);
-    options->command = argv;
 }
 
 static void warn(const struct look *look)
@@ -175,36 +91,37 @@ static int check(const struct options *options)
     struct chosen chosen;
 
     free(look_for(options->command[0], &chosen, &small));
-    bool usable = check_print(options->command[0], &chosen.look, chosen.library, options->asked);
+    bool usable = check_print(options->command, &chosen.look, chosen.library, options->verbose);
     if (fflush(stdout) != 0 || ferror(stdout))
         fail("standard output", strerror(errno));
     return usable ? 0 : 1;
 }
 
-static void print_env(const struct options *options)
+static void print_env(const struct launch *launch)
 {
+    const struct env_form *form = env_form_find(launch->options.value);
     struct config config;
 
-    if (options->mode == MODE_ENV_OFF) {
-        env_print_off();
+    if (launch->options.off) {
+        env_print_off(form);
         return;
     }
     bool on = settings_load(&config);
-    if (options->verbose)
+    if (launch->verbose)
         settings_point_out();
     if (on) {
         settings_make_absolute();
         settings_load(&config); /* it borrows from the environment */
     }
-    env_print_on(on ? &config : NULL);
+    env_print_on(form, on ? &config : NULL);
 }
 
 /* A filter of system calls leaves no room for the library, nor for what we start. */
-static bool filtered(const struct options *options)
+static bool filtered(const struct launch *launch)
 {
-    if (!options->filtered)
+    if (!launch->filtered)
         return false;
-    if (options->verbose && options->mode == MODE_RUN)
+    if (launch->verbose && launch->options.mode == OPTIONS_RUN)
         fprintf(stderr, "holdfast: a filter of system calls (seccomp) is in force that the library cannot work under: "
                         "connections will not be reused\n");
     preload_remove();
@@ -212,18 +129,18 @@ static bool filtered(const struct options *options)
 }
 
 /* False: HOLDFAST=0, or nothing can be done. */
-static bool prepare(const struct options *options, struct chosen *chosen)
+static bool prepare(const struct launch *launch, struct chosen *chosen)
 {
     struct config config;
 
     if (!settings_load(&config))
         return false;
-    if (options->verbose)
+    if (launch->verbose)
         settings_point_out();
-    if (filtered(options))
+    if (filtered(launch))
         return false;
     settings_make_absolute();
-    preload(options->command[0], options->verbose && options->mode == MODE_RUN, chosen);
+    preload(launch->options.command[0], launch->verbose && launch->options.mode == OPTIONS_RUN, chosen);
     if (config.share != CONFIG_SHARE_OFF)
         tree_prepare(config.share, chosen->look.path);
     return true;
@@ -237,25 +154,43 @@ static int execute(char **command)
     return error == ENOENT ? FAIL_NOT_FOUND : FAIL_CANNOT_EXECUTE;
 }
 
+static int launch_command(const struct launch *launch)
+{
+    struct chosen chosen = { .library = NULL };
+    bool on = prepare(launch, &chosen);
+
+    if (launch->options.mode == OPTIONS_EXPLAIN) {
+        explain_prepare(launch->options.value);
+        explain_run(execute, launch->options.command, on ? &chosen.look : NULL, chosen.library);
+    }
+    return execute(launch->options.command);
+}
+
 int main(int argc, char **argv)
 {
-    struct options options = { .mode = MODE_RUN, .filtered = policy_filters() && !policy_allows() };
-    struct chosen chosen = { .library = NULL };
+    struct launch launch = { .filtered = policy_filters() && !policy_allows() };
 
-    if (argc == 0)
-        refuse_usage("no command given", "");
-    options.verbose = !options.filtered && isatty(STDERR_FILENO); /* it may kill for ioctl */
-    parse_options(argv, &options);
-    if (options.mode == MODE_ENV || options.mode == MODE_ENV_OFF) {
-        print_env(&options);
+    (void)argc;
+    if (link_resolve(argv))
+        launch.options = (struct options){ .mode = OPTIONS_RUN, .command = argv };
+    else
+        options_parse(argv, &launch.options);
+    /* The policy may kill for ioctl. */
+    launch.verbose = launch.options.verbose || (!launch.filtered && isatty(STDERR_FILENO));
+    switch (launch.options.mode) {
+    case OPTIONS_HELP:
+        options_show_help();
         finish_output();
+    case OPTIONS_VERSION:
+        show_version();
+    case OPTIONS_STATUS:
+        status_show(launch.options.value ? launch.options.value : "");
+    case OPTIONS_ENV:
+        print_env(&launch);
+        finish_output();
+    case OPTIONS_CHECK:
+        return check(&launch.options);
+    default:
+        return launch_command(&launch);
     }
-    if (options.mode == MODE_CHECK)
-        return check(&options);
-    bool on = prepare(&options, &chosen);
-    if (options.mode == MODE_EXPLAIN) {
-        explain_prepare(options.report);
-        explain_run(execute, options.command, on ? &chosen.look : NULL, chosen.library);
-    }
-    return execute(options.command);
 }
