@@ -4,7 +4,7 @@
 #   make check      everything that is checked: see scripts/check
 #   make musl       library, launcher and broker for musl, in build/musl/
 #   make fuzz       the fuzzers, FUZZ_SECONDS (900) for each; a short run is in `make check`: scripts/fuzz
-#   make bench      against proxies and against the client's own keep-alive: scripts/bench
+#   make bench      against proxies and against the client's own keep-alive: scripts/bench/bench
 #   make install, make uninstall, make deb, make i386, make aarch64: scripts/packaging/install.mk
 #   make demo, make lint, make layers, make clean
 #
@@ -32,12 +32,16 @@ LIB_SRC      := $(wildcard shim/base/*.c shim/http/*.c shim/pool/*.c shim/preloa
 PURE_SRC     := $(filter-out shim/preload/%,$(LIB_SRC))
 LAUNCHER_SRC := $(wildcard shim/launcher/*.c)
 BROKER_SRC   := $(wildcard shim/broker/*.c)
-UNIT_SRC     := $(wildcard tests/unit_*.c)
-ASSUME_SRC   := $(wildcard tests/assume_*.c)
-FUZZ_SRC     := $(wildcard tests/fuzz_*.c)
-HELPER_ALL   := $(filter-out tests/unit_% tests/assume_% tests/fuzz_% tests/fault_% tests/widen.c tests/pretend.c,$(wildcard tests/*.c))
-# tests/NAME_*.c are parts of the program tests/NAME.c.
-HELPER_PARTS := $(foreach src,$(HELPER_ALL),$(wildcard $(src:.c=)_*.c))
+# tests/unit/ROOM/NAME.c is the program unit_ROOM_NAME; tests/assume/NAME.c is assume_NAME, tests/fuzz/NAME.c fuzz_NAME.
+UNIT_ROOMS   := $(patsubst tests/unit/%/,%,$(sort $(dir $(wildcard tests/unit/*/*.c))))
+ASSUME_SRC   := $(wildcard tests/assume/*.c)
+FUZZ_SRC     := $(wildcard tests/fuzz/*.c)
+# What the tests run.  A folder with a source of its own name is one program (tests/surface/surface.c); elsewhere
+# NAME_*.c are parts of the program NAME.c.
+HELPER_ALL   := $(filter-out tests/assume/% tests/fuzz/% tests/fault/% tests/e2e/widen.c tests/e2e/pretend.c,$(wildcard tests/*/*.c))
+HELPER_WHOLE := $(foreach name,$(basename $(notdir $(HELPER_ALL))),$(if $(wildcard tests/$(name)/$(name).c),$(name)))
+HELPER_PARTS := $(foreach src,$(HELPER_ALL),$(wildcard $(src:.c=)_*.c)) \
+                $(filter-out $(foreach name,$(HELPER_WHOLE),tests/$(name)/$(name).c),$(wildcard $(HELPER_WHOLE:%=tests/%/*.c)))
 HELPER_SRC   := $(filter-out $(HELPER_PARTS),$(HELPER_ALL))
 
 LIB_OBJ      := $(LIB_SRC:%.c=$(BUILD)/obj/%.o)
@@ -48,19 +52,19 @@ BROKER_OBJ   := $(BROKER_SRC:%.c=$(BUILD)/obj/%.o)
 # What unit tests and fuzzers can be linked with.
 TESTED_SRC   := $(PURE_SRC) $(filter-out shim/broker/holdfastd.c,$(BROKER_SRC))
 ASAN_OBJ     := $(TESTED_SRC:%.c=$(BUILD)/asan/obj/%.o)
-HELPERS      := $(HELPER_SRC:tests/%.c=$(BUILD)/tests/%)
-# A library that makes real calls fail, and the client that is put to that test: tests/fault.h.
-CLIENT_OBJ   := $(patsubst %.c,$(BUILD)/obj/%.o,$(wildcard tests/fault_client*.c))
-FAULT_OBJ    := $(filter-out $(CLIENT_OBJ),$(patsubst %.c,$(BUILD)/obj/%.o,$(wildcard tests/fault_*.c)))
+HELPERS      := $(addprefix $(BUILD)/tests/,$(basename $(notdir $(HELPER_SRC))))
+# A library that makes real calls fail, and the client that is put to that test: tests/fault/fault.h.
+CLIENT_OBJ   := $(patsubst %.c,$(BUILD)/obj/%.o,$(wildcard tests/fault/client*.c))
+FAULT_OBJ    := $(filter-out $(CLIENT_OBJ),$(patsubst %.c,$(BUILD)/obj/%.o,$(wildcard tests/fault/*.c)))
 FAULTS       := $(BUILD)/tests/fault.so $(BUILD)/tests/fault_client $(BUILD)/tests/widen.so $(BUILD)/tests/pretend.so
-ASSUMES      := $(ASSUME_SRC:tests/%.c=$(BUILD)/tests/%)
-UNITS        := $(UNIT_SRC:tests/%.c=$(BUILD)/asan/tests/%)
+ASSUMES      := $(ASSUME_SRC:tests/assume/%.c=$(BUILD)/tests/assume_%)
+UNITS        := $(foreach room,$(UNIT_ROOMS),$(patsubst tests/unit/$(room)/%.c,$(BUILD)/asan/tests/unit_$(room)_%,$(wildcard tests/unit/$(room)/*.c)))
 # Tools for tests and measurements.
-WIRE_OBJ     := $(patsubst %.c,$(BUILD)/obj/%.o,$(wildcard scripts/delay_wire*.c))
-FUZZERS      := $(FUZZ_SRC:tests/%.c=$(BUILD)/fuzz/bin/%)
+WIRE_OBJ     := $(patsubst %.c,$(BUILD)/obj/%.o,$(wildcard scripts/delay-wire/*.c))
+FUZZERS      := $(FUZZ_SRC:tests/fuzz/%.c=$(BUILD)/fuzz/bin/fuzz_%)
 FUZZ_OBJ     := $(TESTED_SRC:%.c=$(BUILD)/fuzz/obj/%.o)
 # Executable scripts; not C sources, headers or data that share the name.
-E2E          := $(shell find tests -maxdepth 1 -name 'e2e_*' -type f -perm -u+x 2>/dev/null | sort)
+E2E          := $(shell find tests -maxdepth 2 -name 'e2e_*' -type f -perm -u+x 2>/dev/null | sort)
 
 LIBRARY  := $(BUILD)/libholdfast.so
 LAUNCHER := $(BUILD)/holdfast
@@ -122,17 +126,23 @@ $(BUILD)/obj/shim/%.o: shim/%.c Makefile
 
 $(BUILD)/obj/scripts/%.o: scripts/%.c Makefile
 	@mkdir -p $(@D)
-	$(call say,CC)$(CC) $(STD) -Iscripts $(WARN) $(DEPS) $(CPPFLAGS) $(CFLAGS) -c -o $@ $<
+	$(call say,CC)$(CC) $(STD) $(WARN) $(DEPS) $(CPPFLAGS) $(CFLAGS) -c -o $@ $<
 
-# What is in tests/*.inc and tests/*.h is included by the programs.
 $(BUILD)/obj/tests/%.o: tests/%.c Makefile
 	@mkdir -p $(@D)
 	$(call say,CC)$(CC) $(STD) -iquote tests $(WARN) $(DEPS) $(CPPFLAGS) $(CFLAGS) -c -o $@ $<
 
+# The objects of the program NAME.
+helper_main = $(filter %/$(1).c,$(HELPER_SRC))
+helper_src  = $(if $(filter $(1),$(HELPER_WHOLE)),$(wildcard tests/$(1)/*.c),$(helper_main) $(wildcard $(helper_main:.c=_*.c)))
+helper_obj  = $(patsubst %.c,$(BUILD)/obj/%.o,$(helper_src))
+
 .SECONDEXPANSION:
-$(HELPERS) $(ASSUMES): $(BUILD)/tests/%: $(BUILD)/obj/tests/%.o \
-    $$(addprefix $(BUILD)/obj/,$$(addsuffix .o,$$(basename $$(filter $$(wildcard tests/$$*_*.c),$$(HELPER_PARTS))))) \
-    $$(if $$(filter $$*,$$(LINKED)),$$(BUILD)/library.o)
+$(HELPERS): $(BUILD)/tests/%: $$(call helper_obj,$$*) $$(if $$(filter $$*,$$(LINKED)),$$(BUILD)/library.o)
+	@mkdir -p $(@D)
+	$(call say,LD)$(CC) -pthread $(CFLAGS) $(LDFLAGS) -o $@ $^ -ldl
+
+$(ASSUMES): $(BUILD)/tests/assume_%: $(BUILD)/obj/tests/assume/%.o
 	@mkdir -p $(@D)
 	$(call say,LD)$(CC) -pthread $(CFLAGS) $(LDFLAGS) -o $@ $^ -ldl
 
@@ -147,7 +157,7 @@ $(BUILD)/tests/fault.so: $(FAULT_OBJ)
 	@mkdir -p $(@D)
 	$(call say,LD)$(CC) -shared -pthread $(CFLAGS) $(LDFLAGS) -o $@ $^ -ldl
 
-$(BUILD)/tests/widen.so $(BUILD)/tests/pretend.so: $(BUILD)/tests/%.so: $(BUILD)/obj/tests/%.o
+$(BUILD)/tests/widen.so $(BUILD)/tests/pretend.so: $(BUILD)/tests/%.so: $(BUILD)/obj/tests/e2e/%.o
 	@mkdir -p $(@D)
 	$(call say,LD)$(CC) -shared $(CFLAGS) $(LDFLAGS) -o $@ $^ -ldl
 
@@ -155,7 +165,7 @@ $(BUILD)/tests/fault_client: $(CLIENT_OBJ)
 	@mkdir -p $(@D)
 	$(call say,LD)$(CC) -pthread $(CFLAGS) $(LDFLAGS) -o $@ $^ -ldl
 
-$(FAULT_OBJ) $(CLIENT_OBJ) $(BUILD)/obj/tests/widen.o $(BUILD)/obj/tests/pretend.o: CFLAGS += -U_FORTIFY_SOURCE
+$(FAULT_OBJ) $(CLIENT_OBJ) $(BUILD)/obj/tests/e2e/widen.o $(BUILD)/obj/tests/e2e/pretend.o: CFLAGS += -U_FORTIFY_SOURCE
 
 # They measure parts of shim/, and are linked with them.
 $(BUILD)/tests/treecost $(BUILD)/tests/poolcost $(BUILD)/tests/parsecount $(BUILD)/tests/brokerbench: $(PURE_SRC:%.c=$(BUILD)/obj/%.o)
@@ -164,10 +174,13 @@ $(BUILD)/asan/obj/shim/%.o: shim/%.c Makefile
 	@mkdir -p $(@D)
 	$(call say,CC)$(CC) $(STD) $(WARN) $(DEPS) $(CPPFLAGS) $(CFLAGS) $(UNFORTIFY) $(SANITIZE) -c -o $@ $<
 
-$(BUILD)/asan/tests/%: tests/%.c $(ASAN_OBJ) Makefile
-	@mkdir -p $(@D)
-	$(call say,CC)$(CC) $(STD) -iquote tests $(WARN) $(DEPS) -MF $@.d $(CPPFLAGS) $(CFLAGS) $(UNFORTIFY) $(SANITIZE) $(LDFLAGS) \
-	    -o $@ $< $(ASAN_OBJ) -lcmocka -ldl
+define unit_rule
+$(BUILD)/asan/tests/unit_$(1)_%: tests/unit/$(1)/%.c $(ASAN_OBJ) Makefile
+	@mkdir -p $$(@D)
+	$$(call say,CC)$$(CC) $$(STD) -iquote tests $$(WARN) $$(DEPS) -MF $$@.d $$(CPPFLAGS) $$(CFLAGS) $$(UNFORTIFY) $$(SANITIZE) $$(LDFLAGS) \
+	    -o $$@ $$< $$(ASAN_OBJ) -lcmocka -ldl
+endef
+$(foreach room,$(UNIT_ROOMS),$(eval $(call unit_rule,$(room))))
 
 # Only shim/ is instrumented: its coverage is what steers, and what is reported.
 FUZZ_CFLAGS = $(STD) $(WARN) $(DEPS) -O1 -g $(UNFORTIFY) $(SANITIZE)
@@ -177,18 +190,18 @@ $(BUILD)/fuzz/obj/shim/%.o: shim/%.c Makefile
 
 $(BUILD)/fuzz/obj/tests/%.o: tests/%.c Makefile
 	@mkdir -p $(@D)
-	$(call say,CC)$(FUZZ_CC) $(FUZZ_CFLAGS) -Itests -c -o $@ $<
+	$(call say,CC)$(FUZZ_CC) $(FUZZ_CFLAGS) -iquote tests -c -o $@ $<
 
 # An archive: what a target does not use does not count as not covered.
 $(BUILD)/fuzz/shim.a: $(FUZZ_OBJ)
 	@rm -f $@
 	$(call say,AR)$(AR) rcs $@ $^
 
-$(FUZZERS): $(BUILD)/fuzz/bin/%: $(BUILD)/fuzz/obj/tests/%.o $(BUILD)/fuzz/shim.a
+$(FUZZERS): $(BUILD)/fuzz/bin/fuzz_%: $(BUILD)/fuzz/obj/tests/fuzz/%.o $(BUILD)/fuzz/shim.a
 	@mkdir -p $(@D)
 	$(call say,LD)$(FUZZ_CC) -pthread $(SANITIZE) -fsanitize=fuzzer -o $@ $^ -lcmocka -ldl
 
-# Where the fuzzers begin: the tables of the unit tests, see tests/unit_http_seed.h.
+# Where the fuzzers begin: the tables of the unit tests, see tests/unit/http/seed.h.
 SEEDERS := $(filter $(BUILD)/asan/tests/unit_http_%,$(UNITS))
 $(BUILD)/fuzz/seeds: $(SEEDERS)
 	@mkdir -p $@
@@ -216,39 +229,39 @@ check:
 	+MAKE='$(MAKE)' BUILD='$(BUILD)' scripts/check make:layers make:werror $(UNITS) $(ASSUMES) scripts/fuzz $(E2E) \
 	    make:musl make:lint
 
-# Random programs of socket calls, with and without the library: tests/calls_fuzz.
+# Random programs of socket calls, with and without the library: tests/calls/calls_fuzz.
 CALLS_PROGRAMS ?= 2000
 fuzz-calls: all
-	tests/calls_fuzz --programs $(CALLS_PROGRAMS)
+	tests/calls/calls_fuzz --programs $(CALLS_PROGRAMS)
 
-# What it costs, as counts that repeat; some of them are compared with what is recorded by tests/e2e_counts.
+# What it costs, as counts that repeat; some of them are compared with what is recorded by tests/cost/e2e_counts.
 bench-count: all
-	scripts/bench-count
+	scripts/bench/bench-count
 
 # Faults of every kind and broken connections, at length: some 20 minutes.
 CHAOS_SEED ?= 1
 chaos: all
-	tests/e2e_replay --requests 100000 --seed $(CHAOS_SEED)
-	tests/e2e_chaos --exchanges 100000 --seed $(CHAOS_SEED)
+	tests/chaos/e2e_replay --requests 100000 --seed $(CHAOS_SEED)
+	tests/chaos/e2e_chaos --exchanges 100000 --seed $(CHAOS_SEED)
 
 # All clients against all servers; a third of it is in `make check`.
 check-matrix: all
 	scripts/deps --matrix
-	tests/check_matrix
+	tests/matrix/check_matrix
 
 # Sharing between processes, with thousands of them; a small version is in `make check`.
 check-tree: all
-	tests/e2e_tree --full
+	tests/tree/e2e_tree --full
 
 # All of a user's programs and the broker; a small version is in `make check`.
 check-broker: all
-	tests/e2e_broker --full
+	tests/broker/e2e_broker --full
 
 # Every real call made to fail, everywhere; `make check` does a part.
 faults: all
-	tests/e2e_fault --all
+	tests/fault/e2e_fault --all
 
-# The library and the client of tests/e2e_threads with ThreadSanitizer; everything with UBSan.  Both can be
+# The library and the client of tests/threads/e2e_threads with ThreadSanitizer; everything with UBSan.  Both can be
 # preloaded; a library with AddressSanitizer cannot.
 TSAN_FLAGS  := -O1 -g -fsanitize=thread -fno-omit-frame-pointer
 UBSAN_FLAGS := -O1 -g -fsanitize=undefined -fno-sanitize-recover=all -fno-omit-frame-pointer -static-libubsan
@@ -258,7 +271,7 @@ tsan:
 ubsan:
 	+$(MAKE) --no-print-directory BUILD=$(BUILD)/ubsan CFLAGS='$(UBSAN_FLAGS)' all
 
-# With AddressSanitizer the library is linked into the client.  tests/linked_launcher runs these.
+# With AddressSanitizer the library is linked into the client.  tests/lib/linked_launcher runs these.
 LINKED      :=
 CLIENTS     := prober surface threads
 asan:
@@ -309,7 +322,7 @@ $(BUILD)/lint/%.ok: %.c .clang-tidy $(wildcard shim/*/*.h shim/*/*/*.h shim/*/*.
 # A quarter of an hour; BENCH_OPTIONS=--quick: half of that.  BENCH_ROUNDS: how often in each cell.
 bench: all
 	scripts/deps --bench
-	BUILD='$(BUILD)' scripts/bench $(BENCH_OPTIONS)
+	BUILD='$(BUILD)' scripts/bench/bench $(BENCH_OPTIONS)
 
 include scripts/packaging/install.mk
 
@@ -324,4 +337,4 @@ clean:
 
 -include $(LIB_OBJ:.o=.d) $(LAUNCHER_OBJ:.o=.d) $(BROKER_OBJ:.o=.d) $(WIRE_OBJ:.o=.d) $(ASAN_OBJ:.o=.d) \
          $(patsubst %.c,$(BUILD)/obj/%.d,$(HELPER_ALL) $(ASSUME_SRC)) $(UNITS:=.d) \
-         $(FAULT_OBJ:.o=.d) $(CLIENT_OBJ:.o=.d) $(BUILD)/obj/tests/widen.d $(BUILD)/obj/tests/pretend.d
+         $(FAULT_OBJ:.o=.d) $(CLIENT_OBJ:.o=.d) $(BUILD)/obj/tests/e2e/widen.d $(BUILD)/obj/tests/e2e/pretend.d

@@ -53,9 +53,9 @@ portable: musl-headers $(LIB_OBJ) $(PRELOADS)
 	@for folder in preload preload-32; do [ ! -d $(BUILD)/$$folder ] || cp -RP $(BUILD)/$$folder $(PORTABLE); done
 
 check-package:
-	tests/e2e_package --full
+	tests/package/e2e_package --full
 
 check-machines:
-	tests/e2e_machines --full
+	tests/package/e2e_machines --full
 
 .PHONY: install uninstall deb i386 aarch64 portable check-package check-machines

@@ -4,7 +4,7 @@
  * that every process of the tree inherits: nobody has to be alive but a holder, and when the last one
  * exits the servers see FIN.  Every socket has an abstract name and is connected to the first one, which
  * is connected to itself: so only the first can send to them, to strangers the kernel answers EPERM, from
- * the moment on in which the name is there (tree.c; tests/assume_tree_closed.c).  Since datagrams are
+ * the moment on in which the name is there (tree.c; tests/assume/tree_closed.c).  Since datagrams are
  * charged to the socket that sends, its SO_SNDBUF bounds what lies in the whole tree.
  * An endpoint's connections are in the queue that its hash picks.  A queue is first in, first out: what
  * is not wanted is put back at its end.

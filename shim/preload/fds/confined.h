@@ -1,7 +1,7 @@
 /* confined: policies that the kernel decides at connect(2), in the thread that calls it: Landlock's rules for TCP
  * (landlock(7)), and other security modules'.  A lease stands in for that connect, so the policy is asked: a connect
- * on a connected socket is judged first and fails with EISCONN if it is allowed (tests/assume_landlock.c).  After a
- * connect that did not wait it gives 0 once (tests/assume_connect.c).
+ * on a connected socket is judged first and fails with EISCONN if it is allowed (tests/assume/landlock.c).  After a
+ * connect that did not wait it gives 0 once (tests/assume/connect.c).
  *
  * Asked only where such a policy may be: whoever confines itself has set no_new_privs, unless it is root; the
  * processes that it starts inherit both.  Then a lease costs a call more.
