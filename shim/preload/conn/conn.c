@@ -3,7 +3,7 @@
 
 #include "base/block.h"
 #include "preload/libc/cancel.h"
-#include "preload/conn/owed.h"
+#include "preload/conn/deferred.h"
 #include "preload/fds/private.h"
 #include "preload/life/process.h"
 #include "preload/wire/provisional.h"
@@ -29,7 +29,7 @@ struct conn *_Atomic conn_table[CONN_TABLE_SIZE];
 struct conn conn_private;
 atomic_uint conn_borrowed;
 
-/* A thread that is cancelled in a real call leaves by its destructor (see mend). */
+/* A thread that is cancelled in a real call leaves by its destructor (see thread_ended_inside). */
 static __thread struct conn *inside_of, *locked;
 static __thread bool watched;
 static pthread_key_t thread_end;
@@ -43,7 +43,7 @@ static inline bool is_borrowed(const struct conn *c)
 {
     const unsigned used = 1 << CONN_LEASED | 1 << CONN_EXCHANGE | 1 << CONN_OBSERVED;
 
-    return (c->reused || c->first || c->x.end_when_awaited) && (used >> c->state & 1 || c->end_owed);
+    return (c->reused || c->reply.first || c->x.end_when_awaited) && (used >> c->state & 1 || c->end_owed);
 }
 
 void conn_recount(struct conn *c)
@@ -74,11 +74,11 @@ void conn_set_state(struct conn *c, enum conn_state state)
     assert(allowed[c->state] & 1 << state);
     (void)allowed;
     bool over = state == CONN_FREE || state == CONN_ENDED;
-    if (over && c->stall.waits)
+    if (over && c->waiter.waits)
         stall_over(c, false);
     if (over && c->trial != TRIAL_NONE)
         trial_drop(c);
-    if (c->withheld_ms && state != CONN_FRESH)
+    if (c->request.withheld_ms && state != CONN_FRESH)
         withheld_over(c);
     c->state = state;
     if (c->borrowed || is_borrowed(c))
@@ -104,10 +104,10 @@ static bool grow(void)
 
 static void recycle(struct conn *c)
 {
-    hold_clear(&c->request);
-    hold_clear(&c->response);
-    hold_clear(&c->partial);
-    hold_clear(&c->behind);
+    hold_clear(&c->request.bytes);
+    hold_clear(&c->reply.bytes);
+    hold_clear(&c->request.rest);
+    hold_clear(&c->request.behind);
     options_clear(&c->options);
     if (!lock_take(&conn_arena_lock))
         return;
@@ -133,13 +133,13 @@ static struct conn *take_free(void)
 /* The lock stays as it is: another thread may hold it that came by a stale pointer. */
 static void reset(struct conn *c)
 {
-    unsigned generation = c->generation;
-    size_t from = offsetof(struct conn, state), x = offsetof(struct conn, x), behind = x + sizeof c->x;
+    unsigned generation = c->fds.generation;
+    size_t from = offsetof(struct conn, use), x = offsetof(struct conn, x), behind = x + sizeof c->x;
 
     memset((char *)c + from, 0, x - from); /* exchange_init does x */
     memset((char *)c + behind, 0, offsetof(struct conn, registrations.set) - behind);
-    c->generation = generation + 1;
-    c->private_fd = -1;
+    c->fds.generation = generation + 1;
+    c->fds.private_fd = -1;
     c->idle.max_left = -1;
     exchange_init(&c->x);
 }
@@ -152,8 +152,8 @@ static bool make(struct conn *c, int fd, bool cloexec)
         return false;
     reset(c);
     conn_set_state(c, CONN_NEW);
-    c->fds[0] = (struct conn_fd){ .fd = fd, .cloexec = cloexec };
-    c->nfds = 1;
+    c->fds.numbers[0] = (struct conn_fd){ .fd = fd, .cloexec = cloexec };
+    c->fds.count = 1;
     atomic_store_explicit(&conn_table[fd], c, memory_order_release);
     lock_give(&c->lock);
     return true;
@@ -201,7 +201,7 @@ static inline struct conn *enter_alone(int fd)
         return NULL;
     if (conn_find(fd) == c) {
         locked = c;
-        c->cancel = CANCEL_ALONE;
+        c->use.cancel = CANCEL_ALONE;
         return c;
     }
     lock_give(&c->lock); /* a signal handler came in between */
@@ -216,7 +216,7 @@ static __attribute__((noinline)) struct conn *enter_among(int fd)
     if (c) {
         watch_thread();
         locked = c;
-        c->cancel = state;
+        c->use.cancel = state;
     } else {
         cancel_allow(state);
     }
@@ -233,10 +233,10 @@ struct conn *conn_enter_as_is(int fd)
 
 void conn_settle_but_end(struct conn *c)
 {
-    if (c->spare.unsettled)
-        spare_settle(c);
+    if (c->opening.spare.unready)
+        spare_make_ready(c);
     if (c->add_owed)
-        owed_settle(c);
+        deferred_apply(c);
 }
 
 struct conn *conn_enter(int fd)
@@ -248,54 +248,54 @@ struct conn *conn_enter(int fd)
     if (c->state == CONN_NEW)
         spare_touch(c);
     else if (c->add_owed || c->end_owed)
-        owed_settle(c);
-    if (c->nfds)
+        deferred_apply(c);
+    if (c->fds.count)
         return c;
     conn_leave(c);
     return NULL;
 }
 
-bool conn_rob(int fd)
+bool conn_close_from_handler(int fd)
 {
     struct conn *c = conn_find(fd);
 
     if (!c || c == &conn_private || !lock_mine(&c->lock))
         return false;
     atomic_store(&conn_table[fd], NULL);
-    c->robbed = true;
+    c->use.closed_in_handler = true;
     return true;
 }
 
-ssize_t conn_refuse(int fd, int flags)
+ssize_t conn_answer_busy(int fd, int flags)
 {
     enum { REFUSALS_MAX = 100 }; /* then it was no handler: the holder has left by longjmp */
     struct conn *c = conn_find(fd);
 
-    if (!c || c == &conn_private || !lock_mine(&c->lock) || ++c->refused > REFUSALS_MAX)
+    if (!c || c == &conn_private || !lock_mine(&c->lock) || ++c->use.busy_answers > REFUSALS_MAX)
         return CONN_PLAIN;
     return c->nonblocking || flags & MSG_DONTWAIT ? -EAGAIN : -EINTR;
 }
 
 /* Numbers that a signal handler has closed are gone. */
-static void drop_robbed(struct conn *c)
+static void drop_closed_in_handler(struct conn *c)
 {
-    c->robbed = false;
-    for (int i = c->nfds; i-- > 0;)
-        if (!conn_owns(c, c->fds[i].fd))
-            c->fds[i] = c->fds[--c->nfds];
-    if (c->nfds)
+    c->use.closed_in_handler = false;
+    for (int i = c->fds.count; i-- > 0;)
+        if (!conn_owns(c, c->fds.numbers[i].fd))
+            c->fds.numbers[i] = c->fds.numbers[--c->fds.count];
+    if (c->fds.count)
         return;
-    owed_done(c);
-    private_close(c->private_fd);
-    c->private_fd = -1;
-    c->closed = true;
+    deferred_done(c);
+    private_close(c->fds.private_fd);
+    c->fds.private_fd = -1;
+    c->fds.closed = true;
 }
 
 static __attribute__((noinline)) void give_back(struct conn *c)
 {
     provisional_drop(c);
-    private_close(c->private_fd);
-    c->private_fd = -1;
+    private_close(c->fds.private_fd);
+    c->fds.private_fd = -1;
     conn_set_state(c, CONN_FREE);
     lock_give(&c->lock);
     recycle(c);
@@ -304,13 +304,13 @@ static __attribute__((noinline)) void give_back(struct conn *c)
 /* A conn goes back when it has no number and no thread is inside a real call for it.  Nothing of it stays. */
 void conn_leave(struct conn *c)
 {
-    if (c->robbed)
-        drop_robbed(c);
-    int state = c->cancel;
+    if (c->use.closed_in_handler)
+        drop_closed_in_handler(c);
+    int state = c->use.cancel;
 
-    atomic_store_explicit(&c->refused, 0, memory_order_relaxed);
+    atomic_store_explicit(&c->use.busy_answers, 0, memory_order_relaxed);
     locked = NULL;
-    if (c->nfds == 0 && c->inside == 0 && c->state != CONN_FREE)
+    if (c->fds.count == 0 && c->use.inside == 0 && c->state != CONN_FREE)
         give_back(c);
     else
         lock_give(&c->lock);
@@ -324,38 +324,38 @@ const void *conn_self(void)
 
 /* The thread ends and was still inside a real call.  What it held is free again; the connection is not
  * trusted any more.  Even under the lock: a signal handler may have called pthread_exit. */
-static void mend(void *unused)
+static void thread_ended_inside(void *unused)
 {
     struct conn *c = locked;
 
     watched = false;
     if (c && lock_mine(&c->lock)) { /* nobody knows how far it came: libc alone has the socket now */
-        conn_forget(c, REASON_busy_thread);
+        conn_bypass(c, REASON_busy_thread);
         conn_leave(c);
     }
     c = inside_of;
     inside_of = locked = NULL;
     if (!c || !lock_take(&c->lock))
         return;
-    c->cancel = cancel_forbid();
-    if (c->inside) { /* not so in the child of a fork */
-        c->inside--;
-        conn_spoil(c, REASON_busy_thread);
+    c->use.cancel = cancel_forbid();
+    if (c->use.inside) { /* not so in the child of a fork */
+        c->use.inside--;
+        conn_forbid_parking(c, REASON_busy_thread);
     }
-    if (c->reader == conn_self())
-        c->reader = NULL;
+    if (c->use.reader == conn_self())
+        c->use.reader = NULL;
     conn_leave(c);
 }
 
 void conn_outside_begin(struct conn *c)
 {
-    int state = c->cancel;
+    int state = c->use.cancel;
 
-    if (c->robbed)
-        drop_robbed(c);
+    if (c->use.closed_in_handler)
+        drop_closed_in_handler(c);
     locked = NULL;
     inside_of = c;
-    c->inside++;
+    c->use.inside++;
     lock_give(&c->lock);
     cancel_allow(state);
 }
@@ -367,16 +367,16 @@ void conn_outside_end(struct conn *c)
     lock_take(&c->lock);
     inside_of = NULL;
     locked = c;
-    c->cancel = state;
-    c->inside--;
+    c->use.cancel = state;
+    c->use.inside--;
 }
 
-void conn_wait_home(struct conn *c)
+void conn_wait_reconnected(struct conn *c)
 {
     enum { NAPS_MAX = 150000 }; /* it left by longjmp */
     const struct timespec nap = { 0, 200000 };
 
-    for (int i = 0; i < NAPS_MAX && c->homing && c->homing != conn_self() && c->nfds; i++) {
+    for (int i = 0; i < NAPS_MAX && c->use.reconnecting && c->use.reconnecting != conn_self() && c->fds.count; i++) {
         conn_outside_begin(c);
         nanosleep(&nap, NULL);
         conn_outside_end(c);
@@ -402,8 +402,8 @@ static bool enter_borrowed(struct conn *c)
     }
     watch_thread();
     locked = c;
-    c->cancel = state;
-    if (c->borrowed && c->nfds && conn_owns(c, c->fds[0].fd))
+    c->use.cancel = state;
+    if (c->borrowed && c->fds.count && conn_owns(c, c->fds.numbers[0].fd))
         return true;
     conn_leave(c);
     return false;
@@ -425,7 +425,7 @@ void conn_each_borrowed(bool (*each)(struct conn *c, void *arg), void *arg)
 void conn_init(void)
 {
     lock_init(&conn_arena_lock);
-    arena_ready = pthread_key_create(&thread_end, mend) == 0;
+    arena_ready = pthread_key_create(&thread_end, thread_ended_inside) == 0;
 }
 
 void conn_after_fork(void)
@@ -433,6 +433,6 @@ void conn_after_fork(void)
     for (struct chunk *chunk = chunks; chunk; chunk = chunk->next)
         for (int i = 0; i < CHUNK; i++) {
             lock_init(&chunk->conns[i].lock);
-            chunk->conns[i].homing = NULL;
+            chunk->conns[i].use.reconnecting = NULL;
         }
 }

@@ -73,80 +73,113 @@ struct conn_fd {
     bool cloexec;
 };
 
-struct conn {
-    struct lock lock;
-    int cancel; /* of the thread that holds the lock: for cancel_allow */
-    enum conn_state state;
-    unsigned generation; /* grows when another socket gets under the fds */
-    struct conn_fd fds[CONN_FDS];
-    int nfds;
-    /* Another reference to the same socket, ours, or -1: the pool's while leased, the spare's while
-     * NEW.  Closed with the conn, or moved on. */
-    int private_fd;
+/* Who is in here.  Any state. */
+struct conn_use {
+    int cancel;                    /* of the thread that holds the lock: for cancel_allow */
+    unsigned inside;               /* threads inside real calls */
+    const void *reader;            /* conn_self of the thread inside a real receive call, or NULL */
+    const void *reconnecting;      /* the thread that connects another socket for it: whoever wants to send waits */
+    atomic_bool closed_in_handler; /* a signal handler closed one of the numbers while its thread held the lock */
+    atomic_uint busy_answers;      /* calls of such a handler that were answered as busy */
+};
+
+/* The numbers, and what lies under them.  Any state. */
+struct conn_fds {
+    int count;
+    unsigned generation; /* grows when another socket gets under the numbers */
+    int private_fd;      /* another reference to the same socket, ours, or -1: the pool's while leased, the
+                            spare's while NEW.  Closed with the conn, or moved on */
+    bool closed;         /* by another thread, while one is inside: the numbers mean nothing any more */
+    struct conn_fd numbers[CONN_FDS];
+};
+
+/* NEW, and FRESH while it connects. */
+struct conn_opening {
     struct spare spare;
-    bool nonblocking;
-    enum conn_trial trial;
-    bool reused;          /* the socket has served requests before this one */
-    atomic_bool borrowed; /* it does, or did until a moment ago: what the kernel says of it may not be the client's
-                             business (readiness.h).  Set and cleared by conn_recount alone */
     bool connect_pending; /* a connect was answered with EINPROGRESS or EINTR, and none has asked for the outcome
                              since: it is 0, or in FRESH what the kernel says */
-    bool fastopen;        /* the first send connects: re-homed without waiting, or the client's own way */
-    bool client_fastopen; /* the latter, until it has been tried: it knows what EINPROGRESS means */
-    bool shared;          /* copies of the fd exist that we cannot follow: never swap, never pool */
-    bool end_owed;        /* ENDED, and the connection still lies under the fd: see owed.h */
-    bool add_owed;        /* LEASED: its only registration is not in the set yet: see owed.h */
-    bool sent_after_end;  /* one send after the end was swallowed already */
-    bool write_shut;      /* the client has ended its sending side */
-    bool read_shut;       /* ... its receiving side */
-    bool closed;          /* by another thread, while one is inside: the numbers mean nothing any more */
-    atomic_bool robbed;   /* a signal handler has closed a number while this was locked */
-    atomic_uint refused;  /* calls of such a handler that were */
-    bool head_owed;       /* the adapted head went out in part; the client still has its last byte */
-    bool tail;            /* the last byte of an edited head still lies in the kernel's queue */
-    bool tail_ends;       /* ... and the response ends with it */
+};
+
+/* What the client sends, and what became of it. */
+struct conn_request {
+    struct hold bytes;         /* FRESH, LEASED: the beginning of a head, `start` bytes of it are sent.
+                                  EXCHANGE: the adapted head, sent up to `start`; kept, with a small body,
+                                  for as long as a replay is possible.  OBSERVED: what a replay would send */
+    struct hold rest;          /* OBSERVED: the beginning of the client's next head.  It was sent.  (The
+                                  server's lies in `reply.bytes`: the client has it.) */
+    struct hold behind;        /* EXCHANGE: sent by the client behind its request, and waiting for the head of the
+                                  answer */
+    uint64_t withheld_ms;      /* when the newest was sent of what is withheld (withheld.h), 0: nothing is */
+    int error;                 /* to be given to the client by its next send, 0: none */
+    bool head_partly_sent;     /* the adapted head went out in part; the client still has its last byte */
     bool replayed;
-    bool expected;        /* the client was told of input that then came to nothing: see recv.c */
-    bool broken;          /* a decoded body was: one error, then the end, as after a reset */
-    bool given;           /* the client has got, or seen, bytes of the response */
-    bool peeked;          /* the client has peeked at the body */
-    bool response_raw;    /* `response` is not edited */
-    size_t queued;        /* bytes that were followed but still lie in the kernel's queue */
-    size_t owed;          /* ... that the client has got, and that could not be taken out */
-    uint64_t withheld_ms; /* when the newest was sent of what is withheld (withheld.h), 0: nothing is */
-    int pending_error;    /* to be given to the client after the held bytes, 0: none */
-    int send_error;       /* to be given to the client by its next send, 0: none */
-    int receive_error;    /* what the kernel has told a look ahead, instead of the next receive */
-    enum reason unparkable; /* found outside of the exchange: why not to park, or REASON_none */
-    struct {              /* see stall.h; its lock guards all but `waits` */
-        bool waits;
-        uint64_t due_ms;      /* when to let go next */
-        uint64_t relieved_ms; /* when something was let go, 0: nothing was */
-        uint32_t turn_ms, turns;
-        int fd;               /* one of the client's, to ask the kernel by: nothing depends on what lies under it */
-        _Atomic uint8_t sent; /* enum stall_sent */
-        uint64_t acknowledged, progress_ms; /* so many bytes when it was last looked; since when no more */
-        uint64_t ticket;      /* tells this wait from others of the same conn */
-        struct conn *next, **link;
-    } stall;
-    const void *homing;   /* the thread that connects another socket for it: whoever wants to send waits */
-    const void *reader;   /* conn_self of the thread inside a real receive call, or NULL */
-    unsigned inside;      /* threads inside real calls */
-    struct exchange x;
-    struct hold request;  /* FRESH, LEASED: the beginning of a head, `start` bytes of it are sent.
-                             EXCHANGE: the adapted head, sent up to `start`; kept, with a small body,
-                             for as long as a replay is possible */
-    struct hold response; /* raw bytes of a head that is not whole, or edited ones for the client.  OBSERVED: raw bytes
-                             that the client has not got yet, or the beginning of a head that it has */
-    struct hold behind;   /* EXCHANGE: sent by the client behind its request, and waiting for the head of the answer */
-    struct hold partial;  /* OBSERVED: the beginning of the client's next head.  It was sent.  (The
-                             server's lies in `response`: the client has it.) */
+    bool connects_by_send;     /* the first send connects: re-homed without waiting, or the client's own way */
+    bool clients_own_fastopen; /* the latter, until it has been tried: it knows what EINPROGRESS means */
+};
+
+/* EXCHANGE, OBSERVED, and ENDED while held bytes are left: what the server sends, and what the client has got of it. */
+struct conn_reply {
+    struct hold bytes;          /* raw bytes of a head that is not whole, or edited ones for the client.  OBSERVED: raw
+                                   bytes that the client has not got yet, or the beginning of a head that it has */
     struct first_answer *first; /* held while the request is asked once more; or NULL: provisional.h */
+    size_t peeked_unread;       /* bytes that were followed but still lie in the kernel's queue */
+    size_t undiscarded;         /* ... that the client has got, and that could not be taken out */
+    int error;                  /* to be given to the client after the held bytes, 0: none */
+    int kernel_error;           /* what the kernel has told a look ahead, instead of the next receive */
+    bool raw;                   /* `bytes` is not edited */
+    bool tail;                  /* the last byte of an edited head still lies in the kernel's queue */
+    bool tail_ends;             /* ... and the response ends with it */
+    bool expected;              /* the client was told of input that then came to nothing: see recv.c */
+    bool given;                 /* the client has got, or seen, bytes of the response */
+    bool peeked;                /* the client has peeked at the body */
+    bool broken;                /* a decoded body was: one error, then the end, as after a reset */
+};
+
+/* What the client has done since it connected. */
+struct conn_after {
+    bool write_shut;     /* it has ended its sending side */
+    bool read_shut;      /* ... its receiving side */
+    bool swallowed_send; /* ENDED: one send was swallowed already */
+};
+
+/* Of a conn that waits for its first byte: see stall.h; its lock guards all but `waits`. */
+struct waiter {
+    bool waits;
+    uint64_t due_ms;      /* when to let go next */
+    uint64_t relieved_ms; /* when something was let go, 0: nothing was */
+    uint32_t turn_ms, turns;
+    int fd;               /* one of the client's, to ask the kernel by: nothing depends on what lies under it */
+    _Atomic uint8_t sent; /* enum stall_sent */
+    uint64_t acknowledged, progress_ms; /* so many bytes when it was last looked; since when no more */
+    uint64_t ticket;      /* tells this wait from others of the same conn */
+    struct conn *next, **link;
+};
+
+struct conn {
+    struct lock lock;
+    struct conn_use use;
+    enum conn_state state;
+    enum conn_trial trial;
+    enum reason unparkable; /* found outside of the exchange: why not to park, or REASON_none */
+    bool nonblocking;
+    bool reused;            /* the socket has served requests before this one */
+    atomic_bool borrowed;   /* it does, or did until a moment ago: what the kernel says of it may not be the client's
+                               business (readiness.h).  Set and cleared by conn_recount alone */
+    bool copied;            /* copies of the fd exist that we cannot follow: never swap, never pool */
+    bool end_owed;          /* ENDED, and the connection still lies under the fd: see deferred.h */
+    bool add_owed;          /* LEASED: its only registration is not in the set yet: see deferred.h */
+    struct conn_fds fds;
+    struct conn_opening opening;
+    struct conn_request request;
+    struct conn_reply reply;
+    struct conn_after after;
+    struct waiter waiter;
+    struct exchange x;
     struct endpoint to;
     union endpoint_name peer;
     socklen_t peer_len;
-    union endpoint_name told; /* the own name that the client was given: it stays that, re-homed or not */
-    struct idle idle;     /* what is known of the connection, as the pool knows it; its fd is not used */
+    union endpoint_name reported_name; /* the own name that the client was given: it stays that, re-homed or not */
+    struct idle idle;       /* what is known of the connection, as the pool knows it; its fd is not used */
     struct options options;
     struct conn *next_free;
     struct registrations registrations; /* last: of its `set` only what was noted is read */
@@ -170,7 +203,7 @@ static inline struct conn *conn_find(int fd)
 struct conn *conn_enter(int fd);
 
 /* The same for what leaves nothing behind on the socket of a NEW conn, or does not touch that of an ENDED one: see
- * spare.h, owed.h. */
+ * spare.h, deferred.h. */
 struct conn *conn_enter_as_is(int fd);
 void conn_leave(struct conn *c);
 
@@ -192,11 +225,11 @@ struct conn *conn_create(int fd, bool cloexec);
 
 /* For a signal handler that finds its own thread inside (conn_enter said NULL, and it is not gone): the number
  * leaves the table at once, and the conn when it is unlocked.  False: it is not so. */
-bool conn_rob(int fd);
+bool conn_close_from_handler(int fd);
 
 /* What such a handler's send or receive answers: -EINTR, -EAGAIN, or CONN_PLAIN if it is not so.  A real call
  * would take bytes out of the middle of what the interrupted one follows. */
-ssize_t conn_refuse(int fd, int flags);
+ssize_t conn_answer_busy(int fd, int flags);
 
 /* Whether the number, one of c's, still leads here. */
 static inline bool conn_owns(const struct conn *c, int fd)
@@ -227,7 +260,7 @@ void conn_number_is_new(int fd);
 int conn_number(const struct conn *c, int fd);
 
 /* Until no other thread is connecting another socket for c. */
-void conn_wait_home(struct conn *c);
+void conn_wait_reconnected(struct conn *c);
 
 /* The client has set or cleared FD_CLOEXEC on this number. */
 void conn_set_cloexec(struct conn *c, int fd, bool on);
@@ -239,10 +272,10 @@ void conn_recount(struct conn *c);
 void conn_set_state(struct conn *c, enum conn_state state);
 
 /* Leaves all its numbers to libc alone.  Held bytes must have been dealt with. */
-void conn_forget(struct conn *c, enum reason why);
+void conn_bypass(struct conn *c, enum reason why);
 
 /* Marks what the pool must not have; the first reason counts. */
-void conn_spoil(struct conn *c, enum reason why);
+void conn_forbid_parking(struct conn *c, enum reason why);
 
 /* Writes a log line and counts a reason for this connection.  If a reused one is found with more bytes on
  * it than its answer, the answer may have been one to an earlier request, come too late for anybody to

@@ -14,12 +14,12 @@
 /* Left to libc, which answers; or closed by another thread: then the number is nobody's business here. */
 ssize_t conn_lost(const struct conn *c)
 {
-    if (!c->closed)
+    if (!c->fds.closed)
         return CONN_PLAIN;
     return c->state == CONN_ENDED ? 0 : -EBADF;
 }
 
-void conn_forget(struct conn *c, enum reason why)
+void conn_bypass(struct conn *c, enum reason why)
 {
     if (why != REASON_none) {
         if (c->state == CONN_NEW || c->state == CONN_FRESH || c->state == CONN_LEASED)
@@ -29,17 +29,17 @@ void conn_forget(struct conn *c, enum reason why)
     }
     path_unguard(c);
     provisional_drop(c);
-    private_close(c->private_fd);
-    c->private_fd = -1;
-    if (c->reused && c->state != CONN_ENDED && c->nfds) /* it is the client's own from here on */
-        options_slow(&c->options, c->fds[0].fd);
+    private_close(c->fds.private_fd);
+    c->fds.private_fd = -1;
+    if (c->reused && c->state != CONN_ENDED && c->fds.count) /* it is the client's own from here on */
+        options_slow(&c->options, c->fds.numbers[0].fd);
     if (c->registrations.watched)
         registrations_unwatch(&c->registrations);
-    while (c->nfds)
-        conn_drop_fd(c, c->fds[0].fd);
+    while (c->fds.count)
+        conn_drop_fd(c, c->fds.numbers[0].fd);
 }
 
-void conn_spoil(struct conn *c, enum reason why)
+void conn_forbid_parking(struct conn *c, enum reason why)
 {
     if (c->unparkable == REASON_none)
         c->unparkable = why;
@@ -58,6 +58,6 @@ void conn_note(const struct conn *c, enum reason why)
         return;
     if (c->to.family)
         endpoint_text(&c->to, text);
-    log_printf("fd %d %s %s: %s", c->nfds ? c->fds[0].fd : -1, text, reason_name(why),
+    log_printf("fd %d %s %s: %s", c->fds.count ? c->fds.numbers[0].fd : -1, text, reason_name(why),
                reason_sentence(why));
 }

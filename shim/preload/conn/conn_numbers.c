@@ -3,23 +3,23 @@
 
 #include "preload/libc/cancel.h"
 #include "preload/share/idle.h"
-#include "preload/conn/owed.h"
+#include "preload/conn/deferred.h"
 #include "preload/fds/private.h"
 
 bool conn_add_fd(struct conn *c, int fd, bool cloexec)
 {
-    if (c->nfds == CONN_FDS || (unsigned)fd >= CONN_TABLE_SIZE)
+    if (c->fds.count == CONN_FDS || (unsigned)fd >= CONN_TABLE_SIZE)
         return false;
-    c->fds[c->nfds++] = (struct conn_fd){ .fd = fd, .cloexec = cloexec };
+    c->fds.numbers[c->fds.count++] = (struct conn_fd){ .fd = fd, .cloexec = cloexec };
     atomic_store_explicit(&conn_table[fd], c, memory_order_release);
     return true;
 }
 
 void conn_drop_fd(struct conn *c, int fd)
 {
-    for (int i = 0; i < c->nfds; i++)
-        if (c->fds[i].fd == fd) {
-            c->fds[i] = c->fds[--c->nfds];
+    for (int i = 0; i < c->fds.count; i++)
+        if (c->fds.numbers[i].fd == fd) {
+            c->fds.numbers[i] = c->fds.numbers[--c->fds.count];
             atomic_store_explicit(&conn_table[fd], NULL, memory_order_release);
             return;
         }
@@ -28,10 +28,10 @@ void conn_drop_fd(struct conn *c, int fd)
 /* The last number is lost.  An exchange that was complete ends as by close(2). */
 static void lose_last(struct conn *c)
 {
-    if (c->end_owed && c->private_fd >= 0)
+    if (c->end_owed && c->fds.private_fd >= 0)
         idle_park(c, true);
-    owed_done(c);
-    c->closed = true;
+    deferred_done(c);
+    c->fds.closed = true;
 }
 
 void conn_lose(struct conn *c, int fd)
@@ -40,10 +40,10 @@ void conn_lose(struct conn *c, int fd)
 
     atomic_compare_exchange_strong(&conn_table[fd], &known, NULL);
     registrations_lose(&c->registrations, fd);
-    for (int i = 0; i < c->nfds; i++)
-        if (c->fds[i].fd == fd) {
-            c->fds[i] = c->fds[--c->nfds];
-            if (c->nfds == 0)
+    for (int i = 0; i < c->fds.count; i++)
+        if (c->fds.numbers[i].fd == fd) {
+            c->fds.numbers[i] = c->fds.numbers[--c->fds.count];
+            if (c->fds.count == 0)
                 lose_last(c);
             return;
         }
@@ -56,11 +56,11 @@ void conn_drop_stale(struct conn *stale, int fd)
 
     atomic_compare_exchange_strong(&conn_table[fd], &known, NULL); /* unless it leads to the new one already */
     if (!lock_take(&stale->lock)) {
-        stale->robbed = true; /* conn_leave sees to it */
+        stale->use.closed_in_handler = true; /* conn_leave sees to it */
         cancel_allow(state);
         return;
     }
-    stale->cancel = state;
+    stale->use.cancel = state;
     if (conn_find(fd) != stale)
         conn_lose(stale, fd);
     conn_leave(stale);
@@ -78,15 +78,15 @@ void conn_number_is_new(int fd)
 
 int conn_number(const struct conn *c, int fd)
 {
-    for (int i = 0; i < c->nfds; i++)
-        if (c->fds[i].fd == fd)
+    for (int i = 0; i < c->fds.count; i++)
+        if (c->fds.numbers[i].fd == fd)
             return fd;
-    return c->nfds ? c->fds[0].fd : -1;
+    return c->fds.count ? c->fds.numbers[0].fd : -1;
 }
 
 void conn_set_cloexec(struct conn *c, int fd, bool on)
 {
-    for (int i = 0; i < c->nfds; i++)
-        if (c->fds[i].fd == fd)
-            c->fds[i].cloexec = on;
+    for (int i = 0; i < c->fds.count; i++)
+        if (c->fds.numbers[i].fd == fd)
+            c->fds.numbers[i].cloexec = on;
 }

@@ -8,7 +8,7 @@
 #include "preload/self/identity.h"
 #include "preload/self/listeners.h"
 #include "preload/share/idle.h"
-#include "preload/conn/owed.h"
+#include "preload/conn/deferred.h"
 #include "preload/life/process.h"
 #include "preload/wire/send.h"
 #include "preload/share/shared.h"
@@ -41,23 +41,23 @@ int connecting_lease(struct conn *c, const struct sockaddr *to, socklen_t len)
     const struct endpoint made = c->to; /* socket(2) */
 
     if (is_bad(to, len) || endpoint_from(&c->to, to, len) != 0 ||
-        c->to.family != made.family || c->shared) {
-        conn_forget(c, c->unparkable);
+        c->to.family != made.family || c->copied) {
+        conn_bypass(c, c->unparkable);
         return CONN_PLAIN;
     }
     tracing_note(c, TRACE_connect);
     enum reason why = left_alone(&c->to);
     if (why != REASON_none) {
         tracing_note(c, TRACE_open);
-        conn_forget(c, why);
+        conn_bypass(c, why);
         return CONN_PLAIN;
     }
     c->peer_len = len < sizeof c->peer ? len : sizeof c->peer; /* the rest means nothing */
     memcpy(&c->peer, to, c->peer_len);
-    c->to.options = options_hash(&c->options) + device_hash(&c->options, c->fds[0].fd);
-    if (!identity_key(&c->to, &made, c->fds[0].fd)) {
+    c->to.options = options_hash(&c->options) + device_hash(&c->options, c->fds.numbers[0].fd);
+    if (!identity_key(&c->to, &made, c->fds.numbers[0].fd)) {
         tracing_note(c, TRACE_open);
-        conn_forget(c, REASON_other_user);
+        conn_bypass(c, REASON_other_user);
         return CONN_PLAIN;
     }
     stats_count(connects);
@@ -82,13 +82,13 @@ static bool is_pending(int error)
 void connecting_begun(struct conn *c, int error)
 {
     tracing_note(c, TRACE_open);
-    c->connect_pending = is_pending(error);
-    if (error == 0 || c->connect_pending)
+    c->opening.connect_pending = is_pending(error);
+    if (error == 0 || c->opening.connect_pending)
         return;
     tracing_note(c, TRACE_fail);
     if (error == EISCONN || error == EALREADY) /* the program has connected it where we did not see it */
-        conn_forget(c, REASON_odd_descriptor);
-    else if (c->state == CONN_FRESH && c->nfds)
+        conn_bypass(c, REASON_odd_descriptor);
+    else if (c->state == CONN_FRESH && c->fds.count)
         conn_set_state(c, CONN_NEW);
 }
 
@@ -97,9 +97,9 @@ void connecting_asked(struct conn *c, const struct sockaddr *to, socklen_t len, 
     if (c->state == CONN_NEW || is_bad(to, len)) /* AF_UNSPEC on what is not connected has no effect, either */
         return;
     if (error == 0)
-        c->connect_pending = false;
+        c->opening.connect_pending = false;
     else if (error != EALREADY && error != EISCONN && error != EINTR)
-        conn_forget(c, REASON_odd_descriptor);
+        conn_bypass(c, REASON_odd_descriptor);
 }
 
 /* The client gives up its connection.  Under an ended number lies a socket that others share, but for an end that is
@@ -107,17 +107,17 @@ void connecting_asked(struct conn *c, const struct sockaddr *to, socklen_t len, 
 static int disconnect(struct conn *c, int fd)
 {
     conn_settle_but_end(c);
-    conn_wait_home(c);
-    if (c->nfds == 0)
+    conn_wait_reconnected(c);
+    if (c->fds.count == 0)
         return CONN_PLAIN;
-    if (c->state == CONN_ENDED && !c->end_owed && !c->shared && swap_unconnected(c) < 0)
+    if (c->state == CONN_ENDED && !c->end_owed && !c->copied && swap_unconnected(c) < 0)
         return -ENOBUFS;
     if (c->end_owed)
         options_slow(&c->options, fd);
-    owed_done(c);
-    if (c->state == CONN_FRESH && hold_len(&c->request))
+    deferred_done(c);
+    if (c->state == CONN_FRESH && hold_len(&c->request.bytes))
         send_held(c, fd);
-    conn_forget(c, REASON_odd_descriptor);
+    conn_bypass(c, REASON_odd_descriptor);
     return CONN_PLAIN;
 }
 
@@ -128,12 +128,12 @@ int connecting_again(struct conn *c, int fd, const struct sockaddr *to, socklen_
     if (connecting_is_nowhere(to, len))
         return disconnect(c, fd);
     if (c->state == CONN_FRESH) {
-        if (c->inside)
+        if (c->use.inside)
             closing_leave_alone(c, fd, REASON_busy_thread);
         return CONN_PLAIN;
     }
-    bool pending = c->connect_pending;
-    c->connect_pending = false;
+    bool pending = c->opening.connect_pending;
+    c->opening.connect_pending = false;
     return pending ? 0 : -EISCONN;
 }
 
@@ -148,27 +148,27 @@ int connecting_by_send(struct conn *c, int fd, int flags, const struct sockaddr 
     if (c->state != CONN_NEW)
         return connecting_again(c, fd, to, len);
     if (connecting_lease(c, to, len) == 0) {
-        c->connect_pending = c->nonblocking || flags & MSG_DONTWAIT;
+        c->opening.connect_pending = c->nonblocking || flags & MSG_DONTWAIT;
         return 0;
     }
-    if (c->nfds == 0)
+    if (c->fds.count == 0)
         return CONN_PLAIN;
     connecting_fresh(c);
     tracing_note(c, TRACE_open);
-    c->fastopen = c->client_fastopen = true;
+    c->request.connects_by_send = c->request.clients_own_fastopen = true;
     return 0;
 }
 
 void connecting_send_failed(struct conn *c, int error)
 {
-    if (c->state != CONN_FRESH || !c->client_fastopen)
+    if (c->state != CONN_FRESH || !c->request.clients_own_fastopen)
         return;
-    c->fastopen = c->client_fastopen = false;
-    c->connect_pending = is_pending(-error);
-    if (c->connect_pending)
+    c->request.connects_by_send = c->request.clients_own_fastopen = false;
+    c->opening.connect_pending = is_pending(-error);
+    if (c->opening.connect_pending)
         return;
-    if (hold_len(&c->request))
-        conn_forget(c, REASON_odd_descriptor);
-    else if (c->nfds)
+    if (hold_len(&c->request.bytes))
+        conn_bypass(c, REASON_odd_descriptor);
+    else if (c->fds.count)
         conn_set_state(c, CONN_NEW);
 }

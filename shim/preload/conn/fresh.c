@@ -53,10 +53,10 @@ void fresh_close(int fd)
 static int connect_again(struct conn *c, int fd)
 {
     const struct endpoint to = c->to;
-    bool leased = c->state == CONN_LEASED && c->private_fd >= 0;
+    bool leased = c->state == CONN_LEASED && c->fds.private_fd >= 0;
 
     if (leased)
-        real.shutdown(c->private_fd, SHUT_RDWR);
+        real.shutdown(c->fds.private_fd, SHUT_RDWR);
     conn_outside_begin(c);
     int result = refused_again(&to, leased, fd, (const struct sockaddr *)&c->peer, c->peer_len) == 0 ? 0 : -errno;
     conn_outside_end(c);
@@ -75,24 +75,24 @@ static int outcome(int result)
  * is cancelled there: that has to wait. */
 static int connect_outside(struct conn *c, int fd)
 {
-    unsigned generation = c->generation;
+    unsigned generation = c->fds.generation;
     bool nonblocking = c->nonblocking;
-    int state = c->cancel, result = 0;
+    int state = c->use.cancel, result = 0;
 
     if (state != CANCEL_ALONE)
-        c->cancel = PTHREAD_CANCEL_DISABLE;
-    c->homing = conn_self();
+        c->use.cancel = PTHREAD_CANCEL_DISABLE;
+    c->use.reconnecting = conn_self();
     conn_outside_begin(c);
     if (real.connect(fd, (const struct sockaddr *)&c->peer, c->peer_len) != 0)
         result = -errno;
     if (result == -EINTR && !nonblocking)
         result = await_connection(fd);
     conn_outside_end(c);
-    if (result == -ECONNREFUSED && !nonblocking && c->generation == generation && c->nfds)
+    if (result == -ECONNREFUSED && !nonblocking && c->fds.generation == generation && c->fds.count)
         result = connect_again(c, fd);
-    c->homing = NULL;
-    c->cancel = state;
-    if (c->generation != generation || c->nfds == 0)
+    c->use.reconnecting = NULL;
+    c->use.cancel = state;
+    if (c->fds.generation != generation || c->fds.count == 0)
         return -EBADF; /* closed by another thread meanwhile */
     return outcome(result);
 }
@@ -150,16 +150,16 @@ int fresh_reconnect(struct conn *c, enum fresh_how how)
 {
     const struct sockaddr nowhere = { .sa_family = AF_UNSPEC };
     path_unguard(c);
-    int fd = c->private_fd >= 0 ? c->private_fd : c->fds[0].fd; /* not one that a thread may close */
+    int fd = c->fds.private_fd >= 0 ? c->fds.private_fd : c->fds.numbers[0].fd; /* not one that a thread may close */
 
-    if (c->inside || real.connect(fd, &nowhere, sizeof nowhere) != 0)
+    if (c->use.inside || real.connect(fd, &nowhere, sizeof nowhere) != 0)
         return -ECONNRESET;
     int result = make_connection(c, how, fd);
     if (result < 0) {
-        private_close(c->private_fd);
-        c->private_fd = -1;
+        private_close(c->fds.private_fd);
+        c->fds.private_fd = -1;
         return swap_late_error(result);
     }
-    c->generation++;
+    c->fds.generation++;
     return 0;
 }

@@ -4,7 +4,7 @@
 #include "pool/pool.h"
 #include "preload/share/evidence.h"
 #include "preload/share/idle.h"
-#include "preload/conn/owed.h"
+#include "preload/conn/deferred.h"
 #include "preload/libc/real.h"
 #include "preload/share/shared.h"
 
@@ -30,7 +30,7 @@ int refused_again(const struct endpoint *to, bool gave_up, int fd, const struct 
     uint64_t until = idle_now_ms() + AGAIN_MS;
     int result = -1;
 
-    owed_settle_all();
+    deferred_apply_all();
     if (pool_release_place(to) + shared_release_place(to) == 0 && !gave_up) {
         errno = ECONNREFUSED;
         return -1;

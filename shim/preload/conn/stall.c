@@ -6,7 +6,7 @@
 #include "preload/libc/cancel.h"
 #include "preload/share/evidence.h"
 #include "preload/share/idle.h"
-#include "preload/conn/owed.h"
+#include "preload/conn/deferred.h"
 #include "preload/life/process.h"
 #include "preload/libc/real.h"
 #include "preload/share/shared.h"
@@ -76,25 +76,25 @@ static uint32_t first_turn(const struct conn *c)
 
 void stall_begin(struct conn *c)
 {
-    if (c->stall.waits || c->reused || exchange_answered(&c->x) || !lock_take(&stall_lock))
+    if (c->waiter.waits || c->reused || exchange_answered(&c->x) || !lock_take(&stall_lock))
         return;
     uint64_t now = idle_now_ms();
-    c->stall.waits = true;
-    c->stall.turn_ms = first_turn(c);
-    c->stall.due_ms = now + c->stall.turn_ms;
-    c->stall.relieved_ms = 0;
-    c->stall.turns = 0;
-    c->stall.fd = c->nfds ? c->fds[0].fd : -1;
-    c->stall.sent = exchange_request_done(&c->x) ? STALL_WHOLE : STALL_HEAD;
-    c->stall.acknowledged = 0;
-    c->stall.progress_ms = now;
-    c->stall.ticket = ++tickets;
-    c->stall.next = waiting;
-    c->stall.link = &waiting;
+    c->waiter.waits = true;
+    c->waiter.turn_ms = first_turn(c);
+    c->waiter.due_ms = now + c->waiter.turn_ms;
+    c->waiter.relieved_ms = 0;
+    c->waiter.turns = 0;
+    c->waiter.fd = c->fds.count ? c->fds.numbers[0].fd : -1;
+    c->waiter.sent = exchange_request_done(&c->x) ? STALL_WHOLE : STALL_HEAD;
+    c->waiter.acknowledged = 0;
+    c->waiter.progress_ms = now;
+    c->waiter.ticket = ++tickets;
+    c->waiter.next = waiting;
+    c->waiter.link = &waiting;
     if (waiting)
-        waiting->stall.link = &c->stall.next;
+        waiting->waiter.link = &c->waiter.next;
     waiting = c;
-    note_due(c->stall.due_ms);
+    note_due(c->waiter.due_ms);
     lock_give(&stall_lock);
     atomic_fetch_add(&stall_count, 1);
 }
@@ -104,11 +104,11 @@ static uint64_t take_out(struct conn *c)
 {
     bool taken = lock_take(&stall_lock);
 
-    *c->stall.link = c->stall.next;
-    if (c->stall.next)
-        c->stall.next->stall.link = c->stall.link;
-    c->stall.waits = false;
-    uint64_t relieved_ms = c->stall.relieved_ms;
+    *c->waiter.link = c->waiter.next;
+    if (c->waiter.next)
+        c->waiter.next->waiter.link = c->waiter.link;
+    c->waiter.waits = false;
+    uint64_t relieved_ms = c->waiter.relieved_ms;
     if (taken)
         lock_give(&stall_lock);
     return relieved_ms;
@@ -116,7 +116,7 @@ static uint64_t take_out(struct conn *c)
 
 void stall_over(struct conn *c, bool answered)
 {
-    if (!c->stall.waits)
+    if (!c->waiter.waits)
         return;
     uint64_t relieved_ms = take_out(c), now = answered && relieved_ms ? idle_now_ms() : UINT64_MAX;
     atomic_fetch_sub(&stall_count, 1);
@@ -126,53 +126,53 @@ void stall_over(struct conn *c, bool answered)
 
 void stall_after_fork(void)
 {
-    for (struct conn *c = waiting; c; c = c->stall.next)
-        c->stall.waits = false;
+    for (struct conn *c = waiting; c; c = c->waiter.next)
+        c->waiter.waits = false;
     waiting = NULL;
     atomic_store(&stall_count, 0);
 }
 
 static void count_turns(struct conn *c, unsigned turns)
 {
-    c->stall.turns += turns;
-    if (c->stall.turns >= TURNS_ALIKE)
-        c->stall.turn_ms *= 2;
+    c->waiter.turns += turns;
+    if (c->waiter.turns >= TURNS_ALIKE)
+        c->waiter.turn_ms *= 2;
 }
 
 /* Until when nothing is to be closed for the sake of c; 0: it is time.  *sends: a request is on its way.  The client may
  * take its time with a body; a server that acknowledges no more of what was sent is stalled. */
 static uint64_t busy_until(struct conn *c, uint64_t now, bool *sends)
 {
-    bool in_part = c->stall.sent == STALL_BODY_IN_PART;
+    bool in_part = c->waiter.sent == STALL_BODY_IN_PART;
     struct tcpinfo info;
 
     *sends = in_part;
-    if (!tcpinfo_read(c->stall.fd, &info))
+    if (!tcpinfo_read(c->waiter.fd, &info))
         return 0;
-    if (info.state == TCPINFO_ESTABLISHED && info.acknowledged != c->stall.acknowledged) {
-        c->stall.acknowledged = info.acknowledged;
-        c->stall.progress_ms = now - info.since_ack_ms;
+    if (info.state == TCPINFO_ESTABLISHED && info.acknowledged != c->waiter.acknowledged) {
+        c->waiter.acknowledged = info.acknowledged;
+        c->waiter.progress_ms = now - info.since_ack_ms;
     }
     *sends = in_part || info.outstanding;
-    if (now - c->stall.progress_ms < c->stall.turn_ms)
-        return c->stall.progress_ms + c->stall.turn_ms;
-    return in_part && !info.outstanding ? now + c->stall.turn_ms : 0;
+    if (now - c->waiter.progress_ms < c->waiter.turn_ms)
+        return c->waiter.progress_ms + c->waiter.turn_ms;
+    return in_part && !info.outstanding ? now + c->waiter.turn_ms : 0;
 }
 
 /* Is c due at `now`, and no other request on its way to that place?  If not, it is looked at again later. */
 static bool is_due(struct conn *c, uint64_t now)
 {
     bool sends;
-    uint64_t until = c->stall.due_ms > now ? c->stall.due_ms : busy_until(c, now, &sends);
+    uint64_t until = c->waiter.due_ms > now ? c->waiter.due_ms : busy_until(c, now, &sends);
 
-    for (struct conn *other = waiting; other && !until; other = other->stall.next)
+    for (struct conn *other = waiting; other && !until; other = other->waiter.next)
         if (other != c && endpoint_same_place(&other->to, &c->to)) {
             uint64_t busy = busy_until(other, now, &sends);
             until = sends ? busy : 0;
         }
     if (!until)
         return true;
-    c->stall.due_ms = until;
+    c->waiter.due_ms = until;
     note_due(until);
     return false;
 }
@@ -184,13 +184,13 @@ static struct conn *take_due(uint64_t now, struct endpoint *to, uint64_t *ticket
 
     if (!lock_take(&stall_lock))
         return NULL;
-    for (c = waiting; c && !is_due(c, now); c = c->stall.next)
+    for (c = waiting; c && !is_due(c, now); c = c->waiter.next)
         ;
     if (c) {
         *to = c->to;
-        *ticket = c->stall.ticket;
+        *ticket = c->waiter.ticket;
         count_turns(c, 1);
-        c->stall.due_ms = now + c->stall.turn_ms;
+        c->waiter.due_ms = now + c->waiter.turn_ms;
     }
     lock_give(&stall_lock);
     return c;
@@ -201,10 +201,10 @@ static void note_relieved(struct conn *c, uint64_t ticket, uint64_t now)
 {
     if (!lock_take(&stall_lock))
         return;
-    if (c->stall.ticket == ticket) {
-        c->stall.relieved_ms = now;
+    if (c->waiter.ticket == ticket) {
+        c->waiter.relieved_ms = now;
         count_turns(c, TURN_WEIGHS - 1);
-        c->stall.due_ms = now + c->stall.turn_ms;
+        c->waiter.due_ms = now + c->waiter.turn_ms;
     }
     lock_give(&stall_lock);
 }
@@ -237,7 +237,7 @@ void stall_relieve(void)
     if (!process_is_ours() || now < atomic_load_explicit(&next_ms, memory_order_relaxed))
         return;
     atomic_store_explicit(&next_ms, UINT64_MAX, memory_order_relaxed);
-    owed_settle_all();
+    deferred_apply_all();
     while ((c = take_due(now, &to, &ticket)))
         if (pool_release_place(&to) + shared_release_place(&to))
             note_relieved(c, ticket, now);
@@ -305,14 +305,14 @@ static int wait_turn(int fd, short events, int ms)
 /* The lock is not held, and the thread not cancelled, while it waits. */
 static int wait_outside(struct conn *c, int fd, short events, int ms)
 {
-    int before = c->cancel;
+    int before = c->use.cancel;
 
     if (before != CANCEL_ALONE)
-        c->cancel = PTHREAD_CANCEL_DISABLE;
+        c->use.cancel = PTHREAD_CANCEL_DISABLE;
     conn_outside_begin(c);
     int result = wait_turn(fd, events, ms);
     conn_outside_end(c);
-    c->cancel = before;
+    c->use.cancel = before;
     return result;
 }
 
@@ -328,12 +328,12 @@ static bool has_timeout(int fd, short events)
 
 int stall_wait(struct conn *c, int fd, short events)
 {
-    unsigned generation = c->generation;
+    unsigned generation = c->fds.generation;
     int saved = errno, result = OVER;
 
-    if (!c->stall.waits || has_timeout(fd, events))
+    if (!c->waiter.waits || has_timeout(fd, events))
         return 1;
-    while (result == OVER && c->stall.waits && c->generation == generation && c->nfds) {
+    while (result == OVER && c->waiter.waits && c->fds.generation == generation && c->fds.count) {
         stall_relieve();
         result = wait_outside(c, conn_number(c, fd), events, stall_turn_ms());
     }

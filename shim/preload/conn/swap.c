@@ -4,7 +4,7 @@
 #include "base/stats.h"
 #include "preload/fds/confined.h"
 #include "preload/wire/after_body.h"
-#include "preload/conn/owed.h"
+#include "preload/conn/deferred.h"
 #include "preload/fds/eof.h"
 #include "preload/conn/fresh.h"
 #include "preload/share/idle.h"
@@ -42,13 +42,13 @@ int swap_under(struct conn *c, int source)
     int result = 0, i = 0;
 
     registrations_remove(&c->registrations);
-    while (i < c->nfds && (result = put(c, source, &c->fds[i])) == 0)
+    while (i < c->fds.count && (result = put(c, source, &c->fds.numbers[i])) == 0)
         i++;
     for (int k = 0; result < 0 && k < i; k++) /* number i still leads to the old one */
-        put(c, c->fds[i].fd, &c->fds[k]);
+        put(c, c->fds.numbers[i].fd, &c->fds.numbers[k]);
     registrations_restore(&c->registrations);
     if (result == 0)
-        c->generation++;
+        c->fds.generation++;
     errno = saved;
     return result;
 }
@@ -56,14 +56,14 @@ int swap_under(struct conn *c, int source)
 /* A reference to the client's own fresh socket, for the next socket(2), if nothing was done to it; or -1. */
 static int take_own(struct conn *c)
 {
-    int fd = c->private_fd;
+    int fd = c->fds.private_fd;
 
-    if (c->spare.touched)
+    if (c->opening.spare.touched)
         return -1;
     if (fd < 0)
-        c->spare.nonblocking = c->nonblocking;
-    c->private_fd = -1;
-    return fd >= 0 ? fd : private_dup(c->fds[0].fd);
+        c->opening.spare.nonblocking = c->nonblocking;
+    c->fds.private_fd = -1;
+    return fd >= 0 ? fd : private_dup(c->fds.numbers[0].fd);
 }
 
 /* As pool_lease; one that ends while it is waited for is taken for the server's habit. */
@@ -72,8 +72,8 @@ static int lease(struct conn *c, const struct wanted *wanted, struct idle *out, 
     if (!trial_may_lease(c, why))
         return -ENOENT;
     int result = pool_lease(&c->to, wanted, out, why);
-    if (result != 0 && atomic_load(&owed_count)) { /* what is owed may be what is wanted */
-        owed_settle_all();
+    if (result != 0 && atomic_load(&deferred_count)) { /* what is owed may be what is wanted */
+        deferred_apply_all();
         result = pool_lease(&c->to, wanted, out, why);
     }
     if (result != 0)
@@ -110,12 +110,12 @@ int swap_lease(struct conn *c)
     if (result < 0) {
         registrations_unwatch(&c->registrations);
         private_close(idle.fd);
-        c->private_fd = own;
+        c->fds.private_fd = own;
         return result;
     }
     if (own >= 0)
         spare_give_own(c, own);
-    c->spare = (struct spare){ .unsettled = false };
+    c->opening.spare = (struct spare){ .unready = false };
     idle_adopt(c, &idle);
     conn_set_state(c, CONN_LEASED);
     stats_count(leased);
@@ -126,14 +126,14 @@ int swap_lease(struct conn *c)
 /* Gives the idle connection under a LEASED conn back. */
 static void give_back(struct conn *c, bool keep)
 {
-    if (keep && !c->shared && !c->inside && c->private_fd >= 0) {
+    if (keep && !c->copied && !c->use.inside && c->fds.private_fd >= 0) {
         idle_park(c, false);
     } else {
         /* Wakes those who wait on it, they look again; and a child's copy does not withhold the end. */
-        if (c->inside || (idle_forked && !c->shared))
-            real.shutdown(c->private_fd, SHUT_RDWR);
-        private_close(c->private_fd);
-        c->private_fd = -1;
+        if (c->use.inside || (idle_forked && !c->copied))
+            real.shutdown(c->fds.private_fd, SHUT_RDWR);
+        private_close(c->fds.private_fd);
+        c->fds.private_fd = -1;
     }
 }
 
@@ -161,8 +161,8 @@ int swap_exchange_lease(struct conn *c, bool healthy)
     }
     give_back(c, healthy);
     idle_adopt(c, &idle);
-    options_apply(&c->options, c->private_fd);
-    options_hasten(c->private_fd);
+    options_apply(&c->options, c->fds.private_fd);
+    options_hasten(c->fds.private_fd);
     return 0;
 }
 
@@ -207,7 +207,7 @@ static int replace(struct conn *c, bool keep, enum fresh_how how, bool *fastopen
         if (result == 0)
             give_back(c, keep);
     }
-    if (result != -ENOTSUP || c->first) /* the old one is still of use */
+    if (result != -ENOTSUP || c->reply.first) /* the old one is still of use */
         return result;
     *fastopen = false;
     result = fresh_reconnect(c, how);
@@ -220,13 +220,13 @@ static int rehome(struct conn *c, bool keep, enum fresh_how how)
 {
     int saved = errno;
     bool fastopen;
-    int result = c->nfds ? replace(c, keep, how, &fastopen) : -EBADF;
+    int result = c->fds.count ? replace(c, keep, how, &fastopen) : -EBADF;
 
     errno = saved;
     if (result < 0)
         return result;
     trial_drop(c);
-    c->fastopen = fastopen;
+    c->request.connects_by_send = fastopen;
     if (c->reused) {
         stats_uncount(leased);
         tracing_note(c, TRACE_return);
@@ -258,9 +258,9 @@ static enum reason obstacle(const struct conn *c)
 
     if (why == REASON_none)
         why = c->unparkable;
-    if (why == REASON_none && c->shared)
+    if (why == REASON_none && c->copied)
         why = REASON_duplicated;
-    if (why == REASON_none && c->inside)
+    if (why == REASON_none && c->use.inside)
         why = REASON_busy_thread;
     if (why == REASON_none)
         why = after_body_verdict(c);
@@ -272,13 +272,13 @@ static void end_closed(struct conn *c)
 {
     conn_set_state(c, CONN_ENDED);
     conn_note(c, REASON_busy_thread);
-    c->queued = 0;
-    hold_clear(&c->request);
+    c->reply.peeked_unread = 0;
+    hold_clear(&c->request.bytes);
 }
 
 void swap_end(struct conn *c)
 {
-    if (c->nfds == 0 || !conn_owns(c, c->fds[0].fd)) {
+    if (c->fds.count == 0 || !conn_owns(c, c->fds.numbers[0].fd)) {
         end_closed(c);
         return;
     }
@@ -287,47 +287,48 @@ void swap_end(struct conn *c)
     enum reason why = ours ? obstacle(c) : REASON_crossed_fork;
 
     idle_remember_name(c);
-    if (why == REASON_none && c->private_fd < 0) {
-        c->private_fd = private_dup(c->fds[0].fd);
-        if (c->private_fd < 0)
+    if (why == REASON_none && c->fds.private_fd < 0) {
+        c->fds.private_fd = private_dup(c->fds.numbers[0].fd);
+        if (c->fds.private_fd < 0)
             why = REASON_no_private_fd;
     }
-    if (c->queued && c->private_fd < 0)
-        c->private_fd = private_dup(c->fds[0].fd);
+    if (c->reply.peeked_unread && c->fds.private_fd < 0)
+        c->fds.private_fd = private_dup(c->fds.numbers[0].fd);
     conn_set_state(c, CONN_ENDED);
     if (why != REASON_none)
         conn_note(c, why);
-    if (why != REASON_none || !owed_end(c))
+    if (why != REASON_none || !deferred_end(c))
         swap_finish(c, why);
-    hold_clear(&c->request);
-    hold_clear(&c->behind);
+    hold_clear(&c->request.bytes);
+    hold_clear(&c->request.behind);
     errno = saved;
 }
 
 void swap_finish(struct conn *c, enum reason why)
 {
     int saved = errno;
-    int end = c->shared ? -1 : eof_socket(c->to.family, c->reused);
+    int end = c->copied ? -1 : eof_socket(c->to.family, c->reused);
 
-    if (c->inside) /* wakes those who wait for bytes that will never come */
-        real.shutdown(c->fds[0].fd, SHUT_RDWR);
+    if (c->use.inside) /* wakes those who wait for bytes that will never come */
+        real.shutdown(c->fds.numbers[0].fd, SHUT_RDWR);
     bool watched = c->registrations.watched;
     c->registrations.watched = false;
-    if (end < 0 || end == c->private_fd || swap_under(c, end) < 0) {
+    if (end < 0 || end == c->fds.private_fd || swap_under(c, end) < 0) {
         if (watched)
             registrations_unwatch(&c->registrations);
         /* Copies of the fd share the socket: they all see its end. */
-        real.shutdown(c->fds[0].fd, SHUT_RD);
+        real.shutdown(c->fds.numbers[0].fd, SHUT_RD);
         why = why != REASON_none ? why : REASON_duplicated;
     }
-    c->queued += c->owed;
-    if (c->queued && c->private_fd >= 0 && incoming_discard(c->private_fd, c->queued) > 0)
+    c->reply.peeked_unread += c->reply.undiscarded;
+    if (c->reply.peeked_unread && c->fds.private_fd >= 0 &&
+        incoming_discard(c->fds.private_fd, c->reply.peeked_unread) > 0)
         why = REASON_poisoned;
-    c->queued = c->owed = 0;
-    if (why == REASON_none && c->private_fd >= 0) /* not so in the child of a fork past libc */
+    c->reply.peeked_unread = c->reply.undiscarded = 0;
+    if (why == REASON_none && c->fds.private_fd >= 0) /* not so in the child of a fork past libc */
         idle_park(c, true);
-    owed_done(c);
-    private_close(c->private_fd);
-    c->private_fd = -1;
+    deferred_done(c);
+    private_close(c->fds.private_fd);
+    c->fds.private_fd = -1;
     errno = saved;
 }

@@ -40,7 +40,7 @@ int swap_late_error(int error);
 /* EXCHANGE: the response is complete.  Parks the connection or closes it, and shows an end of file. */
 void swap_end(struct conn *c);
 
-/* ENDED: the part of swap_end that can be put off (owed.h).  `why` not to park. */
+/* ENDED: the part of swap_end that can be put off (deferred.h).  `why` not to park. */
 void swap_finish(struct conn *c, enum reason why);
 
 #endif

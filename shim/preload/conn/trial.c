@@ -133,9 +133,10 @@ void trial_failed(const struct conn *c)
 {
     struct tcpinfo info;
 
-    if (c->trial != TRIAL_SECOND || c->nfds == 0)
+    if (c->trial != TRIAL_SECOND || c->fds.count == 0)
         return;
-    if (!tcpinfo_read(c->fds[0].fd, &info) || info.arrived) /* else the path is at fault: preload/share/path.h */
+    /* Else the path is at fault: preload/share/path.h. */
+    if (!tcpinfo_read(c->fds.numbers[0].fd, &info) || info.arrived)
         note_failed(&c->to);
 }
 
@@ -168,7 +169,7 @@ void trial_look(struct conn *c)
 /* The server's end comes right behind its answer. */
 static bool ends_soon(const struct conn *c)
 {
-    int fd = c->private_fd >= 0 ? c->private_fd : c->nfds ? c->fds[0].fd : -1;
+    int fd = c->fds.private_fd >= 0 ? c->fds.private_fd : c->fds.count ? c->fds.numbers[0].fd : -1;
     struct pollfd wait = { .fd = fd, .events = POLLRDHUP };
     int saved = errno;
     bool ended = fd >= 0 && process_active && real.poll(&wait, 1, CLOSE_MS) > 0;
@@ -186,8 +187,8 @@ void trial_await_close(struct conn *c)
     if (c->x.request.minor == 0 && c->x.http11 && !c->x.said_close)
         evidence_note(&c->to, EVIDENCE_SAYS_NO_CLOSE);
     trial_drop(c);
-    if (c->nfds && c->state == CONN_OBSERVED)
-        conn_forget(c, REASON_close_test);
+    if (c->fds.count && c->state == CONN_OBSERVED)
+        conn_bypass(c, REASON_close_test);
 }
 
 void trial_no_length(struct conn *c)
@@ -204,7 +205,7 @@ void trial_ended(struct conn *c)
 {
     struct tcpinfo info;
 
-    if (c->trial != TRIAL_END || !c->nfds || !tcpinfo_read(c->fds[0].fd, &info))
+    if (c->trial != TRIAL_END || !c->fds.count || !tcpinfo_read(c->fds.numbers[0].fd, &info))
         return;
     if (info.since_data_ms < END_MS)
         evidence_forget(&c->to, EVIDENCE_OPEN_ENDED);
@@ -215,10 +216,10 @@ void trial_ended(struct conn *c)
 static bool was_ignored(const struct conn *c)
 {
     int saved = errno, unacknowledged = 0;
-    int fd = c->nfds ? c->fds[0].fd : -1;
+    int fd = c->fds.count ? c->fds.numbers[0].fd : -1;
     char byte;
 
-    if (fd < 0 || exchange_answered(&c->x) || c->head_owed || !process_active)
+    if (fd < 0 || exchange_answered(&c->x) || c->request.head_partly_sent || !process_active)
         return false;
     bool arrived = real.ioctl(fd, TIOCOUTQ, &unacknowledged) == 0 && unacknowledged == 0;
     bool silent = real.recv(fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) < 0 && errno == EAGAIN;

@@ -1,7 +1,7 @@
 #define _GNU_SOURCE
 #include "preload/fds/registrations.h"
 
-#include "preload/conn/owed.h"
+#include "preload/conn/deferred.h"
 #include "preload/libc/real.h"
 
 #include <errno.h>
@@ -59,7 +59,7 @@ bool registrations_note(struct registrations *r, int epfd, int op, int fd, uint3
     }
     *which = (struct registration){ .epfd = epfd, .fd = fd, .events = events, .data = data,
                                     .extra = registrations_mask(r, events) != events,
-                                    .made = atomic_load_explicit(&owed_numbers, memory_order_relaxed) };
+                                    .made = atomic_load_explicit(&deferred_numbers, memory_order_relaxed) };
     return true;
 }
 

@@ -13,7 +13,7 @@ struct registration {
     int epfd, fd;
     uint32_t events;
     uint64_t data;
-    unsigned made; /* owed_numbers at that moment */
+    unsigned made; /* deferred_numbers at that moment */
     bool out;   /* taken out by registrations_remove, to be put back */
     bool extra; /* the kernel also reports EPOLLRDHUP, for us: the client did not ask for it */
 };

@@ -56,7 +56,7 @@ int spare_take(int family, struct spare *spare)
             value = atomic_exchange(&all[i], NONE);
     if (value == NONE || !private_is(number(value)))
         return -1;
-    *spare = (struct spare){ .unsettled = true, .nonblocking = value & 1, .cookie = (uint32_t)(value >> 32) };
+    *spare = (struct spare){ .unready = true, .nonblocking = value & 1, .cookie = (uint32_t)(value >> 32) };
     return number(value);
 }
 
@@ -84,7 +84,7 @@ void spare_give(int family, int fd, struct spare spare)
 void spare_give_own(const struct conn *c, int fd)
 {
     if (identity_is_mine(&c->to))
-        spare_give(c->to.family, fd, c->spare);
+        spare_give(c->to.family, fd, c->opening.spare);
     else
         private_close(fd);
 }
@@ -93,15 +93,15 @@ void spare_give_own(const struct conn *c, int fd)
  * the spare cannot be made what it is to be.  A fresh socket takes its place. */
 static void replace(struct conn *c)
 {
-    int number = c->fds[0].fd;
+    int number = c->fds.numbers[0].fd;
 
-    private_close(c->private_fd);
-    c->private_fd = -1;
+    private_close(c->fds.private_fd);
+    c->fds.private_fd = -1;
     int fd = real.socket(c->to.family, SOCK_STREAM | SOCK_CLOEXEC | (c->nonblocking ? SOCK_NONBLOCK : 0), 0);
 
     if (fd < 0)
         return;
-    real.dup3(fd, number, c->fds[0].cloexec ? O_CLOEXEC : 0);
+    real.dup3(fd, number, c->fds.numbers[0].cloexec ? O_CLOEXEC : 0);
     real.close(fd);
 }
 
@@ -111,26 +111,27 @@ static bool set_blocking(struct conn *c, int fd)
 
     if (real.fcntl(fd, F_SETFL, flags) != 0)
         return false;
-    c->spare.nonblocking = c->nonblocking;
+    c->opening.spare.nonblocking = c->nonblocking;
     return true;
 }
 
-void spare_settle(struct conn *c)
+void spare_make_ready(struct conn *c)
 {
-    if (!c->spare.unsettled || c->nfds == 0)
+    if (!c->opening.spare.unready || c->fds.count == 0)
         return;
-    int saved = errno, fd = c->fds[0].fd;
+    int saved = errno, fd = c->fds.numbers[0].fd;
 
-    c->spare.unsettled = false;
+    c->opening.spare.unready = false;
     errno = 0;
-    if (!is_there(fd, c->spare.cookie) && !idle_unknown()) {
-        if (is_there(c->private_fd, c->spare.cookie)) { /* the client's number was closed where we did not see it */
-            conn_forget(c, REASON_replaced);
+    if (!is_there(fd, c->opening.spare.cookie) && !idle_unknown()) {
+        /* The client's number was closed where we did not see it. */
+        if (is_there(c->fds.private_fd, c->opening.spare.cookie)) {
+            conn_bypass(c, REASON_replaced);
         } else {
-            private_forget(c->private_fd);
+            private_forget(c->fds.private_fd);
             replace(c);
         }
-    } else if (c->spare.nonblocking != c->nonblocking && !set_blocking(c, fd)) {
+    } else if (c->opening.spare.nonblocking != c->nonblocking && !set_blocking(c, fd)) {
         replace(c);
     }
     errno = saved;
@@ -138,10 +139,10 @@ void spare_settle(struct conn *c)
 
 void spare_touch(struct conn *c)
 {
-    spare_settle(c);
-    c->spare.touched = true;
-    private_close(c->private_fd);
-    c->private_fd = -1;
+    spare_make_ready(c);
+    c->opening.spare.touched = true;
+    private_close(c->fds.private_fd);
+    c->fds.private_fd = -1;
 }
 
 void spare_abandon(void)

@@ -19,7 +19,7 @@ struct conn;
 
 /* On a NEW conn that was handed one.  All zero: it has a socket of its own. */
 struct spare {
-    bool unsettled;
+    bool unready;
     bool touched;     /* set by spare_touch, never cleared in NEW: it is not handed out again */
     bool nonblocking; /* the socket is, whatever the client believes */
     uint32_t cookie;  /* low bits of SO_COOKIE, 0: not asked yet */
@@ -39,7 +39,7 @@ void spare_give_own(const struct conn *c, int fd);
 
 /* An unsettled conn's socket becomes what the client believes it is; nothing of any other.  The conn has no
  * number any more if another thing was found under it. */
-void spare_settle(struct conn *c);
+void spare_make_ready(struct conn *c);
 
 /* NEW: something will be done to the socket.  Settles it; it is never a spare again. */
 void spare_touch(struct conn *c);

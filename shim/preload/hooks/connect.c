@@ -62,7 +62,7 @@ static int other_socket(int fd)
 
 static int tracked_socket(int domain, int type, int protocol)
 {
-    struct spare spare = { .unsettled = false };
+    struct spare spare = { .unready = false };
     int saved = errno, private_fd = -1;
     int fd = socket_from_spare(domain, type, &private_fd, &spare);
 
@@ -76,8 +76,8 @@ static int tracked_socket(int domain, int type, int protocol)
     struct conn *c = conn_create(fd, type & SOCK_CLOEXEC);
     if (c) {
         c->nonblocking = type & SOCK_NONBLOCK;
-        c->private_fd = private_fd;
-        c->spare = spare;
+        c->fds.private_fd = private_fd;
+        c->opening.spare = spare;
         c->to.family = (uint16_t)domain;
         identity_sign(&c->to, fd);
     } else if (private_fd >= 0) { /* it may be non-blocking, or not */
@@ -156,7 +156,7 @@ static int connect_really(struct conn *c, int fd, const struct sockaddr *to, soc
 {
     if (c->state == CONN_NEW)
         spare_touch(c);
-    if (c->nfds == 0) {
+    if (c->fds.count == 0) {
         conn_leave(c);
         return real.connect(fd, to, len);
     }
@@ -187,7 +187,7 @@ static int tracked_connect(struct conn *c, int fd, const struct sockaddr *to, so
     int result = first ? connecting_lease(c, to, len) : connecting_again(c, fd, to, len);
 
     if (first && result == 0 && c->nonblocking) {
-        c->connect_pending = true; /* the answer that a non-blocking connect is used to */
+        c->opening.connect_pending = true; /* the answer that a non-blocking connect is used to */
         result = -EINPROGRESS;
     }
     if (result == CONN_PLAIN)
@@ -222,7 +222,7 @@ static void tracked_bind(struct conn *c, const struct sockaddr *to, socklen_t le
     else if (to->sa_family == AF_INET6 && len >= sizeof(struct sockaddr_in6))
         port = ((const struct sockaddr_in6 *)to)->sin6_port;
     if (c->state != CONN_NEW || port || len > sizeof(struct sockaddr_storage)) {
-        conn_forget(c, port ? REASON_bound_port : REASON_odd_descriptor);
+        conn_bypass(c, port ? REASON_bound_port : REASON_odd_descriptor);
         return;
     }
     c->options.bound = true;
@@ -264,7 +264,7 @@ int listen(int fd, int backlog)
         listeners_note(fd);
     if (likely(!c) || result != 0 || !process_is_ours() || !(c = conn_enter(fd)))
         return result;
-    conn_forget(c, REASON_none);
+    conn_bypass(c, REASON_none);
     conn_leave(c);
     return result;
 }

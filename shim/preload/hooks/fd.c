@@ -4,7 +4,7 @@
 
 #include "preload/wire/closing.h"
 #include "preload/wire/endwait.h"
-#include "preload/conn/owed.h"
+#include "preload/conn/deferred.h"
 #include "preload/fds/private.h"
 #include "preload/life/process.h"
 
@@ -37,7 +37,7 @@ static int close_entered(int fd)
     struct conn *c = conn_enter_as_is(fd);
 
     if (!c) {
-        conn_rob(fd);
+        conn_close_from_handler(fd);
         return real.close(fd);
     }
     closing_number(c, fd);
@@ -115,10 +115,10 @@ void closefrom(int first)
 static void follow_copy(struct conn *c, int fd, int copy, bool cloexec)
 {
     if (c->state == CONN_NEW) {
-        conn_forget(c, REASON_dup_before_connect);
+        conn_bypass(c, REASON_dup_before_connect);
     } else if (!conn_add_fd(c, copy, cloexec)) {
-        c->shared = true;
-        conn_spoil(c, REASON_duplicated);
+        c->copied = true;
+        conn_forbid_parking(c, REASON_duplicated);
     } else if (copy <= STDERR_FILENO && c->state != CONN_EXCHANGE && c->state != CONN_ENDED) {
         closing_leave_alone(c, fd, REASON_odd_descriptor);
     }
@@ -152,7 +152,7 @@ static int copy_number(enum copying how, int fd, int number, bool cloexec)
         private_forget(copy);
     if (c && copy >= 0 && stale != c) {
         follow_copy(c, fd, copy, cloexec);
-        under_way = copy == STDIN_FILENO && c->nfds && c->state == CONN_EXCHANGE;
+        under_way = copy == STDIN_FILENO && c->fds.count && c->state == CONN_EXCHANGE;
     }
     if (c)
         conn_leave(c);
@@ -170,7 +170,7 @@ int dup(int fd)
 
     if (hook_hides(c))
         return (int)hook_result(-EBADF);
-    owed_new_number();
+    deferred_new_number();
     if (!process_is_ours())
         return real.dup(fd);
     return copy_number(COPY_ANY, fd, 0, false);
@@ -186,7 +186,7 @@ static int replace(int fd, int onto, int flags)
     int result = real.dup3(fd, onto, flags);
     if (c) {
         closing_gone(c, onto);
-        c->closed = false; /* who is inside and comes back finds what lies there now */
+        c->fds.closed = false; /* who is inside and comes back finds what lies there now */
         conn_leave(c);
     }
     return result;
@@ -211,7 +211,7 @@ static bool prepare_target(int fd, int onto)
 
 int dup2(int fd, int onto)
 {
-    owed_new_number();
+    deferred_new_number();
     if (hook_hides(conn_find(fd)))
         return (int)hook_result(-EBADF);
     if (!prepare_target(fd, onto))
@@ -221,7 +221,7 @@ int dup2(int fd, int onto)
 
 int dup3(int fd, int onto, int flags)
 {
-    owed_new_number();
+    deferred_new_number();
     if (hook_hides(conn_find(fd)))
         return (int)hook_result(-EBADF);
     if (flags & ~O_CLOEXEC || !prepare_target(fd, onto))
@@ -239,7 +239,7 @@ static bool is_harmless(int command, long argument)
 }
 
 /* Of a spare that is not settled.  CONN_PLAIN or the answer. */
-static int unsettled_fcntl(struct conn *c, int command, long argument)
+static int unready_fcntl(struct conn *c, int command, long argument)
 {
     if (command == F_GETFL)
         return O_RDWR | (c->nonblocking ? O_NONBLOCK : 0);
@@ -252,7 +252,7 @@ static int unsettled_fcntl(struct conn *c, int command, long argument)
 /* CONN_PLAIN or the answer. */
 static int tracked_fcntl(struct conn *c, int fd, int command, long argument)
 {
-    int result = c->spare.unsettled ? unsettled_fcntl(c, command, argument) : CONN_PLAIN;
+    int result = c->opening.spare.unready ? unready_fcntl(c, command, argument) : CONN_PLAIN;
     if (result != CONN_PLAIN)
         return result;
     switch (command) {
@@ -281,7 +281,7 @@ static int any_fcntl(int (*libc)(int, int, ...), int fd, int command, void *argu
     struct conn *c = conn_find(fd);
 
     if (command == F_DUPFD || command == F_DUPFD_CLOEXEC)
-        owed_new_number();
+        deferred_new_number();
     if (likely(!c))
         return libc(fd, command, argument);
     if (hook_hides(c))
@@ -333,20 +333,20 @@ static int tracked_epoll_ctl(struct conn *c, int epfd, int op, int fd, struct ep
 {
     if (event && op != EPOLL_CTL_DEL)
         endwait_note(event->events);
-    if (op == EPOLL_CTL_ADD && owed_add(c, epfd, fd, event))
+    if (op == EPOLL_CTL_ADD && deferred_add(c, epfd, fd, event))
         return 0;
     if (op == EPOLL_CTL_DEL && c->add_owed && c->registrations.set[0].epfd == epfd) {
-        owed_done(c);
+        deferred_done(c);
         registrations_note(&c->registrations, epfd, op, fd, 0, 0);
         return 0;
     }
     if (c->add_owed)
-        owed_settle(c);
+        deferred_apply(c);
     struct epoll_event more;
     int result = real.epoll_ctl(epfd, op, fd, registered(c, op, event, &more));
     if (result != 0)
         return result;
-    owed_is_set(epfd);
+    deferred_is_set(epfd);
     if (!registrations_note(&c->registrations, epfd, op, fd, event ? event->events : 0, event ? event->data.u64 : 0))
         closing_leave_alone(c, fd, REASON_odd_descriptor);
     return result;
@@ -370,12 +370,12 @@ int epoll_ctl(int epfd, int op, int fd, struct epoll_event *event)
 
 int epoll_create(int size)
 {
-    owed_new_number();
+    deferred_new_number();
     return real.epoll_create(size);
 }
 
 int epoll_create1(int flags)
 {
-    owed_new_number();
+    deferred_new_number();
     return real.epoll_create1(flags);
 }

@@ -55,7 +55,7 @@ static bool must_follow(int fd)
     if (!c)
         return false;
     closing_leave_alone(c, fd, REASON_odd_descriptor);
-    bool follow = c->nfds && (c->state == CONN_EXCHANGE || c->state == CONN_ENDED);
+    bool follow = c->fds.count && (c->state == CONN_EXCHANGE || c->state == CONN_ENDED);
     conn_leave(c);
     return follow;
 }

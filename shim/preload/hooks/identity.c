@@ -5,7 +5,7 @@
 #include "preload/hooks/hook.h"
 
 #include "preload/self/identity.h"
-#include "preload/conn/owed.h"
+#include "preload/conn/deferred.h"
 #include "preload/life/process.h"
 #include "preload/self/vfork.h"
 
@@ -128,7 +128,7 @@ static bool before_clone(unsigned long flags)
         return false;
     if (child == CHILD_THREAD) {
         process_threaded = true;
-        owed_before_wait();
+        deferred_before_wait();
     } else if (child == CHILD_BORROWS) {
         vfork_begin();
     } else if (child == CHILD_SHARES || flags & CLONE_FILES) {

@@ -3,7 +3,7 @@
 #include "preload/hooks/hook.h"
 
 #include "preload/fds/confined.h"
-#include "preload/conn/owed.h"
+#include "preload/conn/deferred.h"
 #include "preload/life/process.h"
 
 #include <stdarg.h>
@@ -45,14 +45,14 @@ int pthread_create(pthread_t *thread, const pthread_attr_t *attributes, void *(*
                    void *arg)
 {
     process_threaded = true;
-    owed_before_wait();
+    deferred_before_wait();
     return real.pthread_create(thread, attributes, start, arg);
 }
 
 int thrd_create(thrd_t *thread, thrd_start_t start, void *arg)
 {
     process_threaded = true;
-    owed_before_wait();
+    deferred_before_wait();
     return real.thrd_create(thread, start, arg);
 }
 

@@ -16,7 +16,7 @@ static ssize_t follow(int fd, const struct iovec *iov, int n, int flags)
         return hook_result(-EBADF);
     pthread_testcancel(); /* inside, only what may wait can be cancelled */
     if (!(c = conn_enter_as_is(fd))) {
-        ssize_t refusal = conn_refuse(fd, flags);
+        ssize_t refusal = conn_answer_busy(fd, flags);
         return refusal == CONN_PLAIN ? refusal : hook_result(refusal);
     }
     conn_settle_but_end(c);

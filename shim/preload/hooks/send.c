@@ -32,7 +32,7 @@ static ssize_t follow(int fd, const struct iovec *iov, int n, int flags)
         return hook_result(-EBADF);
     pthread_testcancel();
     if (!(c = conn_enter(fd))) {
-        ssize_t refusal = conn_refuse(fd, flags);
+        ssize_t refusal = conn_answer_busy(fd, flags);
         return refusal == CONN_PLAIN ? refusal : hook_result(refusal);
     }
     ssize_t result = send_pieces(c, fd, iov, n, flags);
@@ -123,7 +123,7 @@ static void leave_what_is_passed(const struct msghdr *msg)
             closing_leave_alone(c, fd, REASON_duplicated);
             closing_ask_end(c);
             path_unguard(c);
-            c->shared = true;
+            c->copied = true;
             conn_leave(c);
         }
     }

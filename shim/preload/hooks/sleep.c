@@ -2,7 +2,7 @@
 #define _GNU_SOURCE
 #include "preload/hooks/hook.h"
 
-#include "preload/conn/owed.h"
+#include "preload/conn/deferred.h"
 #include "preload/share/shared.h"
 #include "preload/libc/signals.h"
 
@@ -32,7 +32,7 @@ bool hook_wait_interrupted(void)
 
 int nanosleep(const struct timespec *time, struct timespec *left)
 {
-    owed_before_wait();
+    deferred_before_wait();
     if (shared_keeps() && is_long(time) && hook_wait_interrupted()) {
         if (left)
             *left = *time;
@@ -44,7 +44,7 @@ int nanosleep(const struct timespec *time, struct timespec *left)
 
 int clock_nanosleep(clockid_t clock, int flags, const struct timespec *time, struct timespec *left)
 {
-    owed_before_wait();
+    deferred_before_wait();
     bool until = flags & TIMER_ABSTIME;
     if (shared_keeps() && (until || is_long(time)) && hook_wait_interrupted()) {
         if (left && !until)
@@ -56,7 +56,7 @@ int clock_nanosleep(clockid_t clock, int flags, const struct timespec *time, str
 
 int usleep(unsigned us)
 {
-    owed_before_wait();
+    deferred_before_wait();
     if (us > SHORT_MS * 1000 && shared_keeps() && hook_wait_interrupted()) {
         errno = EINTR;
         return -1;
@@ -66,7 +66,7 @@ int usleep(unsigned us)
 
 unsigned sleep(unsigned seconds)
 {
-    owed_before_wait();
+    deferred_before_wait();
     if (seconds > 0 && shared_keeps() && hook_wait_interrupted())
         return seconds;
     return real.sleep(seconds);
@@ -74,7 +74,7 @@ unsigned sleep(unsigned seconds)
 
 int pause(void)
 {
-    owed_before_wait();
+    deferred_before_wait();
     if (!shared_keeps())
         return real.pause();
     sigset_t own;

@@ -46,24 +46,24 @@ static int tracked_shutdown(struct conn *c, int fd, int how)
         return CONN_PLAIN;
     case CONN_EXCHANGE:
         if (how == SHUT_WR && exchange_request_done(&c->x)) {
-            c->write_shut = true; /* a FIN would end the connection */
+            c->after.write_shut = true; /* a FIN would end the connection */
             end_later(c);
             return 0;
         }
-        conn_spoil(c, sending ? REASON_half_closed : REASON_odd_descriptor);
+        conn_forbid_parking(c, sending ? REASON_half_closed : REASON_odd_descriptor);
         return CONN_PLAIN;
     case CONN_OBSERVED:
-        if (sending && !c->inside && observed_verdict(c) == REASON_none) {
-            c->write_shut = true; /* the client is done with it: its server would end it now */
+        if (sending && !c->use.inside && observed_verdict(c) == REASON_none) {
+            c->after.write_shut = true; /* the client is done with it: its server would end it now */
             swap_end(c);
             return 0;
         }
-        conn_spoil(c, REASON_half_closed);
+        conn_forbid_parking(c, REASON_half_closed);
         return CONN_PLAIN;
     case CONN_ENDED:
         if (how != SHUT_RD && !sending)
             return -EINVAL;
-        c->write_shut |= sending;
+        c->after.write_shut |= sending;
         return 0;
     default:
         return CONN_PLAIN;
@@ -81,8 +81,8 @@ int shutdown(int fd, int how)
     if (!process_is_ours() || !(c = conn_enter_as_is(fd)))
         return real.shutdown(fd, how);
     conn_settle_but_end(c);
-    conn_wait_home(c);
-    c->read_shut |= how == SHUT_RD || how == SHUT_RDWR;
+    conn_wait_reconnected(c);
+    c->after.read_shut |= how == SHUT_RD || how == SHUT_RDWR;
     int result = tracked_shutdown(c, fd, how);
     /* Under the lock: no socket of ours can get there in between. */
     result = result == CONN_PLAIN ? real.shutdown(fd, how) : (int)hook_result(result);
@@ -113,7 +113,7 @@ static int set_followed(struct conn *c, int fd, int level, int name, const void 
     if (stays_on)
         options_hasten(fd);
     else if (connected && old_len == 0)
-        conn_spoil(c, REASON_option_not_undone);
+        conn_forbid_parking(c, REASON_option_not_undone);
     if (!options_note(&c->options, level, name, value, len, old, old_len))
         closing_leave_alone(c, fd, REASON_socket_option);
     return 0;
@@ -252,20 +252,20 @@ static socklen_t name_len(const union endpoint_name *name)
 /* The names that the connection has, or had when it ended. */
 static const union endpoint_name *known_name(struct conn *c, int fd, bool peer)
 {
-    if (!peer && c->state == CONN_LEASED && !c->told.any.sa_family)
+    if (!peer && c->state == CONN_LEASED && !c->reported_name.any.sa_family)
         path_check_name(c);
     bool remember = c->state == CONN_LEASED || c->state == CONN_EXCHANGE ||
                     c->state == CONN_OBSERVED;
-    socklen_t len = sizeof c->told;
+    socklen_t len = sizeof c->reported_name;
 
     if (peer)
         return c->state == CONN_ENDED || replaceable(c) ? &c->peer : NULL;
-    sa_family_t *family = &c->told.any.sa_family;
+    sa_family_t *family = &c->reported_name.any.sa_family;
     if (!*family && (c->state == CONN_ENDED || (c->state == CONN_LEASED && c->idle.local.any.sa_family)))
-        c->told = c->idle.local;
-    else if (!*family && remember && real.getsockname(fd, &c->told.any, &len) != 0)
+        c->reported_name = c->idle.local;
+    else if (!*family && remember && real.getsockname(fd, &c->reported_name.any, &len) != 0)
         *family = 0;
-    return *family ? &c->told : NULL;
+    return *family ? &c->reported_name : NULL;
 }
 
 static int tracked_name(int fd, const struct sockaddr *name, socklen_t *len, bool peer)
@@ -320,7 +320,7 @@ static int tracked_ioctl(struct conn *c, int fd, unsigned long request, void *ar
         return 0;
     case FIONBIO:
         c->nonblocking = *(int *)argument != 0;
-        return c->state == CONN_ENDED || c->spare.unsettled ? 0 : CONN_PLAIN;
+        return c->state == CONN_ENDED || c->opening.spare.unready ? 0 : CONN_PLAIN;
     case FIOCLEX:
     case FIONCLEX:
         conn_set_cloexec(c, fd, request == FIOCLEX);

@@ -5,7 +5,7 @@
 
 #include "base/raw.h"
 #include "preload/fds/confined.h"
-#include "preload/conn/owed.h"
+#include "preload/conn/deferred.h"
 #include "preload/life/process.h"
 
 #include <stdarg.h>
@@ -188,6 +188,6 @@ __attribute__((no_sanitize("address"))) long syscall(long number, ...)
          hook_identity_syscall(number, a, &result)))
         return result;
     if (number != SYS_futex)
-        owed_before_wait();
+        deferred_before_wait();
     return real.syscall(number, a[0], a[1], a[2], a[3], a[4], a[5]);
 }

@@ -9,7 +9,7 @@
 #include "preload/hooks/hook.h"
 
 #include "preload/wire/endwait.h"
-#include "preload/conn/owed.h"
+#include "preload/conn/deferred.h"
 #include "preload/wire/readiness.h"
 #include "preload/share/shared.h"
 #include "preload/libc/signals.h"
@@ -104,10 +104,10 @@ static const struct timespec *as_time(int ms, struct timespec *time)
 /* 0: nothing that the kernel does not know of. */
 static int poll_ends(struct pollfd *fds, nfds_t n, const sigset_t *mask)
 {
-    int ended = owed_any() ? owed_poll(fds, n, mask) : 0;
+    int ended = deferred_any() ? deferred_poll(fds, n, mask) : 0;
 
     if (!ended)
-        owed_before_wait();
+        deferred_before_wait();
     return ended;
 }
 
@@ -178,10 +178,10 @@ int __ppoll_chk(struct pollfd *fds, nfds_t n, const struct timespec *time, const
 
 static int ends(int epfd, struct epoll_event *events, int most, const sigset_t *mask)
 {
-    int ended = owed_any() ? owed_epoll(epfd, events, most, mask) : 0;
+    int ended = deferred_any() ? deferred_epoll(epfd, events, most, mask) : 0;
 
     if (!ended)
-        owed_before_wait();
+        deferred_before_wait();
     return ended;
 }
 
@@ -296,7 +296,7 @@ static int select_ends(int n, fd_set *in, fd_set *out, fd_set *except, const sig
     int ready = readiness_pselect(n, sets.copies[0], sets.copies[1], sets.copies[2], &no_time, mask);
     if (ready < 0)
         return ready;
-    ready += owed_select(n, in, sets.copies[0]);
+    ready += deferred_select(n, in, sets.copies[0]);
     return_sets(&sets);
     return ready;
 }
@@ -322,13 +322,13 @@ int select(int n, fd_set *in, fd_set *out, fd_set *except, struct timeval *time)
     bool odd = time && (time->tv_sec < 0 || time->tv_usec < 0 || time->tv_usec >= 1000000);
     bool brief = time && time->tv_sec == 0 && time->tv_usec <= (suseconds_t)SHORT_MS * 1000;
 
-    if ((!may_split() && !owed_any()) || odd || n < 0 || n > FD_SETS_MOST) {
-        owed_before_wait();
+    if ((!may_split() && !deferred_any()) || odd || n < 0 || n > FD_SETS_MOST) {
+        deferred_before_wait();
         return readiness_select(n, in, out, except, time);
     }
-    if (owed_any() && owed_selected(n, in))
+    if (deferred_any() && deferred_selected(n, in))
         return select_ends(n, in, out, except, NULL);
-    owed_before_wait();
+    deferred_before_wait();
     if (!may_split() || brief)
         return readiness_select(n, in, out, except, time);
     struct timespec since, whole = { 0 };
@@ -353,9 +353,9 @@ int pselect(int n, fd_set *in, fd_set *out, fd_set *except, const struct timespe
 {
     struct sets sets;
 
-    if (owed_any() && n >= 0 && n <= FD_SETS_MOST && owed_selected(n, in))
+    if (deferred_any() && n >= 0 && n <= FD_SETS_MOST && deferred_selected(n, in))
         return select_ends(n, in, out, except, mask);
-    owed_before_wait();
+    deferred_before_wait();
     if (!splits_time(time) || !copy_sets(&sets, n, in, out, except))
         return readiness_pselect(n, in, out, except, time, mask);
     int result = readiness_pselect(n, sets.copies[0], sets.copies[1], sets.copies[2], &no_time, mask);

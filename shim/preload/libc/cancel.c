@@ -9,7 +9,7 @@
  * of that type when it comes, forbidden or not, and in a call that is a cancellation point everybody is.  Such a
  * call does not return to a thread that is marked before the signal has come (glibc 2.36,
  * __pthread_disable_asynccancel). */
-void cancel_settle(void)
+void cancel_deliver(void)
 {
     int saved = errno;
 

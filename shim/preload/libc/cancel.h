@@ -14,7 +14,7 @@ enum {
 
 /* Until no cancellation is on its way to this thread, whose type was asynchronous until now.  It may end in
  * here. */
-void cancel_settle(void);
+void cancel_deliver(void);
 
 /* The answer is for cancel_allow.  A thread that was cancelled before may end in here. */
 static inline int cancel_forbid(void)
@@ -25,7 +25,7 @@ static inline int cancel_forbid(void)
         return CANCEL_ALONE;
     pthread_setcanceltype(PTHREAD_CANCEL_DEFERRED, &type);
     if (type == PTHREAD_CANCEL_ASYNCHRONOUS)
-        cancel_settle();
+        cancel_deliver();
     pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &state);
     return type == PTHREAD_CANCEL_ASYNCHRONOUS ? state | CANCEL_ASYNCHRONOUS : state;
 }

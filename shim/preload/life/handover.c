@@ -3,7 +3,7 @@
 
 #include "base/program.h"
 #include "base/quiet.h"
-#include "preload/conn/owed.h"
+#include "preload/conn/deferred.h"
 #include "preload/life/handover_parcel.h"
 #include "preload/hooks/hook.h"
 #include "preload/share/idle.h"
@@ -67,24 +67,24 @@ static bool write_parcel(const struct conn *c, int number)
         return false;
     p.nonblocking = c->nonblocking;
     p.reused = c->reused;
-    p.tail = c->tail;
-    p.tail_ends = c->tail_ends;
-    p.head_owed = c->head_owed;
-    p.write_shut = c->write_shut;
-    p.response_raw = c->response_raw;
-    p.replayed = c->replayed;
-    p.pending_error = c->pending_error;
+    p.tail = c->reply.tail;
+    p.tail_ends = c->reply.tail_ends;
+    p.head_owed = c->request.head_partly_sent;
+    p.write_shut = c->after.write_shut;
+    p.response_raw = c->reply.raw;
+    p.replayed = c->request.replayed;
+    p.pending_error = c->reply.error;
     p.x = c->x;
     p.to = c->to;
     memcpy(&p.peer, &c->peer, sizeof c->peer);
     p.peer_len = c->peer_len;
     p.idle = c->idle;
-    p.request_start = c->request.start;
-    p.request_len = c->request.end;
-    p.response_len = hold_len(&c->response);
+    p.request_start = c->request.bytes.start;
+    p.request_len = c->request.bytes.end;
+    p.response_len = hold_len(&c->reply.bytes);
     off_t before = lseek(memfd, 0, SEEK_CUR);
-    if (put((const char *)&p, sizeof p) && put(c->request.data, p.request_len) &&
-        put(p.response_len ? c->response.data + c->response.start : NULL, p.response_len))
+    if (put((const char *)&p, sizeof p) && put(c->request.bytes.data, p.request_len) &&
+        put(p.response_len ? c->reply.bytes.data + c->reply.bytes.start : NULL, p.response_len))
         return true;
     if (before < 0 || ftruncate(memfd, before) != 0) { /* then none */
         real.close(memfd);
@@ -98,9 +98,10 @@ static int inherited_number(const struct conn *c)
     for (int fd = 0; fd < FDS_SEEN; fd++)
         if (packing->cookies[fd] && packing->cookies[fd] == c->idle.cookie)
             return fd;
-    for (int i = 0; i < c->nfds; i++)
-        if (c->fds[i].fd < FDS_SEEN && !c->fds[i].cloexec && (packing->unknown[c->fds[i].fd] || !c->idle.cookie))
-            return c->fds[i].fd;
+    for (int i = 0; i < c->fds.count; i++)
+        if (c->fds.numbers[i].fd < FDS_SEEN && !c->fds.numbers[i].cloexec &&
+            (packing->unknown[c->fds.numbers[i].fd] || !c->idle.cookie))
+            return c->fds.numbers[i].fd;
     return -1;
 }
 
@@ -118,7 +119,7 @@ static void pack(struct conn *c)
         packing->first = packing->first >= 0 ? packing->first : fd;
         return;
     }
-    if (fd >= 0 && exchange_request_done(&c->x) && !c->head_owed)
+    if (fd >= 0 && exchange_request_done(&c->x) && !c->request.head_partly_sent)
         real.shutdown(fd, SHUT_WR);
 }
 
@@ -136,7 +137,7 @@ static __thread bool in_use;
 
 static void find_use(struct conn *c)
 {
-    in_use |= c->state != CONN_NEW && c->state != CONN_ENDED && c->nfds;
+    in_use |= c->state != CONN_NEW && c->state != CONN_ENDED && c->fds.count;
 }
 
 bool handover_preloads(char *const *env)
@@ -172,9 +173,9 @@ char *const *handover_pack(const char *path, char *const *env, char **room, bool
     if (process_active)
         conn_each(find_use);
     if (process_active && process_is_ours())
-        conn_each(spare_settle);
+        conn_each(spare_make_ready);
     if (process_active && process_is_ours())
-        owed_settle_all();
+        deferred_apply_all();
     if (!in_use)
         return env;
     if (process_is_ours())

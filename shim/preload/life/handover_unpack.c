@@ -66,7 +66,7 @@ static struct conn *find_socket(const struct parcel *p)
             real.shutdown(fd, SHUT_WR); /* the response as it comes, but with an end */
             return NULL;
         }
-        if (c->fds[0].fd != fd)
+        if (c->fds.numbers[0].fd != fd)
             conn_add_fd(c, fd, false);
     }
     return c;
@@ -79,20 +79,20 @@ static void adopt(struct conn *c, const struct parcel *p)
     conn_set_state(c, CONN_EXCHANGE);
     c->nonblocking = p->nonblocking;
     c->reused = p->reused;
-    c->tail = p->tail;
-    c->tail_ends = p->tail_ends;
-    c->head_owed = p->head_owed;
-    c->write_shut = p->write_shut;
-    c->response_raw = p->response_raw;
-    c->replayed = p->replayed;
-    c->pending_error = p->pending_error;
+    c->reply.tail = p->tail;
+    c->reply.tail_ends = p->tail_ends;
+    c->request.head_partly_sent = p->head_owed;
+    c->after.write_shut = p->write_shut;
+    c->reply.raw = p->response_raw;
+    c->request.replayed = p->replayed;
+    c->reply.error = p->pending_error;
     c->x = p->x;
     c->to = p->to;
     memcpy(&c->peer, &p->peer, sizeof c->peer);
     c->peer_len = p->peer_len;
     c->idle = p->idle;
-    c->shared = true;
-    conn_spoil(c, REASON_crossed_fork);
+    c->copied = true;
+    conn_forbid_parking(c, REASON_crossed_fork);
 }
 
 /* The next parcel; false: no more, or not to be read. */
@@ -106,8 +106,8 @@ static bool unpack(struct reading *r)
     struct conn *c = find_socket(&p);
     if (!take_hold(r, &request, p.request_len) || !take_hold(r, &response, p.response_len)) {
         if (c) { /* without what was held of it, it has to end */
-            real.shutdown(c->fds[0].fd, p.response_len ? SHUT_RDWR : SHUT_WR);
-            conn_forget(c, REASON_no_memory);
+            real.shutdown(c->fds.numbers[0].fd, p.response_len ? SHUT_RDWR : SHUT_WR);
+            conn_bypass(c, REASON_no_memory);
         }
         return false;
     }
@@ -117,9 +117,9 @@ static bool unpack(struct reading *r)
         return true;
     }
     adopt(c, &p);
-    c->request = request;
-    c->request.start = p.request_start;
-    c->response = response;
+    c->request.bytes = request;
+    c->request.bytes.start = p.request_start;
+    c->reply.bytes = response;
     return true;
 }
 

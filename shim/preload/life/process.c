@@ -12,7 +12,7 @@
 #include "preload/fds/confined.h"
 #include "preload/conn/conn.h"
 #include "preload/life/fork.h"
-#include "preload/conn/owed.h"
+#include "preload/conn/deferred.h"
 #include "preload/life/handover.h"
 #include "preload/share/path.h"
 #include "preload/self/identity.h"
@@ -98,13 +98,13 @@ static ssize_t write_real(int fd, const void *bytes, size_t len)
 
 static bool holds_half_head(const struct conn *c)
 {
-    return (c->state == CONN_FRESH || c->state == CONN_LEASED) && hold_len(&c->request);
+    return (c->state == CONN_FRESH || c->state == CONN_LEASED) && hold_len(&c->request.bytes);
 }
 
 /* A spare becomes what the client believes it is (conn_enter). */
 static void settle_spare(struct conn *c)
 {
-    struct conn *entered = c->spare.unsettled && c->nfds ? conn_enter(c->fds[0].fd) : NULL;
+    struct conn *entered = c->opening.spare.unready && c->fds.count ? conn_enter(c->fds.numbers[0].fd) : NULL;
 
     if (entered)
         conn_leave(entered);
@@ -115,9 +115,9 @@ static void settle_spare(struct conn *c)
 static void settle(struct conn *c)
 {
     settle_spare(c);
-    if (!holds_half_head(c) || !c->nfds)
+    if (!holds_half_head(c) || !c->fds.count)
         return;
-    int fd = c->fds[0].fd;
+    int fd = c->fds.numbers[0].fd;
     struct conn *entered = conn_enter(fd);
     if (!entered)
         return;
@@ -128,8 +128,8 @@ static void settle(struct conn *c)
 
 static void inherited(struct conn *c)
 {
-    for (int i = 0; i < c->nfds; i++)
-        if (!c->fds[i].cloexec) {
+    for (int i = 0; i < c->fds.count; i++)
+        if (!c->fds.numbers[i].cloexec) {
             idle_crossed_fork(c);
             return;
         }
@@ -139,7 +139,7 @@ void process_spawned(bool all)
 {
     if (!process_active || !process_is_ours())
         return;
-    owed_settle_all();
+    deferred_apply_all();
     idle_forked = true;
     conn_each(settle);
     conn_each(all ? idle_crossed_fork : inherited);
@@ -159,7 +159,7 @@ void process_before_fork(void)
 {
     if (!process_is_ours()) /* a vfork child forks */
         return;
-    owed_settle_all();
+    deferred_apply_all();
     shared_give_all();
     conn_each(settle);
     fork_locks_take();
@@ -179,7 +179,7 @@ static void leave_home(void)
 {
     atomic_store(&process_has_left, true);
     shared_renounce();
-    owed_settle_all();
+    deferred_apply_all();
     pool_shed(private_limit());
     spare_abandon();
 }
@@ -337,13 +337,13 @@ static void retire(struct conn *c)
 {
     if (c->state == CONN_EXCHANGE) {
         path_unguard(c);
-        c->shared = true;
-        conn_spoil(c, REASON_odd_descriptor);
+        c->copied = true;
+        conn_forbid_parking(c, REASON_odd_descriptor);
         return;
     }
-    struct conn *entered = c->nfds ? conn_enter(c->fds[0].fd) : NULL;
+    struct conn *entered = c->fds.count ? conn_enter(c->fds.numbers[0].fd) : NULL;
     if (entered) {
-        conn_forget(entered, REASON_none);
+        conn_bypass(entered, REASON_none);
         conn_leave(entered);
     }
 }
@@ -351,7 +351,7 @@ static void retire(struct conn *c)
 void process_retire(void)
 {
     process_retired = true;
-    owed_settle_all();
+    deferred_apply_all();
     process_active = false;
     spare_abandon();
     pool_shed(private_limit());
@@ -364,7 +364,7 @@ void process_exit(void)
     size_t len;
 
     if (process_active && process_is_ours())
-        owed_settle_all();
+        deferred_apply_all();
     shared_end();
     if (stats_fd < 0 || !process_is_ours() || atomic_exchange(&exited, true))
         return;

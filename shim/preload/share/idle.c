@@ -50,8 +50,8 @@ bool idle_unknown(void)
 
 void idle_identify(struct conn *c)
 {
-    if (c->nfds && !c->idle.cookie && c->state != CONN_NEW && c->state != CONN_ENDED)
-        c->idle.cookie = idle_cookie(c->fds[0].fd);
+    if (c->fds.count && !c->idle.cookie && c->state != CONN_NEW && c->state != CONN_ENDED)
+        c->idle.cookie = idle_cookie(c->fds.numbers[0].fd);
 }
 
 bool idle_is_there(const struct idle *idle)
@@ -98,7 +98,7 @@ static enum reason reason_of(enum pool_health health)
 
 enum reason idle_second_look(const struct conn *c)
 {
-    int saved = errno, fd = c->fds[0].fd;
+    int saved = errno, fd = c->fds.numbers[0].fd;
 
     errno = 0;
     bool replaced = c->idle.unseen && idle_cookie(fd) != c->idle.cookie && !idle_unknown();
@@ -116,10 +116,11 @@ bool idle_answers_another(struct conn *c)
     int saved = errno;
     int unacknowledged = 0;
 
-    if (!c->reused || c->replayed || c->shared || !c->request.data || !c->request.end || c->nfds == 0)
+    if (!c->reused || c->request.replayed || c->copied || !c->request.bytes.data || !c->request.bytes.end ||
+        c->fds.count == 0)
         return false;
-    bool foreign = real.ioctl(c->fds[0].fd, TIOCOUTQ, &unacknowledged) == 0 &&
-                   unacknowledged > 0 && (size_t)unacknowledged >= c->request.end;
+    bool foreign = real.ioctl(c->fds.numbers[0].fd, TIOCOUTQ, &unacknowledged) == 0 &&
+                   unacknowledged > 0 && (size_t)unacknowledged >= c->request.bytes.end;
     errno = saved;
     if (!foreign)
         return false;
@@ -186,7 +187,7 @@ void idle_remember_name(struct conn *c)
 
     if (c->idle.local.any.sa_family)
         return;
-    if (real.getsockname(c->fds[0].fd, &c->idle.local.any, &len) != 0)
+    if (real.getsockname(c->fds.numbers[0].fd, &c->idle.local.any, &len) != 0)
         c->idle.local.any.sa_family = 0;
 }
 
@@ -263,9 +264,9 @@ void idle_park(struct conn *c, bool served)
 {
     uint64_t now = idle_now_ms();
 
-    c->idle.fd = c->private_fd;
+    c->idle.fd = c->fds.private_fd;
     c->idle.nonblocking = c->nonblocking;
-    c->private_fd = -1;
+    c->fds.private_fd = -1;
     if (served)
         learn(c, now);
     else
@@ -300,7 +301,7 @@ void idle_park(struct conn *c, bool served)
 
 void idle_adopt(struct conn *c, const struct idle *idle)
 {
-    c->private_fd = idle->fd;
+    c->fds.private_fd = idle->fd;
     c->idle = *idle;
     path_adopted(c);
     c->reused = true;
@@ -321,21 +322,21 @@ void idle_crossed_fork(struct conn *c)
     if (c->state == CONN_ENDED)
         return;
     path_unguard(c);
-    c->shared = true;
-    conn_spoil(c, REASON_crossed_fork);
+    c->copied = true;
+    conn_forbid_parking(c, REASON_crossed_fork);
 }
 
 void idle_crossed_fork_child(struct conn *c)
 {
     idle_crossed_fork(c);
     c->trial = TRIAL_NONE; /* the parent's */
-    hold_clear(&c->behind); /* the parent sends it */
-    c->withheld_ms = 0;
-    c->reader = NULL;
-    c->inside = 0;
+    hold_clear(&c->request.behind); /* the parent sends it */
+    c->request.withheld_ms = 0;
+    c->use.reader = NULL;
+    c->use.inside = 0;
     provisional_drop(c);
-    private_close(c->private_fd);
-    c->private_fd = -1;
+    private_close(c->fds.private_fd);
+    c->fds.private_fd = -1;
 }
 
 void idle_close_copy(const struct idle *idle)

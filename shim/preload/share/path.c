@@ -55,7 +55,7 @@ void path_adopted(struct conn *c)
 void path_unguard_now(struct conn *c)
 {
     const unsigned none = 0;
-    int saved = errno, fd = c->private_fd >= 0 ? c->private_fd : c->nfds ? c->fds[0].fd : -1;
+    int saved = errno, fd = c->fds.private_fd >= 0 ? c->fds.private_fd : c->fds.count ? c->fds.numbers[0].fd : -1;
 
     c->idle.guarded = false;
     if (fd >= 0)
@@ -113,16 +113,16 @@ void path_check_name(struct conn *c)
     const struct in_addr *address = inet(&c->idle.local);
     int saved = errno;
 
-    if (!address || *(const unsigned char *)address == IN_LOOPBACKNET || c->shared || c->inside || c->nfds == 0 ||
-        is_ours(c->fds[0].fd, address)) {
+    if (!address || *(const unsigned char *)address == IN_LOOPBACKNET || c->copied || c->use.inside ||
+        c->fds.count == 0 || is_ours(c->fds.numbers[0].fd, address)) {
         errno = saved;
         return;
     }
     conn_note(c, REASON_address_lost);
     if (!c->nonblocking) {
         swap_rehome(c, false);
-    } else if (swap_rehome_at_once(c) == 0 && c->nfds) {
-        struct pollfd wait = { .fd = c->fds[0].fd, .events = POLLOUT };
+    } else if (swap_rehome_at_once(c) == 0 && c->fds.count) {
+        struct pollfd wait = { .fd = c->fds.numbers[0].fd, .events = POLLOUT };
         real.poll(&wait, 1, NAME_MS);
     }
     errno = saved;
@@ -140,7 +140,7 @@ bool path_is_broken(const struct conn *c, int error)
     case ENONET:
     case ENOPROTOOPT:
     case EPROTO:
-        return c->reused && c->nfds && tcpinfo_read(c->fds[0].fd, &info) && info.state == TCPINFO_CLOSED;
+        return c->reused && c->fds.count && tcpinfo_read(c->fds.numbers[0].fd, &info) && info.state == TCPINFO_CLOSED;
     default:
         return false;
     }

@@ -292,12 +292,12 @@ void shared_give_all(void)
  * program may still do with it must not reach it. */
 static void park_observed(struct conn *c)
 {
-    int fd = c->nfds ? c->fds[0].fd : -1;
-    struct conn *entered = c->state == CONN_OBSERVED && c->nfds == 1 ? conn_enter(fd) : NULL;
+    int fd = c->fds.count ? c->fds.numbers[0].fd : -1;
+    struct conn *entered = c->state == CONN_OBSERVED && c->fds.count == 1 ? conn_enter(fd) : NULL;
 
     if (!entered)
         return;
-    if (entered == c && c->state == CONN_OBSERVED && !c->inside) {
+    if (entered == c && c->state == CONN_OBSERVED && !c->use.inside) {
         enum reason why = observed_verdict(c);
         if (why == REASON_none)
             swap_end(c);

@@ -91,7 +91,8 @@ void tracing_unused(const struct conn *c)
 
     if (!tracing_on())
         return;
-    if (c->nfds && real.getpeername(c->fds[0].fd, (struct sockaddr *)&peer, &len) != 0 && errno == ENOTCONN)
+    if (c->fds.count && real.getpeername(c->fds.numbers[0].fd, (struct sockaddr *)&peer, &len) != 0 &&
+        errno == ENOTCONN)
         tracing_write(c, TRACE_fail, REASON_none);
     errno = saved;
 }

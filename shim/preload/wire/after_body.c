@@ -26,7 +26,7 @@ static bool is_under_way(const struct conn *c)
 {
     int saved = errno, unacknowledged = 0;
 
-    bool yes = c->nfds && real.ioctl(c->fds[0].fd, TIOCOUTQ, &unacknowledged) == 0 && unacknowledged > 0;
+    bool yes = c->fds.count && real.ioctl(c->fds.numbers[0].fd, TIOCOUTQ, &unacknowledged) == 0 && unacknowledged > 0;
     errno = saved;
     return yes;
 }

@@ -16,7 +16,7 @@ static ssize_t give_part(struct conn *c, size_t accepted, ssize_t error)
     if (!accepted)
         return error;
     if (error != -EAGAIN && error != -EINTR && error > -4096)
-        c->send_error = (int)-error;
+        c->request.error = (int)-error;
     return (ssize_t)accepted;
 }
 
@@ -31,29 +31,29 @@ static bool skip(struct outgoing_pieces *from)
 /* The server may be told that the client has ended its sending side. */
 static void end_sending(struct conn *c)
 {
-    if (!c->write_shut || exchange_listens(&c->x) != EXCHANGE_LISTENS || c->unparkable == REASON_half_closed)
+    if (!c->after.write_shut || exchange_listens(&c->x) != EXCHANGE_LISTENS || c->unparkable == REASON_half_closed)
         return;
-    conn_spoil(c, REASON_half_closed);
-    real.shutdown(c->fds[0].fd, SHUT_WR);
+    conn_forbid_parking(c, REASON_half_closed);
+    real.shutdown(c->fds.numbers[0].fd, SHUT_WR);
 }
 
 void behind_settle(struct conn *c)
 {
-    struct hold *held = &c->behind;
+    struct hold *held = &c->request.behind;
 
-    while (hold_len(held) && c->nfds) {
+    while (hold_len(held) && c->fds.count) {
         const char *bytes = held->data + held->start;
         struct exchange_step step = exchange_client(&c->x, bytes, hold_len(held));
         if (step.action == EXCHANGE_HOLD)
             return;
-        int result = step.action == EXCHANGE_PASS ? outgoing_all(c, c->fds[0].fd, bytes, step.take) : 0;
+        int result = step.action == EXCHANGE_PASS ? outgoing_all(c, c->fds.numbers[0].fd, bytes, step.take) : 0;
         outgoing_keep(c, bytes, result == 0 && step.action == EXCHANGE_PASS ? step.take : 0);
         held->start = result < 0 ? held->end : held->start + step.take;
         if (result < 0 && result != -EAGAIN)
-            c->send_error = -result;
+            c->request.error = -result;
     }
     hold_clear(held);
-    if (c->nfds)
+    if (c->fds.count)
         end_sending(c);
 }
 
@@ -62,10 +62,10 @@ static size_t take_behind(struct conn *c, struct outgoing_pieces *from)
 {
     size_t taken = 0;
 
-    while (!skip(from) && hold_len(&c->behind) < BEHIND_MAX) {
-        size_t room = BEHIND_MAX - hold_len(&c->behind), len = from->iov->iov_len - from->skip;
+    while (!skip(from) && hold_len(&c->request.behind) < BEHIND_MAX) {
+        size_t room = BEHIND_MAX - hold_len(&c->request.behind), len = from->iov->iov_len - from->skip;
         len = len < room ? len : room;
-        if (!hold_append(&c->behind, (const char *)from->iov->iov_base + from->skip, len))
+        if (!hold_append(&c->request.behind, (const char *)from->iov->iov_base + from->skip, len))
             break;
         from->skip += len;
         taken += len;
@@ -79,13 +79,13 @@ static size_t take_behind(struct conn *c, struct outgoing_pieces *from)
 static bool wait_for_head(struct conn *c, bool may_wait)
 {
     enum { TURN_MS = 1000, REST_MS = 1 };
-    struct pollfd wait = { .fd = c->fds[0].fd, .events = POLLIN };
-    unsigned generation = c->generation;
+    struct pollfd wait = { .fd = c->fds.numbers[0].fd, .events = POLLIN };
+    unsigned generation = c->fds.generation;
 
     conn_outside_begin(c);
     real.poll(&wait, 1, may_wait ? TURN_MS : REST_MS);
     conn_outside_end(c);
-    return c->generation == generation && c->nfds && c->state == CONN_EXCHANGE;
+    return c->fds.generation == generation && c->fds.count && c->state == CONN_EXCHANGE;
 }
 
 /* What may not go out yet, in its order.  As behind_send. */
@@ -100,7 +100,7 @@ static ssize_t send_later(struct conn *c, struct outgoing_pieces from, int flags
         behind_settle(c);
         if (skip(&from))
             return (ssize_t)accepted;
-        if (hold_len(&c->behind) < BEHIND_MAX / 2)
+        if (hold_len(&c->request.behind) < BEHIND_MAX / 2)
             continue;
         if ((!may_wait && accepted > before) || !wait_for_head(c, may_wait))
             return (ssize_t)accepted;
@@ -124,22 +124,23 @@ static struct exchange_step drop(struct outgoing_pieces *from, struct outgoing_b
 static ssize_t send_batch(struct conn *c, int fd, struct outgoing_pieces from, int flags, bool *whole)
 {
     struct outgoing_batch batch;
-    unsigned generation = c->generation;
+    unsigned generation = c->fds.generation;
     int quiet = c->reused ? MSG_NOSIGNAL : 0, error;
 
     outgoing_begin(&batch);
     outgoing_collect(&c->x, from, &batch);
-    bool shut = c->read_shut && c->unparkable == REASON_half_closed; /* shutdown(2): the kernel says what it is */
+    /* shutdown(2): the kernel says what it is. */
+    bool shut = c->after.read_shut && c->unparkable == REASON_half_closed;
     if (batch.n == 0 && batch.stop.action == EXCHANGE_HOLD && !shut)
         return CONN_PLAIN;
     struct exchange_step dropped = drop(&from, &batch);
     ssize_t sent = outgoing_send(c, fd, batch.iov, batch.n, flags | quiet | (batch.more ? MSG_MORE : 0), &error);
-    if (sent < 0 && c->generation == generation && outgoing_mend(c, error))
+    if (sent < 0 && c->fds.generation == generation && outgoing_mend(c, error))
         return send_batch(c, conn_number(c, fd), from, flags, whole);
     if (sent < 0)
         return error == EPIPE && quiet ? CONN_SIGPIPE : -error;
     *whole = (size_t)sent == batch.len;
-    if (c->generation != generation)
+    if (c->fds.generation != generation)
         return dropped.action == EXCHANGE_PASS ? sent : (ssize_t)dropped.take;
     if (dropped.action != EXCHANGE_PASS) {
         exchange_client(&c->x, batch.iov[0].iov_base, dropped.take);
@@ -156,14 +157,14 @@ static ssize_t send_adapted(struct conn *c, int fd, struct outgoing_pieces from,
     bool may_wait = !c->nonblocking && !(flags & MSG_DONTWAIT), whole = true;
 
     while (!skip(&from)) {
-        ssize_t sent = hold_len(&c->behind) ? CONN_PLAIN : send_batch(c, fd, from, flags, &whole);
+        ssize_t sent = hold_len(&c->request.behind) ? CONN_PLAIN : send_batch(c, fd, from, flags, &whole);
         if (sent == CONN_PLAIN)
             return send_later(c, (struct outgoing_pieces){ first.iov, first.n, accepted }, flags);
         if (sent < 0)
             return give_part(c, accepted, sent);
         accepted += (size_t)sent;
         from.skip += (size_t)sent;
-        if (c->nfds == 0)
+        if (c->fds.count == 0)
             break; /* closed by another thread */
         fd = conn_number(c, fd);
         if (exchange_asks_close(&c->x)) /* the response came first */
@@ -194,7 +195,7 @@ static ssize_t send_observed(struct conn *c, int fd, struct outgoing_pieces from
             return give_part(c, accepted, sent);
         accepted += (size_t)sent;
         from.skip += (size_t)sent;
-        if ((size_t)sent < len || c->nfds == 0)
+        if ((size_t)sent < len || c->fds.count == 0)
             break;
         fd = conn_number(c, fd);
     }

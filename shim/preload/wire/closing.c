@@ -2,7 +2,7 @@
 #include "preload/wire/closing.h"
 
 #include "preload/wire/after_body.h"
-#include "preload/conn/owed.h"
+#include "preload/conn/deferred.h"
 #include "preload/share/idle.h"
 #include "preload/wire/observed.h"
 #include "preload/share/path.h"
@@ -20,16 +20,16 @@
 static void close_new(struct conn *c, int fd)
 {
     registrations_drop(&c->registrations, fd);
-    if (c->private_fd >= 0 && !c->shared)
-        spare_give_own(c, c->private_fd);
-    c->private_fd = -1;
+    if (c->fds.private_fd >= 0 && !c->copied)
+        spare_give_own(c, c->fds.private_fd);
+    c->fds.private_fd = -1;
 }
 
 /* An idle connection that was not used through us may have been used past us: it does not go back. */
 static void close_leased(struct conn *c, int fd)
 {
     conn_note(c, REASON_unused);
-    if (hold_len(&c->request) && !c->shared)
+    if (hold_len(&c->request.bytes) && !c->copied)
         send_held(c, fd);
 }
 
@@ -37,22 +37,22 @@ static void close_leased(struct conn *c, int fd)
 static void close_ended(struct conn *c, int fd)
 {
     registrations_drop(&c->registrations, fd);
-    if (c->end_owed && c->private_fd >= 0)
+    if (c->end_owed && c->fds.private_fd >= 0)
         idle_park(c, true);
-    owed_done(c);
+    deferred_done(c);
 }
 
 static void close_exchange(struct conn *c, int fd)
 {
     enum reason why = c->unparkable;
-    bool pure = !c->shared && !c->inside && why == REASON_none;
+    bool pure = !c->copied && !c->use.inside && why == REASON_none;
 
     if (pure && exchange_request_done(&c->x) && exchange_verdict(&c->x) == REASON_none &&
         recv_drain(c, fd)) {
         close_ended(c, fd);
         return;
     }
-    if (c->inside) /* who still waits for the response is to find its end */
+    if (c->use.inside) /* who still waits for the response is to find its end */
         closing_ask_end(c);
     if (why == REASON_none)
         why = exchange_verdict(&c->x) != REASON_none ? exchange_verdict(&c->x) : REASON_response_unfinished;
@@ -63,7 +63,7 @@ static void close_exchange(struct conn *c, int fd)
 /* Between two exchanges a client's close is a park. */
 static void close_observed(struct conn *c, int fd)
 {
-    enum reason why = c->inside ? REASON_busy_thread : observed_verdict(c);
+    enum reason why = c->use.inside ? REASON_busy_thread : observed_verdict(c);
 
     if (why == REASON_none)
         why = after_body_verdict(c);
@@ -71,9 +71,9 @@ static void close_observed(struct conn *c, int fd)
         why = trial_verdict(c);
     if (why == REASON_none) {
         idle_remember_name(c);
-        if (c->private_fd < 0)
-            c->private_fd = private_dup(fd);
-        why = c->private_fd < 0 ? REASON_no_private_fd : REASON_none;
+        if (c->fds.private_fd < 0)
+            c->fds.private_fd = private_dup(fd);
+        why = c->fds.private_fd < 0 ? REASON_no_private_fd : REASON_none;
     }
     if (why != REASON_none) {
         conn_note(c, why);
@@ -87,12 +87,12 @@ void closing_number(struct conn *c, int fd)
 {
     int saved = errno;
 
-    if (c->nfds > 1) {
-        registrations_move(&c->registrations, fd, c->fds[c->fds[0].fd == fd].fd);
+    if (c->fds.count > 1) {
+        registrations_move(&c->registrations, fd, c->fds.numbers[c->fds.numbers[0].fd == fd].fd);
         return;
     }
     if (c->add_owed) { /* it never got into the set */
-        owed_done(c);
+        deferred_done(c);
         c->registrations.count = 0;
     }
     switch (c->state) {
@@ -101,7 +101,7 @@ void closing_number(struct conn *c, int fd)
         break;
     case CONN_FRESH:
         tracing_unused(c);
-        if (hold_len(&c->request))
+        if (hold_len(&c->request.bytes))
             send_held(c, fd);
         break;
     case CONN_LEASED:
@@ -119,19 +119,20 @@ void closing_number(struct conn *c, int fd)
     default:
         break;
     }
-    if (c->private_fd >= 0 && c->state != CONN_ENDED && !exchange_answered(&c->x)) /* what was sent is to arrive */
+    /* What was sent is to arrive. */
+    if (c->fds.private_fd >= 0 && c->state != CONN_ENDED && !exchange_answered(&c->x))
         path_unguard(c);
     if (c->trial != TRIAL_NONE)
         trial_given_up(c);
-    private_close(c->private_fd);
-    c->private_fd = -1;
+    private_close(c->fds.private_fd);
+    c->fds.private_fd = -1;
     errno = saved;
 }
 
 void closing_gone(struct conn *c, int fd)
 {
     conn_drop_fd(c, fd);
-    c->closed = c->nfds == 0;
+    c->fds.closed = c->fds.count == 0;
 }
 
 void closing_leave_alone(struct conn *c, int fd, enum reason why)
@@ -143,15 +144,15 @@ void closing_leave_alone(struct conn *c, int fd, enum reason why)
     case CONN_FRESH:
     case CONN_LEASED:
         if (c->state == CONN_NEW || send_held(c, fd) == 0)
-            conn_forget(c, why);
+            conn_bypass(c, why);
         else
-            conn_spoil(c, why);
+            conn_forbid_parking(c, why);
         break;
     case CONN_EXCHANGE:
-        conn_spoil(c, why);
+        conn_forbid_parking(c, why);
         break;
     case CONN_OBSERVED:
-        conn_forget(c, why);
+        conn_bypass(c, why);
         break;
     default:
         break;
@@ -161,6 +162,6 @@ void closing_leave_alone(struct conn *c, int fd, enum reason why)
 
 void closing_ask_end(struct conn *c)
 {
-    if (c->state == CONN_EXCHANGE && c->nfds && exchange_request_done(&c->x) && !c->head_owed)
-        real.shutdown(c->fds[0].fd, SHUT_WR);
+    if (c->state == CONN_EXCHANGE && c->fds.count && exchange_request_done(&c->x) && !c->request.head_partly_sent)
+        real.shutdown(c->fds.numbers[0].fd, SHUT_WR);
 }

@@ -37,14 +37,14 @@ bool dialect_wants(const struct conn *c)
     const struct request *request = &c->x.request;
 
     return c->state == CONN_FRESH && request->one_shot && request->minor == 0 && request->idempotent &&
-           !c->client_fastopen && !evidence_has(&c->to, EVIDENCE_HTTP11_OK);
+           !c->request.clients_own_fastopen && !evidence_has(&c->to, EVIDENCE_HTTP11_OK);
 }
 
 void dialect_keep(struct conn *c, struct hold *own)
 {
-    hold_clear(&c->request);
-    c->request = *own;
-    c->request.start = c->request.end;
+    hold_clear(&c->request.bytes);
+    c->request.bytes = *own;
+    c->request.bytes.start = c->request.bytes.end;
 }
 
 /* On a fresh connection, which libc's answers come from: all that follows passes as it is. */
@@ -52,22 +52,24 @@ static int send_own(struct conn *c)
 {
     int result = -ENOTSUP;
 
-    if (c->shared || c->read_shut || c->given || c->nfds == 0 || !exchange_request_done(&c->x))
+    if (c->copied || c->after.read_shut || c->reply.given || c->fds.count == 0 || !exchange_request_done(&c->x))
         return result;
     result = swap_rehome(c, false);
     if (result < 0)
         return result;
     exchange_release(&c->x, REASON_http10_only);
-    conn_spoil(c, REASON_http10_only);
+    conn_forbid_parking(c, REASON_http10_only);
     conn_note(c, REASON_asked_as_1_0);
-    hold_clear(&c->response);
-    c->response_raw = false;
-    c->queued = 0;
-    c->expected = true;
-    result = c->request.data ? outgoing_all(c, c->fds[0].fd, c->request.data, c->request.end) : -ECONNRESET;
-    hold_clear(&c->request);
-    if (result == 0 && c->write_shut && c->nfds)
-        real.shutdown(c->fds[0].fd, SHUT_WR);
+    hold_clear(&c->reply.bytes);
+    c->reply.raw = false;
+    c->reply.peeked_unread = 0;
+    c->reply.expected = true;
+    result = c->request.bytes.data
+                 ? outgoing_all(c, c->fds.numbers[0].fd, c->request.bytes.data, c->request.bytes.end)
+                 : -ECONNRESET;
+    hold_clear(&c->request.bytes);
+    if (result == 0 && c->after.write_shut && c->fds.count)
+        real.shutdown(c->fds.numbers[0].fd, SHUT_WR);
     return result < 0 ? swap_late_error(result) : 0;
 }
 
@@ -85,13 +87,13 @@ int dialect_judge(struct conn *c, struct slice bytes)
         if (result != -ENOTSUP)
             return result < 0 ? result : -ESTALE;
     }
-    hold_clear(&c->request);
+    hold_clear(&c->request.bytes);
     return 1;
 }
 
 int dialect_hung_up(struct conn *c)
 {
-    if (!dialect_waits(c) || exchange_answered(&c->x) || hold_len(&c->response))
+    if (!dialect_waits(c) || exchange_answered(&c->x) || hold_len(&c->reply.bytes))
         return -ENOTSUP;
     return send_own(c);
 }

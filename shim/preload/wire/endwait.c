@@ -21,37 +21,38 @@ static bool waits(uint32_t events)
 /* An answer that goes on or may be waited for by another thread is left alone. */
 static bool may_take(const struct conn *c)
 {
-    return c->state == CONN_EXCHANGE && c->x.kind == EXCHANGE_ADAPTED && c->nfds && !c->shared && !c->inside && !c->reader &&
-           !c->tail && !c->head_owed && !c->pending_error && !c->broken && !c->queued && !c->owed &&
+    return c->state == CONN_EXCHANGE && c->x.kind == EXCHANGE_ADAPTED && c->fds.count && !c->copied &&
+           !c->use.inside && !c->use.reader && !c->reply.tail && !c->request.head_partly_sent &&
+           !c->reply.error && !c->reply.broken && !c->reply.peeked_unread && !c->reply.undiscarded &&
            exchange_request_done(&c->x);
 }
 
 /* Does all of an answer behind which the connection can be kept lie in the kernel, and is it short enough? */
 static bool is_whole(struct conn *c, char *scratch)
 {
-    size_t raw = c->response_raw ? hold_len(&c->response) : 0;
+    size_t raw = c->reply.raw ? hold_len(&c->reply.bytes) : 0;
     struct exchange ahead = c->x;
     int queued = 0;
 
-    if (real.ioctl(c->fds[0].fd, FIONREAD, &queued) != 0 || queued <= 0 ||
+    if (real.ioctl(c->fds.numbers[0].fd, FIONREAD, &queued) != 0 || queued <= 0 ||
         raw + incoming_edited(c) + (size_t)queued > EXCHANGE_HEAD_MAX)
         return false;
     if (raw)
-        memcpy(scratch, c->response.data + c->response.start, raw);
-    ssize_t n = real.recv(c->fds[0].fd, scratch + raw, EXCHANGE_HEAD_MAX - raw, MSG_PEEK | MSG_DONTWAIT);
+        memcpy(scratch, c->reply.bytes.data + c->reply.bytes.start, raw);
+    ssize_t n = real.recv(c->fds.numbers[0].fd, scratch + raw, EXCHANGE_HEAD_MAX - raw, MSG_PEEK | MSG_DONTWAIT);
     return n > 0 && exchange_server(&ahead, scratch, raw + (size_t)n).flow == EXCHANGE_END &&
            exchange_verdict(&ahead) == REASON_none;
 }
 
 static void take(struct conn *c)
 {
-    struct incoming call = { .fd = c->fds[0].fd };
+    struct incoming call = { .fd = c->fds.numbers[0].fd };
     struct hold all = { 0 };
 
     if (!hold_reserve(&all, INCOMING_ROOM))
         return;
     if (is_whole(c, all.data))
-        while (c->state == CONN_EXCHANGE && c->nfds) {
+        while (c->state == CONN_EXCHANGE && c->fds.count) {
             ssize_t n = incoming_step(c, &call, all.data + all.end, INCOMING_ROOM - all.end, 0);
             if (n <= 0 && n != -ESTALE)
                 break;
@@ -61,9 +62,9 @@ static void take(struct conn *c)
         hold_clear(&all);
         return;
     }
-    hold_clear(&c->response);
-    c->response = all;
-    c->response_raw = false;
+    hold_clear(&c->reply.bytes);
+    c->reply.bytes = all;
+    c->reply.raw = false;
 }
 
 /* Is there still something to be waited for? */
@@ -99,7 +100,7 @@ static void consider(struct conn *c)
 {
     for (int i = 0; i < c->registrations.count && i < REGISTRATIONS_MAX && c->state == CONN_EXCHANGE; i++)
         if (c->registrations.set[i].epfd == looking.epfd && waits(c->registrations.set[i].events))
-            looking.any |= look(c->fds[0].fd);
+            looking.any |= look(c->fds.numbers[0].fd);
 }
 
 bool endwait_look(int epfd)

@@ -36,11 +36,11 @@ enum {
 
 size_t incoming_edited(const struct conn *c)
 {
-    return c->response_raw ? 0 : hold_len(&c->response);
+    return c->reply.raw ? 0 : hold_len(&c->reply.bytes);
 }
 
 /* In a program with threads, another one may be about to wait for this socket: what may end the response
- * is only looked at (see settle). */
+ * is only looked at (see discard_peeked). */
 static bool leaves_queued(const struct conn *c, size_t len)
 {
     uint64_t left = exchange_body_left(&c->x);
@@ -50,11 +50,11 @@ static bool leaves_queued(const struct conn *c, size_t len)
 
 static ssize_t read_alone(struct conn *c, int fd, char *buf, size_t len, int flags)
 {
-    c->reader = conn_self();
+    c->use.reader = conn_self();
     conn_outside_begin(c);
     ssize_t n = real.recv(fd, buf, len, flags);
     conn_outside_end(c);
-    c->reader = NULL;
+    c->use.reader = NULL;
     return n;
 }
 
@@ -75,7 +75,7 @@ static ssize_t received(struct conn *c, struct incoming *call, ssize_t n, bool p
         stall_over(c, true);
     call->took |= n > 0 && !peek;
     if (n > 0 && !peek && queued)
-        c->queued = (size_t)n;
+        c->reply.peeked_unread = (size_t)n;
     return n;
 }
 
@@ -85,7 +85,7 @@ static void stand_back(struct conn *c, struct incoming *call)
     const struct timespec nap = { 0, 1000000 };
 
     if (++call->turns > TURNS_MAX) {
-        c->reader = NULL; /* it does not come back: it left by longjmp */
+        c->use.reader = NULL; /* it does not come back: it left by longjmp */
         return;
     }
     conn_outside_begin(c);
@@ -114,45 +114,45 @@ size_t incoming_discard(int fd, size_t len)
 /* Discards what the client has got already. */
 static void take_out(struct conn *c, int fd, size_t len)
 {
-    c->owed = incoming_discard(fd, len);
-    if (c->owed && incoming_is_end(-errno)) { /* lost as well */
-        c->owed = 0;
-        c->receive_error = errno;
+    c->reply.undiscarded = incoming_discard(fd, len);
+    if (c->reply.undiscarded && incoming_is_end(-errno)) { /* lost as well */
+        c->reply.undiscarded = 0;
+        c->reply.kernel_error = errno;
     }
 }
 
 /* 0, or -errno. */
 static int wait_stalled(struct conn *c, struct incoming *call)
 {
-    unsigned generation = c->generation;
+    unsigned generation = c->fds.generation;
     enum conn_state state = c->state;
 
     if (stall_wait(c, call->fd, POLLIN) < 0)
         return -EINTR;
     call->fd = conn_number(c, call->fd);
-    return c->generation == generation && c->state == state && c->nfds ? 0 : -ESTALE;
+    return c->fds.generation == generation && c->state == state && c->fds.count ? 0 : -ESTALE;
 }
 
 ssize_t incoming_receive(struct conn *c, struct incoming *call, char *buf, size_t len, bool peek)
 {
-    if (call->wait && c->withheld_ms)
+    if (call->wait && c->request.withheld_ms)
         withheld_wait(c, call->fd);
-    int stalled = call->wait && c->stall.waits ? wait_stalled(c, call) : 0;
+    int stalled = call->wait && c->waiter.waits ? wait_stalled(c, call) : 0;
     if (stalled)
         return stalled;
-    unsigned generation = c->generation;
+    unsigned generation = c->fds.generation;
     enum conn_state state = c->state;
     bool queued = !peek && leaves_queued(c, len);
     int flags = call->flags | (call->wait ? 0 : MSG_DONTWAIT) | (peek || queued ? MSG_PEEK : 0);
-    bool alone = !c->reader || c->reader == conn_self();
+    bool alone = !c->use.reader || c->use.reader == conn_self();
 
-    if (c->owed)
-        take_out(c, call->fd, c->owed);
-    if (c->owed)
+    if (c->reply.undiscarded)
+        take_out(c, call->fd, c->reply.undiscarded);
+    if (c->reply.undiscarded)
         return -errno;
-    if (c->receive_error) {
-        int error = c->receive_error;
-        c->receive_error = 0;
+    if (c->reply.kernel_error) {
+        int error = c->reply.kernel_error;
+        c->reply.kernel_error = 0;
         return -error;
     }
     if (!call->wait && alone) {
@@ -163,9 +163,9 @@ ssize_t incoming_receive(struct conn *c, struct incoming *call, char *buf, size_
     ssize_t n = alone ? read_alone(c, call->fd, buf, len, flags) : incoming_wait(c, call->fd, flags);
     int error = errno;
     call->fd = conn_number(c, call->fd);
-    if (!alone && n >= 0 && c->reader && c->generation == generation)
+    if (!alone && n >= 0 && c->use.reader && c->fds.generation == generation)
         stand_back(c, call);
-    if (c->generation != generation || c->state != state || (!alone && n >= 0))
+    if (c->fds.generation != generation || c->state != state || (!alone && n >= 0))
         return -ESTALE;
     call->full = n == (ssize_t)len;
     return n < 0 ? -error : received(c, call, n, peek, queued);
@@ -174,46 +174,46 @@ ssize_t incoming_receive(struct conn *c, struct incoming *call, char *buf, size_
 /* Takes what was only looked at, but for the last byte of a response: that one stays queued until
  * another socket lies under the fd, so that a thread that begins to wait in between is not left on the
  * old one without an event. */
-static void settle(struct conn *c, enum exchange_flow flow)
+static void discard_peeked(struct conn *c, enum exchange_flow flow)
 {
     size_t leave = flow == EXCHANGE_END;
 
-    if (c->queued > leave && c->nfds && conn_owns(c, c->fds[0].fd))
-        take_out(c, c->fds[0].fd, c->queued - leave);
-    c->queued = c->queued ? leave : 0;
+    if (c->reply.peeked_unread > leave && c->fds.count && conn_owns(c, c->fds.numbers[0].fd))
+        take_out(c, c->fds.numbers[0].fd, c->reply.peeked_unread - leave);
+    c->reply.peeked_unread = c->reply.peeked_unread ? leave : 0;
 }
 
 /* The first bytes of a response: are they one to an earlier request? */
 static bool is_foreign(struct conn *c, ssize_t n)
 {
-    return n > 0 && c->reused && !exchange_answered(&c->x) && !hold_len(&c->response) &&
+    return n > 0 && c->reused && !exchange_answered(&c->x) && !hold_len(&c->reply.bytes) &&
            idle_answers_another(c);
 }
 
 ssize_t incoming_follow(struct conn *c, struct exchange_reply reply)
 {
-    bool open = c->nfds; /* else another thread has closed it */
+    bool open = c->fds.count; /* else another thread has closed it */
 
-    settle(c, reply.flow);
+    discard_peeked(c, reply.flow);
     path_answered(c, reply.flow == EXCHANGE_END);
-    if (!c->reused && !c->given)
+    if (!c->reused && !c->reply.given)
         dialect_learn(c);
     if (c->trial != TRIAL_NONE)
         trial_look(c);
-    if (c->behind.data || c->write_shut)
+    if (c->request.behind.data || c->after.write_shut)
         behind_settle(c);
     if (exchange_verdict(&c->x) == REASON_no_length)
         trial_no_length(c);
     /* Also where copies of the fd are with others: nobody has more to send. */
     if (open && exchange_request_done(&c->x) && exchange_asks_close(&c->x))
-        real.shutdown(c->fds[0].fd, SHUT_WR);
+        real.shutdown(c->fds.numbers[0].fd, SHUT_WR);
     if (c->x.end_when_awaited) /* waits look at it */
         conn_recount(c);
     if (reply.flow == EXCHANGE_BROKEN) {
-        c->pending_error = c->broken ? c->pending_error : ECONNRESET;
-        c->broken = true;
+        c->reply.error = c->reply.broken ? c->reply.error : ECONNRESET;
+        c->reply.broken = true;
         if (open) /* who waits for more is told that there is something */
-            real.shutdown(c->fds[0].fd, SHUT_RD);
+            real.shutdown(c->fds.numbers[0].fd, SHUT_RD);
     }
     if (reply.flow == EXCHANGE_END)
         incoming_end(c);
@@ -232,15 +232,15 @@ void incoming_end(struct conn *c)
         swap_end(c);
         return;
     }
-    settle(c, EXCHANGE_DATA);
+    discard_peeked(c, EXCHANGE_DATA);
     conn_note(c, why);
-    conn_forget(c, REASON_none);
+    conn_bypass(c, REASON_none);
 }
 
 /* -ESTALE or -errno as provisional_judge; else go on. */
 static int judge(struct conn *c, const char *bytes, size_t len, size_t taken)
 {
-    if (provisional_is(c) || c->first)
+    if (provisional_is(c) || c->reply.first)
         return provisional_judge(c, (struct slice){ bytes, len }, taken);
     return dialect_waits(c) ? dialect_judge(c, (struct slice){ bytes, len }) : 1;
 }
@@ -248,25 +248,25 @@ static int judge(struct conn *c, const char *bytes, size_t len, size_t taken)
 /* Head, and the client's buffer has room for it: read there and edit there. */
 static ssize_t recv_head_in_place(struct conn *c, struct incoming *call, char *buf, size_t len)
 {
-    size_t raw = hold_len(&c->response);
+    size_t raw = hold_len(&c->reply.bytes);
     ssize_t n = incoming_receive(c, call, buf + raw, len - raw - EXCHANGE_RESPONSE_GROWTH, false);
 
     if (n <= 0)
         return incoming_at_end(c, n);
     if (is_foreign(c, n))
-        return incoming_foreign(c);
+        return incoming_earlier_reply(c);
     if (raw)
-        memcpy(buf, c->response.data, raw);
-    int verdict = judge(c, buf, raw + (size_t)n, raw + (c->queued ? 0 : (size_t)n));
+        memcpy(buf, c->reply.bytes.data, raw);
+    int verdict = judge(c, buf, raw + (size_t)n, raw + (c->reply.peeked_unread ? 0 : (size_t)n));
     if (verdict < 0)
         return verdict;
     struct exchange_reply reply = exchange_server(&c->x, buf, raw + (size_t)n);
-    c->response.start = c->response.end = 0;
+    c->reply.bytes.start = c->reply.bytes.end = 0;
     if (reply.flow != EXCHANGE_MORE) {
-        hold_clear(&c->response);
-        c->response_raw = false;
-    } else if (hold_append(&c->response, buf + reply.used, raw + (size_t)n - reply.used)) {
-        c->response_raw = true;
+        hold_clear(&c->reply.bytes);
+        c->reply.raw = false;
+    } else if (hold_append(&c->reply.bytes, buf + reply.used, raw + (size_t)n - reply.used)) {
+        c->reply.raw = true;
     } else {
         exchange_release(&c->x, REASON_no_memory);
         reply.out = raw + (size_t)n;
@@ -278,18 +278,18 @@ static ssize_t recv_head_in_place(struct conn *c, struct incoming *call, char *b
 /* Peeks at what has arrived behind the raw bytes that are held already. */
 static ssize_t peek_head(struct conn *c, struct incoming *call)
 {
-    struct hold *h = &c->response;
+    struct hold *h = &c->reply.bytes;
 
     if (!hold_reserve(h, INCOMING_ROOM - h->end))
         return -ENOMEM;
-    c->response_raw = true;
+    c->reply.raw = true;
     return incoming_receive(c, call, h->data + h->end, INCOMING_ROOM - EXCHANGE_RESPONSE_GROWTH - h->end, true);
 }
 
 /* Head, and the client peeks or has little room.  Makes response.data ready; -ESTALE: look again. */
 static ssize_t recv_head_aside(struct conn *c, struct incoming *call)
 {
-    struct hold *h = &c->response;
+    struct hold *h = &c->reply.bytes;
     ssize_t n = peek_head(c, call);
 
     if (n <= 0) {
@@ -298,14 +298,14 @@ static ssize_t recv_head_aside(struct conn *c, struct incoming *call)
         return incoming_at_end(c, n);
     }
     if (is_foreign(c, n))
-        return incoming_foreign(c);
+        return incoming_earlier_reply(c);
     int verdict = judge(c, h->data, h->end + (size_t)n, h->end);
     if (verdict < 0)
         return verdict;
     size_t whole = exchange_head_end(&c->x, h->data, h->end + (size_t)n);
     bool tail = whole > h->end;
     size_t take = tail ? whole - 1 - h->end : whole ? 0 : (size_t)n;
-    ssize_t took = take && c->nfds ? real.recv(call->fd, h->data + h->end, take, MSG_DONTWAIT) : (ssize_t)take;
+    ssize_t took = take && c->fds.count ? real.recv(call->fd, h->data + h->end, take, MSG_DONTWAIT) : (ssize_t)take;
     if (took < 0 && errno == EAGAIN)
         return call->wait ? -ESTALE : -EAGAIN; /* by another process */
     if (took <= 0 && take)
@@ -316,10 +316,10 @@ static ssize_t recv_head_aside(struct conn *c, struct incoming *call)
         return -ESTALE;
     struct exchange_reply reply = exchange_server(&c->x, h->data, whole);
     h->end = reply.out - (tail && reply.out);
-    c->response_raw = false;
-    c->tail = tail && reply.out;
-    c->tail_ends = reply.flow == EXCHANGE_END;
-    if (c->tail_ends && c->tail)
+    c->reply.raw = false;
+    c->reply.tail = tail && reply.out;
+    c->reply.tail_ends = reply.flow == EXCHANGE_END;
+    if (c->reply.tail_ends && c->reply.tail)
         reply.flow = EXCHANGE_DATA; /* it ends with the byte that is left */
     incoming_follow(c, reply);
     return -ESTALE;
@@ -329,15 +329,15 @@ static ssize_t recv_head_aside(struct conn *c, struct incoming *call)
 static ssize_t receive_tail(struct conn *c, struct incoming *call, char *buf, size_t len)
 {
     /* Behind an interim response comes another head, which has its own way. */
-    bool alone = c->tail_ends || exchange_in_head(&c->x);
+    bool alone = c->reply.tail_ends || exchange_in_head(&c->x);
     ssize_t n = incoming_receive(c, call, buf, alone ? 1 : len, false);
 
     if (n <= 0)
         return incoming_at_end(c, n);
-    c->tail = false;
+    c->reply.tail = false;
     if (n == 1)
-        settle(c, c->tail_ends ? EXCHANGE_END : EXCHANGE_DATA);
-    if (c->tail_ends)
+        discard_peeked(c, c->reply.tail_ends ? EXCHANGE_END : EXCHANGE_DATA);
+    if (c->reply.tail_ends)
         incoming_end(c);
     if (n == 1)
         return 1;
@@ -358,7 +358,7 @@ static ssize_t recv_body(struct conn *c, struct incoming *call, char *buf, size_
 
 static size_t serve_held(struct conn *c, char *buf, size_t len, size_t offset, bool peek)
 {
-    struct hold *h = &c->response;
+    struct hold *h = &c->reply.bytes;
     size_t n = hold_len(h) - offset;
 
     if (n > len)
@@ -374,23 +374,23 @@ static size_t serve_held(struct conn *c, char *buf, size_t len, size_t offset, b
 
 ssize_t incoming_step(struct conn *c, struct incoming *call, char *buf, size_t len, size_t peeked)
 {
-    if (!c->response_raw && hold_len(&c->response) > peeked) {
+    if (!c->reply.raw && hold_len(&c->reply.bytes) > peeked) {
         call->full = true; /* the kernel may have more behind what was held */
         return (ssize_t)serve_held(c, buf, len, peeked, call->peek);
     }
-    if (c->state != CONN_EXCHANGE || c->pending_error || c->broken) {
-        int error = c->pending_error;
+    if (c->state != CONN_EXCHANGE || c->reply.error || c->reply.broken) {
+        int error = c->reply.error;
         if (!call->peek)
-            c->pending_error = 0;
+            c->reply.error = 0;
         return -error;
     }
-    if (call->peek && (c->tail || !exchange_in_head(&c->x)))
+    if (call->peek && (c->reply.tail || !exchange_in_head(&c->x)))
         return lookahead_peek(c, call, buf, len);
-    if (c->tail)
+    if (c->reply.tail)
         return receive_tail(c, call, buf, len);
     if (!exchange_in_head(&c->x))
         return recv_body(c, call, buf, len);
-    size_t raw = hold_len(&c->response);
+    size_t raw = hold_len(&c->reply.bytes);
     if (call->peek || len < ROOMY || len < raw + EXCHANGE_RESPONSE_GROWTH + ROOMY / 2)
         return recv_head_aside(c, call);
     return recv_head_in_place(c, call, buf, len);

@@ -32,7 +32,7 @@ ssize_t incoming_wait(struct conn *c, int fd, int flags);
 
 /* What began to arrive answers an earlier request: replays ours on a fresh connection (-ESTALE), or ends
  * it by -ECONNRESET. */
-ssize_t incoming_foreign(struct conn *c);
+ssize_t incoming_earlier_reply(struct conn *c);
 
 /* Of what a receive gave, 0 or -errno: is the connection at its end?  All else passes (a signal, memory, a
  * policy), and the next call may do. */

@@ -31,17 +31,17 @@ bool incoming_is_end(ssize_t n)
 
 int incoming_replay(struct conn *c)
 {
-    if (c->given || hold_len(&c->response)) /* the server had begun to answer */
+    if (c->reply.given || hold_len(&c->reply.bytes)) /* the server had begun to answer */
         return -ENOTSUP;
     int result = outgoing_replay(c);
 
-    c->expected |= result == 0;
+    c->reply.expected |= result == 0;
     return result;
 }
 
 ssize_t incoming_at_end(struct conn *c, ssize_t n)
 {
-    if (c->first && provisional_is_over(n) && provisional_fall_back(c) == 0)
+    if (c->reply.first && provisional_is_over(n) && provisional_fall_back(c) == 0)
         return -ESTALE;
     if (!incoming_is_end(n) && !path_is_broken(c, (int)-n))
         return n;
@@ -52,10 +52,10 @@ ssize_t incoming_at_end(struct conn *c, ssize_t n)
         return -ESTALE;
     if (result != -ENOTSUP)
         n = result;
-    if (c->response_raw && hold_len(&c->response)) {
+    if (c->reply.raw && hold_len(&c->reply.bytes)) {
         /* Half a head, and no more will come: the client gets it as it is, then the end. */
-        c->response_raw = false;
-        c->pending_error = (int)-n;
+        c->reply.raw = false;
+        c->reply.error = (int)-n;
         exchange_release(&c->x, REASON_closed_by_server);
         conn_note(c, REASON_closed_by_server);
         return -ESTALE;
@@ -64,38 +64,38 @@ ssize_t incoming_at_end(struct conn *c, ssize_t n)
     if (c->unparkable == REASON_none) {
         enum reason why = exchange_verdict(&c->x);
         conn_note(c, why != REASON_none ? why : REASON_closed_by_server);
-        conn_spoil(c, REASON_closed_by_server);
+        conn_forbid_parking(c, REASON_closed_by_server);
     }
-    if (exchange_cut_short(&c->x) && !c->read_shut) {
+    if (exchange_cut_short(&c->x) && !c->after.read_shut) {
         exchange_release(&c->x, REASON_closed_by_server); /* reported once, as the kernel does */
         return n < 0 ? n : -ECONNRESET;
     }
     return n;
 }
 
-ssize_t incoming_foreign(struct conn *c)
+ssize_t incoming_earlier_reply(struct conn *c)
 {
     struct exchange before = c->x;
 
-    c->queued = 0;
+    c->reply.peeked_unread = 0;
     exchange_unanswered(&c->x);
     int result = outgoing_replay(c);
-    hold_clear(&c->response);
-    c->response_raw = false;
+    hold_clear(&c->reply.bytes);
+    c->reply.raw = false;
     if (result == 0) {
-        c->expected = true;
+        c->reply.expected = true;
         return -ESTALE;
     }
     c->x = before;
-    conn_spoil(c, REASON_poisoned);
+    conn_forbid_parking(c, REASON_poisoned);
     swap_end(c);
     return -ECONNRESET;
 }
 
 void incoming_awaits_end(struct conn *c)
 {
-    if (!c->x.end_when_awaited || c->nfds == 0 || !exchange_awaits_end(&c->x))
+    if (!c->x.end_when_awaited || c->fds.count == 0 || !exchange_awaits_end(&c->x))
         return;
-    real.shutdown(c->fds[0].fd, SHUT_WR);
+    real.shutdown(c->fds.numbers[0].fd, SHUT_WR);
     conn_recount(c);
 }

@@ -14,17 +14,17 @@
 static size_t foreseen(struct conn *c, int fd, size_t queued)
 {
     struct exchange ahead = c->x;
-    size_t raw = c->response_raw ? hold_len(&c->response) : 0, out = 0;
+    size_t raw = c->reply.raw ? hold_len(&c->reply.bytes) : 0, out = 0;
     char *scratch = block_get(INCOMING_ROOM, NULL);
 
     if (!scratch)
         return 0;
     if (raw)
-        memcpy(scratch, c->response.data, raw);
+        memcpy(scratch, c->reply.bytes.data, raw);
     ssize_t n = real.recv(fd, scratch + raw, EXCHANGE_HEAD_MAX - raw, MSG_PEEK | MSG_DONTWAIT);
     if (n < 0 && incoming_is_end(-errno)) /* the kernel tells it once */
-        c->receive_error = errno;
-    size_t tail = c->tail && n > 0 ? 1 : 0;
+        c->reply.kernel_error = errno;
+    size_t tail = c->reply.tail && n > 0 ? 1 : 0;
     if (n > 0)
         out = tail + exchange_server(&ahead, scratch + tail, raw + (size_t)n - tail).out;
     block_put(scratch, INCOMING_ROOM);
@@ -35,19 +35,19 @@ static size_t foreseen(struct conn *c, int fd, size_t queued)
 void lookahead_learn(struct conn *c)
 {
     struct exchange ahead = c->x;
-    size_t raw = c->response_raw ? hold_len(&c->response) : 0;
+    size_t raw = c->reply.raw ? hold_len(&c->reply.bytes) : 0;
     unsigned status;
 
-    if (!exchange_in_head(&c->x) || c->nfds == 0 || raw >= EXCHANGE_HEAD_MAX)
+    if (!exchange_in_head(&c->x) || c->fds.count == 0 || raw >= EXCHANGE_HEAD_MAX)
         return;
     char *scratch = block_get(INCOMING_ROOM, NULL);
     if (!scratch)
         return;
     if (raw)
-        memcpy(scratch, c->response.data, raw);
-    ssize_t n = real.recv(c->fds[0].fd, scratch + raw, EXCHANGE_HEAD_MAX - raw, MSG_PEEK | MSG_DONTWAIT);
+        memcpy(scratch, c->reply.bytes.data, raw);
+    ssize_t n = real.recv(c->fds.numbers[0].fd, scratch + raw, EXCHANGE_HEAD_MAX - raw, MSG_PEEK | MSG_DONTWAIT);
     if (n < 0 && incoming_is_end(-errno)) /* the kernel tells it once */
-        c->receive_error = errno;
+        c->reply.kernel_error = errno;
     size_t len = n > 0 ? raw + (size_t)n : 0;
     /* On a reused connection it may be the rest of an earlier answer. */
     bool ours = !c->reused || (len && opening_read(scratch, len, c->x.request.head_method, &status) == OPENING_ANSWER);
@@ -82,7 +82,7 @@ ssize_t lookahead_available(struct conn *c, int fd)
         if (queued == 0) /* half a head: "readable, and nothing to read" would mean the end */
             queued = 1;
     }
-    size_t held = c->response_raw == (c->state == CONN_OBSERVED) ? hold_len(&c->response) : 0;
+    size_t held = c->reply.raw == (c->state == CONN_OBSERVED) ? hold_len(&c->reply.bytes) : 0;
     return (ssize_t)held + queued;
 }
 
@@ -99,12 +99,12 @@ ssize_t lookahead_peek(struct conn *c, struct incoming *call, char *buf, size_t 
 {
     char *scratch = block_get(INCOMING_ROOM, NULL);
     struct exchange ahead = c->x;
-    size_t tail = c->tail, out = 0;
-    bool alone = c->tail && (c->tail_ends || exchange_in_head(&c->x));
+    size_t tail = c->reply.tail, out = 0;
+    bool alone = c->reply.tail && (c->reply.tail_ends || exchange_in_head(&c->x));
 
     if (!scratch)
         return -ENOMEM;
-    c->peeked = true;
+    c->reply.peeked = true;
     ssize_t n = incoming_receive(c, call, scratch, alone ? 1 : enough(c, len), true);
     if (n > 0) {
         struct exchange_reply reply = { .out = 0 };
@@ -115,7 +115,7 @@ ssize_t lookahead_peek(struct conn *c, struct incoming *call, char *buf, size_t 
             memcpy(buf, scratch, out);
         /* Nothing but framing, or what breaks it: it has to go, or there would be no end of peeking. */
         if (!out) {
-            c->queued = (size_t)n;
+            c->reply.peeked_unread = (size_t)n;
             incoming_follow(c, exchange_server(&c->x, scratch, (size_t)n));
         }
     }
@@ -133,9 +133,9 @@ void lookahead_take_framing(struct conn *c, struct incoming *call)
 
     call->wait = false;
     call->peek = true;
-    while (n == -ESTALE && c->state == CONN_EXCHANGE && !c->tail && !exchange_in_head(&c->x) &&
+    while (n == -ESTALE && c->state == CONN_EXCHANGE && !c->reply.tail && !exchange_in_head(&c->x) &&
            exchange_body_left(&c->x) == UINT64_MAX)
         n = lookahead_peek(c, call, &byte, 1);
     if (n < 0 && incoming_is_end(n))
-        c->pending_error = (int)-n; /* the kernel says it once only */
+        c->reply.error = (int)-n; /* the kernel says it once only */
 }

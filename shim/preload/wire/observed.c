@@ -19,7 +19,7 @@
 /* Follows what was sent.  The beginning of a head is kept to be shown again. */
 static void follow_client(struct conn *c, const char *bytes, size_t len)
 {
-    struct hold *partial = &c->partial;
+    struct hold *partial = &c->request.rest;
     uint32_t requests = c->x.requests;
 
     outgoing_keep(c, bytes, len);
@@ -50,9 +50,9 @@ static void follow_client(struct conn *c, const char *bytes, size_t len)
 
 static void follow_server(struct conn *c, const char *bytes, size_t len)
 {
-    struct hold *partial = &c->response;
+    struct hold *partial = &c->reply.bytes;
 
-    hold_clear(&c->request); /* the time for a replay is over */
+    hold_clear(&c->request.bytes); /* the time for a replay is over */
     if (hold_len(partial)) {
         if (!hold_append(partial, bytes, len)) {
             exchange_release(&c->x, REASON_no_memory);
@@ -70,8 +70,8 @@ static void follow_server(struct conn *c, const char *bytes, size_t len)
 
 static void leave_if_lost(struct conn *c)
 {
-    if (c->x.kind == EXCHANGE_OPAQUE && c->nfds)
-        conn_forget(c, c->x.reason);
+    if (c->x.kind == EXCHANGE_OPAQUE && c->fds.count)
+        conn_bypass(c, c->x.reason);
 }
 
 /* Shows `len` bytes of the pieces. */
@@ -91,18 +91,18 @@ static void show(struct conn *c, const struct iovec *iov, int n, size_t len,
 static void forbid_replay(struct conn *c)
 {
     if (!exchange_idempotent(&c->x))
-        hold_clear(&c->request);
+        hold_clear(&c->request.bytes);
 }
 
 ssize_t observed_send(struct conn *c, int fd, const struct iovec *iov, int n, int flags)
 {
     struct msghdr msg = { .msg_iov = (struct iovec *)(uintptr_t)iov, .msg_iovlen = (size_t)n };
-    unsigned generation = c->generation;
+    unsigned generation = c->fds.generation;
     bool mendable = c->reused && !exchange_answered(&c->x);
     int quiet = mendable ? MSG_NOSIGNAL : 0;
 
     if (flags & MSG_OOB) {
-        conn_forget(c, REASON_odd_descriptor);
+        conn_bypass(c, REASON_odd_descriptor);
         return CONN_PLAIN;
     }
     conn_outside_begin(c);
@@ -110,11 +110,11 @@ ssize_t observed_send(struct conn *c, int fd, const struct iovec *iov, int n, in
                           : real.sendmsg(fd, &msg, flags | quiet);
     int error = errno;
     conn_outside_end(c);
-    if (sent < 0 && mendable && c->generation == generation && outgoing_mend(c, error))
+    if (sent < 0 && mendable && c->fds.generation == generation && outgoing_mend(c, error))
         return observed_send(c, conn_number(c, fd), iov, n, flags);
     if (sent < 0)
         return error == EPIPE && mendable ? CONN_SIGPIPE : -error;
-    if (c->generation == generation && c->nfds) {
+    if (c->fds.generation == generation && c->fds.count) {
         show(c, iov, n, (size_t)sent, follow_client);
         forbid_replay(c);
         stall_sent(c);
@@ -132,11 +132,11 @@ static ssize_t receive(struct conn *c, int fd, const struct iovec *iov, int n, i
         .wait = !c->nonblocking && !(flags & MSG_DONTWAIT),
     };
 
-    if (n == 1 || c->receive_error)
+    if (n == 1 || c->reply.kernel_error)
         return incoming_receive(c, &call, iov->iov_base, iov->iov_len, flags & MSG_PEEK);
     /* Waits by a peek, so that the pieces are filled at once. */
     ssize_t there = 1;
-    if (call.wait && c->stall.waits && stall_wait(c, fd, POLLIN) < 0)
+    if (call.wait && c->waiter.waits && stall_wait(c, fd, POLLIN) < 0)
         return -EINTR;
     if (call.wait)
         there = incoming_wait(c, fd, call.flags & ~MSG_WAITALL);
@@ -163,16 +163,16 @@ static int rest_of(const struct iovec *iov, int n, size_t skip, struct iovec *re
 /* Does the client have to get bytes that were held back? */
 static bool holds_back(const struct conn *c)
 {
-    return c->response_raw && hold_len(&c->response);
+    return c->reply.raw && hold_len(&c->reply.bytes);
 }
 
 /* The client has got all that was held back: now it is followed. */
 static void follow_held(struct conn *c)
 {
-    struct hold held = c->response;
+    struct hold held = c->reply.bytes;
 
-    c->response = (struct hold){ .data = NULL };
-    c->response_raw = false;
+    c->reply.bytes = (struct hold){ .data = NULL };
+    c->reply.raw = false;
     follow_server(c, held.data, held.end);
     hold_clear(&held);
     leave_if_lost(c);
@@ -181,7 +181,7 @@ static void follow_held(struct conn *c)
 /* The bytes that were held back, and what is there behind them: never shorter than the kernel would have been. */
 static ssize_t serve_held(struct conn *c, int fd, const struct iovec *iov, int n, int flags)
 {
-    struct hold *held = &c->response;
+    struct hold *held = &c->reply.bytes;
     size_t given = 0;
     struct iovec rest;
 
@@ -197,11 +197,11 @@ static ssize_t serve_held(struct conn *c, int fd, const struct iovec *iov, int n
     if (hold_len(held))
         return (ssize_t)given;
     follow_held(c);
-    if (c->state != CONN_OBSERVED || c->nfds == 0 || rest_of(iov, n, given, &rest) == 0)
+    if (c->state != CONN_OBSERVED || c->fds.count == 0 || rest_of(iov, n, given, &rest) == 0)
         return (ssize_t)given;
     ssize_t more = receive(c, fd, &rest, 1, flags & MSG_WAITALL ? flags : flags | MSG_DONTWAIT);
     if (more < 0 && incoming_is_end(more))
-        c->receive_error = (int)-more; /* told by the next call, as the kernel does */
+        c->reply.kernel_error = (int)-more; /* told by the next call, as the kernel does */
     if (more <= 0)
         return (ssize_t)given;
     show(c, &rest, 1, (size_t)more, follow_server);
@@ -212,16 +212,16 @@ static ssize_t serve_held(struct conn *c, int fd, const struct iovec *iov, int n
 static ssize_t peek_opening(struct conn *c, int fd, int flags)
 {
     struct incoming call = { .fd = fd, .wait = !c->nonblocking && !(flags & MSG_DONTWAIT) };
-    struct hold *held = &c->response;
+    struct hold *held = &c->reply.bytes;
 
     if (!hold_reserve(held, INCOMING_ROOM - held->end))
         return -ENOMEM;
-    c->response_raw = true;
+    c->reply.raw = true;
     ssize_t n = incoming_receive(c, &call, held->data + held->end, INCOMING_ROOM - held->end, true);
     if (n <= 0)
         return n;
     if (idle_answers_another(c))
-        return incoming_foreign(c);
+        return incoming_earlier_reply(c);
     int verdict = provisional_judge(c, (struct slice){ held->data, held->end + (size_t)n }, held->end);
     if (verdict != 0)
         return verdict < 0 ? verdict : -ESTALE;
@@ -233,18 +233,19 @@ static ssize_t peek_opening(struct conn *c, int fd, int flags)
 static ssize_t recv_opening(struct conn *c, int fd, const struct iovec *iov, int n, int flags)
 {
     enum { ROOMY = 1024 };
-    bool direct = !hold_len(&c->response) && n == 1 && iov->iov_len >= ROOMY && !(flags & (MSG_PEEK | MSG_WAITALL));
+    bool direct =
+        !hold_len(&c->reply.bytes) && n == 1 && iov->iov_len >= ROOMY && !(flags & (MSG_PEEK | MSG_WAITALL));
     ssize_t got = direct ? receive(c, fd, iov, n, flags) : peek_opening(c, fd, flags);
 
     if (!direct || got <= 0)
         return got;
     if (idle_answers_another(c))
-        return incoming_foreign(c);
+        return incoming_earlier_reply(c);
     int verdict = provisional_judge(c, (struct slice){ iov->iov_base, (size_t)got }, (size_t)got);
     if (verdict < 0)
         return verdict;
-    if (verdict == 0 && hold_append(&c->response, iov->iov_base, (size_t)got)) {
-        c->response_raw = true;
+    if (verdict == 0 && hold_append(&c->reply.bytes, iov->iov_base, (size_t)got)) {
+        c->reply.raw = true;
         return -ESTALE;
     }
     show(c, iov, n, (size_t)got, follow_server);
@@ -255,8 +256,8 @@ static ssize_t recv_opening(struct conn *c, int fd, const struct iovec *iov, int
 static ssize_t end_of(struct conn *c, ssize_t got)
 {
     if (holds_back(c)) { /* the beginning of an answer, and no more comes */
-        hold_clear(&c->request);
-        c->receive_error = (int)-got;
+        hold_clear(&c->request.bytes);
+        c->reply.kernel_error = (int)-got;
         return -ESTALE;
     }
     int result = exchange_answered(&c->x) ? -ENOTSUP : outgoing_replay(c);
@@ -264,27 +265,27 @@ static ssize_t end_of(struct conn *c, ssize_t got)
         return -ESTALE;
     if (c->trial == TRIAL_CLOSE && got == 0)
         trial_await_close(c);
-    conn_spoil(c, REASON_closed_by_server);
+    conn_forbid_parking(c, REASON_closed_by_server);
     return result == -ENOTSUP ? got : result;
 }
 
 ssize_t observed_recv(struct conn *c, int fd, const struct iovec *iov, int n, int flags)
 {
-    bool provisional = provisional_is(c) || c->first;
+    bool provisional = provisional_is(c) || c->reply.first;
 
     if (flags & (MSG_TRUNC | MSG_OOB | MSG_ERRQUEUE)) {
-        conn_forget(c, REASON_odd_descriptor);
+        conn_bypass(c, REASON_odd_descriptor);
         return CONN_PLAIN;
     }
     if (!provisional && holds_back(c))
         return serve_held(c, fd, iov, n, flags);
-    if (!provisional && c->response_raw) { /* room that was not needed */
-        hold_clear(&c->response);
-        c->response_raw = false;
+    if (!provisional && c->reply.raw) { /* room that was not needed */
+        hold_clear(&c->reply.bytes);
+        c->reply.raw = false;
     }
     ssize_t got = provisional ? recv_opening(c, fd, iov, n, flags) : receive(c, fd, iov, n, flags);
 
-    if (got <= 0 && c->first && provisional_is_over(got) && provisional_fall_back(c) == 0)
+    if (got <= 0 && c->reply.first && provisional_is_over(got) && provisional_fall_back(c) == 0)
         return -ESTALE;
     if (got <= 0 && !incoming_is_end(got) && !path_is_broken(c, (int)-got))
         return got;

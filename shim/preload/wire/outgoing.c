@@ -27,7 +27,7 @@ static int connect_instead(const struct conn *c, int fd)
 ssize_t outgoing_transmit(struct conn *c, int fd, struct iovec *iov, int n, int flags)
 {
     struct msghdr msg = { .msg_iov = iov, .msg_iovlen = (size_t)n };
-    bool fastopen = c->fastopen;
+    bool fastopen = c->request.connects_by_send;
 
     fd = conn_number(c, fd);
     if (fastopen) {
@@ -39,13 +39,14 @@ ssize_t outgoing_transmit(struct conn *c, int fd, struct iovec *iov, int n, int 
                                        : real.sendmsg(fd, &msg, flags);
     if (!fastopen)
         return sent < 0 ? -errno : sent;
-    c->fastopen = false;
-    c->client_fastopen &= sent < 0; /* or connecting_send_failed sees to it */
+    c->request.connects_by_send = false;
+    c->request.clients_own_fastopen &= sent < 0; /* or connecting_send_failed sees to it */
     if (sent < 0 && (errno == EAGAIN || errno == EINTR))
-        c->fastopen = true; /* not begun */
-    else if (sent < 0 && errno == EOPNOTSUPP && !c->client_fastopen) /* sysctl net.ipv4.tcp_fastopen without bit 0 */
+        c->request.connects_by_send = true; /* not begun */
+    /* As where the sysctl net.ipv4.tcp_fastopen is without bit 0. */
+    else if (sent < 0 && errno == EOPNOTSUPP && !c->request.clients_own_fastopen)
         errno = connect_instead(c, fd);
-    if (sent < 0 && c->client_fastopen)
+    if (sent < 0 && c->request.clients_own_fastopen)
         return -errno;
     if (sent < 0)
         return errno == EINPROGRESS || errno == EAGAIN ? -EAGAIN
@@ -63,15 +64,15 @@ static ssize_t send_once(int fd, const struct iovec *iov, int n, int flags)
 
 ssize_t outgoing_send(struct conn *c, int fd, const struct iovec *iov, int n, int flags, int *error)
 {
-    bool stalls = c->stall.waits && !c->nonblocking && !(flags & MSG_DONTWAIT);
-    unsigned generation = c->generation;
+    bool stalls = c->waiter.waits && !c->nonblocking && !(flags & MSG_DONTWAIT);
+    unsigned generation = c->fds.generation;
 
     for (;;) {
         conn_outside_begin(c);
         ssize_t sent = send_once(fd, iov, n, flags | (stalls ? MSG_DONTWAIT : 0));
         *error = errno;
         conn_outside_end(c);
-        if (sent >= 0 || *error != EAGAIN || !stalls || c->generation != generation || c->nfds == 0)
+        if (sent >= 0 || *error != EAGAIN || !stalls || c->fds.generation != generation || c->fds.count == 0)
             return sent;
         int result = stall_wait(c, conn_number(c, fd), POLLOUT);
         if (result < 0) {
@@ -116,12 +117,12 @@ bool outgoing_holdable(const struct conn *c, size_t head)
 
 void outgoing_keep(struct conn *c, const char *bytes, size_t len)
 {
-    if (!c->reused || !c->request.data)
+    if (!c->reused || !c->request.bytes.data)
         return;
-    if (c->request.end + len > REPLAY_MAX || !hold_append(&c->request, bytes, len))
-        hold_clear(&c->request);
+    if (c->request.bytes.end + len > REPLAY_MAX || !hold_append(&c->request.bytes, bytes, len))
+        hold_clear(&c->request.bytes);
     else
-        c->request.start = c->request.end;
+        c->request.bytes.start = c->request.bytes.end;
 }
 
 void outgoing_collect(const struct exchange *x, struct outgoing_pieces from, struct outgoing_batch *batch)
@@ -165,23 +166,24 @@ void outgoing_sent(struct conn *c, const struct iovec *iov, size_t len)
 static ssize_t send_head(struct conn *c, int fd, struct outgoing_pieces body, int flags)
 {
     struct outgoing_batch batch;
-    size_t head = hold_len(&c->request);
+    size_t head = hold_len(&c->request.bytes);
 
     outgoing_begin(&batch);
     batch.n = 1;
-    batch.iov[0] = (struct iovec){ c->request.data + c->request.start, head };
+    batch.iov[0] = (struct iovec){ c->request.bytes.data + c->request.bytes.start, head };
     if (body.n && !exchange_request_done(&c->x))
         outgoing_collect(&c->x, body, &batch);
     /* A blocking client's own fast open waits for the handshake where it has no cookie. */
-    flags |= (c->client_fastopen && c->fastopen ? 0 : MSG_DONTWAIT) | (c->reused ? MSG_NOSIGNAL : 0);
+    bool waits = c->request.clients_own_fastopen && c->request.connects_by_send;
+    flags |= (waits ? 0 : MSG_DONTWAIT) | (c->reused ? MSG_NOSIGNAL : 0);
     ssize_t sent = outgoing_transmit(c, fd, batch.iov, batch.n, flags | (batch.more ? MSG_MORE : 0));
     if (sent < 0)
         return sent;
     if ((size_t)sent < head) { /* there may be room for more: then no event would tell */
-        c->request.start += (size_t)sent;
+        c->request.bytes.start += (size_t)sent;
         return sent ? send_head(c, fd, body, flags) : -EAGAIN;
     }
-    c->request.start = c->request.end;
+    c->request.bytes.start = c->request.bytes.end;
     size_t extra = (size_t)sent - head;
     outgoing_sent(c, batch.iov + 1, extra);
     return (ssize_t)extra;
@@ -190,36 +192,37 @@ static ssize_t send_head(struct conn *c, int fd, struct outgoing_pieces body, in
 /* False: too long, or closed or replaced meanwhile. */
 static bool wait_for_room(struct conn *c, int fd)
 {
-    unsigned generation = c->generation;
+    unsigned generation = c->fds.generation;
 
-    if (!c->head_owed) /* nobody else may touch it yet */
+    if (!c->request.head_partly_sent) /* nobody else may touch it yet */
         return writable(conn_number(c, fd));
     conn_outside_begin(c);
     writable(conn_number(c, fd));
     conn_outside_end(c);
-    return c->generation == generation && c->nfds;
+    return c->fds.generation == generation && c->fds.count;
 }
 
 /* A client that blocks does not learn of a socket without room. */
 ssize_t outgoing_head(struct conn *c, int fd, struct outgoing_pieces body, int flags)
 {
-    size_t before = c->request.start;
+    size_t before = c->request.bytes.start;
     bool may_wait = !c->nonblocking && !(flags & MSG_DONTWAIT);
     ssize_t sent = send_head(c, fd, body, flags);
 
-    while (may_wait && (sent == -EAGAIN || (sent == -EINTR && c->request.start > before)) && wait_for_room(c, fd))
+    while (may_wait && (sent == -EAGAIN || (sent == -EINTR && c->request.bytes.start > before)) &&
+           wait_for_room(c, fd))
         sent = send_head(c, fd, body, flags);
-    if (c->nfds == 0)
+    if (c->fds.count == 0)
         return -EBADF;
-    if (sent < 0 && sent != -EAGAIN && sent != -EINTR && c->reused && !c->shared) {
+    if (sent < 0 && sent != -EAGAIN && sent != -EINTR && c->reused && !c->copied) {
         /* Broken before it was sent whole: nothing was asked yet. */
         conn_note(c, REASON_stale);
         int result = swap_rehome(c, false);
-        c->request.start = result < 0 ? c->request.start : 0;
+        c->request.bytes.start = result < 0 ? c->request.bytes.start : 0;
         return result < 0 ? result : outgoing_head(c, fd, body, flags);
     }
-    if (sent < 0 && c->request.start > before) { /* sent in part: the next call tells */
-        c->send_error = sent == -EAGAIN || sent == -EINTR ? 0 : (int)-sent;
+    if (sent < 0 && c->request.bytes.start > before) { /* sent in part: the next call tells */
+        c->request.error = sent == -EAGAIN || sent == -EINTR ? 0 : (int)-sent;
         return -EAGAIN;
     }
     return sent;
@@ -227,14 +230,15 @@ ssize_t outgoing_head(struct conn *c, int fd, struct outgoing_pieces body, int f
 
 bool outgoing_may_replay(const struct conn *c)
 {
-    return c->reused && !c->replayed && !c->shared && !c->read_shut && exchange_idempotent(&c->x) && c->request.data &&
-           !c->head_owed && !exchange_answered(&c->x) && c->nfds;
+    return c->reused && !c->request.replayed && !c->copied && !c->after.read_shut &&
+           exchange_idempotent(&c->x) && c->request.bytes.data && !c->request.head_partly_sent &&
+           !exchange_answered(&c->x) && c->fds.count;
 }
 
 static int replay(struct conn *c, bool at_once)
 {
-    if (c->homing && c->homing != conn_self()) {
-        conn_wait_home(c); /* another thread does it */
+    if (c->use.reconnecting && c->use.reconnecting != conn_self()) {
+        conn_wait_reconnected(c); /* another thread does it */
         return 0;
     }
     if (!outgoing_may_replay(c))
@@ -245,14 +249,14 @@ static int replay(struct conn *c, bool at_once)
     if (result < 0)
         return result;
     stats_count(replayed);
-    c->replayed = true;
+    c->request.replayed = true;
     stall_begin(c);
-    if (!c->request.data)
+    if (!c->request.bytes.data)
         return -ENOTSUP;
-    result = outgoing_all(c, c->fds[0].fd, c->request.data, c->request.end);
-    hold_clear(&c->request); /* once more, and not again */
-    if (result == 0 && c->unparkable == REASON_half_closed && c->nfds) /* by the client, after its request */
-        real.shutdown(c->fds[0].fd, SHUT_WR);
+    result = outgoing_all(c, c->fds.numbers[0].fd, c->request.bytes.data, c->request.bytes.end);
+    hold_clear(&c->request.bytes); /* once more, and not again */
+    if (result == 0 && c->unparkable == REASON_half_closed && c->fds.count) /* by the client, after its request */
+        real.shutdown(c->fds.numbers[0].fd, SHUT_WR);
     return result < 0 ? swap_late_error(result) : 0;
 }
 
@@ -270,10 +274,10 @@ bool outgoing_mend(struct conn *c, int error)
 {
     char byte;
 
-    if ((error != EPIPE && !incoming_is_end(-error) && !path_is_broken(c, error)) || !c->reused || c->nfds == 0 || hold_len(&c->response) ||
-        c->unparkable == REASON_half_closed)
+    if ((error != EPIPE && !incoming_is_end(-error) && !path_is_broken(c, error)) || !c->reused ||
+        c->fds.count == 0 || hold_len(&c->reply.bytes) || c->unparkable == REASON_half_closed)
         return false;
-    if (real.recv(c->fds[0].fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) > 0)
+    if (real.recv(c->fds.numbers[0].fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) > 0)
         return false; /* it has answered before it closed */
     return outgoing_replay(c) == 0;
 }

@@ -23,13 +23,13 @@ struct first_answer {
 
 static void set_first(struct conn *c, struct first_answer *first)
 {
-    c->first = first;
+    c->reply.first = first;
     conn_recount(c);
 }
 
 void provisional_drop(struct conn *c)
 {
-    struct first_answer *first = c->first;
+    struct first_answer *first = c->reply.first;
 
     if (!first)
         return;
@@ -76,14 +76,14 @@ static bool hold_first(struct conn *c, struct slice taken, unsigned status)
 
     if (!first)
         return false;
-    *first = (struct first_answer){ .fd = c->private_fd, .status = status, .cap = cap };
+    *first = (struct first_answer){ .fd = c->fds.private_fd, .status = status, .cap = cap };
     if (first->fd < 0)
-        first->fd = private_dup(c->fds[0].fd);
-    c->private_fd = -1;
+        first->fd = private_dup(c->fds.numbers[0].fd);
+    c->fds.private_fd = -1;
     set_first(c, first);
     if (first->fd >= 0 && (taken.len == 0 || hold_append(&first->bytes, taken.data, taken.len)))
         return true;
-    c->private_fd = first->fd;
+    c->fds.private_fd = first->fd;
     first->fd = -1;
     provisional_drop(c);
     return false;
@@ -95,25 +95,25 @@ static int ask_again(struct conn *c, struct slice taken, unsigned status)
     struct exchange before = c->x;
 
     exchange_unanswered(&c->x);
-    if (evidence_has(&c->to, genuine(status)) || c->inside || c->given || !outgoing_may_replay(c) ||
+    if (evidence_has(&c->to, genuine(status)) || c->use.inside || c->reply.given || !outgoing_may_replay(c) ||
         !hold_first(c, taken, status)) {
         c->x = before;
         return 1;
     }
     int result = outgoing_replay(c);
     if (result < 0 && c->reused) { /* the old one still lies under the fds */
-        c->private_fd = c->first->fd;
-        c->first->fd = -1;
+        c->fds.private_fd = c->reply.first->fd;
+        c->reply.first->fd = -1;
         provisional_drop(c);
         c->x = before;
         return 1;
     }
-    c->queued = 0;
-    hold_clear(&c->response);
-    c->response_raw = false;
+    c->reply.peeked_unread = 0;
+    hold_clear(&c->reply.bytes);
+    c->reply.raw = false;
     if (result < 0 && provisional_fall_back(c) < 0)
         return result;
-    c->expected = true;
+    c->reply.expected = true;
     return -ESTALE;
 }
 
@@ -122,7 +122,7 @@ static int compare(struct conn *c, struct slice bytes, enum opening opening)
 {
     unsigned status = opening_status(bytes.data, bytes.len);
 
-    if (status == c->first->status)
+    if (status == c->reply.first->status)
         evidence_note(&c->to, genuine(status));
     else if (status >= 200)
         mark(c);
@@ -138,14 +138,14 @@ int provisional_judge(struct conn *c, struct slice bytes, size_t taken)
     enum opening opening = opening_read(bytes.data, bytes.len, c->x.request.head_method, &status);
     int verdict = 1;
 
-    if (c->first)
+    if (c->reply.first)
         return compare(c, bytes, opening);
     switch (opening) {
     case OPENING_MORE:
         return 0;
     case OPENING_FOREIGN:
         mark(c);
-        return (int)incoming_foreign(c);
+        return (int)incoming_earlier_reply(c);
     case OPENING_DOUBTFUL:
         verdict = ask_again(c, (struct slice){ bytes.data, taken }, status);
         break;
@@ -153,20 +153,20 @@ int provisional_judge(struct conn *c, struct slice bytes, size_t taken)
         break;
     }
     if (verdict == 1)
-        hold_clear(&c->request); /* the time for a replay is over */
+        hold_clear(&c->request.bytes); /* the time for a replay is over */
     return verdict;
 }
 
 /* Of an adapted answer whose head is whole, the client's bytes are held; nothing more need come. */
 static void adapt_held(struct conn *c)
 {
-    struct hold *h = &c->response;
+    struct hold *h = &c->reply.bytes;
 
     if (!exchange_head_end(&c->x, h->data, h->end) || !hold_reserve(h, EXCHANGE_RESPONSE_GROWTH))
         return;
     struct exchange_reply reply = exchange_server(&c->x, h->data, h->end);
     h->end = reply.out;
-    c->response_raw = false;
+    c->reply.raw = false;
     incoming_follow(c, reply);
 }
 
@@ -175,9 +175,9 @@ static void end_held(const struct conn *c)
 {
     struct exchange ahead = c->x;
 
-    exchange_follow(&ahead, c->response.data, c->response.end);
-    if (exchange_outstanding(&ahead) == 0 && c->nfds)
-        real.shutdown(c->fds[0].fd, SHUT_RD);
+    exchange_follow(&ahead, c->reply.bytes.data, c->reply.bytes.end);
+    if (exchange_outstanding(&ahead) == 0 && c->fds.count)
+        real.shutdown(c->fds.numbers[0].fd, SHUT_RD);
 }
 
 bool provisional_is_over(ssize_t n)
@@ -187,25 +187,25 @@ bool provisional_is_over(ssize_t n)
 
 int provisional_fall_back(struct conn *c)
 {
-    struct first_answer *first = c->first;
+    struct first_answer *first = c->reply.first;
 
-    if (!first || c->shared || c->nfds == 0 || hold_len(&c->response) || exchange_answered(&c->x) ||
+    if (!first || c->copied || c->fds.count == 0 || hold_len(&c->reply.bytes) || exchange_answered(&c->x) ||
         swap_under(c, first->fd) < 0)
         return -ENOTSUP;
-    private_close(c->private_fd);
-    c->private_fd = first->fd;
+    private_close(c->fds.private_fd);
+    c->fds.private_fd = first->fd;
     first->fd = -1;
-    c->response = first->bytes;
+    c->reply.bytes = first->bytes;
     first->bytes = (struct hold){ .data = NULL };
     provisional_drop(c);
-    c->response_raw = hold_len(&c->response);
-    c->fastopen = false;
-    c->receive_error = 0;
-    conn_spoil(c, REASON_poisoned);
-    hold_clear(&c->request);
-    if (c->response_raw && c->state == CONN_EXCHANGE)
+    c->reply.raw = hold_len(&c->reply.bytes);
+    c->request.connects_by_send = false;
+    c->reply.kernel_error = 0;
+    conn_forbid_parking(c, REASON_poisoned);
+    hold_clear(&c->request.bytes);
+    if (c->reply.raw && c->state == CONN_EXCHANGE)
         adapt_held(c);
-    else if (c->response_raw)
+    else if (c->reply.raw)
         end_held(c);
     return 0;
 }
@@ -213,10 +213,11 @@ int provisional_fall_back(struct conn *c)
 /* Nothing has come that is the client's. */
 static bool waits(const struct conn *c)
 {
-    if (c->nfds == 0 || c->homing || !conn_owns(c, c->fds[0].fd))
+    if (c->fds.count == 0 || c->use.reconnecting || !conn_owns(c, c->fds.numbers[0].fd))
         return false;
-    return c->state == CONN_LEASED || ((c->state == CONN_EXCHANGE || c->state == CONN_OBSERVED) && (provisional_is(c) || c->first) &&
-                                       !hold_len(&c->response) && !c->given);
+    return c->state == CONN_LEASED ||
+           ((c->state == CONN_EXCHANGE || c->state == CONN_OBSERVED) &&
+            (provisional_is(c) || c->reply.first) && !hold_len(&c->reply.bytes) && !c->reply.given);
 }
 
 /* The kernel tells an error once: a receive gets it from here if nothing can be done. */
@@ -227,11 +228,11 @@ bool provisional_is_dead(struct conn *c)
 
     if (!waits(c))
         return false;
-    ssize_t n = real.recv(c->fds[0].fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT);
+    ssize_t n = real.recv(c->fds.numbers[0].fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT);
     bool dead = n == 0 || (n < 0 && (incoming_is_end(-errno) || path_is_broken(c, errno) ||
-                                     (c->first && provisional_is_over(-errno))));
+                                     (c->reply.first && provisional_is_over(-errno))));
     if (n < 0 && dead && c->state != CONN_LEASED)
-        c->receive_error = errno;
+        c->reply.kernel_error = errno;
     errno = saved;
     return dead;
 }
@@ -244,15 +245,15 @@ int provisional_mend(struct conn *c)
         result = -ENOTSUP;
     } else if (c->state == CONN_LEASED) {
         conn_settle_but_end(c);
-        result = c->shared ? -ENOTSUP : swap_rehome_at_once(c);
+        result = c->copied ? -ENOTSUP : swap_rehome_at_once(c);
         if (result == 0)
             conn_note(c, REASON_stale);
-    } else if (c->first) {
+    } else if (c->reply.first) {
         result = provisional_fall_back(c);
     } else {
         result = outgoing_replay_at_once(c);
         if (result != -ENOTSUP)
-            c->receive_error = -result;
+            c->reply.kernel_error = -result;
     }
     errno = saved;
     return result;

@@ -2,7 +2,7 @@
  * connection's past.  All of these take a locked conn.
  *
  * A 408, say, may answer either.  So the request is sent once more on a fresh connection, while the first answer is
- * held (c->first): it is the client's if no fresh connection can be had.  Another answer there says that the first one
+ * held (c->reply.first): it is the client's if no fresh connection can be had.  Another answer there says that the first one
  * was to the past; the same one, that the server means it. */
 #ifndef HOLDFAST_PRELOAD_PROVISIONAL_H
 #define HOLDFAST_PRELOAD_PROVISIONAL_H
@@ -16,7 +16,7 @@
 /* EXCHANGE, OBSERVED: the request went out on a reused connection and is held whole; no answer is known yet. */
 static inline bool provisional_is(const struct conn *c)
 {
-    return c->reused && c->request.data && !c->head_owed && hold_len(&c->request) == 0;
+    return c->reused && c->request.bytes.data && !c->request.head_partly_sent && hold_len(&c->request.bytes) == 0;
 }
 
 /* Of a provisional conn, or one with a `first`: all that has come of a response so far.  The first `taken` bytes of it are not in the

@@ -27,7 +27,7 @@ static bool wait_for_more(struct conn *c, const struct incoming *call, uint64_t 
 {
     struct pollfd wait = { .fd = call->fd, .events = POLLIN };
 
-    if (c->nonblocking || call->peek || (!call->took && !c->expected))
+    if (c->nonblocking || call->peek || (!call->took && !c->reply.expected))
         return false;
     uint64_t now = idle_now_ms();
     if (!*deadline)
@@ -49,7 +49,7 @@ static ssize_t recv_exchange(struct conn *c, struct incoming *call, char *buf, s
     size_t got = 0;
     bool lost = false;
 
-    while (got < len && !(lost = c->nfds == 0 && !incoming_edited(c))) {
+    while (got < len && !(lost = c->fds.count == 0 && !incoming_edited(c))) {
         call->wait = may_wait && (got == 0 || waitall);
         call->full = false;
         size_t held = incoming_edited(c);
@@ -61,14 +61,14 @@ static ssize_t recv_exchange(struct conn *c, struct incoming *call, char *buf, s
         if (n == 0 || (n < 0 && got && (n == -EAGAIN || n == -EINTR)))
             break;
         if (n < 0 && got) {
-            c->pending_error = (int)-n;
+            c->reply.error = (int)-n;
             break;
         }
         if (n < 0)
             return n;
         got += (size_t)n;
-        c->given = true;
-        c->expected = false;
+        c->reply.given = true;
+        c->reply.expected = false;
         if (call->peek && held <= got - (size_t)n)
             break; /* what the kernel had was seen */
         if (!waitall && !call->full)
@@ -76,7 +76,7 @@ static ssize_t recv_exchange(struct conn *c, struct incoming *call, char *buf, s
     }
     if (lost && got == 0)
         return conn_lost(c);
-    if (c->peeked && !call->peek && got == len && c->nfds)
+    if (c->reply.peeked && !call->peek && got == len && c->fds.count)
         lookahead_take_framing(c, call);
     return (ssize_t)got;
 }
@@ -88,34 +88,34 @@ static ssize_t recv_exchange(struct conn *c, struct incoming *call, char *buf, s
 static ssize_t recv_before_request(struct conn *c, int fd, int flags)
 {
     bool wait = !c->nonblocking && !(flags & MSG_DONTWAIT);
-    unsigned generation = c->generation;
+    unsigned generation = c->fds.generation;
 
     if (flags & (MSG_OOB | MSG_ERRQUEUE))
         return CONN_PLAIN;
-    if (hold_len(&c->request) && (wait || withheld_due(c))) { /* it waits for an answer to that */
+    if (hold_len(&c->request.bytes) && (wait || withheld_due(c))) { /* it waits for an answer to that */
         int result = withheld_release(c, fd);
-        if (result < 0 || c->nfds == 0)
+        if (result < 0 || c->fds.count == 0)
             return result < 0 ? result : CONN_PLAIN;
         fd = conn_number(c, fd);
-        generation = c->generation;
+        generation = c->fds.generation;
     }
     ssize_t n = incoming_wait(c, fd, wait ? 0 : MSG_DONTWAIT);
     int error = n < 0 ? errno : 0;
-    conn_wait_home(c);
-    if (c->generation != generation || c->state == CONN_EXCHANGE || c->state == CONN_OBSERVED)
+    conn_wait_reconnected(c);
+    if (c->fds.generation != generation || c->state == CONN_EXCHANGE || c->state == CONN_OBSERVED)
         return -ESTALE;
     bool end = error ? incoming_is_end(-error) : n == 0;
-    if (c->nfds && c->state == CONN_LEASED && !c->shared && (end || (!error && hold_len(&c->request)))) {
+    if (c->fds.count && c->state == CONN_LEASED && !c->copied && (end || (!error && hold_len(&c->request.bytes)))) {
         /* What is still to come goes out on another one. */
         int result = swap_rehome_at_once(c);
         return result < 0 ? result : -ESTALE;
     }
     if (error)
         return -error;
-    if (c->nfds == 0)
+    if (c->fds.count == 0)
         return n == 0 ? 0 : conn_lost(c);
     if (c->state == CONN_LEASED)
-        conn_forget(c, REASON_odd_descriptor);
+        conn_bypass(c, REASON_odd_descriptor);
     return CONN_PLAIN;
 }
 
@@ -125,7 +125,7 @@ static ssize_t behind_bytes(struct conn *c, size_t got, ssize_t result)
     if (got == 0)
         return result;
     if (result < 0 && result != CONN_PLAIN && result != -EAGAIN && result != -EINTR)
-        c->pending_error = (int)-result;
+        c->reply.error = (int)-result;
     return (ssize_t)got;
 }
 
@@ -200,12 +200,12 @@ ssize_t recv_pieces(struct conn *c, int fd, const struct iovec *iov, int n, int 
                                         : recv_before_request(c, fd, flags);
         if (got != -ESTALE)
             return got;
-        if (c->nfds == 0)
+        if (c->fds.count == 0)
             return conn_lost(c);
     }
     got = 0;
     if (flags & (MSG_OOB | MSG_ERRQUEUE)) {
-        conn_spoil(c, REASON_odd_descriptor);
+        conn_forbid_parking(c, REASON_odd_descriptor);
         return CONN_PLAIN;
     }
     for (int i = 0; i < n; i++) {
@@ -229,7 +229,7 @@ bool recv_drain(struct conn *c, int fd)
     size_t drained = 0;
     char *scratch = block_get(DRAIN_MAX, NULL);
 
-    while (scratch && c->state == CONN_EXCHANGE && c->nfds && drained < DRAIN_MAX) {
+    while (scratch && c->state == CONN_EXCHANGE && c->fds.count && drained < DRAIN_MAX) {
         ssize_t n = incoming_step(c, &call, scratch, DRAIN_MAX, 0);
         if (n <= 0 && n != -ESTALE)
             break;

@@ -40,8 +40,8 @@ int send_held(struct conn *c, int fd)
 {
     int result = withheld_flush(c, fd);
 
-    if (result == 0 && c->fastopen) { /* nothing was there to connect with */
-        c->fastopen = false;
+    if (result == 0 && c->request.connects_by_send) { /* nothing was there to connect with */
+        c->request.connects_by_send = false;
         if (real.connect(fd, (struct sockaddr *)&c->peer, c->peer_len) != 0 && errno != EINPROGRESS)
             result = -errno;
     }
@@ -49,7 +49,7 @@ int send_held(struct conn *c, int fd)
 }
 
 /* Not ours: what was held goes out, then libc alone has the socket. */
-static ssize_t go_opaque(struct conn *c, int fd, const struct iovec *iov, int n, int flags)
+static ssize_t bypass(struct conn *c, int fd, const struct iovec *iov, int n, int flags)
 {
     enum reason why = c->x.reason != REASON_none ? c->x.reason : REASON_not_http;
     int result = withheld_flush(c, fd);
@@ -57,13 +57,14 @@ static ssize_t go_opaque(struct conn *c, int fd, const struct iovec *iov, int n,
     if (result < 0)
         return result;
     ssize_t sent = CONN_PLAIN;
-    if (c->fastopen) {
+    if (c->request.connects_by_send) {
         struct msghdr msg = { .msg_iov = (struct iovec *)(uintptr_t)iov, .msg_iovlen = (size_t)n };
         sent = outgoing_transmit(c, fd, msg.msg_iov, n, flags);
-        if (sent < 0 && c->fastopen) /* nothing went out, and the socket is not connected yet: the client comes again */
+        /* Nothing went out, and the socket is not connected yet: the client comes again. */
+        if (sent < 0 && c->request.connects_by_send)
             return sent;
     }
-    conn_forget(c, why);
+    conn_bypass(c, why);
     return sent;
 }
 
@@ -71,9 +72,9 @@ static ssize_t go_opaque(struct conn *c, int fd, const struct iovec *iov, int n,
  * for an answer already, nothing would tell that thread. */
 static bool may_withhold(struct conn *c)
 {
-    if (c->inside || c->shared)
+    if (c->use.inside || c->copied)
         return false;
-    if (exchange_awaits_body(&c->x) || !exchange_is_http(&c->x, c->request.data, c->request.end))
+    if (exchange_awaits_body(&c->x) || !exchange_is_http(&c->x, c->request.bytes.data, c->request.bytes.end))
         withheld_begin(c);
     return true;
 }
@@ -81,21 +82,22 @@ static bool may_withhold(struct conn *c)
 /* The beginning of a request line: nothing in it can change. */
 static ssize_t send_line(struct conn *c, int fd, size_t held, int flags)
 {
-    if (c->state == CONN_LEASED && !c->shared) {
+    if (c->state == CONN_LEASED && !c->copied) {
         int result = swap_rehome(c, false);
         if (result < 0)
             return result;
     }
-    size_t owed = held - c->request.start; /* withheld until now */
-    struct iovec unsent = { c->request.data + c->request.start, c->request.end - c->request.start };
+    size_t owed = held - c->request.bytes.start; /* withheld until now */
+    struct iovec unsent = { c->request.bytes.data + c->request.bytes.start,
+                            c->request.bytes.end - c->request.bytes.start };
     ssize_t sent = outgoing_transmit(c, fd, &unsent, 1, flags);
     if (sent < 0)
         return sent;
-    c->request.start += (size_t)sent;
+    c->request.bytes.start += (size_t)sent;
     if ((size_t)sent <= owed)
         return -EAGAIN;
-    c->request.end = c->request.start;
-    exchange_client(&c->x, c->request.data, c->request.end);
+    c->request.bytes.end = c->request.bytes.start;
+    exchange_client(&c->x, c->request.bytes.data, c->request.bytes.end);
     return sent - (ssize_t)owed;
 }
 
@@ -108,7 +110,7 @@ static enum reason objection(const struct conn *c, const struct request *request
         return REASON_no_upgrade;
     if (request->one_shot && !request->has_host && process_config.host == CONFIG_HOST_NEVER)
         return REASON_no_host;
-    if (c->shared)
+    if (c->copied)
         return c->unparkable != REASON_none ? c->unparkable : REASON_duplicated;
     return dialect_objection(c);
 }
@@ -124,10 +126,10 @@ static int choose_lease(struct conn *c, const struct request *request, size_t he
         conn_note(c, request->idempotent ? REASON_long_body : REASON_unsafe_method);
         return swap_rehome(c, false); /* see swap.h */
     }
-    enum reason ill = c->shared && !c->idle.unseen ? REASON_none : idle_second_look(c);
+    enum reason ill = c->copied && !c->idle.unseen ? REASON_none : idle_second_look(c);
     if (ill != REASON_none) {
         conn_note(c, ill);
-        if (c->shared) /* nothing can take its place */
+        if (c->copied) /* nothing can take its place */
             return -ECONNRESET;
         return swap_exchange_lease(c, false);
     }
@@ -162,14 +164,14 @@ static bool build_head(struct conn *c, const char *head, size_t take, struct hol
 
     if (!c->x.request.one_shot || trial_goes_unchanged(c)) {
         exchange_observe(&c->x);
-        out->start = c->request.start;
+        out->start = c->request.bytes.start;
         return hold_append(out, head, take);
     }
     if (!c->x.request.has_host && !c->x.request.absolute)
         len = endpoint_authority(&c->to, authority);
     if (!hold_reserve(out, take + len + EXCHANGE_REQUEST_GROWTH))
         return false;
-    out->start = c->request.start;
+    out->start = c->request.bytes.start;
     c->x.closing = c->trial == TRIAL_CLOSE;
     c->x.close_unsaid = c->x.request.minor == 0 && evidence_has(&c->to, EVIDENCE_SAYS_NO_CLOSE);
     out->end = exchange_adapt(&c->x, head, take, (struct slice){ authority, len }, out->data);
@@ -184,7 +186,7 @@ static void send_accepted_body(struct conn *c, int fd, struct iovec body, size_t
 
     outgoing_sent(c, &rest, rest.iov_len);
     if (result < 0 && !outgoing_mend(c, -result))
-        c->send_error = -result;
+        c->request.error = -result;
 }
 
 /* A whole head of `head` bytes, and its whole body, of which a part was accepted in earlier calls: all of it lies
@@ -192,22 +194,22 @@ static void send_accepted_body(struct conn *c, int fd, struct iovec body, size_t
 static ssize_t send_accepted(struct conn *c, int fd, const struct hold *kept, size_t head, size_t more, int flags)
 {
     struct iovec body = { kept->data + head, c->x.ahead_len };
-    size_t before = c->request.start;
+    size_t before = c->request.bytes.start;
     ssize_t sent = outgoing_head(c, fd, (struct outgoing_pieces){ &body, 1, 0 }, flags);
 
-    if (sent < 0 && (sent != -EAGAIN || c->request.start == before))
+    if (sent < 0 && (sent != -EAGAIN || c->request.bytes.start == before))
         return sent;
     conn_set_state(c, CONN_EXCHANGE);
     if (sent < 0) {
-        int result = outgoing_all(c, fd, c->request.data + c->request.start, hold_len(&c->request));
-        c->request.start = c->request.end;
+        int result = outgoing_all(c, fd, c->request.bytes.data + c->request.bytes.start, hold_len(&c->request.bytes));
+        c->request.bytes.start = c->request.bytes.end;
         sent = 0;
         if (result < 0)
-            c->send_error = -result;
+            c->request.error = -result;
     }
     send_accepted_body(c, fd, body, (size_t)sent);
-    if (more && c->nfds)
-        hold_append(&c->behind, kept->data + head + body.iov_len, more);
+    if (more && c->fds.count)
+        hold_append(&c->request.behind, kept->data + head + body.iov_len, more);
     return 0;
 }
 
@@ -215,7 +217,7 @@ static ssize_t send_accepted(struct conn *c, int fd, const struct hold *kept, si
 static ssize_t send_adapted(struct conn *c, int fd, struct slice head, size_t held,
                             const struct iovec *iov, int n, int flags)
 {
-    struct hold kept = c->request, built = { 0 }, own = { 0 };
+    struct hold kept = c->request.bytes, built = { 0 }, own = { 0 };
     bool accepted = held > head.len; /* a part of its body was, too */
     size_t used = accepted ? total_of(iov, n) : head.len - held, all = held + used;
 
@@ -229,15 +231,15 @@ static ssize_t send_adapted(struct conn *c, int fd, struct slice head, size_t he
     if (!build_head(c, head.data, head.len, &built)) {
         exchange_release(&c->x, REASON_no_memory);
         hold_clear(&own);
-        return go_opaque(c, fd, iov, n, flags);
+        return bypass(c, fd, iov, n, flags);
     }
-    c->request = built;
+    c->request.bytes = built;
     ssize_t sent = accepted ? send_accepted(c, fd, &kept, head.len, all - head.len - c->x.ahead_len, flags)
                             : outgoing_head(c, fd, (struct outgoing_pieces){ iov, n, used }, flags);
-    if (sent < 0 && (sent != -EAGAIN || c->request.start == kept.start)) {
-        hold_clear(&c->request); /* nothing went out: as if the call had not been made */
+    if (sent < 0 && (sent != -EAGAIN || c->request.bytes.start == kept.start)) {
+        hold_clear(&c->request.bytes); /* nothing went out: as if the call had not been made */
         hold_clear(&own);
-        c->request = kept;
+        c->request.bytes = kept;
         return sent;
     }
     hold_clear(&kept);
@@ -251,7 +253,7 @@ static ssize_t send_adapted(struct conn *c, int fd, struct slice head, size_t he
         stats_count(adapted);
     tracing_note(c, observed ? TRACE_observed : TRACE_adapted);
     if (sent < 0) {
-        c->head_owed = true;
+        c->request.head_partly_sent = true;
         hold_clear(&own);
         path_sending(c);
         return used > 1 ? (ssize_t)used - 1 : -EAGAIN;
@@ -266,7 +268,7 @@ static ssize_t send_adapted(struct conn *c, int fd, struct slice head, size_t he
 /* Bytes that belong to a head, perhaps to its beginning only. */
 static ssize_t send_first(struct conn *c, int fd, const struct iovec *iov, int n, int flags)
 {
-    size_t held = c->request.end, limit = EXCHANGE_HEAD_MAX + 1 - held;
+    size_t held = c->request.bytes.end, limit = EXCHANGE_HEAD_MAX + 1 - held;
     struct slice view = { iov->iov_base, iov->iov_len };
     struct exchange before = c->x;
     ssize_t result;
@@ -274,22 +276,22 @@ static ssize_t send_first(struct conn *c, int fd, const struct iovec *iov, int n
     bool direct = held == 0 && n == 1, kept = true;
     for (int i = 0; !direct && i < n && limit && kept; i++) {
         size_t len = iov[i].iov_len < limit ? iov[i].iov_len : limit;
-        kept = hold_append(&c->request, iov[i].iov_base, len);
+        kept = hold_append(&c->request.bytes, iov[i].iov_base, len);
         limit -= len;
     }
     if (!direct)
-        view = (struct slice){ c->request.data, c->request.end };
+        view = (struct slice){ c->request.bytes.data, c->request.bytes.end };
     struct exchange_step step = { .action = EXCHANGE_PASS };
     if (kept)
         step = exchange_client(&c->x, view.data, view.len);
     else
         exchange_release(&c->x, REASON_no_memory);
     if (direct && (step.action == EXCHANGE_HOLD || step.action == EXCHANGE_PASS_KEEP) &&
-        !hold_append(&c->request, view.data, view.len))
+        !hold_append(&c->request.bytes, view.data, view.len))
         exchange_release(&c->x, REASON_no_memory);
     if (step.action == EXCHANGE_HOLD && c->x.kind == EXCHANGE_UNDECIDED && !may_withhold(c) &&
         exchange_awaits_body(&c->x))
-        exchange_release(&c->x, c->shared ? REASON_duplicated : REASON_busy_thread);
+        exchange_release(&c->x, c->copied ? REASON_duplicated : REASON_busy_thread);
     if (step.action == EXCHANGE_HEAD) {
         stats_count(requests);
         enum reason why = objection(c, &c->x.request, (struct slice){ view.data, step.take });
@@ -299,12 +301,12 @@ static ssize_t send_first(struct conn *c, int fd, const struct iovec *iov, int n
             exchange_release(&c->x, why);
     }
     if (c->x.kind == EXCHANGE_OPAQUE) {
-        c->request.end = held;
-        result = go_opaque(c, fd, iov, n, flags);
+        c->request.bytes.end = held;
+        result = bypass(c, fd, iov, n, flags);
     } else if (step.action == EXCHANGE_HEAD) {
         view.len = step.take;
         if (!direct)
-            c->request.end = held; /* what lies behind it is still the client's */
+            c->request.bytes.end = held; /* what lies behind it is still the client's */
         result = send_adapted(c, fd, view, held, iov, n, flags);
     } else if (step.action == EXCHANGE_PASS_KEEP && !(c->state == CONN_LEASED && may_withhold(c))) {
         c->x = before;
@@ -313,7 +315,7 @@ static ssize_t send_first(struct conn *c, int fd, const struct iovec *iov, int n
         return (ssize_t)total_of(iov, n);
     }
     if (result < 0 && result != CONN_PLAIN && c->state != CONN_EXCHANGE && c->state != CONN_OBSERVED) {
-        c->request.end = c->request.data ? held : 0;
+        c->request.bytes.end = c->request.bytes.data ? held : 0;
         c->x = before;
         connecting_send_failed(c, (int)result);
     }
@@ -321,15 +323,15 @@ static ssize_t send_first(struct conn *c, int fd, const struct iovec *iov, int n
 }
 
 /* The rest of an adapted head, before anything else. */
-static ssize_t send_owed(struct conn *c, int fd, const struct iovec *iov, int n, int flags)
+static ssize_t send_rest_of_head(struct conn *c, int fd, const struct iovec *iov, int n, int flags)
 {
     ssize_t sent = outgoing_head(c, fd, (struct outgoing_pieces){ NULL, 0, 0 }, flags);
 
     if (sent < 0)
         return sent;
-    c->head_owed = false;
+    c->request.head_partly_sent = false;
     if (!c->reused)
-        hold_clear(&c->request);
+        hold_clear(&c->request.bytes);
     return behind_send(c, fd, (struct outgoing_pieces){ iov, n, 1 }, flags);
 }
 
@@ -339,13 +341,13 @@ ssize_t send_pieces(struct conn *c, int fd, const struct iovec *iov, int n, int 
 
     while (n > 1 && iov->iov_len == 0)
         iov++, n--;
-    conn_wait_home(c);
-    if (c->nfds == 0)
+    conn_wait_reconnected(c);
+    if (c->fds.count == 0)
         return conn_lost(c);
     path_sending(c);
-    if (c->send_error && total && (c->state == CONN_EXCHANGE || c->state == CONN_OBSERVED)) {
-        int error = c->send_error;
-        c->send_error = 0;
+    if (c->request.error && total && (c->state == CONN_EXCHANGE || c->state == CONN_OBSERVED)) {
+        int error = c->request.error;
+        c->request.error = 0;
         return -error;
     }
     switch (c->state) {
@@ -355,22 +357,23 @@ ssize_t send_pieces(struct conn *c, int fd, const struct iovec *iov, int n, int 
             exchange_release(&c->x, REASON_odd_descriptor);
         return total ? send_first(c, fd, iov, n, flags) : CONN_PLAIN;
     case CONN_EXCHANGE:
-        if (c->write_shut)
+        if (c->after.write_shut)
             return CONN_SIGPIPE;
         if (flags & MSG_OOB)
-            conn_spoil(c, REASON_odd_descriptor);
+            conn_forbid_parking(c, REASON_odd_descriptor);
         if (!total || flags & MSG_OOB)
             return CONN_PLAIN;
-        return c->head_owed ? send_owed(c, fd, iov, n, flags)
+        return c->request.head_partly_sent ? send_rest_of_head(c, fd, iov, n, flags)
                             : behind_send(c, fd, (struct outgoing_pieces){ iov, n, 0 }, flags);
     case CONN_OBSERVED:
         if (!total)
             return CONN_PLAIN;
-        return c->head_owed ? send_owed(c, fd, iov, n, flags) : observed_send(c, fd, iov, n, flags);
+        return c->request.head_partly_sent ? send_rest_of_head(c, fd, iov, n, flags)
+                                           : observed_send(c, fd, iov, n, flags);
     case CONN_ENDED:
-        if (c->sent_after_end || c->write_shut)
+        if (c->after.swallowed_send || c->after.write_shut)
             return CONN_SIGPIPE;
-        c->sent_after_end = total > 0;
+        c->after.swallowed_send = total > 0;
         return (ssize_t)total;
     default:
         return CONN_PLAIN;

@@ -30,26 +30,26 @@ static void note_due(uint64_t due)
 /* More than MOST at a time are released when their programs receive. */
 void withheld_begin(struct conn *c)
 {
-    if (c->nfds == 0)
+    if (c->fds.count == 0)
         return;
-    if (!c->withheld_ms)
+    if (!c->request.withheld_ms)
         for (int i = 0; i < MOST; i++) {
             int none = 0;
-            if (atomic_compare_exchange_strong(&hints[i], &none, c->fds[0].fd + 1))
+            if (atomic_compare_exchange_strong(&hints[i], &none, c->fds.numbers[0].fd + 1))
                 break;
         }
-    atomic_fetch_add(&withheld_count, !c->withheld_ms);
-    c->withheld_ms = idle_now_ms();
-    note_due(c->withheld_ms + WITHHELD_MS);
+    atomic_fetch_add(&withheld_count, !c->request.withheld_ms);
+    c->request.withheld_ms = idle_now_ms();
+    note_due(c->request.withheld_ms + WITHHELD_MS);
 }
 
 void withheld_over(struct conn *c)
 {
-    if (!c->withheld_ms)
+    if (!c->request.withheld_ms)
         return;
-    c->withheld_ms = 0;
+    c->request.withheld_ms = 0;
     for (int i = 0; i < MOST; i++) {
-        int own = c->nfds ? c->fds[0].fd + 1 : 0;
+        int own = c->fds.count ? c->fds.numbers[0].fd + 1 : 0;
         if (own && atomic_compare_exchange_strong(&hints[i], &own, 0))
             break;
     }
@@ -68,14 +68,14 @@ int withheld_flush(struct conn *c, int fd)
 {
     int result = 0;
 
-    if (c->state == CONN_LEASED && !c->shared)
+    if (c->state == CONN_LEASED && !c->copied)
         result = swap_rehome(c, true);
     if (may_be_kept_waiting(c))
         stall_make_way(&c->to);
-    if (result == 0 && hold_len(&c->request))
-        result = outgoing_all(c, fd, c->request.data + c->request.start, hold_len(&c->request));
+    if (result == 0 && hold_len(&c->request.bytes))
+        result = outgoing_all(c, fd, c->request.bytes.data + c->request.bytes.start, hold_len(&c->request.bytes));
     if (result == 0)
-        hold_clear(&c->request);
+        hold_clear(&c->request.bytes);
     if (result == 0)
         withheld_over(c);
     return result;
@@ -84,13 +84,13 @@ int withheld_flush(struct conn *c, int fd)
 /* FRESH: of the beginning of a head, what can go out whatever follows. */
 static int send_fixed(struct conn *c, int fd)
 {
-    size_t fixed = exchange_fixed(&c->x, c->request.end), start = c->request.start;
+    size_t fixed = exchange_fixed(&c->x, c->request.bytes.end), start = c->request.bytes.start;
     int result = 0;
 
     if (fixed > start)
-        result = outgoing_all(c, fd, c->request.data + start, fixed - start);
+        result = outgoing_all(c, fd, c->request.bytes.data + start, fixed - start);
     if (result == 0 && fixed > start)
-        c->request.start = fixed;
+        c->request.bytes.start = fixed;
     return result;
 }
 
@@ -100,16 +100,16 @@ int withheld_release(struct conn *c, int fd)
 
     withheld_over(c);
     if (c->state == CONN_EXCHANGE) {
-        if (exchange_listens(&c->x) == EXCHANGE_LISTENS_PERHAPS && c->nfds) {
-            conn_spoil(c, REASON_half_closed);
+        if (exchange_listens(&c->x) == EXCHANGE_LISTENS_PERHAPS && c->fds.count) {
+            conn_forbid_parking(c, REASON_half_closed);
             real.shutdown(fd, SHUT_WR);
         }
     } else if (exchange_awaits_body(&c->x)) {
         result = withheld_flush(c, fd);
         if (result == 0)
-            conn_forget(c, REASON_slow_body);
-    } else if (hold_len(&c->request)) {
-        result = c->state != CONN_LEASED ? 0 : c->shared ? -ENOTSUP : swap_rehome_at_once(c);
+            conn_bypass(c, REASON_slow_body);
+    } else if (hold_len(&c->request.bytes)) {
+        result = c->state != CONN_LEASED ? 0 : c->copied ? -ENOTSUP : swap_rehome_at_once(c);
         result = result == 0 ? send_fixed(c, fd) : result;
     }
     return result;
@@ -118,8 +118,8 @@ int withheld_release(struct conn *c, int fd)
 void withheld_wait(struct conn *c, int fd)
 {
     struct pollfd wait = { .fd = fd, .events = POLLIN };
-    unsigned generation = c->generation;
-    uint64_t passed = idle_now_ms() - c->withheld_ms;
+    unsigned generation = c->fds.generation;
+    uint64_t passed = idle_now_ms() - c->request.withheld_ms;
     int ready = 0;
 
     if (passed < WITHHELD_MS) {
@@ -127,13 +127,13 @@ void withheld_wait(struct conn *c, int fd)
         ready = real.poll(&wait, 1, (int)(WITHHELD_MS - passed));
         conn_outside_end(c);
     }
-    if (ready == 0 && c->generation == generation && c->nfds && c->withheld_ms)
+    if (ready == 0 && c->fds.generation == generation && c->fds.count && c->request.withheld_ms)
         withheld_release(c, conn_number(c, fd));
 }
 
 bool withheld_due(const struct conn *c)
 {
-    return c->withheld_ms && idle_now_ms() - c->withheld_ms >= WITHHELD_MS;
+    return c->request.withheld_ms && idle_now_ms() - c->request.withheld_ms >= WITHHELD_MS;
 }
 
 int withheld_turn_ms(void)
@@ -154,14 +154,14 @@ void withheld_release_due(void)
         int fd = atomic_load(&hints[i]) - 1;
         struct conn *c = fd >= 0 && conn_find(fd) ? conn_enter(fd) : NULL;
         int own = fd + 1;
-        if (fd >= 0 && (!c || !c->withheld_ms))
+        if (fd >= 0 && (!c || !c->request.withheld_ms))
             atomic_compare_exchange_strong(&hints[i], &own, 0);
         if (!c)
             continue;
         if (withheld_due(c))
             withheld_release(c, fd);
-        else if (c->withheld_ms)
-            note_due(c->withheld_ms + WITHHELD_MS);
+        else if (c->request.withheld_ms)
+            note_due(c->request.withheld_ms + WITHHELD_MS);
         conn_leave(c);
     }
     errno = saved;

@@ -1,5 +1,5 @@
 #define _GNU_SOURCE
-#include "preload/conn/owed.h"
+#include "preload/conn/deferred.h"
 
 #include "base/lock.h"
 #include "preload/share/idle.h"
@@ -13,9 +13,9 @@
 
 enum { MOST = 256 };
 
-atomic_uint owed_count;
+atomic_uint deferred_count;
 
-atomic_uint owed_numbers;
+atomic_uint deferred_numbers;
 
 /* Where to look for them; end_owed is what counts.  One thread, and its signal handlers. */
 static int hints[MOST];
@@ -23,7 +23,7 @@ static atomic_uint used;
 
 static _Atomic uint64_t good_set; /* see set_now: is a set, as long as the numbers are the same.  0: none known */
 
-static bool is_owed(const struct conn *c)
+static bool is_deferred(const struct conn *c)
 {
     return c->end_owed || c->add_owed;
 }
@@ -45,7 +45,7 @@ static bool is_plain(uint32_t events)
 
 static bool room(void)
 {
-    if (atomic_load(&owed_count) == 0)
+    if (atomic_load(&deferred_count) == 0)
         atomic_store(&used, 0);
     return atomic_load(&used) < MOST;
 }
@@ -56,7 +56,7 @@ static bool is_ours_alone(const struct conn *c)
 #if REAL_TIME64
     return false; /* waits under other names */
 #endif
-    return lock_alone() && !idle_forked && c->nfds == 1 && c->fds[0].fd > STDERR_FILENO && room();
+    return lock_alone() && !idle_forked && c->fds.count == 1 && c->fds.numbers[0].fd > STDERR_FILENO && room();
 }
 
 /* A number at most once: nothing is told twice. */
@@ -64,20 +64,21 @@ static void remember(const struct conn *c)
 {
     unsigned i = 0, n = atomic_load(&used);
 
-    while (i < n && hints[i] != c->fds[0].fd)
+    while (i < n && hints[i] != c->fds.numbers[0].fd)
         i++;
-    hints[i] = c->fds[0].fd;
+    hints[i] = c->fds.numbers[0].fd;
     if (i == n)
         atomic_store(&used, n + 1);
-    atomic_fetch_add(&owed_count, 1);
+    atomic_fetch_add(&deferred_count, 1);
 }
 
 /* An observed client does not wait for the end: it is parked while it goes on, or as the process ends. */
-bool owed_end(struct conn *c)
+bool deferred_end(struct conn *c)
 {
     const struct registrations *r = &c->registrations;
 
-    if (c->x.kind != EXCHANGE_ADAPTED || c->queued || c->owed || r->count > 1 || !is_ours_alone(c))
+    if (c->x.kind != EXCHANGE_ADAPTED || c->reply.peeked_unread || c->reply.undiscarded || r->count > 1 ||
+        !is_ours_alone(c))
         return false;
     if (r->count == 1 && !is_plain(r->set[0].events))
         return false;
@@ -90,15 +91,15 @@ bool owed_end(struct conn *c)
 
 static uint64_t set_now(int epfd)
 {
-    return (uint64_t)(unsigned)epfd << 32 | (atomic_load_explicit(&owed_numbers, memory_order_relaxed) + 1);
+    return (uint64_t)(unsigned)epfd << 32 | (atomic_load_explicit(&deferred_numbers, memory_order_relaxed) + 1);
 }
 
-void owed_is_set(int epfd)
+void deferred_is_set(int epfd)
 {
     atomic_store_explicit(&good_set, set_now(epfd), memory_order_relaxed);
 }
 
-bool owed_add(struct conn *c, int epfd, int fd, const struct epoll_event *event)
+bool deferred_add(struct conn *c, int epfd, int fd, const struct epoll_event *event)
 {
     const uint32_t writing = EPOLLOUT | EPOLLWRNORM;
 
@@ -111,13 +112,13 @@ bool owed_add(struct conn *c, int epfd, int fd, const struct epoll_event *event)
     return registrations_note(&c->registrations, epfd, EPOLL_CTL_ADD, fd, event->events, event->data.u64);
 }
 
-void owed_done(struct conn *c)
+void deferred_done(struct conn *c)
 {
-    if (!is_owed(c))
+    if (!is_deferred(c))
         return;
     c->end_owed = c->add_owed = false;
     conn_recount(c);
-    atomic_fetch_sub(&owed_count, 1);
+    atomic_fetch_sub(&deferred_count, 1);
 }
 
 /* False: the client's number was closed where we did not see it, and leads to nothing or to another thing.  Nobody
@@ -128,23 +129,23 @@ static bool is_under(struct conn *c)
 
     errno = 0;
     if (!c->idle.cookie)
-        c->idle.cookie = idle_cookie(c->private_fd);
-    bool same = !c->idle.cookie || idle_cookie(c->fds[0].fd) == c->idle.cookie || idle_unknown();
+        c->idle.cookie = idle_cookie(c->fds.private_fd);
+    bool same = !c->idle.cookie || idle_cookie(c->fds.numbers[0].fd) == c->idle.cookie || idle_unknown();
     errno = saved;
     return same;
 }
 
-void owed_settle(struct conn *c)
+void deferred_apply(struct conn *c)
 {
-    if (is_owed(c) && !is_under(c)) {
-        conn_lose(c, c->fds[0].fd);
+    if (is_deferred(c) && !is_under(c)) {
+        conn_lose(c, c->fds.numbers[0].fd);
         return;
     }
     if (c->end_owed)
         swap_finish(c, REASON_none);
     if (!c->add_owed)
         return;
-    owed_done(c);
+    deferred_done(c);
     c->registrations.set[0].out = true;
     registrations_restore(&c->registrations);
 }
@@ -155,21 +156,21 @@ static struct conn *enter(unsigned i)
     int fd = hints[i];
     struct conn *c = conn_find(fd);
 
-    if (!c || !is_owed(c) || !(c = conn_enter_as_is(fd)))
+    if (!c || !is_deferred(c) || !(c = conn_enter_as_is(fd)))
         return NULL;
-    if (is_owed(c))
+    if (is_deferred(c))
         return c;
     conn_leave(c);
     return NULL;
 }
 
-void owed_settle_all(void)
+void deferred_apply_all(void)
 {
     for (unsigned i = 0; i < atomic_load(&used); i++) {
         struct conn *c = enter(i);
         if (!c)
             continue;
-        owed_settle(c);
+        deferred_apply(c);
         conn_leave(c);
     }
     room();
@@ -190,9 +191,9 @@ static bool concerns(struct conn *c, int epfd)
 
     if (c->registrations.count == 0)
         return false; /* nobody waits for it */
-    if (c->registrations.count == 1 && r->epfd == epfd && r->made == atomic_load(&owed_numbers))
+    if (c->registrations.count == 1 && r->epfd == epfd && r->made == atomic_load(&deferred_numbers))
         return true;
-    owed_settle(c);
+    deferred_apply(c);
     return false;
 }
 
@@ -222,17 +223,17 @@ static int add_ends(int epfd, struct epoll_event *events, int n, int most)
             if (n < most && !is_there(events, n, r->data))
                 events[n++] = (struct epoll_event){ .events = shown(c, r->events), .data.u64 = r->data };
             else
-                owed_settle(c);
+                deferred_apply(c);
         }
         conn_leave(c);
     }
     return n;
 }
 
-int owed_epoll(int epfd, struct epoll_event *events, int most, const sigset_t *mask)
+int deferred_epoll(int epfd, struct epoll_event *events, int most, const sigset_t *mask)
 {
     if (!events || most <= 0) {
-        owed_settle_all();
+        deferred_apply_all();
         return 0;
     }
     if (!any_concerns(epfd))
@@ -242,7 +243,7 @@ int owed_epoll(int epfd, struct epoll_event *events, int most, const sigset_t *m
 }
 
 /* What waits in a set, which may be polled, is settled.  Returns whether anything is owed still. */
-static bool settle_registered(void)
+static bool apply_registered(void)
 {
     bool any = false;
 
@@ -251,8 +252,8 @@ static bool settle_registered(void)
         if (!c)
             continue;
         if (c->registrations.count)
-            owed_settle(c);
-        any |= is_owed(c);
+            deferred_apply(c);
+        any |= is_deferred(c);
         conn_leave(c);
     }
     return any;
@@ -265,12 +266,12 @@ static bool has_ended(int fd)
     return c && c->end_owed;
 }
 
-int owed_poll(struct pollfd *fds, nfds_t n, const sigset_t *mask)
+int deferred_poll(struct pollfd *fds, nfds_t n, const sigset_t *mask)
 {
     const struct timespec no_time = { 0 };
     bool any = false;
 
-    if (!settle_registered() || !fds)
+    if (!apply_registered() || !fds)
         return 0;
     for (nfds_t i = 0; i < n && !any; i++)
         any = fds[i].events & (POLLIN | POLLRDNORM | POLLRDHUP) && has_ended(fds[i].fd);
@@ -285,7 +286,7 @@ int owed_poll(struct pollfd *fds, nfds_t n, const sigset_t *mask)
     return ready;
 }
 
-int owed_select(int n, const fd_set *in, fd_set *ready)
+int deferred_select(int n, const fd_set *in, fd_set *ready)
 {
     int more = 0;
 
@@ -299,11 +300,11 @@ int owed_select(int n, const fd_set *in, fd_set *ready)
     return more;
 }
 
-bool owed_selected(int n, const fd_set *in)
+bool deferred_selected(int n, const fd_set *in)
 {
     bool any = false;
 
-    if (!settle_registered() || !in)
+    if (!apply_registered() || !in)
         return false;
     for (unsigned i = 0; i < atomic_load(&used) && !any; i++)
         any = hints[i] < n && has_ended(hints[i]) && FD_ISSET(hints[i], in);

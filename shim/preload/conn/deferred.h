@@ -1,4 +1,4 @@
-/* owed: what the kernel is not told at once, because most often it need not be told at all.
+/* deferred: what the kernel is not told at once, because most often it need not be told at all.
  *
  * The end of a response: a client's next step is to receive the end of file, or to close: neither needs another
  * socket under its fd, and the connection stays there (end_owed).  A registration of a leased connection in an
@@ -9,8 +9,8 @@
  * together with what the kernel says of all else; whatever else waits settles everything first.
  *
  * Only in a process of one thread that has not forked: whoever else waits on the socket would sleep on. */
-#ifndef HOLDFAST_PRELOAD_OWED_H
-#define HOLDFAST_PRELOAD_OWED_H
+#ifndef HOLDFAST_PRELOAD_DEFERRED_H
+#define HOLDFAST_PRELOAD_DEFERRED_H
 
 #include "preload/conn/conn.h"
 
@@ -23,56 +23,56 @@
 struct epoll_event;
 
 /* How many conns something is owed for. */
-extern atomic_uint owed_count;
+extern atomic_uint deferred_count;
 
 /* The response of c is complete, and the connection can be parked; its private fd is there.  False: it has to
  * be swapped now. */
-bool owed_end(struct conn *c);
+bool deferred_end(struct conn *c);
 
 /* LEASED: the client adds fd to a set.  False: the kernel has to be told now. */
 struct epoll_event;
-bool owed_add(struct conn *c, int epfd, int fd, const struct epoll_event *event);
+bool deferred_add(struct conn *c, int epfd, int fd, const struct epoll_event *event);
 
 /* The kernel has taken a registration: it is a set that lies under this number. */
-void owed_is_set(int epfd);
+void deferred_is_set(int epfd);
 
 /* Does what is owed: for one (locked), for all. */
-void owed_settle(struct conn *c);
-void owed_settle_all(void);
+void deferred_apply(struct conn *c);
+void deferred_apply_all(void);
 
 /* Nothing is owed for c any more. */
-void owed_done(struct conn *c);
+void deferred_done(struct conn *c);
 
-static inline bool owed_any(void)
+static inline bool deferred_any(void)
 {
-    return __builtin_expect(atomic_load_explicit(&owed_count, memory_order_relaxed) != 0, 0);
+    return __builtin_expect(atomic_load_explicit(&deferred_count, memory_order_relaxed) != 0, 0);
 }
 
 /* Before anything waits. */
-static inline void owed_before_wait(void)
+static inline void deferred_before_wait(void)
 {
-    if (owed_any())
-        owed_settle_all();
+    if (deferred_any())
+        deferred_apply_all();
 }
 
 /* Where something is owed: what is ready now, if an end that is owed is among it; 0: go on; or -1 and errno. */
-int owed_poll(struct pollfd *fds, nfds_t n, const sigset_t *mask);
+int deferred_poll(struct pollfd *fds, nfds_t n, const sigset_t *mask);
 
-/* Is an end that is owed among these?  If so, owed_select adds it to what select has said is `ready`, and
+/* Is an end that is owed among these?  If so, deferred_select adds it to what select has said is `ready`, and
  * returns how many it has added. */
-bool owed_selected(int n, const fd_set *in);
-int owed_select(int n, const fd_set *in, fd_set *ready);
+bool deferred_selected(int n, const fd_set *in);
+int deferred_select(int n, const fd_set *in, fd_set *ready);
 
-/* As owed_poll; the set is settled where that cannot be told. */
-int owed_epoll(int epfd, struct epoll_event *events, int most, const sigset_t *mask);
+/* As deferred_poll; the set is settled where that cannot be told. */
+int deferred_epoll(int epfd, struct epoll_event *events, int most, const sigset_t *mask);
 
 /* Grows before the program makes an epoll set, or a copy of some number: what was registered before may have
  * been in another set than the one that has its number then. */
-extern atomic_uint owed_numbers;
-static inline void owed_new_number(void)
+extern atomic_uint deferred_numbers;
+static inline void deferred_new_number(void)
 {
-    owed_before_wait();
-    atomic_fetch_add_explicit(&owed_numbers, 1, memory_order_relaxed);
+    deferred_before_wait();
+    atomic_fetch_add_explicit(&deferred_numbers, 1, memory_order_relaxed);
 }
 
 #endif
