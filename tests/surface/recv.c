@@ -223,6 +223,28 @@ void op_recvmmsg(struct talk *t)
     talk_end(t);
 }
 
+/* Messages of no bytes at the end; a timeout that is not over; what is left of it. */
+void op_recvmmsg_end(struct talk *t)
+{
+    for (int turn = 0; turn < 3; turn++) {
+        struct iovec parts[4] = { { buf, 30000 }, { buf + 30000, 7 }, { buf + 30007, 7 }, { buf + 30014, 7 } };
+        struct mmsghdr m[4] = { 0 };
+        struct timespec time = { 50, 0 };
+        int flags = turn == 0 ? MSG_WAITALL : turn == 1 ? MSG_WAITFORONE : MSG_DONTWAIT;
+
+        for (int i = 0; i < 4; i++)
+            m[i].msg_hdr = (struct msghdr){ .msg_iov = &parts[i], .msg_iovlen = 1 };
+        int n = recvmmsg(t->fd, m, 4, flags, &time);
+        said("recvmmsg", n);
+        said("time left", n > 0 && time.tv_sec >= 40 && time.tv_sec < 50);
+        for (int i = 0; i < n; i++)
+            if (m[i].msg_len)
+                talk_feed(t, parts[i].iov_base, m[i].msg_len);
+    }
+    talk_ended(t, 0);
+    talk_end(t);
+}
+
 void op_readv_odd(struct talk *t)
 {
     struct iovec parts[4] = { { buf, 0 }, { buf, 3 }, { buf + 3, 0 }, { buf + 3, 2000 } };

@@ -138,6 +138,7 @@ int talk_seed(void);
     OP(recv_fault, "cme", "wk", true)                                                                        \
     OP(recvmsg, "sme", "wk", false)                                                                          \
     OP(recvmmsg, "sme", "wk", false)                                                                         \
+    OP(recvmmsg_end, "sme", "w", false)                                                                      \
     OP(readv_odd, "me", "w", false)                                                                          \
     OP(recvfrom_name, "me", "w", false)                                                                      \
     OP(rcvtimeo, "ncsme", "wk", true)                                                                        \

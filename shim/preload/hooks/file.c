@@ -3,11 +3,16 @@
 #include "preload/hooks/hook.h"
 
 #include "preload/wire/closing.h"
+#include "preload/wire/readiness.h"
+#include "preload/wire/recv.h"
 
 #include <fcntl.h>
 #include <limits.h>
 #include <poll.h>
+#include <time.h>
 #include <unistd.h>
+
+enum { SECOND_NS = 1000000000 };
 
 int sendmmsg(int fd, struct mmsghdr *msgs, unsigned n, real_mmsg_flags flags)
 {
@@ -24,26 +29,45 @@ int sendmmsg(int fd, struct mmsghdr *msgs, unsigned n, real_mmsg_flags flags)
     return i || n == 0 ? (int)i : -1;
 }
 
+/* An error behind messages is told by the next call. */
+static void tell_later(int fd, int error)
+{
+    struct conn *c = error != EAGAIN && error != EINTR && conn_find(fd) ? conn_enter_as_is(fd) : NULL;
+
+    if (!c)
+        return;
+    recv_tell_later(c, error);
+    conn_leave(c);
+}
+
+/* recvmmsg(2), BUGS: the timeout is looked at after a message only.  An end of file is a message without bytes, and does
+ * not stop it (tests/assume_recvmmsg.c). */
 int recvmmsg(int fd, struct mmsghdr *msgs, unsigned n, real_mmsg_flags flags,
              struct timespec *timeout)
 {
+    bool bad = timeout && (timeout->tv_sec < 0 || timeout->tv_nsec < 0 || timeout->tv_nsec >= SECOND_NS);
+    int each = (int)flags & ~MSG_WAITFORONE;
+    struct readiness_time t;
     unsigned i = 0;
-    int more = (int)flags;
 
-    if (likely(!conn_find(fd)))
+    if (likely(!conn_find(fd)) || bad)
         return real.recvmmsg(fd, msgs, n, flags, timeout);
-    for (; i < n; i++) { /* the timeout is looked at after a message only: recvmmsg(2), BUGS */
-        ssize_t got = recvmsg(fd, &msgs[i].msg_hdr, more & ~MSG_WAITFORONE);
+    readiness_begin(&t, timeout);
+    while (i < n) {
+        ssize_t got = recvmsg(fd, &msgs[i].msg_hdr, each);
         if (got < 0)
             break;
-        msgs[i].msg_len = (unsigned)got;
+        msgs[i++].msg_len = (unsigned)got;
         if (flags & MSG_WAITFORONE)
-            more |= MSG_DONTWAIT;
-        if (got == 0 || timeout) {
-            i++;
-            break;
-        }
+            each |= MSG_DONTWAIT;
+        if (!timeout)
+            continue;
+        *timeout = *readiness_left(&t);
+        if (timeout->tv_sec == 0 && timeout->tv_nsec == 0)
+            return (int)i;
     }
+    if (i && i < n)
+        tell_later(fd, errno);
     return i || n == 0 ? (int)i : -1;
 }
 

@@ -223,6 +223,14 @@ ssize_t recv_pieces(struct conn *c, int fd, const struct iovec *iov, int n, int 
     return got;
 }
 
+void recv_tell_later(struct conn *c, int error)
+{
+    if (c->state == CONN_EXCHANGE)
+        c->reply.error = error;
+    else
+        c->reply.kernel_error = error;
+}
+
 bool recv_drain(struct conn *c, int fd)
 {
     struct incoming call = { .fd = fd };
