@@ -27,6 +27,7 @@ UNFORTIFY := -U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=0
 FUZZ_CC  ?= clang
 SANITIZE := -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
 DEPS     := -MMD -MP
+comma    := ,
 
 LIB_SRC      := $(wildcard shim/base/*.c shim/http/*.c shim/pool/*.c shim/preload/*/*.c)
 PURE_SRC     := $(filter-out shim/preload/%,$(LIB_SRC))
@@ -52,6 +53,10 @@ BROKER_OBJ   := $(BROKER_SRC:%.c=$(BUILD)/obj/%.o)
 # What unit tests and fuzzers can be linked with.
 TESTED_SRC   := $(PURE_SRC) $(filter-out shim/broker/holdfastd.c,$(BROKER_SRC))
 ASAN_OBJ     := $(TESTED_SRC:%.c=$(BUILD)/asan/obj/%.o)
+# Tests of these rooms of shim/preload (tests/unit/fds/...) have a `real` of their own: tests/unit/preload/fake_real.h.
+FAKED_ROOMS  := self fds share conn wire life
+ROOM_SRC     := $(filter-out shim/preload/libc/real.c,$(wildcard shim/preload/libc/*.c) $(wildcard $(FAKED_ROOMS:%=shim/preload/%/*.c)))
+ROOM_OBJ     := $(ROOM_SRC:%.c=$(BUILD)/asan/obj/%.o)
 HELPERS      := $(addprefix $(BUILD)/tests/,$(basename $(notdir $(HELPER_SRC))))
 # A library that makes real calls fail, and the client that is put to that test: tests/fault/fault.h.
 CLIENT_OBJ   := $(patsubst %.c,$(BUILD)/obj/%.o,$(wildcard tests/fault/client*.c))
@@ -174,13 +179,19 @@ $(BUILD)/asan/obj/shim/%.o: shim/%.c Makefile
 	@mkdir -p $(@D)
 	$(call say,CC)$(CC) $(STD) $(WARN) $(DEPS) $(CPPFLAGS) $(CFLAGS) $(UNFORTIFY) $(SANITIZE) -c -o $@ $<
 
+# An archive: what a test does not use may need what is not there.
+$(BUILD)/asan/rooms.a: $(ROOM_OBJ)
+	@rm -f $@
+	$(call say,AR)$(AR) rcs $@ $^
+
 define unit_rule
-$(BUILD)/asan/tests/unit_$(1)_%: tests/unit/$(1)/%.c $(ASAN_OBJ) Makefile
+$(BUILD)/asan/tests/unit_$(1)_%: tests/unit/$(1)/%.c $(2) $(ASAN_OBJ) Makefile
 	@mkdir -p $$(@D)
 	$$(call say,CC)$$(CC) $$(STD) -iquote tests $$(WARN) $$(DEPS) -MF $$@.d $$(CPPFLAGS) $$(CFLAGS) $$(UNFORTIFY) $$(SANITIZE) $$(LDFLAGS) \
-	    -o $$@ $$< $$(ASAN_OBJ) -lcmocka -ldl
+	    $(3) -o $$@ $$< $(2) $$(ASAN_OBJ) -lcmocka -ldl
 endef
-$(foreach room,$(UNIT_ROOMS),$(eval $(call unit_rule,$(room))))
+$(foreach room,$(filter-out $(FAKED_ROOMS),$(UNIT_ROOMS)),$(eval $(call unit_rule,$(room))))
+$(foreach room,$(filter $(FAKED_ROOMS),$(UNIT_ROOMS)),$(eval $(call unit_rule,$(room),$(BUILD)/asan/rooms.a,-Wl$(comma)--wrap=clock_gettime)))
 
 # Only shim/ is instrumented: its coverage is what steers, and what is reported.
 FUZZ_CFLAGS = $(STD) $(WARN) $(DEPS) -O1 -g $(UNFORTIFY) $(SANITIZE)
@@ -335,6 +346,6 @@ clean:
 # Keep objects that only a pattern mentions.
 .SECONDARY:
 
--include $(LIB_OBJ:.o=.d) $(LAUNCHER_OBJ:.o=.d) $(BROKER_OBJ:.o=.d) $(WIRE_OBJ:.o=.d) $(ASAN_OBJ:.o=.d) \
+-include $(LIB_OBJ:.o=.d) $(LAUNCHER_OBJ:.o=.d) $(BROKER_OBJ:.o=.d) $(WIRE_OBJ:.o=.d) $(ASAN_OBJ:.o=.d) $(ROOM_OBJ:.o=.d) \
          $(patsubst %.c,$(BUILD)/obj/%.d,$(HELPER_ALL) $(ASSUME_SRC)) $(UNITS:=.d) \
          $(FAULT_OBJ:.o=.d) $(CLIENT_OBJ:.o=.d) $(BUILD)/obj/tests/e2e/widen.d $(BUILD)/obj/tests/e2e/pretend.d
