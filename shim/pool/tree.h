@@ -59,6 +59,9 @@ struct tree_calls {
     int (*shutdown)(int, int);
     int (*close)(int);
     int (*poll)(struct pollfd *, nfds_t, int); /* where there is a broker */
+    /* Moves a socket that was received to a number which the program does not use: returns that, or -1 with the
+     * socket where it was.  NULL: there is no program beside us. */
+    int (*hide)(int);
 };
 
 /* Without anything in between. */
@@ -126,8 +129,8 @@ int tree_give(const struct tree *t, const struct endpoint *to, const struct idle
               uint64_t now_ms);
 
 /* Takes a connection to `to` that is `wanted`, oldest first.  0, with out->fd a fd of the caller,
- * close-on-exec, or -ENOENT.  It was not examined; those to others that are met on the way and have
- * expired or ended are closed.  Never blocks. */
+ * close-on-exec and hidden; -ENOENT; -EMFILE: one that was met could not be hidden, and is closed.  It was not
+ * examined; those to others that are met on the way and have expired or ended are closed.  Never blocks. */
 int tree_take(const struct tree *t, const struct endpoint *to, const struct wanted *wanted,
               struct idle *out, uint64_t now_ms);
 

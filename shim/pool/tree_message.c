@@ -75,6 +75,20 @@ int tree_message_read(const void *bytes, size_t len, uint64_t now_ms, struct end
     return 0;
 }
 
+/* Before anybody else can have the connection: a thread of the program that reads from the number which the kernel
+ * gave it, one that another thread has closed, takes bytes that are somebody's as soon as somebody asks there. */
+static int hide(const struct tree_calls *calls, struct beside *beside)
+{
+    int hidden = calls->hide ? calls->hide(beside->fds[0]) : beside->fds[0];
+
+    if (hidden < 0) {
+        calls->shutdown(beside->fds[0], SHUT_RDWR);
+        return -EMFILE;
+    }
+    beside->fds[0] = hidden;
+    return 0;
+}
+
 int tree_receive(const struct tree_calls *calls, int fd, struct tree_message *message, struct endpoint *to,
                  struct idle *idle, uint64_t now_ms)
 {
@@ -85,12 +99,14 @@ int tree_receive(const struct tree_calls *calls, int fd, struct tree_message *me
     if (len < 0)
         return (int)len;
     bool whole = beside.whole && beside.ours && beside.count == 1;
-    if (whole && tree_message_read(message, (size_t)len, now_ms, to, idle) == 0) {
+    int result = whole ? tree_message_read(message, (size_t)len, now_ms, to, idle) : -EBADMSG;
+    if (result == 0)
+        result = hide(calls, &beside);
+    if (result == 0)
         idle->fd = beside.fds[0];
-        return 0;
-    }
-    beside_close(calls, &beside);
-    return -EBADMSG;
+    else
+        beside_close(calls, &beside);
+    return result;
 }
 
 int tree_peek(const struct tree_calls *calls, int fd, struct endpoint *to, struct idle *idle, uint64_t now_ms)

@@ -33,8 +33,9 @@ void tree_message_write(struct tree_message *m, const struct endpoint *to, const
 int tree_message_read(const void *bytes, size_t len, uint64_t now_ms, struct endpoint *to,
                       struct idle *idle);
 
-/* The next message of a socket, with the connection beside it: 0, with idle->fd a fd of the caller's;
- * -EBADMSG: something else, or not from a process of this user: it is gone; or what recvmsg says. */
+/* The next message of a socket, with the connection beside it: 0, with idle->fd a fd of the caller's, hidden;
+ * -EBADMSG: something else, or not from a process of this user: it is gone; -EMFILE: it could not be hidden, and is
+ * closed; or what recvmsg says. */
 int tree_receive(const struct tree_calls *calls, int fd, struct tree_message *message, struct endpoint *to,
                  struct idle *idle, uint64_t now_ms);
 

@@ -34,13 +34,16 @@ static int put(const struct tree *t, unsigned queue, const struct parcel *parcel
     return beside_send(t->calls, t->first, &piece, &beside, &name, len);
 }
 
-/* The next message of a queue.  0; -EBADMSG: something else, which is gone; -EAGAIN: no more. */
+/* The next message of a queue.  0; -EBADMSG: something else, which is gone; -EMFILE: there is no room for it here;
+ * -EAGAIN: no more. */
 static int get(const struct tree *t, unsigned queue, struct parcel *parcel, uint64_t now_ms)
 {
     int result = tree_receive(t->calls, t->first + (int)queue, &parcel->message, &parcel->to, &parcel->idle,
                               now_ms);
 
-    return result == 0 || result == -EBADMSG ? result : result == -EINTR ? -EBADMSG : -EAGAIN;
+    if (result == 0 || result == -EBADMSG || result == -EMFILE)
+        return result;
+    return result == -EINTR ? -EBADMSG : -EAGAIN;
 }
 
 /* The server is told of the end even if the child of some fork still has a copy. */
@@ -76,6 +79,7 @@ static void put_back(const struct tree *t, unsigned queue, const struct parcel *
 struct round {
     uint64_t first_back; /* cookie of the first that was put back: met again, the round is over */
     unsigned looks;
+    bool no_room; /* one could not be hidden: no more are taken */
     bool looked; /* the next one was looked at just now, and is not another user's */
 };
 enum { LOOKS_MOST = 2 * TREE_MOST_PRIVILEGED };
@@ -95,7 +99,8 @@ static bool next(const struct tree *t, unsigned queue, struct round *round, stru
         int result = !round->looked && is_foreign(t, queue) ? -EAGAIN : get(t, queue, parcel, now_ms);
 
         round->looked = false;
-        if (result == -EAGAIN)
+        round->no_room = result == -EMFILE;
+        if (result == -EAGAIN || result == -EMFILE)
             return false;
         if (result != 0)
             continue;
@@ -177,7 +182,7 @@ int tree_take(const struct tree *t, const struct endpoint *to, const struct want
         }
         pass_on(t, queue, &round, &parcel, now_ms);
     }
-    return -ENOENT;
+    return round.no_room ? -EMFILE : -ENOENT;
 }
 
 /* What lies at a queue's old end: 0, with *idle, whose idle_ms is 0 where it is no message of ours; -EPERM: another

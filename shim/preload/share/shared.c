@@ -3,7 +3,6 @@
 
 #include "base/lock.h"
 #include "base/stats.h"
-#include "pool/beside.h"
 #include "pool/board.h"
 #include "pool/broker.h"
 #include "pool/tree.h"
@@ -48,6 +47,14 @@ static atomic_uint run;
 
 static struct tree_calls calls;
 
+static int close_any(int fd)
+{
+    if (!private_is(fd))
+        return real.close(fd);
+    private_close(fd);
+    return 0;
+}
+
 static void take_calls(void)
 {
     calls = (struct tree_calls){
@@ -62,8 +69,9 @@ static void take_calls(void)
         .recv = real.recv,
         .dup3 = real.dup3,
         .shutdown = real.shutdown,
-        .close = real.close,
+        .close = close_any,
         .poll = real.poll,
+        .hide = private_move,
     };
 }
 
@@ -230,28 +238,22 @@ static int ask(const struct endpoint *key, const struct wanted *wanted, struct i
 
 static int take(const struct endpoint *key, const struct wanted *wanted, struct idle *out)
 {
-    return tree_take(&tree, key, wanted, out, idle_now_ms()) == 0 ? 0 : ask(key, wanted, out);
+    int result = tree_take(&tree, key, wanted, out, idle_now_ms());
+
+    return result == -ENOENT ? ask(key, wanted, out) : result;
 }
 
 int shared_lease(const struct conn *c, const struct wanted *wanted, struct idle *out, enum reason *why)
 {
     int saved = errno;
-    int result = -ENOENT;
+    int result = -ENOENT, taken;
 
     if (!is_for_all(&c->to) || !reach() || !private_is(tree.first)) {
         errno = saved;
         return -ENOENT;
     }
     tally(false);
-    while (take(&c->to, wanted, out) == 0) {
-        int moved = private_move(out->fd);
-        if (moved < 0) {
-            real.shutdown(out->fd, SHUT_RDWR);
-            beside_close_one(&calls, out->fd);
-            *why = REASON_no_private_fd;
-            break;
-        }
-        out->fd = moved;
+    while ((taken = take(&c->to, wanted, out)) == 0) {
         enum reason wrong = pool_examine(&c->to, out);
         if (wrong == REASON_none) {
             stats_count(shared_taken);
@@ -264,6 +266,8 @@ int shared_lease(const struct conn *c, const struct wanted *wanted, struct idle 
             idle_discard(out, wrong);
         *why = wrong;
     }
+    if (taken == -EMFILE)
+        *why = REASON_no_private_fd;
     errno = saved;
     return result;
 }
