@@ -4,10 +4,12 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <pthread.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdio_ext.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -236,6 +238,55 @@ void op_stream_mixed(struct talk *t)
     talk_body(t, 5000);
     pour(t, f);
     shut(t, f);
+}
+
+/* How much a stream reads ahead is seen by whoever goes on by number. */
+void op_stream_ahead(struct talk *t)
+{
+    int there = 0;
+
+    talk_reach(t, STATE_SENT);
+    for (long until = now_ms() + 2000; there < 12000 && now_ms() < until; sleep_ms(1))
+        ioctl(t->fd, FIONREAD, &there);
+    FILE *f = open_on(t->fd, "r");
+    char byte = (char)getc(f);
+    talk_feed(t, &byte, 1);
+    int left = 0;
+    ioctl(t->fd, FIONREAD, &left);
+    said("read ahead", there - left);
+    pour(t, f);
+    shut(t, f);
+}
+
+enum { TOGETHER = 2000 };
+
+static void *open_often(void *arg)
+{
+    struct talk *t = arg;
+    long wrong = 0;
+
+    for (int i = 0; i < TOGETHER; i++) {
+        int copy = dup(t->fd);
+        FILE *f = fdopen(copy, "r+");
+        wrong += !f || fileno(f) != copy;
+        if (f)
+            fclose(f);
+    }
+    return (void *)wrong;
+}
+
+void op_stream_together(struct talk *t)
+{
+    pthread_t threads[2];
+    void *wrong;
+
+    for (int i = 0; i < 2; i++)
+        pthread_create(&threads[i], NULL, open_often, t);
+    for (int i = 0; i < 2; i++) {
+        pthread_join(threads[i], &wrong);
+        said("wrong", (long)wrong);
+    }
+    talk_end(t);
 }
 
 void op_stream_eof(struct talk *t)

@@ -203,6 +203,8 @@ int talk_seed(void);
     OP(stream_many, "-", "w", false)                                                                         \
     OP(stream_mixed, "m", "wk", false)                                                                       \
     OP(stream_eof, "e", "wk", false)                                                                         \
+    OP(stream_ahead, "cs", "wk", false)                                                                      \
+    OP(stream_together, "m", "wk", false)                                                                    \
     OP(stdin_reads, "csme", "wk", false)                                                                     \
     OP(stdout_writes, "c", "cwk", false)                                                                     \
     OP(stdin_closes, "ncsme", "cwk", false)                                                                  \

@@ -14,24 +14,51 @@
 #include <stdatomic.h>
 #include <stdio_ext.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
-enum { STREAMS_MAX = 64 };
+enum { STREAMS_MAX = 64, BUFFER_MAX = 65536 };
 
-static struct {
+/* A slot is somebody's from the moment when `used` goes from false to true; `stream` is NULL until it is made. */
+static struct slot {
     FILE *_Atomic stream;
-    atomic_int fd;
+    char *buffer;
+    size_t buffer_len;
+    int fd;
+    atomic_bool used;
 } streams[STREAMS_MAX];
 static atomic_int streams_used;
 
+static struct slot *take_slot(int fd)
+{
+    for (int i = 0; i < STREAMS_MAX; i++)
+        if (!atomic_load(&streams[i].used) && !atomic_exchange(&streams[i].used, true)) {
+            streams[i].fd = fd;
+            atomic_fetch_add(&streams_used, 1);
+            return &streams[i];
+        }
+    errno = EMFILE;
+    return NULL;
+}
+
+static void give_slot(struct slot *slot)
+{
+    if (slot->buffer)
+        block_put(slot->buffer, slot->buffer_len);
+    slot->buffer = NULL;
+    atomic_store(&slot->stream, NULL);
+    atomic_fetch_sub(&streams_used, 1);
+    atomic_store(&slot->used, false);
+}
+
 static ssize_t stream_read(void *cookie, char *buf, size_t len)
 {
-    return read((int)(intptr_t)cookie, buf, len);
+    return read(((struct slot *)cookie)->fd, buf, len);
 }
 
 static ssize_t stream_write(void *cookie, const char *buf, size_t len)
 {
-    ssize_t written = write((int)(intptr_t)cookie, buf, len);
+    ssize_t written = write(((struct slot *)cookie)->fd, buf, len);
 
     return written < 0 ? 0 : written; /* fopencookie(3): 0 is an error */
 }
@@ -46,14 +73,30 @@ static int stream_seek(void *cookie, off64_t *position, int whence)
 
 static int stream_close(void *cookie)
 {
-    int fd = (int)(intptr_t)cookie;
+    struct slot *slot = cookie;
+    int fd = slot->fd;
 
-    for (int i = 0; i < STREAMS_MAX; i++)
-        if (streams[i].fd == fd && streams[i].stream) {
-            streams[i].stream = NULL;
-            streams_used--;
-        }
+    give_slot(slot);
     return close(fd);
+}
+
+static bool is_glibc(void)
+{
+    return dlsym(RTLD_DEFAULT, "gnu_get_libc_version") != NULL;
+}
+
+/* glibc's stream on a number reads ahead by the block size of its file, one on functions by BUFSIZ. */
+static void set_buffer(struct slot *slot)
+{
+    struct stat status;
+
+    if (!is_glibc() || fstat(slot->fd, &status) != 0 || status.st_blksize <= 0 || status.st_blksize > BUFFER_MAX ||
+        status.st_blksize >= BUFSIZ)
+        return;
+    slot->buffer_len = (size_t)status.st_blksize;
+    slot->buffer = block_get(slot->buffer_len, NULL);
+    if (slot->buffer)
+        setvbuf(slot->stream, slot->buffer, _IOFBF, slot->buffer_len);
 }
 
 static FILE *stream_open(int fd, const char *mode)
@@ -61,20 +104,17 @@ static FILE *stream_open(int fd, const char *mode)
     static const cookie_io_functions_t io = {
         .read = stream_read, .write = stream_write, .seek = stream_seek, .close = stream_close
     };
-    int slot = 0;
+    struct slot *slot = take_slot(fd);
 
-    while (slot < STREAMS_MAX && streams[slot].stream)
-        slot++;
-    if (slot == STREAMS_MAX) {
-        errno = EMFILE;
+    if (!slot)
+        return NULL;
+    FILE *stream = fopencookie(slot, mode, io);
+    if (!stream) {
+        give_slot(slot);
         return NULL;
     }
-    FILE *stream = fopencookie((void *)(intptr_t)fd, mode, io);
-    if (stream) {
-        streams[slot].fd = fd;
-        streams[slot].stream = stream;
-        streams_used++;
-    }
+    atomic_store(&slot->stream, stream);
+    set_buffer(slot);
     return stream;
 }
 
@@ -102,7 +142,7 @@ FILE *fdopen(int fd, const char *mode)
 static int stream_fd(FILE *stream)
 {
     for (int i = 0; streams_used && i < STREAMS_MAX; i++)
-        if (streams[i].stream == stream)
+        if (atomic_load(&streams[i].stream) == stream)
             return streams[i].fd;
     return -1;
 }
@@ -110,10 +150,7 @@ static int stream_fd(FILE *stream)
 void hook_stdio_take_stdin(void)
 {
 #ifdef __GLIBC__
-    static bool usable;
-
-    usable |= dlsym(RTLD_DEFAULT, "gnu_get_libc_version") != NULL;
-    if (!usable || stream_fd(stdin) >= 0 || stdin->_IO_read_ptr != stdin->_IO_read_end)
+    if (!is_glibc() || stream_fd(stdin) >= 0 || stdin->_IO_read_ptr != stdin->_IO_read_end)
         return; /* bytes that it has read before come first */
     FILE *stream = stream_open(0, "r");
 
