@@ -7,14 +7,15 @@
 #include <signal.h>
 #include <spawn.h>
 #include <stdarg.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/time.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
-enum { LINES = 160, LINE = 400, BLOCKED_MS = 15, TIMER_MS = 25 };
+enum { LINES = 200, LINE = 400, BLOCKED_MS = 300 };
 
 extern char **environ;
 
@@ -27,6 +28,7 @@ static __thread char out[2048];
 static __thread size_t used;
 static const char *self;
 static volatile sig_atomic_t signals;
+static bool later; /* something is to be done when this program sleeps: the next call will */
 
 void say(const char *format, ...)
 {
@@ -144,39 +146,54 @@ static void do_thread(const struct call *call)
     say("  joined");
 }
 
-static void *thread_one(void *line)
+struct one { /* a call for another thread */
+    const char *line;
+    atomic_int tid;
+    atomic_bool done;
+};
+
+static void *thread_one(void *arg)
 {
+    struct one *one = arg;
     struct call call;
     char copy[LINE];
 
-    snprintf(copy, sizeof copy, "%s", (char *)line);
+    snprintf(copy, sizeof copy, "%s", one->line);
     split(copy, &call);
     do_call work = io_find(call.argv[0]);
     if (!work)
         work = wait_find(call.argv[0]);
     if (!work)
         work = fd_find(call.argv[0]);
-    say("  blocked %s", (char *)line);
+    say("  blocked %s", one->line);
+    atomic_store(&one->tid, (int)syscall(SYS_gettid));
     if (work)
         work(&call);
+    atomic_store(&one->done, true);
     char *said = malloc(used + 1);
     memcpy(said, out, used);
     said[used] = '\0';
     return said;
 }
 
-/* `blocked`: the next call in a thread; when that has had time to block, the one behind it here. */
+/* `blocked`: the next call in a thread; when that sleeps, or has come back, the one behind it here. */
 static void do_blocked(const struct call *call)
 {
     pthread_t thread;
     void *said;
+    struct one one = { .done = false, .tid = 0 };
 
     (void)call;
     flush();
     if (at + 1 >= count)
         return;
-    pthread_create(&thread, NULL, thread_one, lines[at++]);
-    usleep(BLOCKED_MS * 1000);
+    one.line = lines[at++];
+    pthread_create(&thread, NULL, thread_one, &one);
+    for (int ms = 0, slept = 0; ms < BLOCKED_MS && slept < ASLEEP_LOOKS && !atomic_load(&one.done); ms++) {
+        usleep(1000);
+        int tid = atomic_load(&one.tid);
+        slept = tid && is_asleep((int)getpid(), tid) ? slept + 1 : 0;
+    }
     play_one();
     pthread_join(thread, &said);
     say("%s", (char *)said);
@@ -189,22 +206,31 @@ static void on_signal(int number)
     signals++;
 }
 
-/* `timer restart|plain`: a signal while the next call, probably, waits. */
-static void do_timer(const struct call *call)
+/* `later signal plain|restart`, `later answer K PART`, `later end K`, `later reset K`: when the next call sleeps. */
+static void do_later(const struct call *call)
 {
-    struct sigaction action = { .sa_handler = on_signal,
-                                .sa_flags = strcmp(call_word(call, 1), "restart") == 0 ? SA_RESTART : 0 };
-    struct itimerval once = { .it_value.tv_usec = TIMER_MS * 1000 }, never = { 0 };
+    char line[96];
 
-    sigaction(SIGALRM, &action, NULL);
-    flush();
-    setitimer(ITIMER_REAL, &once, NULL);
-    if (at < count)
-        play_one();
-    setitimer(ITIMER_REAL, &never, NULL);
-    int n = signals;
+    if (strcmp(call_word(call, 1), "signal") == 0) {
+        struct sigaction action = { .sa_handler = on_signal,
+                                    .sa_flags = strcmp(call_word(call, 2), "restart") == 0 ? SA_RESTART : 0 };
+        sigaction(SIGALRM, &action, NULL);
+    }
+    snprintf(line, sizeof line, "later %d %ld %s %s %s", (int)getpid(), syscall(SYS_gettid), call_word(call, 1),
+             call_word(call, 2), call_word(call, 3));
+    talk_forward(line);
+    later = true;
+}
+
+/* What the next call did not sleep for is done now, but for signals. */
+static void settle_later(void)
+{
+    int before = signals;
+
+    later = false;
+    talk_ask_origin("now");
+    say(" signals %d", before);
     signals = 0;
-    say("  signals %d", n);
 }
 
 /* `exec SLOT fork|vfork|spawn`: another program, this one, reads what comes by that number. */
@@ -240,7 +266,7 @@ static int reader_main(int fd)
     say("  reader:");
     for (int i = 0; i < 20 && n > 0; i++) {
         struct pollfd wait = { .fd = fd, .events = POLLIN };
-        int ready = poll(&wait, 1, 40);
+        int ready = poll(&wait, 1, 10);
         if (ready <= 0)
             break;
         n = read(fd, bytes, sizeof bytes);
@@ -266,7 +292,7 @@ static void do_sleep(const struct call *call)
 }
 
 static const struct call_entry own[] = {
-    { "fork", do_fork },     { "thread", do_thread }, { "blocked", do_blocked }, { "timer", do_timer },
+    { "fork", do_fork },     { "thread", do_thread }, { "blocked", do_blocked }, { "later", do_later },
     { "exec", do_exec },     { "answer", do_origin }, { "end", do_origin },      { "reset", do_origin },
     { "sleep", do_sleep },
 };
@@ -289,10 +315,13 @@ static void play_one(void)
     if (!work)
         work = fd_find(call.argv[0]);
     say("%d %s", number, lines[number]);
+    bool slept_for = later;
     if (work)
         work(&call);
     else
         say(" ?");
+    if (slept_for)
+        settle_later();
     flush();
 }
 
@@ -302,15 +331,10 @@ static void play(int n)
         play_one();
 }
 
-static void load(const char *path)
+static void load(void)
 {
-    FILE *file = fopen(path, "re");
-    size_t len = file ? fread(text, 1, sizeof text - 1, file) : 0;
     char *save = NULL;
 
-    if (file)
-        fclose(file);
-    text[len] = '\0';
     for (char *line = strtok_r(text, "\n", &save); line && count < LINES; line = strtok_r(NULL, "\n", &save)) {
         struct call call;
         char copy[LINE];
@@ -336,23 +360,29 @@ static void finish(void)
     flush();
 }
 
-int main(int argc, char **argv)
+void play_text(const char *program, size_t len, const char *meeting, int port)
 {
     struct sigaction pipes = { .sa_handler = on_signal };
 
+    len = len < sizeof text - 1 ? len : sizeof text - 1;
+    memcpy(text, program, len);
+    text[len] = '\0';
+    sigaction(SIGPIPE, &pipes, NULL);
+    talk_open(meeting, port);
+    load();
+    play(count);
+    finish();
+}
+
+int main(int argc, char **argv)
+{
     self = "/proc/self/exe";
     if (argc == 3 && strcmp(argv[1], "origin") == 0)
         return origin_main(argv[2]);
     if (argc == 3 && strcmp(argv[1], "reader") == 0)
         return reader_main(atoi(argv[2]));
-    if (argc != 5 || strcmp(argv[1], "play") != 0) {
-        fprintf(stderr, "usage: calls origin SOCKET | calls play FILE SOCKET PORT\n");
-        return 2;
-    }
-    sigaction(SIGPIPE, &pipes, NULL);
-    talk_open(argv[3], atoi(argv[4]));
-    load(argv[2]);
-    play(count);
-    finish();
-    return 0;
+    if (argc == 4 && strcmp(argv[1], "serve") == 0)
+        return serve_main(argv[2], atoi(argv[3]));
+    fprintf(stderr, "usage: calls origin MEETING | calls serve MEETING PORT\n");
+    return 2;
 }

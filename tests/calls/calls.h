@@ -1,11 +1,12 @@
 /* calls: plays a program of socket calls, one a line, and prints what each has answered.
  *
- *   calls.c   the command line, the table of calls, threads, forks and timers around them
- *   talk.c    requests, and the line to the origin
- *   io.c      what sends and receives
- *   wait.c    poll, select, epoll
- *   fd.c      sockets, numbers, options
- *   origin.c  the server, told step by step what to answer: `calls origin PATH`
+ *   calls.c   the command line, the table of calls, threads and forks around them
+ *   serve.c    plays programs that come by stdin, each in a child: `calls serve MEETING PORT`
+ *   talk.c     requests, and the line to the origin
+ *   io.c       what sends and receives
+ *   wait.c     poll, select, epoll
+ *   fd.c       sockets, numbers, options
+ *   origin.c   the server, told step by step what to answer: `calls origin MEETING`
  *
  * The language: `req` and `resp` lines first (talk.c, origin.c), then one call a line.  A call names
  * sockets by slot, 0 to SLOTS - 1; -1 in a slot is passed on as it is.  Nothing that is printed depends on time, on the
@@ -55,6 +56,14 @@ typedef void (*do_call)(const struct call *call);
 do_call io_find(const char *name);
 do_call wait_find(const char *name);
 do_call fd_find(const char *name);
+
+void play_text(const char *program, size_t len, const char *meeting, int port);
+
+/* serve.c */
+int serve_main(const char *meeting, int port);
+/* Whether a thread is found sleeping.  Twice or thrice in a row, a millisecond apart: it is blocked. */
+enum { ASLEEP_LOOKS = 3 };
+bool is_asleep(int pid, int tid);
 
 /* origin.c */
 int origin_main(const char *path);

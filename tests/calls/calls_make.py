@@ -61,11 +61,15 @@ class Maker:
         texts = [f"b{cut}" for cut in cuts]
         if self.chance(0.02):
             texts[0] = f"h{r.randint(1, 60)}"
+        bare = kind == "none" or status in (204, 304) or method == "HEAD"
+        # What each part adds to the one before: whether there is then something to be read.
+        adds = [True, False, False] if bare else [True, min(cuts[1], length) > min(cuts[0], length), length > cuts[1] or
+                                                  kind == "chunked" and minor == 1]
         self.exchanges.append((f"req {k} {method} {minor} {connection} {body} {self.one_of(1, 20, 300, 2000)}",
                                f"resp {k} {kind} {status} {length} {' '.join(texts)}"))
         persists = (minor == 1 and connection != "close" or connection == "keep") and kind != "close" and \
             not (kind == "chunked" and minor == 0)
-        return k, persists
+        return k, persists, adds
 
     # What is done to one socket in the course of an exchange.
 
@@ -85,7 +89,7 @@ class Maker:
                 self.lines.insert(-1, f"poll 1000 {s.slot} 0x4")
 
     def begin(self, s):
-        s.exchange, s.persists = self.new_exchange()
+        s.exchange, s.persists, s.adds = self.new_exchange()
         s.sent, s.part, s.unread = 0, -1, False
 
     def send(self, s):
@@ -99,9 +103,9 @@ class Maker:
         s.sent = to
 
     def answer(self, s):
-        s.part = 2 if self.chance(0.5) else s.part + 1
+        before, s.part = s.part, 2 if self.chance(0.5) else s.part + 1
         self.add(f"answer {s.exchange} {s.part}")
-        s.unread = True
+        s.unread = s.unread or any(s.adds[before + 1:s.part + 1]) or s.part == 2 and not s.persists
 
     def receive(self, s, slot=None):
         slot = s.slot if slot is None else slot
@@ -117,7 +121,7 @@ class Maker:
         certain = s.unread and via != "recvmmsg" and "waitall" not in flags
         if waits and not certain and not (s.part == 2 and not s.persists):
             if self.chance(0.3):
-                self.add(f"timer {self.one_of('plain', 'plain', 'restart') if s.unread else 'plain'}")
+                self.add(f"later signal {self.one_of('plain', 'plain', 'restart') if s.unread else 'plain'}")
             else:
                 via, flags = "recv", "dontwait"
         self.add(f"recv {slot} {self.one_of(LENGTHS)} {flags} {via}")
@@ -150,8 +154,10 @@ class Maker:
 
     def wait(self, s):
         if self.chance(0.1):
-            self.add(f"timer {self.one_of('plain', 'restart')}")
-        self.add(self.wait_line(s, self.one_of(0, 0, 0, 10, 60)))
+            self.add(f"later signal {self.one_of('plain', 'restart')}")
+            self.add(self.wait_line(s, 300))
+            return
+        self.add(self.wait_line(s, self.one_of(0, 0, 0, 5, 5, 60)))
 
     def epoll(self, s):
         e = self.random.randrange(2)
@@ -167,7 +173,7 @@ class Maker:
         elif self.chance(0.15):
             members.discard(s.slot)
             self.add(f"epdel {e} {s.slot}")
-        self.add(f"epwait {e} {self.one_of(0, 0, 0, 20)} {self.one_of('-', '-', 'pwait', 'pwait2')}")
+        self.add(f"epwait {e} {self.one_of(0, 0, 0, 5)} {self.one_of('-', '-', 'pwait', 'pwait2')}")
 
     def query(self, s):
         self.add(self.one_of(f"inq {s.slot}", f"getopt {s.slot} {self.one_of(OPTIONS)}", f"names {s.slot}", f"getfl {s.slot}",

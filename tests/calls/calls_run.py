@@ -2,15 +2,23 @@
 program that differs as short as it can be."""
 
 import os
+import selectors
 import shlex
 import subprocess
 import tempfile
+import time
+from typing import NamedTuple, Optional
 
 import calls_known
 from holdfast_test import BUILD, HOLDFAST, clean_environment
 
 CALLS = os.environ.get("CALLS", os.path.join(BUILD, "tests", "calls"))
-SECONDS = 4
+HANGS_MS = 3000
+HASTE_MS = 800          # while a program is made shorter
+REDUCING_S = 20
+SECONDS = 12            # the player has failed
+AGAIN = 3               # runs more of each kind before a difference is believed
+END = b"\0\n"
 
 
 def preloaded():
@@ -25,92 +33,177 @@ def preloaded():
     return environment
 
 
+class Server:
+    """`calls serve`: one process, in which each program gets a child."""
+
+    def __init__(self, environment, meeting, port):
+        self.process = subprocess.Popen([CALLS, "serve", meeting, port], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                                        stderr=subprocess.STDOUT, env=environment, bufsize=0)
+        self.selector = selectors.DefaultSelector()
+        self.selector.register(self.process.stdout, selectors.EVENT_READ)
+
+    def close(self):
+        self.selector.close()
+        self.process.stdin.close()
+        self.process.kill()
+        self.process.wait()
+        self.process.stdout.close()
+
+    def play(self, text, limit_ms):
+        """What the program printed, with how it ended; None: the player itself has failed."""
+        data = text.encode("ascii")
+        self.process.stdin.write(b"%d\n%d\n" % (limit_ms, len(data)) + data)
+        said = b""
+        while not said.endswith(END):
+            if not self.selector.select(SECONDS):
+                return None
+            part = os.read(self.process.stdout.fileno(), 65536)
+            if not part:
+                return None
+            said += part
+        return said[:-len(END)].decode("latin-1")
+
+
+class Verdict(NamedTuple):
+    kind: str               # same, unstable, rare (differed once, and not again), differs, excused
+    direct: str = ""        # the first lines that are not alike
+    shim: str = ""
+    why: Optional[str] = None
+
+
 class Player:
-    """An origin of its own, and a file that programs are played from."""
+    """An origin, a player without the library and one with it."""
 
     def __init__(self):
         self.folder = tempfile.TemporaryDirectory(prefix="holdfast-calls-")
         self.meeting = os.path.join(self.folder.name, "origin")
-        self.file = os.path.join(self.folder.name, "program")
         self.environments = {"direct": clean_environment(), "shim": preloaded()}
-        self.start()
-
-    def start(self):
         self.origin = subprocess.Popen([CALLS, "origin", self.meeting], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
                                        text=True, env=self.environments["direct"])
         self.port = self.origin.stdout.readline().strip()
+        self.servers = {}
 
     def close(self):
+        for server in self.servers.values():
+            server.close()
         self.origin.stdin.close()
-        self.origin.wait(10)
+        try:
+            self.origin.wait(10)
+        except subprocess.TimeoutExpired:
+            self.origin.kill()
+            self.origin.wait()
+        self.origin.stdout.close()
         self.folder.cleanup()
 
-    def play(self, how):
-        """What the program in the file prints, with how it ended."""
-        process = subprocess.Popen([CALLS, "play", self.file, self.meeting, self.port], stdin=subprocess.DEVNULL,
-                                   stdout=subprocess.PIPE, stderr=subprocess.STDOUT, env=self.environments[how])
-        try:
-            output, _ = process.communicate(timeout=SECONDS)
-            return output.decode("latin-1") + f"status {process.returncode}\n"
-        except subprocess.TimeoutExpired:
-            process.kill()
-            output, _ = process.communicate()
-            return output.decode("latin-1") + "hangs\n"
-
-    def run(self, lines):
-        """(direct, shim), or None if two direct runs differ, or hang."""
-        with open(self.file, "w", encoding="ascii") as file:
-            file.write("\n".join(lines) + "\n")
-        direct = self.play("direct")
-        shim = self.play("shim")
-        if direct == shim:
-            return direct, shim
-        if direct.endswith("hangs\n"):
-            return None
-        again = self.play("direct")
-        if direct != again:
-            return None
-        if self.play("shim") == direct: # chance, or a rare race: the caller counts it
-            return direct, direct
-        return direct, shim
+    def play(self, how, text, limit_ms=HANGS_MS):
+        if how not in self.servers:
+            self.servers[how] = Server(self.environments[how], self.meeting, self.port)
+        said = self.servers[how].play(text, limit_ms)
+        if said is None:
+            self.servers.pop(how).close()
+            return "the player hangs\n"
+        return said
 
     def differs(self, lines):
-        """The first row of the table that is not known for it: ('', why) where it is the same or unstable."""
-        pair = self.run(lines)
-        if pair is None:
-            return None
-        return difference(lines, *pair)
+        """A quick look: an unexplained difference."""
+        text = "\n".join(lines) + "\n"
+        direct = self.play("direct", text, HASTE_MS)
+        if direct.endswith("hangs\n"):
+            return False
+        shim = self.play("shim", text, HASTE_MS)
+        return direct != shim and difference(lines, direct, shim).kind == "differs" and \
+            self.play("direct", text, HASTE_MS) == direct and self.play("shim", text, HASTE_MS) != direct
+
+    def verdict(self, lines):
+        """Of one program.  A difference is one if it comes again, and if no direct run differs from another."""
+        text = "\n".join(lines) + "\n"
+        direct, shim = self.play("direct", text), self.play("shim", text)
+        if direct.endswith("hangs\n") or self.play("direct", text) != direct:
+            return Verdict("unstable")
+        if direct == shim:
+            return Verdict("same")
+        if any(self.play("direct", text) != direct for _ in range(AGAIN)):
+            return Verdict("unstable")
+        again = [self.play("shim", text) for _ in range(AGAIN)]
+        shim = next((said for said in again if said != direct), None)
+        if shim is None:
+            return Verdict("rare")
+        return difference(lines, direct, shim)
 
 
 def difference(lines, direct, shim):
-    """None: the same; else (line of the program or its end, direct, shim, the row that excuses it or None)."""
-    if direct == shim:
-        return None
     ours, theirs = direct.splitlines(), shim.splitlines()
     at = next((i for i, (a, b) in enumerate(zip(ours, theirs)) if a != b), min(len(ours), len(theirs)))
     a = ours[at] if at < len(ours) else "(nothing)"
     b = theirs[at] if at < len(theirs) else "(nothing)"
-    return a, b, calls_known.reason(lines, ours[:at], a, b)
+    why = calls_known.reason(lines, ours[:at], a, b)
+    return Verdict("excused" if why else "differs", a, b, why)
 
 
 def is_head(line):
     return line.startswith(("req ", "resp "))
 
 
-def reduce(player, lines, budget=250):
-    """Takes calls out as long as an unexplained difference is left, then what says nothing any more."""
-    heads, calls = [line for line in lines if is_head(line)], [line for line in lines if not is_head(line)]
-    size = max(1, len(calls) // 2)
-    while size and budget:
-        start = 0
-        while start < len(calls) and budget:
-            shorter = calls[:start] + calls[start + size:]
-            budget -= 1
-            found = player.differs(heads + shorter)
-            if found and not found[2]:
-                calls = shorter
-            else:
-                start += size
-        size //= 2
-    used = {word for line in calls for word in line.split()[1:]}
-    return [head for head in heads if head.split()[1] in used] + calls
+def without_idle_heads(lines):
+    """Without the requests that no call names."""
+    calls = [line.split() for line in lines if not is_head(line)]
+    used = {words[1] for words in calls if words[0] in ("answer", "end", "reset") and len(words) > 1}
+    used |= {words[2] for words in calls if words[0] in ("send", "fput", "later", "blocked") and len(words) > 2}
+    return [line for line in lines if not is_head(line) or line.split()[1] in used]
+
+
+class Reducer:
+    """Takes calls out as long as an unexplained difference is left, then makes what is left plainer."""
+
+    def __init__(self, player):
+        self.player, self.until = player, time.monotonic() + REDUCING_S
+
+    def differs(self, lines):
+        return time.monotonic() < self.until and self.player.differs(lines)
+
+    def remove(self, lines):
+        size = max(1, len(lines) // 2)
+        while size:
+            start = 0
+            while start < len(lines):
+                shorter = lines[:start] + lines[start + size:]
+                if not is_head(lines[start]) and self.differs(shorter):
+                    lines = shorter
+                else:
+                    start += size
+            size //= 2
+        return lines
+
+    def plainer(self, lines):
+        """One word of a line at a time, as the plainest program would have it."""
+        for i in range(len(lines)):
+            for word, plain in plain_words(lines[i]):
+                words = lines[i].split()
+                if word >= len(words) or words[word] == plain:
+                    continue
+                words[word] = plain
+                trial = lines[:i] + [" ".join(words)] + lines[i + 1:]
+                if self.differs(trial):
+                    lines = trial
+        return lines
+
+    def reduce(self, lines):
+        lines = self.remove(lines)
+        heads = without_idle_heads(lines)
+        if heads != lines and self.differs(heads):
+            lines = heads
+        return self.remove(self.plainer(lines))
+
+
+def plain_words(line):
+    name = line.split()[0]
+    return {
+        "socket": [(2, "-")],
+        "send": [(5, "-"), (6, "send"), (4, "1000")],
+        "recv": [(3, "-"), (4, "recv"), (3, "dontwait"), (2, "4000")],
+        "req": [(2, "GET"), (5, "none"), (3, "0"), (4, "none"), (6, "1")],
+        "resp": [(2, "length"), (3, "200"), (4, "100"), (5, "b0"), (6, "b1")],
+        "answer": [(2, "2")],
+        "epwait": [(3, "-"), (2, "0")],
+        "poll": [(1, "0")],
+    }.get(name, [])

@@ -1,13 +1,19 @@
 /* The server.  It reads requests from all its connections and answers one when it is told to, as far as it is told, so
  * that each step of the program finds the same bytes in its socket, run for run.
  *
- *     resp K KIND STATUS LENGTH CUT [CUT]      KIND: length, chunked, close, none, interim, early
+ *     resp K KIND STATUS LENGTH CUT [CUT]      KIND: length, chunked, close, none, interim
  *     answer K PART       the response to request /K up to its cut PART (0, 1), or whole (2)
  *     end K, reset K      closes the connection that request came on, the latter with a reset
+ *     later PID TID DO    one of these, or a signal to that thread, when the thread sleeps
+ *     now                 what is left of `later` is done now, but for signals
  *     log                 what was received, without hop-by-hop fields and version, in the order of K
  *
  * CUT: h and a number of bytes of the head, or b and one of body bytes.  What the client asked for decides whether the
- * connection persists and whether chunks are used, as with a real server.  One client at a time. */
+ * connection persists and whether chunks are used, as with a real server.  One client at a time.
+ *
+ * Who has sent on loopback has delivered, as a rule; under load the kernel may do the rest in a thread of its own, one a
+ * processor.  So this process and its client run on one processor, and settle() waits until the kernel has delivered
+ * what was sent before. */
 #define _GNU_SOURCE
 #include "calls.h"
 
@@ -16,19 +22,22 @@
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <poll.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 #include <sys/un.h>
 #include <time.h>
 #include <unistd.h>
 
-enum { LINKS = 64, ROOM = 32768, PATIENCE_MS = 40, QUIET_MS = 2 };
+enum { LINKS = 64, ROOM = 32768, PATIENCE_MS = 40, QUIET_MS = 2, LATER = 4, LINE = 256 };
 
 static struct link {
     int fd;
+    bool ended; /* the client has: its answers still go out */
     size_t len;
     char bytes[ROOM];
 } links[LINKS];
@@ -54,13 +63,29 @@ static struct seen { /* request k as it came */
     int times;
 } seen[REQUESTS];
 
-static int listener, control = -1;
+static int listener, control = -1, marker = -1; /* the last sends to itself */
+
+static struct later {
+    int pid, tid, slept;
+    char line[LINE];
+} laters[LATER];
+static int later_count, later_done;
 
 static long now_ms(void)
 {
     struct timespec now;
     clock_gettime(CLOCK_MONOTONIC, &now);
     return now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
+/* Until what was sent on this processor before is delivered. */
+static void settle(void)
+{
+    struct pollfd wait = { .fd = marker, .events = POLLIN };
+    char byte = 0;
+
+    if (send(marker, &byte, 1, 0) == 1 && poll(&wait, 1, 100) == 1)
+        (void)recv(marker, &byte, 1, MSG_DONTWAIT);
 }
 
 static const char *field(const char *head, const char *end, const char *name)
@@ -125,7 +150,7 @@ static void note_request(struct link *link, const char *end, size_t body)
     s->there = true;
     s->times++;
     s->link_fd = link->fd;
-    s->sent = 0;
+    s->sent = s->answer_len = 0;
     s->minor = version ? version[8] - '0' : 0;
     s->close = connection && strncasecmp(connection, "close", 5) == 0;
     s->keep = connection && strncasecmp(connection, "keep", 4) == 0;
@@ -171,11 +196,21 @@ static void accept_one(void)
             continue;
         setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
         links[i].fd = fd;
+        links[i].ended = false;
         links[i].len = 0;
         return;
     }
     if (fd >= 0)
         close(fd);
+}
+
+/* Whether an answer is still to go out on it. */
+static bool is_waited_for(const struct link *link)
+{
+    for (unsigned k = 0; k < REQUESTS; k++)
+        if (seen[k].there && seen[k].link_fd == link->fd && (!seen[k].answer_len || seen[k].sent < seen[k].answer_len))
+            return true;
+    return false;
 }
 
 static void read_link(struct link *link)
@@ -185,6 +220,8 @@ static void read_link(struct link *link)
     if (n > 0) {
         link->len += (size_t)n;
         take_requests(link);
+    } else if (n == 0 && is_waited_for(link)) {
+        link->ended = true;
     } else if (n == 0 || errno != EAGAIN) {
         drop(link);
     }
@@ -196,7 +233,7 @@ static bool turn(int ms)
     struct pollfd fds[LINKS + 1] = { { .fd = listener, .events = POLLIN } };
 
     for (int i = 0; i < LINKS; i++)
-        fds[i + 1] = (struct pollfd){ .fd = links[i].fd, .events = POLLIN };
+        fds[i + 1] = (struct pollfd){ .fd = links[i].ended ? -1 : links[i].fd, .events = POLLIN };
     if (poll(fds, LINKS + 1, ms) <= 0)
         return false;
     if (fds[0].revents)
@@ -278,21 +315,38 @@ static struct link *link_of(int fd)
     return NULL;
 }
 
-/* What was sent has arrived on loopback when send is back; an end likewise. */
-static void answer(unsigned k, int part)
+/* Reads all that was sent.  What Nagle's algorithm holds back comes when the rest is acknowledged, which the kernel
+ * delays by up to 40 ms unless it is told not to. */
+static void catch_up(void)
+{
+    const int on = 1;
+
+    do {
+        for (int i = 0; i < LINKS; i++)
+            if (links[i].fd >= 0)
+                setsockopt(links[i].fd, IPPROTO_TCP, TCP_QUICKACK, &on, sizeof on);
+        settle();
+    } while (turn(0));
+}
+
+/* The connection that request k came on, after having waited for it. */
+static struct link *awaited(unsigned k)
 {
     long until = now_ms() + PATIENCE_MS;
+
+    for (catch_up(); !seen[k].there && now_ms() < until; catch_up())
+        turn(2);
+    return seen[k].there ? link_of(seen[k].link_fd) : NULL;
+}
+
+static const char *answer(unsigned k, int part)
+{
+    struct link *link = awaited(k);
     struct seen *s = &seen[k];
     size_t marks[3];
 
-    while (!s->there && now_ms() < until)
-        turn(5);
-    struct link *link = s->there ? link_of(s->link_fd) : NULL;
-    if (!link) {
-        bool whole = s->there && s->sent && s->sent == s->answer_len;
-        dprintf(control, whole ? "sent\n\n" : s->there ? "gone\n\n" : "none\n\n");
-        return;
-    }
+    if (!link)
+        return s->there && s->sent && s->sent == s->answer_len ? "sent" : s->there ? "gone" : "none";
     build(&told[k], s, k, marks);
     size_t to = marks[part < 0 || part > 2 ? 2 : part];
     if (to > s->sent) {
@@ -301,21 +355,23 @@ static void answer(unsigned k, int part)
             drop(link);
         s->sent = to;
     }
-    if (s->sent == s->answer_len && !s->persists && link->fd >= 0)
+    if (s->sent == s->answer_len && (!s->persists || link->ended) && link->fd >= 0)
         drop(link);
-    dprintf(control, "sent\n\n");
+    settle();
+    return "sent";
 }
 
-static void close_link(unsigned k, bool reset)
+static const char *close_link(unsigned k, bool reset)
 {
     const struct linger now = { 1, 0 };
-    struct link *link = seen[k].there ? link_of(seen[k].link_fd) : NULL;
+    struct link *link = awaited(k);
 
     if (link && reset)
         setsockopt(link->fd, SOL_SOCKET, SO_LINGER, &now, sizeof now);
     if (link)
         drop(link);
-    dprintf(control, "done\n\n"); /* the same whether it was open still or not */
+    settle();
+    return "done"; /* the same whether it was open still or not */
 }
 
 static void tell(void)
@@ -323,8 +379,9 @@ static void tell(void)
     uint64_t rest = 0;
     size_t len = 0;
 
-    while (turn(QUIET_MS))
-        ;
+    do
+        catch_up();
+    while (turn(QUIET_MS));
     for (unsigned k = 0; k < REQUESTS; k++)
         if (seen[k].there)
             dprintf(control, "%s x%d %llx body %zu %llx; ", seen[k].line, seen[k].times,
@@ -353,7 +410,7 @@ static void begin_anew(void)
     }
 }
 
-static void note_told(char *words)
+static void note_told(const char *words)
 {
     unsigned k;
     struct told t = { .cut = { 'b', 'b' } };
@@ -363,33 +420,118 @@ static void note_told(char *words)
         told[k % REQUESTS] = t;
 }
 
-static void obey(char *line)
+/* Answers what `answer`, `end` and `reset` say; NULL: it is none of these. */
+static const char *act(const char *line)
 {
     unsigned k = 0;
     int part = 2;
 
-    if (strncmp(line, "resp ", 5) == 0)
+    if (sscanf(line, "answer %u %d", &k, &part) >= 1)
+        return answer(k % REQUESTS, part);
+    if (sscanf(line, "end %u", &k) == 1 || sscanf(line, "reset %u", &k) == 1)
+        return close_link(k % REQUESTS, *line == 'r');
+    return NULL;
+}
+
+static void note_later(const char *words)
+{
+    struct later *l = &laters[later_count < LATER ? later_count++ : LATER - 1];
+    int at = 0;
+
+    if (sscanf(words, "%d %d %n", &l->pid, &l->tid, &at) < 2)
+        return;
+    snprintf(l->line, sizeof l->line, "%s", words + at);
+    l->slept = 0;
+}
+
+/* The first of them, if its thread has slept for some milliseconds. */
+static void look_later(void)
+{
+    struct later *l = &laters[later_done];
+
+    l->slept = is_asleep(l->pid, l->tid) ? l->slept + 1 : 0;
+    if (l->slept < ASLEEP_LOOKS)
+        return;
+    later_done++;
+    if (!act(l->line))
+        syscall(SYS_tgkill, l->pid, l->tid, SIGALRM);
+}
+
+static void finish_later(void)
+{
+    int slept = later_done;
+
+    for (; later_done < later_count; later_done++)
+        (void)act(laters[later_done].line);
+    later_done = later_count = 0;
+    dprintf(control, "slept for %d\n\n", slept);
+}
+
+static void obey(const char *line)
+{
+    const char *result = act(line);
+
+    if (result)
+        dprintf(control, "%s\n\n", result);
+    else if (strncmp(line, "resp ", 5) == 0)
         note_told(line + 5);
-    else if (sscanf(line, "answer %u %d", &k, &part) >= 1)
-        answer(k % REQUESTS, part);
-    else if (sscanf(line, "end %u", &k) == 1 || sscanf(line, "reset %u", &k) == 1)
-        close_link(k % REQUESTS, *line == 'r');
+    else if (strncmp(line, "later ", 6) == 0)
+        note_later(line + 6);
+    else if (strcmp(line, "now") == 0)
+        finish_later();
     else
         tell();
 }
 
+/* The next line of the client's; false: it has ended. */
+static bool next_line(char line[LINE])
+{
+    static char bytes[4096];
+    static size_t len;
+    struct pollfd wait = { .fd = control, .events = POLLIN };
+    char *end;
+
+    while (!(end = memchr(bytes, '\n', len))) {
+        if (later_done < later_count && poll(&wait, 1, 1) == 0) {
+            look_later();
+            continue;
+        }
+        ssize_t n = len < sizeof bytes ? read(control, bytes + len, sizeof bytes - len) : 0;
+        if (n <= 0) {
+            len = 0;
+            return false;
+        }
+        len += (size_t)n;
+    }
+    snprintf(line, LINE, "%.*s", (int)(end - bytes), bytes);
+    len -= (size_t)(end + 1 - bytes);
+    memmove(bytes, end + 1, len);
+    return true;
+}
+
 static void serve(void)
 {
-    char line[256];
-    FILE *in = fdopen(dup(control), "re");
+    char line[LINE];
 
     begin_anew();
+    later_done = later_count = 0;
     dprintf(control, "ready\n\n");
-    while (in && fgets(line, sizeof line, in))
+    while (next_line(line))
         obey(line);
-    if (in)
-        fclose(in);
     close(control);
+}
+
+/* A datagram socket that is connected to itself. */
+static int own_marker(void)
+{
+    struct sockaddr_in in = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+    socklen_t len = sizeof in;
+    int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+
+    if (bind(fd, (struct sockaddr *)&in, len) != 0 || getsockname(fd, (struct sockaddr *)&in, &len) != 0 ||
+        connect(fd, (struct sockaddr *)&in, len) != 0)
+        return -1;
+    return fd;
 }
 
 int origin_main(const char *path)
@@ -399,6 +541,8 @@ int origin_main(const char *path)
     socklen_t len = sizeof in;
     int meeting = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
 
+    signal(SIGPIPE, SIG_IGN);
+
     for (int i = 0; i < LINKS; i++)
         links[i].fd = -1;
     snprintf(name.sun_path, sizeof name.sun_path, "%s", path);
@@ -407,6 +551,7 @@ int origin_main(const char *path)
         getsockname(listener, (struct sockaddr *)&in, &len) != 0 ||
         bind(meeting, (struct sockaddr *)&name, sizeof name) != 0 || listen(meeting, 4) != 0)
         return 1;
+    marker = own_marker();
     printf("%d\n", ntohs(in.sin_port));
     fflush(stdout);
     for (;;) {
