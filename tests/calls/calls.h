@@ -1,6 +1,6 @@
 /* calls: plays a program of socket calls, one a line, and prints what each has answered.
  *
- *   calls.c   the command line, the table of calls, threads and forks around them
+ *   calls.c    the command line, the table of calls, threads and forks around them
  *   serve.c    plays programs that come by stdin, each in a child: `calls serve MEETING PORT`
  *   talk.c     requests, and the line to the origin
  *   io.c       what sends and receives
