@@ -174,6 +174,10 @@ bool exchange_in_head(const struct exchange *x);
 /* Server to client, in place; not of an observed x. */
 struct exchange_reply exchange_server(struct exchange *x, char *bytes, size_t len);
 
+/* Does exchange_server look at no byte of what comes next, up to exchange_body_left of them, and pass all?  Then `bytes`
+ * may be NULL. */
+bool exchange_passes_unseen(const struct exchange *x);
+
 /* Server to client of an observed x (nothing happens to any other).  The bytes are the client's as they
  * are.  Returns how many were taken: bytes [used, len) begin a head and must be shown again, before what
  * comes next, although the client has got them; fewer than EXCHANGE_HEAD_MAX.

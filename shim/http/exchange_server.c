@@ -241,6 +241,12 @@ struct exchange_reply exchange_server(struct exchange *x, char *bytes, size_t le
     return (struct exchange_reply){ EXCHANGE_DATA, len, len };
 }
 
+bool exchange_passes_unseen(const struct exchange *x)
+{
+    return x->kind == EXCHANGE_ADAPTED &&
+           (x->server_state == SERVER_RAW || (x->server_state == SERVER_BODY && x->response_body.kind != FRAMING_CHUNKED));
+}
+
 bool exchange_in_head(const struct exchange *x)
 {
     return x->kind == EXCHANGE_ADAPTED && x->server_state == SERVER_HEAD;

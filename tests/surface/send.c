@@ -10,9 +10,11 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/sendfile.h>
 #include <sys/socket.h>
+#include <sys/time.h>
 #include <sys/uio.h>
 #include <unistd.h>
 
@@ -152,6 +154,129 @@ void op_splice_out(struct talk *t)
     talk_end(t);
     close(pipes[0]);
     close(pipes[1]);
+}
+
+/* The socket's O_NONBLOCK counts for its bytes, SPLICE_F_NONBLOCK for the pipe's slots. */
+static void splice_early(struct talk *t, const char *what, int pipe_end, int socket_flags, unsigned flags)
+{
+    long begun = now_ms();
+
+    fcntl(t->fd, F_SETFL, socket_flags);
+    ssize_t n = splice(t->fd, NULL, pipe_end, NULL, 1, flags);
+    int error = errno;
+    long waited = now_ms() - begun;
+    errno = error;
+    said(what, n);
+    said("waited", waited > 40);
+    fcntl(t->fd, F_SETFL, run.nonblocking ? O_NONBLOCK : 0);
+}
+
+static void take_byte(struct talk *t, int pipe_end)
+{
+    char byte;
+
+    if (read(pipe_end, &byte, 1) == 1)
+        talk_feed(t, &byte, 1);
+}
+
+void op_splice_waits(struct talk *t)
+{
+    int pipes[2];
+    static char page[4096];
+
+    said("pipe", pipe(pipes));
+    talk_reach(t, STATE_SENT);
+    talk_body(t, 0); /* then nothing comes for 150 ms */
+    splice_early(t, "O_NONBLOCK", pipes[1], O_NONBLOCK, SPLICE_F_MOVE);
+    splice_early(t, "SPLICE_F_NONBLOCK", pipes[1], 0, SPLICE_F_NONBLOCK);
+    take_byte(t, pipes[0]);
+    talk_body(t, 100);
+    splice_early(t, "in the body", pipes[1], 0, SPLICE_F_NONBLOCK);
+    take_byte(t, pipes[0]);
+    fcntl(pipes[1], F_SETFL, O_NONBLOCK);
+    while (write(pipes[1], page, sizeof page) > 0)
+        ;
+    splice_early(t, "full", pipes[1], 0, SPLICE_F_NONBLOCK);
+    close(pipes[0]);
+    signal(SIGPIPE, SIG_IGN);
+    splice_early(t, "without a reader", pipes[1], 0, 0);
+    close(pipes[1]);
+    talk_end(t);
+}
+
+static void nothing(int number)
+{
+    (void)number;
+}
+
+/* A signal without SA_RESTART ends the wait for bytes, one with it does not. */
+void op_splice_signal(struct talk *t)
+{
+    struct sigaction action = { .sa_handler = nothing };
+    struct itimerval soon = { .it_value = { .tv_usec = 20000 } };
+    int pipes[2];
+
+    said("pipe", pipe(pipes));
+    talk_body(t, 0);
+    for (int restart = 0; restart < 2; restart++) {
+        action.sa_flags = restart ? SA_RESTART : 0;
+        sigaction(SIGALRM, &action, NULL);
+        setitimer(ITIMER_REAL, &soon, NULL);
+        splice_early(t, restart ? "SA_RESTART" : "none", pipes[1], 0, 0);
+        take_byte(t, restart ? pipes[0] : -1);
+    }
+    close(pipes[0]);
+    close(pipes[1]);
+    talk_end(t);
+}
+
+/* More than a page in a call: what there is, or what the pipe takes. */
+void op_splice_much(struct talk *t)
+{
+    static char buf[65536];
+    int pipes[2], there = 0;
+    ssize_t most = 0;
+
+    said("pipe", pipe(pipes));
+    said("room", fcntl(pipes[1], F_SETPIPE_SZ, 1 << 18) >= 1 << 18);
+    if (t->state == STATE_SENT)
+        talk_body(t, 0);
+    for (long until = now_ms() + 2000; there < 18000 && now_ms() < until; sleep_ms(1))
+        ioctl(t->fd, FIONREAD, &there);
+    for (ssize_t n = 1; n > 0 && (!run.keep || (long)t->body < t->length);) {
+        n = splice(t->fd, NULL, pipes[1], NULL, sizeof buf, SPLICE_F_MOVE);
+        most = n > most ? n : most;
+        if (n > 0)
+            talk_feed(t, buf, (size_t)read(pipes[0], buf, (size_t)n));
+        else
+            talk_ended(t, n);
+    }
+    said("more than a page", most > 4096);
+    talk_end(t);
+    close(pipes[0]);
+    close(pipes[1]);
+}
+
+/* sendfile takes a socket, too, where its target is a pipe. */
+void op_sendfile_in(struct talk *t)
+{
+    int pipes[2], file = file_of("x", 1);
+    static char buf[20000];
+
+    said("pipe", pipe(pipes));
+    if (t->state == STATE_SENT)
+        talk_body(t, 0);
+    said("into a file", sendfile(file, t->fd, NULL, sizeof buf));
+    off_t at = 0;
+    said("an offset", sendfile(pipes[1], t->fd, &at, sizeof buf));
+    ssize_t n = sendfile(pipes[1], t->fd, NULL, 3000);
+    said("sendfile", n);
+    if (n > 0)
+        talk_feed(t, buf, (size_t)read(pipes[0], buf, (size_t)n));
+    talk_end(t);
+    close(pipes[0]);
+    close(pipes[1]);
+    close(file);
 }
 
 void op_splice_in(struct talk *t)

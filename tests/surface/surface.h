@@ -154,6 +154,10 @@ int talk_seed(void);
     OP(sendfile_body, "c", "wk", false)                                                                      \
     OP(splice_out, "ch", "wk", false)                                                                        \
     OP(splice_in, "sme", "wk", false)                                                                        \
+    OP(splice_waits, "cs", "wkn", true)                                                                      \
+    OP(splice_signal, "s", "wk", true)                                                                       \
+    OP(splice_much, "sm", "wk", false)                                                                       \
+    OP(sendfile_in, "sm", "wk", false)                                                                       \
     OP(fastopen, "n", "cwkn", false)                                                                         \
     OP(fastopen_connected, "cme", "w", false)                                                                \
     OP(fastopen_connect, "n", "wk", false)                                                                   \

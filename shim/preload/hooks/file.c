@@ -3,12 +3,12 @@
 #include "preload/hooks/hook.h"
 
 #include "preload/wire/closing.h"
+#include "preload/wire/moving.h"
 #include "preload/wire/readiness.h"
 #include "preload/wire/recv.h"
 
 #include <fcntl.h>
 #include <limits.h>
-#include <poll.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -71,6 +71,21 @@ int recvmmsg(int fd, struct mmsghdr *msgs, unsigned n, real_mmsg_flags flags,
     return i || n == 0 ? (int)i : -1;
 }
 
+/* CONN_PLAIN, or the answer with errno set. */
+static ssize_t move_from(struct moving m)
+{
+    int saved = errno;
+    struct conn *c = conn_find(m.in) ? conn_enter(m.in) : NULL;
+
+    if (!c)
+        return CONN_PLAIN;
+    closing_leave_alone(c, m.in, REASON_odd_descriptor);
+    ssize_t moved = moving_from(c, m);
+    conn_leave(c);
+    errno = saved;
+    return moved == CONN_PLAIN ? moved : hook_result(moved);
+}
+
 /* True while an adapted exchange needs to see the bytes; else libc alone has the socket from now on. */
 static bool must_follow(int fd)
 {
@@ -84,64 +99,101 @@ static bool must_follow(int fd)
     return follow;
 }
 
-/* sendfile(2) may send less than asked for: one page at a time, through our own send. */
-static ssize_t send_page(int out, int in, int64_t *offset, size_t count)
+/* Of a file, through our own send. */
+static ssize_t send_file(int out, int in, int64_t *position, size_t count)
 {
     char page[PIPE_BUF];
-    size_t len = count < sizeof page ? count : sizeof page;
-    ssize_t got = offset ? pread(in, page, len, (off_t)*offset) : real.read(in, page, len);
+    size_t moved = 0;
+    ssize_t sent = 0;
 
-    if (got <= 0)
-        return got;
-    ssize_t sent = send(out, page, (size_t)got, 0);
-    ssize_t moved = sent < 0 ? 0 : sent;
+    while (moved < count) {
+        size_t len = count - moved < sizeof page ? count - moved : sizeof page;
+        ssize_t got = pread(in, page, len, (off_t)*position);
+        if (got <= 0) {
+            sent = got;
+            break;
+        }
+        sent = send(out, page, (size_t)got, 0);
+        moved += sent > 0 ? (size_t)sent : 0;
+        *position += sent > 0 ? sent : 0;
+        if (sent < got)
+            break;
+    }
+    return moved ? (ssize_t)moved : sent;
+}
+
+/* sendfile(2): without an offset, it is the file's own, which a pipe has not. */
+static ssize_t send_from(int out, int in, int64_t *offset, size_t count)
+{
+    int64_t position = offset ? *offset : lseek(in, 0, SEEK_CUR);
+
+    if (position < 0)
+        return hook_result(-EINVAL);
+    ssize_t sent = send_file(out, in, &position, count);
     if (offset)
-        *offset += moved;
-    else if (moved < got && lseek(in, moved - got, SEEK_CUR) < 0 && sent >= 0)
-        return send(out, page + moved, (size_t)(got - moved), 0) < 0 ? moved : got;
+        *offset = position;
+    else if (sent > 0 && lseek(in, (off_t)position, SEEK_SET) < 0)
+        return -1;
     return sent;
 }
 
-/* Waits, if it may, until a pipe takes or has a page: then moving one cannot fall short (pipe(7)). */
-static bool ready(int fd, short events, unsigned flags)
-{
-    struct pollfd wait = { .fd = fd, .events = events };
-
-    return real.poll(&wait, 1, flags & SPLICE_F_NONBLOCK ? 0 : -1) > 0;
-}
-
-static ssize_t splice_page(int in, int out, size_t len, unsigned flags)
+/* What a copy of the pipe's content holds, through our own send: what the socket does not take stays in the pipe. */
+static ssize_t send_copy(int copy, int out, size_t len, unsigned flags)
 {
     char page[PIPE_BUF];
+    size_t moved = 0;
+    ssize_t got, sent = 0;
 
-    if (len > sizeof page)
-        len = sizeof page;
-    if (!ready(out, POLLOUT, flags) || !ready(in, POLLIN, flags))
-        return hook_result(-EAGAIN);
-    ssize_t got = read(in, page, len);
-    for (ssize_t moved = 0; moved < got;) {
-        ssize_t n = write(out, page + moved, (size_t)(got - moved));
-        if (n < 0 && (errno != EAGAIN || !ready(out, POLLOUT, 0)))
-            return moved ? moved : n;
-        moved += n > 0 ? n : 0;
+    while (moved < len && (got = real.read(copy, page, sizeof page)) > 0) {
+        sent = send(out, page, (size_t)got, flags & SPLICE_F_MORE ? MSG_MORE : 0);
+        moved += sent > 0 ? (size_t)sent : 0;
+        if (sent < got)
+            break;
     }
-    return got;
+    return moved ? (ssize_t)moved : sent;
 }
 
-/* Since the kernel moves pages with splice, `in` may be a socket, too. */
-static bool moves_from_us(int in, const void *offset)
+static void discard(int pipe_end, size_t len)
 {
-    return conn_find(in) && !offset && must_follow(in);
+    char page[PIPE_BUF];
+    ssize_t n = 1;
+
+    for (; len && n > 0; len -= n > 0 ? (size_t)n : 0)
+        n = real.read(pipe_end, page, len < sizeof page ? len : sizeof page);
+}
+
+/* CONN_PLAIN, or the answer with errno set. */
+static ssize_t move_onto(struct moving m)
+{
+    int ends[2];
+
+    if (m.len == 0 || pipe2(ends, O_CLOEXEC | O_NONBLOCK) != 0)
+        return CONN_PLAIN;
+    ssize_t moved = tee(m.in, ends[1], m.len, m.flags);
+    int saved = errno;
+    if (moved > 0) {
+        moved = send_copy(ends[0], m.out, (size_t)moved, m.flags);
+        saved = errno;
+        if (moved > 0)
+            discard(m.in, (size_t)moved);
+    }
+    real.close(ends[0]);
+    real.close(ends[1]);
+    errno = saved;
+    return moved;
 }
 
 ssize_t sendfile(int out, int in, off_t *offset, size_t count)
 {
-    if (moves_from_us(in, offset))
-        return splice_page(in, out, count, 0);
+    struct moving m = { .in = in, .out = out, .len = count, .sendfile = true };
+    ssize_t moved = conn_find(in) && !offset ? move_from(m) : CONN_PLAIN;
+
+    if (moved != CONN_PLAIN)
+        return moved;
     if (likely(!conn_find(out)) || !must_follow(out))
         return real.sendfile(out, in, offset, count);
     int64_t position = offset ? *offset : 0;
-    ssize_t sent = send_page(out, in, offset ? &position : NULL, count);
+    ssize_t sent = send_from(out, in, offset ? &position : NULL, count);
     if (offset)
         *offset = (off_t)position;
     return sent;
@@ -149,21 +201,27 @@ ssize_t sendfile(int out, int in, off_t *offset, size_t count)
 
 ssize_t sendfile64(int out, int in, int64_t *offset, size_t count)
 {
-    if (moves_from_us(in, offset))
-        return splice_page(in, out, count, 0);
+    struct moving m = { .in = in, .out = out, .len = count, .sendfile = true };
+    ssize_t moved = conn_find(in) && !offset ? move_from(m) : CONN_PLAIN;
+
+    if (moved != CONN_PLAIN)
+        return moved;
     if (likely(!conn_find(out)) || !must_follow(out))
         return real.sendfile64(out, in, offset, count);
-    return send_page(out, in, offset, count);
+    return send_from(out, in, offset, count);
 }
 
 ssize_t splice(int in, int64_t *in_offset, int out, int64_t *out_offset, size_t len, unsigned flags)
 {
+    struct moving m = { .in = in, .out = out, .len = len, .flags = flags };
     bool ours = conn_find(in) || conn_find(out);
+    ssize_t moved = CONN_PLAIN;
 
     if (likely(!ours) || in_offset || out_offset)
         return real.splice(in, in_offset, out, out_offset, len, flags);
-    bool follow_in = must_follow(in), follow_out = must_follow(out);
-    if (!follow_in && !follow_out)
-        return real.splice(in, in_offset, out, out_offset, len, flags);
-    return splice_page(in, out, len, flags);
+    if (conn_find(in))
+        moved = move_from(m);
+    else if (must_follow(out))
+        moved = move_onto(m);
+    return moved == CONN_PLAIN ? real.splice(in, in_offset, out, out_offset, len, flags) : moved;
 }

@@ -39,9 +39,7 @@ size_t incoming_edited(const struct conn *c)
     return c->reply.raw ? 0 : hold_len(&c->reply.bytes);
 }
 
-/* In a program with threads, another one may be about to wait for this socket: what may end the response
- * is only looked at (see discard_peeked). */
-static bool leaves_queued(const struct conn *c, size_t len)
+bool incoming_leaves_queued(const struct conn *c, size_t len)
 {
     uint64_t left = exchange_body_left(&c->x);
 
@@ -142,7 +140,7 @@ ssize_t incoming_receive(struct conn *c, struct incoming *call, char *buf, size_
         return stalled;
     unsigned generation = c->fds.generation;
     enum conn_state state = c->state;
-    bool queued = !peek && leaves_queued(c, len);
+    bool queued = !peek && incoming_leaves_queued(c, len);
     int flags = call->flags | (call->wait ? 0 : MSG_DONTWAIT) | (peek || queued ? MSG_PEEK : 0);
     bool alone = !c->use.reader || c->use.reader == conn_self();
 

@@ -27,6 +27,10 @@ ssize_t incoming_step(struct conn *c, struct incoming *call, char *buf, size_t l
 /* A real receive, without the lock.  Bytes, 0, -errno, or -ESTALE: the world changed meanwhile. */
 ssize_t incoming_receive(struct conn *c, struct incoming *call, char *buf, size_t len, bool peek);
 
+/* Locked.  In a program with threads, another one may be about to wait for this socket: what may end the response within
+ * the next `len` bytes is only looked at, and stays in the kernel until another socket lies under the number. */
+bool incoming_leaves_queued(const struct conn *c, size_t len);
+
 /* Waits like a receive but takes nothing: another thread will. */
 ssize_t incoming_wait(struct conn *c, int fd, int flags);
 

@@ -61,6 +61,29 @@ static void knows_how_far_it_is(void **state)
     assert_int_equal(exchange_verdict(&p.x), REASON_bytes_left);
 }
 
+/* What the kernel moves for the client, and nobody has looked at. */
+static void body_that_passes_unseen(void **state)
+{
+    (void)state;
+    start("GET / HTTP/1.0\r\n\r\n");
+    assert_false(exchange_passes_unseen(&p.x));
+    FEED(play_server, "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n1");
+    assert_true(exchange_passes_unseen(&p.x));
+    struct exchange_reply reply = exchange_server(&p.x, NULL, 3);
+    assert_int_equal(reply.flow, EXCHANGE_DATA);
+    assert_int_equal(reply.out, 3);
+    reply = exchange_server(&p.x, NULL, 1);
+    assert_int_equal(reply.flow, EXCHANGE_END);
+    assert_false(exchange_passes_unseen(&p.x));
+    start("GET / HTTP/1.0\r\n\r\n");
+    FEED(play_server, "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n");
+    assert_false(exchange_passes_unseen(&p.x));
+    start("GET / HTTP/1.0\r\n\r\n");
+    FEED(play_server, "HTTP/1.1 200 OK\r\n\r\n");
+    assert_true(exchange_passes_unseen(&p.x));
+    assert_int_equal(exchange_server(&p.x, NULL, 9).flow, EXCHANGE_DATA);
+}
+
 static void cut_short_only_if_decoded(void **state)
 {
     (void)state;
@@ -321,6 +344,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(knows_how_far_it_is),
+        cmocka_unit_test(body_that_passes_unseen),
         cmocka_unit_test(cut_short_only_if_decoded),
         cmocka_unit_test(answer_before_the_whole_request),
         cmocka_unit_test(asks_close_after_the_request),
