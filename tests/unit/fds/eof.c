@@ -5,61 +5,11 @@
 #include "preload/fds/eof.h"
 #include "preload/fds/private.h"
 
-static int listener, strangers; /* so many connect before our own end does */
-static int last_client;
-
 static int setup(void **state)
 {
     (void)state;
     fake_reset();
     return 0;
-}
-
-static int fake_bind(int fd, const struct sockaddr *to, socklen_t len)
-{
-    const struct sockaddr_in *in = (const struct sockaddr_in *)to;
-
-    if (fake_call("bind", fd))
-        return -1;
-    if (to->sa_family == AF_INET)
-        assert_true(in->sin_addr.s_addr == htonl(INADDR_LOOPBACK) && in->sin_port == 0 && len == sizeof *in);
-    listener = fd;
-    return 0;
-}
-
-static int fake_listen(int fd, int backlog)
-{
-    if (fake_call("listen", fd))
-        return -1;
-    assert_true(fd == listener && backlog > 1);
-    return 0;
-}
-
-static int connects(int fd, const struct sockaddr *to, socklen_t len)
-{
-    last_client = fd;
-    return fake_connect(fd, to, len);
-}
-
-/* What accept4 says of who has connected: our own end's name, or another one's. */
-static int fake_accept4(int fd, struct sockaddr *from, socklen_t *len, int flags)
-{
-    if (fake_call("accept4", fd))
-        return -1;
-    assert_true(fd == listener && flags & SOCK_CLOEXEC);
-    struct fake_socket *s = fake_make();
-    s->connected = true;
-    fake_getsockname(strangers-- > 0 ? listener : last_client, from, len);
-    return fake_install(s, FAKE_FIRST, 1024, true);
-}
-
-static void allow(int others)
-{
-    strangers = others;
-    real.bind = fake_bind;
-    real.listen = fake_listen;
-    real.connect = connects;
-    real.accept4 = fake_accept4;
 }
 
 /* Our numbers, and what is under them. */
@@ -84,7 +34,6 @@ static int forget(void **state)
 static void test_pair(void **state)
 {
     (void)state;
-    allow(0);
     errno = 42;
     int fd = eof_socket(AF_INET, false);
     assert_true(private_is(fd) && errno == 42);
@@ -104,11 +53,11 @@ static void test_pair(void **state)
 static void test_strangers(void **state)
 {
     (void)state;
-    allow(3);
+    kernel.strangers = 3;
     int fd = eof_socket(AF_INET, false);
     assert_true(private_is(fd) && fake_numbers_used() == 2);
     forget(NULL);
-    allow(100);
+    kernel.strangers = 100;
     fd = eof_socket(AF_INET, false); /* a socket that was never connected, shut down, stands in */
     assert_true(private_is(fd) && fake_numbers_used() == 1);
     assert_true(fake_under(fd)->read_shut && fake_under(fd)->write_shut && !fake_under(fd)->connected);
@@ -122,8 +71,7 @@ static void test_each_call_fails(void **state)
     (void)state;
     for (;; nth++) {
         setup(NULL);
-        allow(0);
-        errno = 42;
+            errno = 42;
         fake_fail(FAKE_ANY, nth, EMFILE);
         int fd = eof_socket(AF_INET, false);
         bool failed = kernel.failed;
@@ -151,7 +99,6 @@ static void test_each_call_fails(void **state)
 static void test_gone(void **state)
 {
     (void)state;
-    allow(0);
     int fd = eof_socket(AF_INET, false);
     private_close(fd);
     int again = eof_socket(AF_INET, true);
