@@ -123,7 +123,7 @@ static bool is_there(enum config_share share)
     return false;
 }
 
-/* What the library hides where it is loaded into this process, it judges by itself (preload/life/handdown.h). */
+/* What the library hides where it is loaded into this process, it judges by itself (preload/share/handdown.h). */
 static void keep_back(const struct tree *tree)
 {
     for (int i = 0; i < TREE_FDS; i++)

@@ -5,7 +5,7 @@
 #include "preload/libc/cancel.h"
 #include "preload/conn/deferred.h"
 #include "preload/fds/private.h"
-#include "preload/life/process.h"
+#include "preload/self/self.h"
 #include "preload/wire/provisional.h"
 #include "preload/libc/real.h"
 #include "preload/conn/stall.h"
@@ -225,7 +225,7 @@ static __attribute__((noinline)) struct conn *enter_among(int fd)
 
 struct conn *conn_enter_as_is(int fd)
 {
-    if (!process_is_ours())
+    if (!self_is_ours())
         return NULL;
     struct conn *c = enter_alone(fd);
     return c ? c : enter_among(fd);

@@ -4,12 +4,12 @@
 #include "preload/self/choice.h"
 #include "preload/wire/closing.h"
 #include "preload/share/evidence.h"
-#include "preload/self/device.h"
+#include "preload/fds/device.h"
 #include "preload/self/identity.h"
 #include "preload/self/listeners.h"
 #include "preload/share/idle.h"
 #include "preload/conn/deferred.h"
-#include "preload/life/process.h"
+#include "preload/self/self.h"
 #include "preload/wire/send.h"
 #include "preload/share/shared.h"
 #include "preload/conn/swap.h"
@@ -69,7 +69,7 @@ int connecting_lease(struct conn *c, const struct sockaddr *to, socklen_t len)
 void connecting_fresh(struct conn *c)
 {
     spare_touch(c);
-    c->idle.opened_ms = idle_now_ms();
+    c->idle.opened_ms = self_now_ms();
     stats_count(fresh);
     conn_set_state(c, CONN_FRESH);
 }

@@ -6,6 +6,8 @@
 #include "preload/wire/readiness.h"
 #include "preload/libc/real.h"
 #include "preload/conn/swap.h"
+#include "preload/self/self.h"
+#include "preload/fds/socket.h"
 
 #include <errno.h>
 #include <sys/epoll.h>
@@ -56,7 +58,7 @@ static bool is_ours_alone(const struct conn *c)
 #if REAL_TIME64
     return false; /* waits under other names */
 #endif
-    return lock_alone() && !idle_forked && c->fds.count == 1 && c->fds.numbers[0].fd > STDERR_FILENO && room();
+    return lock_alone() && !self.forked && c->fds.count == 1 && c->fds.numbers[0].fd > STDERR_FILENO && room();
 }
 
 /* A number at most once: nothing is told twice. */
@@ -82,7 +84,7 @@ bool deferred_end(struct conn *c)
         return false;
     if (r->count == 1 && !is_plain(r->set[0].events))
         return false;
-    c->idle.parked_ms = idle_now_ms();
+    c->idle.parked_ms = self_now_ms();
     c->end_owed = true;
     conn_recount(c);
     remember(c);
@@ -129,8 +131,8 @@ static bool is_under(struct conn *c)
 
     errno = 0;
     if (!c->idle.cookie)
-        c->idle.cookie = idle_cookie(c->fds.private_fd);
-    bool same = !c->idle.cookie || idle_cookie(c->fds.numbers[0].fd) == c->idle.cookie || idle_unknown();
+        c->idle.cookie = socket_cookie(c->fds.private_fd);
+    bool same = !c->idle.cookie || socket_cookie(c->fds.numbers[0].fd) == c->idle.cookie || socket_cookie_unknown();
     errno = saved;
     return same;
 }

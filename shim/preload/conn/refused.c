@@ -7,6 +7,7 @@
 #include "preload/conn/deferred.h"
 #include "preload/libc/real.h"
 #include "preload/share/shared.h"
+#include "preload/self/self.h"
 
 #include <errno.h>
 #include <time.h>
@@ -27,7 +28,7 @@ void refused_forget(const struct endpoint *to)
 int refused_again(const struct endpoint *to, bool gave_up, int fd, const struct sockaddr *name, socklen_t len)
 {
     const struct timespec nap = { 0, 4000000 };
-    uint64_t until = idle_now_ms() + AGAIN_MS;
+    uint64_t until = self_now_ms() + AGAIN_MS;
     int result = -1;
 
     deferred_apply_all();
@@ -38,6 +39,6 @@ int refused_again(const struct endpoint *to, bool gave_up, int fd, const struct 
     do {
         real.nanosleep(&nap, NULL);
         result = real.connect(fd, name, len);
-    } while (result != 0 && errno == ECONNREFUSED && idle_now_ms() < until);
+    } while (result != 0 && errno == ECONNREFUSED && self_now_ms() < until);
     return result;
 }

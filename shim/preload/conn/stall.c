@@ -7,7 +7,7 @@
 #include "preload/share/evidence.h"
 #include "preload/share/idle.h"
 #include "preload/conn/deferred.h"
-#include "preload/life/process.h"
+#include "preload/self/self.h"
 #include "preload/libc/real.h"
 #include "preload/share/shared.h"
 #include "preload/libc/signals.h"
@@ -45,7 +45,7 @@ static void note_due(uint64_t due_ms)
 
 int stall_turn_ms(void)
 {
-    uint64_t now = idle_now_ms(), next = atomic_load_explicit(&next_ms, memory_order_relaxed);
+    uint64_t now = self_now_ms(), next = atomic_load_explicit(&next_ms, memory_order_relaxed);
 
     return next <= now ? 1 : next - now > SECOND_MS ? SECOND_MS : (int)(next - now);
 }
@@ -78,7 +78,7 @@ void stall_begin(struct conn *c)
 {
     if (c->waiter.waits || c->reused || exchange_answered(&c->x) || !lock_take(&stall_lock))
         return;
-    uint64_t now = idle_now_ms();
+    uint64_t now = self_now_ms();
     c->waiter.waits = true;
     c->waiter.turn_ms = first_turn(c);
     c->waiter.due_ms = now + c->waiter.turn_ms;
@@ -118,7 +118,7 @@ void stall_over(struct conn *c, bool answered)
 {
     if (!c->waiter.waits)
         return;
-    uint64_t relieved_ms = take_out(c), now = answered && relieved_ms ? idle_now_ms() : UINT64_MAX;
+    uint64_t relieved_ms = take_out(c), now = answered && relieved_ms ? self_now_ms() : UINT64_MAX;
     atomic_fetch_sub(&stall_count, 1);
     if (answered && relieved_ms && now - relieved_ms <= HELPED_MS)
         learn(&c->to, relieved_ms, now);
@@ -230,11 +230,11 @@ void stall_make_way(const struct endpoint *to)
 void stall_relieve(void)
 {
     int saved = errno;
-    uint64_t now = idle_now_ms(), ticket;
+    uint64_t now = self_now_ms(), ticket;
     struct endpoint to;
     struct conn *c;
 
-    if (!process_is_ours() || now < atomic_load_explicit(&next_ms, memory_order_relaxed))
+    if (!self_is_ours() || now < atomic_load_explicit(&next_ms, memory_order_relaxed))
         return;
     atomic_store_explicit(&next_ms, UINT64_MAX, memory_order_relaxed);
     deferred_apply_all();
@@ -270,7 +270,7 @@ static int signal_watch(const sigset_t *wanted)
 static int wait_held(int fd, short events, int ms, const sigset_t *wanted)
 {
     struct pollfd wait[2] = { { .fd = fd, .events = events }, { .fd = signal_watch(wanted), .events = POLLIN } };
-    uint64_t begun = idle_now_ms();
+    uint64_t begun = self_now_ms();
     sigset_t pending;
 
     if (wait[1].fd < 0 && ms > LOOK_EVERY_MS)
@@ -284,7 +284,7 @@ static int wait_held(int fd, short events, int ms, const sigset_t *wanted)
     sigandset(&pending, &pending, wanted);
     if (!sigisemptyset(&pending))
         return ends_a_wait(&pending) ? -EINTR : OVER;
-    return idle_now_ms() - begun + 1 >= (uint64_t)ms ? OVER : UNKNOWN;
+    return self_now_ms() - begun + 1 >= (uint64_t)ms ? OVER : UNKNOWN;
 }
 
 /* Waits for an event with all signals held, so that it can be told which one came. */

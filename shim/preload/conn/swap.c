@@ -10,7 +10,7 @@
 #include "preload/share/idle.h"
 #include "preload/wire/incoming.h"
 #include "preload/fds/private.h"
-#include "preload/life/process.h"
+#include "preload/self/self.h"
 #include "preload/libc/real.h"
 #include "preload/share/shared.h"
 #include "preload/fds/spare.h"
@@ -130,7 +130,7 @@ static void give_back(struct conn *c, bool keep)
         idle_park(c, false);
     } else {
         /* Wakes those who wait on it, they look again; and a child's copy does not withhold the end. */
-        if (c->use.inside || (idle_forked && !c->copied))
+        if (c->use.inside || (self.forked && !c->copied))
             real.shutdown(c->fds.private_fd, SHUT_RDWR);
         private_close(c->fds.private_fd);
         c->fds.private_fd = -1;
@@ -234,7 +234,7 @@ static int rehome(struct conn *c, bool keep, enum fresh_how how)
     tracing_note(c, TRACE_open);
     c->reused = false;
     conn_recount(c);
-    c->idle = (struct idle){ .fd = -1, .max_left = -1, .opened_ms = idle_now_ms() };
+    c->idle = (struct idle){ .fd = -1, .max_left = -1, .opened_ms = self_now_ms() };
     if (c->state == CONN_LEASED)
         conn_set_state(c, CONN_FRESH);
     stats_count(fresh);
@@ -283,7 +283,7 @@ void swap_end(struct conn *c)
         return;
     }
     int saved = errno;
-    bool ours = process_is_ours(); /* or it is marked as shared by this look */
+    bool ours = self_is_ours(); /* or it is marked as shared by this look */
     enum reason why = ours ? obstacle(c) : REASON_crossed_fork;
 
     idle_remember_name(c);

@@ -2,7 +2,7 @@
 #include "preload/conn/trial.h"
 
 #include "preload/share/evidence.h"
-#include "preload/life/process.h"
+#include "preload/self/self.h"
 #include "preload/libc/real.h"
 #include "preload/fds/tcpinfo.h"
 
@@ -49,7 +49,7 @@ bool trial_may_lease(struct conn *c, enum reason *why)
  * has said that it persists, or heeds Connection; it is held whole. */
 static bool can_be_risked(const struct conn *c)
 {
-    return (exchange_idempotent(&c->x) || process_config.unsafe == CONFIG_UNSAFE_REUSE) &&
+    return (exchange_idempotent(&c->x) || self.config.unsafe == CONFIG_UNSAFE_REUSE) &&
            (exchange_request_left(&c->x) == 0 || persists(&c->to));
 }
 
@@ -172,7 +172,7 @@ static bool ends_soon(const struct conn *c)
     int fd = c->fds.private_fd >= 0 ? c->fds.private_fd : c->fds.count ? c->fds.numbers[0].fd : -1;
     struct pollfd wait = { .fd = fd, .events = POLLRDHUP };
     int saved = errno;
-    bool ended = fd >= 0 && process_active && real.poll(&wait, 1, CLOSE_MS) > 0;
+    bool ended = fd >= 0 && self.active && real.poll(&wait, 1, CLOSE_MS) > 0;
 
     errno = saved;
     return ended;
@@ -180,7 +180,7 @@ static bool ends_soon(const struct conn *c)
 
 void trial_await_close(struct conn *c)
 {
-    if (c->trial != TRIAL_CLOSE || !c->x.status || !process_active)
+    if (c->trial != TRIAL_CLOSE || !c->x.status || !self.active)
         return;
     bool closed = c->x.said_close || ends_soon(c);
     evidence_note(&c->to, closed ? EVIDENCE_HEEDS_CLOSE : EVIDENCE_IGNORES_CLOSE);
@@ -219,7 +219,7 @@ static bool was_ignored(const struct conn *c)
     int fd = c->fds.count ? c->fds.numbers[0].fd : -1;
     char byte;
 
-    if (fd < 0 || exchange_answered(&c->x) || c->request.head_partly_sent || !process_active)
+    if (fd < 0 || exchange_answered(&c->x) || c->request.head_partly_sent || !self.active)
         return false;
     bool arrived = real.ioctl(fd, TIOCOUTQ, &unacknowledged) == 0 && unacknowledged == 0;
     bool silent = real.recv(fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) < 0 && errno == EAGAIN;

@@ -4,6 +4,7 @@
 #include "preload/share/idle.h"
 #include "preload/fds/private.h"
 #include "preload/libc/real.h"
+#include "preload/fds/socket.h"
 
 #include <errno.h>
 #include <netinet/in.h>
@@ -20,7 +21,7 @@ static atomic_int far_end[2] = { -1, -1 };
 /* An fd, and which socket it is: it has to be still that one. */
 static uint64_t named(int fd)
 {
-    return idle_cookie(fd) << 32 | (uint32_t)fd;
+    return socket_cookie(fd) << 32 | (uint32_t)fd;
 }
 
 static socklen_t loopback(int family, struct sockaddr_storage *address)
@@ -120,7 +121,7 @@ int eof_socket(int family, bool trusted)
     int fd = (int)(uint32_t)known;
 
     errno = 0;
-    if (known == NONE || !private_is(fd) || (!trusted && named(fd) != known && !idle_unknown())) {
+    if (known == NONE || !private_is(fd) || (!trusted && named(fd) != known && !socket_cookie_unknown())) {
         /* Not there, or closed where we did not see it: under its number may be another one of ours. */
         atomic_compare_exchange_strong(&ours[slot], &known, NONE);
         fd = make(family, slot);

@@ -4,7 +4,7 @@
 #include "base/lock.h"
 #include "preload/conn/conn.h"
 #include "preload/fds/limit.h"
-#include "preload/life/process.h"
+#include "preload/self/self.h"
 #include "preload/libc/real.h"
 #include "preload/libc/signals.h"
 
@@ -101,7 +101,7 @@ static int dup_known(int fd)
 /* Other threads, and signal handlers, must never meet a limit that is not the program's. */
 static int dup_high(int fd)
 {
-    if (process_threaded || !lock_take(&private_raising))
+    if (self.threaded || !lock_take(&private_raising))
         return dup_below(fd);
     int copy = dup_known(fd);
     if (copy < 0) {

@@ -4,8 +4,9 @@
 #include "preload/self/identity.h"
 #include "preload/share/idle.h"
 #include "preload/fds/private.h"
-#include "preload/life/process.h"
+#include "preload/self/self.h"
 #include "preload/libc/real.h"
+#include "preload/fds/socket.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -41,7 +42,7 @@ static int number(uint64_t value)
 /* False: the program has closed it where we did not see it, and the number may be another one's. */
 static bool is_there(int fd, uint32_t cookie)
 {
-    return (uint32_t)idle_cookie(fd) == cookie;
+    return (uint32_t)socket_cookie(fd) == cookie;
 }
 
 int spare_take(int family, struct spare *spare)
@@ -49,7 +50,7 @@ int spare_take(int family, struct spare *spare)
     _Atomic uint64_t *all = slots_of(family);
     uint64_t value = NONE;
 
-    if (identity_changes && process_threaded) /* another thread may be somebody else, or elsewhere */
+    if (identity_changes && self.threaded) /* another thread may be somebody else, or elsewhere */
         return -1;
     for (int i = 0; i < most && value == NONE; i++)
         if (atomic_load_explicit(&all[i], memory_order_relaxed) != NONE)
@@ -66,12 +67,12 @@ void spare_give(int family, int fd, struct spare spare)
 
     if (fd < 0)
         return;
-    if (identity_changes && process_threaded) {
+    if (identity_changes && self.threaded) {
         private_close(fd);
         return;
     }
     if (!spare.cookie)
-        spare.cookie = (uint32_t)idle_cookie(fd);
+        spare.cookie = (uint32_t)socket_cookie(fd);
     uint64_t value = (uint64_t)spare.cookie << 32 | (uint32_t)(fd * 2 + spare.nonblocking);
     for (int i = 0; i < most; i++) {
         uint64_t none = NONE;
@@ -123,7 +124,7 @@ void spare_make_ready(struct conn *c)
 
     c->opening.spare.unready = false;
     errno = 0;
-    if (!is_there(fd, c->opening.spare.cookie) && !idle_unknown()) {
+    if (!is_there(fd, c->opening.spare.cookie) && !socket_cookie_unknown()) {
         /* The client's number was closed where we did not see it. */
         if (is_there(c->fds.private_fd, c->opening.spare.cookie)) {
             conn_bypass(c, REASON_replaced);

@@ -7,7 +7,7 @@
 #include "preload/self/identity.h"
 #include "preload/self/listeners.h"
 #include "preload/fds/private.h"
-#include "preload/life/process.h"
+#include "preload/self/self.h"
 #include "preload/conn/refused.h"
 #include "preload/share/shared.h"
 #include "preload/fds/spare.h"
@@ -52,7 +52,7 @@ static bool is_tcp(int fd)
 /* One that is not tracked; but the number may still be known, of a socket that was closed past libc. */
 static int other_socket(int fd)
 {
-    if (likely(fd < 0 || !conn_find(fd)) || !process_is_ours())
+    if (likely(fd < 0 || !conn_find(fd)) || !self_is_ours())
         return fd;
     int saved = errno;
     conn_number_is_new(fd);
@@ -103,7 +103,7 @@ static int uncancelled_socket(int domain, int type, int protocol)
  * (private.h) go.  Is there any use in a second attempt?  errno is left alone. */
 static bool has_made_room(int fd)
 {
-    if (fd >= 0 || errno != EMFILE || !process_threaded || !process_active || !process_is_ours())
+    if (fd >= 0 || errno != EMFILE || !self.threaded || !self.active || !self_is_ours())
         return false;
     int saved = errno;
     unsigned before = pool_count();
@@ -120,7 +120,7 @@ int socket(int domain, int type, int protocol)
     bool tcp = (type & ~(SOCK_NONBLOCK | SOCK_CLOEXEC)) == SOCK_STREAM &&
                (protocol == 0 || protocol == IPPROTO_TCP);
 
-    if ((domain != AF_INET && domain != AF_INET6) || !tcp || !process_active || !process_is_ours())
+    if ((domain != AF_INET && domain != AF_INET6) || !tcp || !self.active || !self_is_ours())
         return other_socket(real.socket(domain, type, protocol));
     int fd = uncancelled_socket(domain, type, protocol);
     if (has_made_room(fd))
@@ -204,7 +204,7 @@ int connect(int fd, const struct sockaddr *to, socklen_t len)
         return real.connect(fd, to, len);
     if (hook_hides(c))
         return (int)hook_result(-EBADF);
-    if (!process_is_ours())
+    if (!self_is_ours())
         return real.connect(fd, to, len);
     pthread_testcancel();
     if (!(c = conn_enter_as_is(fd)))
@@ -233,7 +233,7 @@ static void tracked_bind(struct conn *c, const struct sockaddr *to, socklen_t le
 /* Before something is done to what may be an unsettled spare; whatever comes of it, it is none any more. */
 static void touch(struct conn *c, int fd)
 {
-    if (c && c->state == CONN_NEW && process_is_ours() && (c = conn_enter(fd)))
+    if (c && c->state == CONN_NEW && self_is_ours() && (c = conn_enter(fd)))
         conn_leave(c);
 }
 
@@ -245,7 +245,7 @@ int bind(int fd, const struct sockaddr *to, socklen_t len)
         return (int)hook_result(-EBADF);
     touch(c, fd);
     int result = real.bind(fd, to, len);
-    if (likely(!c) || result < 0 || !process_is_ours() || !(c = conn_enter(fd)))
+    if (likely(!c) || result < 0 || !self_is_ours() || !(c = conn_enter(fd)))
         return result;
     tracked_bind(c, to, len);
     conn_leave(c);
@@ -260,9 +260,9 @@ int listen(int fd, int backlog)
         return (int)hook_result(-EBADF);
     touch(c, fd);
     int result = real.listen(fd, backlog);
-    if (result == 0 && process_active && process_is_ours())
+    if (result == 0 && self.active && self_is_ours())
         listeners_note(fd);
-    if (likely(!c) || result != 0 || !process_is_ours() || !(c = conn_enter(fd)))
+    if (likely(!c) || result != 0 || !self_is_ours() || !(c = conn_enter(fd)))
         return result;
     conn_bypass(c, REASON_none);
     conn_leave(c);

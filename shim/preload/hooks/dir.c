@@ -4,7 +4,7 @@
 #include "preload/hooks/hook.h"
 
 #include "preload/fds/private.h"
-#include "preload/life/process.h"
+#include "preload/self/self.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -44,7 +44,7 @@ static DIR *opened(DIR *dir)
 {
     int saved = errno;
 
-    if (dir && process_active && is_own_listing(dir))
+    if (dir && self.active && is_own_listing(dir))
         for (int i = 0; i < LISTINGS; i++) {
             DIR *none = NULL;
             if (atomic_compare_exchange_strong(&listings[i], &none, dir)) {

@@ -2,7 +2,7 @@
  * taken out.  dlopen looks at its caller's RUNPATH, so libc's is jumped to, with the caller's return
  * address on the stack, not called. */
 #define _GNU_SOURCE
-#include "preload/life/process.h"
+#include "preload/self/self.h"
 
 #include <dlfcn.h>
 
@@ -15,7 +15,7 @@ __attribute__((used)) void *dlopen_prepare(int *flags)
     if (!libc)
         libc = dlsym(RTLD_NEXT, "dlopen");
 #ifdef RTLD_DEEPBIND
-    if (process_active)
+    if (self.active)
         *flags &= ~RTLD_DEEPBIND;
 #endif
     return libc;

@@ -3,10 +3,10 @@
 #define _GNU_SOURCE
 #include "preload/hooks/hook.h"
 
-#include "preload/life/handdown.h"
+#include "preload/share/handdown.h"
 #include "preload/life/handover.h"
 #include "preload/life/lend.h"
-#include "preload/life/process.h"
+#include "preload/life/fork.h"
 #include "preload/life/reach.h"
 #include "preload/share/shared.h"
 #include "preload/share/tracing.h"
@@ -122,7 +122,7 @@ static int spawn(int (*libc)(pid_t *, const char *, const posix_spawn_file_actio
     shared_stay(left);
     handover_done(packed, env);
     if (result == 0)
-        process_spawned(actions != NULL);
+        fork_spawned(actions != NULL);
     return result;
 }
 
@@ -144,7 +144,7 @@ static char *const *pack_environ(char *const *env, char **room)
 {
     char *const *packed = lend_can_add() ? handover_pack(NULL, env, room, false) : env;
 
-    process_spawned(false);
+    fork_spawned(false);
     handover_pass(packed, env);
     return packed;
 }

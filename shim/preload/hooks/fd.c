@@ -6,7 +6,7 @@
 #include "preload/wire/endwait.h"
 #include "preload/conn/deferred.h"
 #include "preload/fds/private.h"
-#include "preload/life/process.h"
+#include "preload/self/self.h"
 
 #include <fcntl.h>
 #include <pthread.h>
@@ -49,7 +49,7 @@ static int close_entered(int fd)
 
 static OUT_OF_LINE int tracked_close(int fd)
 {
-    if (!process_is_ours())
+    if (!self_is_ours())
         return real.close(fd);
     if (hook_hides(conn_find(fd)))
         return (int)hook_result(-EBADF);
@@ -94,7 +94,7 @@ static void note_cloexec(unsigned first, unsigned last)
 
 int close_range(unsigned first, unsigned last, int flags)
 {
-    if (!process_active || !process_is_ours() || first > last ||
+    if (!self.active || !self_is_ours() || first > last ||
         flags & ~(CLOSE_RANGE_UNSHARE | CLOSE_RANGE_CLOEXEC))
         return real.close_range(first, last, flags);
     int result = close_around_ours(first, last, flags);
@@ -105,7 +105,7 @@ int close_range(unsigned first, unsigned last, int flags)
 
 void closefrom(int first)
 {
-    if (!process_active || !process_is_ours() ||
+    if (!self.active || !self_is_ours() ||
         close_around_ours(first < 0 ? 0 : (unsigned)first, ~0u, 0) != 0)
         real.closefrom(first);
 }
@@ -171,7 +171,7 @@ int dup(int fd)
     if (hook_hides(c))
         return (int)hook_result(-EBADF);
     deferred_new_number();
-    if (!process_is_ours())
+    if (!self_is_ours())
         return real.dup(fd);
     return copy_number(COPY_ANY, fd, 0, false);
 }
@@ -198,7 +198,7 @@ static bool prepare_target(int fd, int onto)
 {
     struct conn *target = conn_find(onto);
 
-    if ((!conn_find(fd) && !target) || fd == onto || !process_is_ours())
+    if ((!conn_find(fd) && !target) || fd == onto || !self_is_ours())
         return false;
     if (target == &conn_private)
         private_forget(onto);
@@ -286,7 +286,7 @@ static int any_fcntl(int (*libc)(int, int, ...), int fd, int command, void *argu
         return libc(fd, command, argument);
     if (hook_hides(c))
         return (int)hook_result(-EBADF);
-    if (!process_is_ours())
+    if (!self_is_ours())
         return libc(fd, command, argument);
     if (command == F_DUPFD || command == F_DUPFD_CLOEXEC)
         return copy_number(COPY_FROM, fd, (int)(intptr_t)argument, command == F_DUPFD_CLOEXEC);
@@ -359,7 +359,7 @@ int epoll_ctl(int epfd, int op, int fd, struct epoll_event *event)
     if (hook_hides(c))
         return (int)hook_result(-EBADF);
     bool as_is = op == EPOLL_CTL_DEL || (c && c->state == CONN_NEW);
-    if (likely(!c) || !process_is_ours() || !(c = as_is ? conn_enter_as_is(fd) : conn_enter(fd)))
+    if (likely(!c) || !self_is_ours() || !(c = as_is ? conn_enter_as_is(fd) : conn_enter(fd)))
         return real.epoll_ctl(epfd, op, fd, event);
     if (op != EPOLL_CTL_DEL)
         conn_settle_but_end(c);

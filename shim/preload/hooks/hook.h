@@ -4,7 +4,7 @@
 #define HOLDFAST_PRELOAD_HOOK_H
 
 #include "preload/conn/conn.h"
-#include "preload/life/process.h"
+#include "preload/self/self.h"
 #include "preload/libc/real.h"
 
 #include <errno.h>
@@ -18,7 +18,7 @@
  * have put something of its own there, it is not. */
 static inline bool hook_hides(const struct conn *c)
 {
-    return c == &conn_private && process_is_ours();
+    return c == &conn_private && self_is_ours();
 }
 
 #define SYMBOL(ret, name, params, args, failure) __attribute__((visibility("default"))) ret name params;

@@ -6,7 +6,10 @@
 
 #include "preload/self/identity.h"
 #include "preload/conn/deferred.h"
-#include "preload/life/process.h"
+#include "preload/life/exit.h"
+#include "preload/life/fork.h"
+#include "preload/life/user.h"
+#include "preload/self/self.h"
 #include "preload/self/vfork.h"
 
 #include <linux/sched.h>
@@ -32,9 +35,9 @@ static int set_namespace(int fd, int kind)
 {
     const unsigned kinds = kinds_of(kind ? (unsigned)kind : CLONE_NEWUSER | CLONE_NEWNET);
 
-    process_moving(kinds);
+    user_changing(kinds);
     int result = real.setns(fd, kind);
-    process_moved(kinds, result == 0, true); /* into a user namespace only a single thread goes (setns(2)) */
+    user_changed(kinds, result == 0, true); /* into a user namespace only a single thread goes (setns(2)) */
     return result;
 }
 
@@ -43,11 +46,11 @@ static int leave_namespaces(int flags)
 {
     const unsigned kinds = kinds_of((unsigned)flags);
 
-    if (flags & CLONE_FILES && process_threaded && process_active && process_is_ours())
-        process_retire();
-    process_moving(kinds);
+    if (flags & CLONE_FILES && self.threaded && self.active && self_is_ours())
+        exit_retire();
+    user_changing(kinds);
     int result = real.unshare(flags);
-    process_moved(kinds, result == 0, true);
+    user_changed(kinds, result == 0, true);
     return result;
 }
 
@@ -62,9 +65,9 @@ int unshare(int flags)
 }
 
 #define CHANGE_USER(kind, call)                     \
-    process_moving(kind);                           \
+    user_changing(kind);                           \
     int result = call;                              \
-    process_moved(kind, result == 0, true);         \
+    user_changed(kind, result == 0, true);         \
     return result
 
 int setuid(uid_t uid)
@@ -90,9 +93,9 @@ int setresuid(uid_t real_uid, uid_t uid, uid_t saved)
 /* Of this thread only, and it never fails: it answers who it was before. */
 int setfsuid(uid_t uid)
 {
-    process_moving(IDENTITY_FSUID);
+    user_changing(IDENTITY_FSUID);
     int before = real.setfsuid(uid);
-    process_moved(IDENTITY_FSUID, true, false);
+    user_changed(IDENTITY_FSUID, true, false);
     return before;
 }
 
@@ -106,7 +109,7 @@ static int begin_life(void *arg)
 {
     const struct birth birth = *(const struct birth *)arg;
 
-    process_born();
+    fork_repair_unseen();
     return birth.start(birth.arg);
 }
 
@@ -119,24 +122,24 @@ static enum child kind_of_child(unsigned long flags)
     return flags & CLONE_THREAD ? CHILD_THREAD : flags & CLONE_VFORK ? CHILD_BORROWS : CHILD_SHARES;
 }
 
-/* Before a clone.  True: process_after_fork is due. */
+/* Before a clone.  True: fork_after is due. */
 static bool before_clone(unsigned long flags)
 {
     const enum child child = kind_of_child(flags);
 
-    if (!process_active || !process_is_ours())
+    if (!self.active || !self_is_ours())
         return false;
     if (child == CHILD_THREAD) {
-        process_threaded = true;
+        self.threaded = true;
         deferred_before_wait();
     } else if (child == CHILD_BORROWS) {
         vfork_begin();
     } else if (child == CHILD_SHARES || flags & CLONE_FILES) {
-        process_retire(); /* two processes would keep one book about two tables of descriptors, or two about one */
+        exit_retire(); /* two processes would keep one book about two tables of descriptors, or two about one */
     }
     if (child != CHILD_FORKED)
         return false;
-    process_before_fork();
+    fork_before();
     return true;
 }
 
@@ -152,7 +155,7 @@ int clone(int (*start)(void *), void *stack, int flags, void *arg, ...)
     if (!before_clone((unsigned long)(unsigned)flags))
         return real.clone(start, stack, flags, arg, a[0], a[1], a[2]);
     int pid = real.clone(begin_life, stack, flags, &birth, a[0], a[1], a[2]);
-    process_after_fork();
+    fork_after();
     return pid;
 }
 
@@ -162,9 +165,9 @@ static long raw_clone(long number, unsigned long flags, const long a[6])
     long pid = real.syscall(number, a[0], a[1], a[2], a[3], a[4], a[5]);
 
     if (forks && pid == 0)
-        process_born();
+        fork_repair_unseen();
     else if (forks)
-        process_after_fork();
+        fork_after();
     return pid;
 }
 
@@ -235,8 +238,8 @@ bool hook_identity_syscall(long number, const long a[6], long *result)
     }
     if (!is_user_call(number) && !is_fsuid_call(number))
         return makes_process(number, a, result);
-    process_moving(kind);
+    user_changing(kind);
     *result = real.syscall(number, a[0], a[1], a[2], a[3], a[4], a[5]);
-    process_moved(kind, kind == IDENTITY_FSUID || *result == 0, false);
+    user_changed(kind, kind == IDENTITY_FSUID || *result == 0, false);
     return true;
 }

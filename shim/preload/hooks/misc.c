@@ -4,7 +4,9 @@
 
 #include "preload/fds/confined.h"
 #include "preload/conn/deferred.h"
-#include "preload/life/process.h"
+#include "preload/life/exit.h"
+#include "preload/life/fork.h"
+#include "preload/self/self.h"
 
 #include <stdarg.h>
 #include <sys/prctl.h>
@@ -19,8 +21,8 @@ int prctl(int option, ...)
     for (int i = 0; i < 4; i++)
         a[i] = va_arg(ap, unsigned long);
     va_end(ap);
-    if (option == PR_SET_SECCOMP && process_active && process_is_ours())
-        process_retire();
+    if (option == PR_SET_SECCOMP && self.active && self_is_ours())
+        exit_retire();
     if (option == PR_SET_NO_NEW_PRIVS)
         confined_note();
     return real.prctl(option, a[0], a[1], a[2], a[3]);
@@ -44,14 +46,14 @@ int daemon(int nochdir, int noclose)
 int pthread_create(pthread_t *thread, const pthread_attr_t *attributes, void *(*start)(void *),
                    void *arg)
 {
-    process_threaded = true;
+    self.threaded = true;
     deferred_before_wait();
     return real.pthread_create(thread, attributes, start, arg);
 }
 
 int thrd_create(thrd_t *thread, thrd_start_t start, void *arg)
 {
-    process_threaded = true;
+    self.threaded = true;
     deferred_before_wait();
     return real.thrd_create(thread, start, arg);
 }
@@ -59,35 +61,35 @@ int thrd_create(thrd_t *thread, thrd_start_t start, void *arg)
 /* A fork that runs no handlers (POSIX.1-2024). */
 pid_t _Fork(void)
 {
-    if (!process_active || !process_is_ours())
+    if (!self.active || !self_is_ours())
         return real._Fork();
-    process_before_fork();
+    fork_before();
     pid_t pid = real._Fork();
     if (pid == 0)
-        process_mend();
+        fork_repair_child();
     else
-        process_after_fork();
+        fork_after();
     return pid;
 }
 
 /* Its handlers may still connect: what they park is given away at once. */
 void quick_exit(int status)
 {
-    process_exit();
+    exit_process();
     for (;;)
         real.quick_exit(status);
 }
 
 void _exit(int status)
 {
-    process_exit();
+    exit_process();
     for (;;)
         real._exit(status);
 }
 
 void _Exit(int status)
 {
-    process_exit();
+    exit_process();
     for (;;)
         real._Exit(status);
 }

@@ -11,7 +11,7 @@
 #include "preload/fds/options.h"
 #include "preload/share/path.h"
 #include "preload/fds/private.h"
-#include "preload/life/process.h"
+#include "preload/self/self.h"
 #include "preload/conn/refused.h"
 #include "preload/wire/send.h"
 #include "preload/conn/swap.h"
@@ -78,7 +78,7 @@ int shutdown(int fd, int how)
         return real.shutdown(fd, how);
     if (hook_hides(c))
         return (int)hook_result(-EBADF);
-    if (!process_is_ours() || !(c = conn_enter_as_is(fd)))
+    if (!self_is_ours() || !(c = conn_enter_as_is(fd)))
         return real.shutdown(fd, how);
     conn_settle_but_end(c);
     conn_wait_reconnected(c);
@@ -144,7 +144,7 @@ int setsockopt(int fd, int level, int name, const void *value, socklen_t len)
         return real.setsockopt(fd, level, name, value, len);
     if (hook_hides(c))
         return (int)hook_result(-EBADF);
-    if (!process_is_ours() || !(c = conn_enter(fd)))
+    if (!self_is_ours() || !(c = conn_enter(fd)))
         return real.setsockopt(fd, level, name, value, len);
     int result = set_option(c, fd, level, name, value, len);
     result = result == CONN_PLAIN ? real.setsockopt(fd, level, name, value, len)
@@ -210,7 +210,7 @@ static void learn_error(struct conn *c, int fd, const void *value, socklen_t len
     int error = 0;
 
     memcpy(&error, value, len < sizeof error ? len : sizeof error);
-    if (error != ECONNREFUSED || !process_is_ours() || !(c = conn_enter(fd)))
+    if (error != ECONNREFUSED || !self_is_ours() || !(c = conn_enter(fd)))
         return;
     if (c->state == CONN_FRESH)
         refused_forget(&c->to);
@@ -226,7 +226,7 @@ int getsockopt(int fd, int level, int name, void *value, socklen_t *len)
         return real.getsockopt(fd, level, name, value, len);
     if (hook_hides(c))
         return (int)hook_result(-EBADF);
-    if ((c->state == CONN_ENDED || c->reused) && process_is_ours() && (c = conn_enter(fd))) {
+    if ((c->state == CONN_ENDED || c->reused) && self_is_ours() && (c = conn_enter(fd))) {
         if (is_guard(level, name))
             path_unguard(c);
         result = no_error(c, level, name, value, len);
@@ -348,7 +348,7 @@ int ioctl(int fd, real_ioctl_request request, ...)
     if (hook_hides(c))
         return (int)hook_result(-EBADF);
     bool harmless = request == FIONBIO || request == FIOCLEX || request == FIONCLEX;
-    if (!process_is_ours() || !(c = harmless ? conn_enter_as_is(fd) : conn_enter(fd)))
+    if (!self_is_ours() || !(c = harmless ? conn_enter_as_is(fd) : conn_enter(fd)))
         return real.ioctl(fd, request, argument);
     int result = tracked_ioctl(c, fd, (unsigned)request, argument);
     result = result == CONN_PLAIN ? real.ioctl(fd, request, argument) : (int)hook_result(result);

@@ -6,7 +6,7 @@
 
 #include "base/block.h"
 #include "preload/wire/closing.h"
-#include "preload/life/process.h"
+#include "preload/self/self.h"
 
 #include <dlfcn.h>
 #include <fcntl.h>
@@ -127,10 +127,10 @@ FILE *fdopen(int fd, const char *mode)
         return NULL;
     }
     int saved = errno;
-    FILE *stream = c && process_is_ours() ? stream_open(fd, mode) : NULL;
+    FILE *stream = c && self_is_ours() ? stream_open(fd, mode) : NULL;
     if (stream || (c && errno == ENOMEM))
         return stream;
-    if (c && process_is_ours() && (c = conn_enter(fd))) {
+    if (c && self_is_ours() && (c = conn_enter(fd))) {
         closing_leave_alone(c, fd, REASON_odd_descriptor);
         closing_ask_end(c); /* libc would wait for it */
         conn_leave(c);
@@ -186,7 +186,7 @@ static FILE *stream_reopen(const char *path, const char *mode, FILE *stream, int
 static void number_is_reopened(FILE *stream)
 {
     int fd = real.fileno(stream);
-    struct conn *c = fd >= 0 && conn_find(fd) && process_is_ours() ? conn_enter(fd) : NULL;
+    struct conn *c = fd >= 0 && conn_find(fd) && self_is_ours() ? conn_enter(fd) : NULL;
 
     if (c) {
         closing_number(c, fd);
@@ -221,7 +221,7 @@ FILE *freopen64(const char *path, const char *mode, FILE *stream)
 int fclose(FILE *stream)
 {
     int fd = stream_fd(stream) < 0 ? real.fileno(stream) : -1;
-    struct conn *c = fd >= 0 && conn_find(fd) && process_is_ours() ? conn_find(fd) : NULL;
+    struct conn *c = fd >= 0 && conn_find(fd) && self_is_ours() ? conn_find(fd) : NULL;
 
     if (c && c != &conn_private) {
         fflush(stream);
@@ -267,7 +267,7 @@ static int print(int fd, const char *format, va_list ap)
     va_copy(again, ap);
     int len = vsnprintf(NULL, 0, format, again);
     va_end(again);
-    bool fits = len >= 0 && len < (int)BLOCK_MAX && process_is_ours();
+    bool fits = len >= 0 && len < (int)BLOCK_MAX && self_is_ours();
     char *text = fits ? block_get((size_t)len + 1, NULL) : NULL;
 
     if (!text)

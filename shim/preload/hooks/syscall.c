@@ -6,7 +6,8 @@
 #include "base/raw.h"
 #include "preload/fds/confined.h"
 #include "preload/conn/deferred.h"
-#include "preload/life/process.h"
+#include "preload/life/exit.h"
+#include "preload/self/self.h"
 
 #include <stdarg.h>
 #include <sys/prctl.h>
@@ -163,8 +164,8 @@ static bool on_process(long number, const long a[6], long *result)
         confined_note();
         return false;
     case SYS_seccomp:
-        if (process_is_ours())
-            process_retire();
+        if (self_is_ours())
+            exit_retire();
         return false;
     default:
         return false;
@@ -182,7 +183,7 @@ __attribute__((no_sanitize("address"))) long syscall(long number, ...)
         a[i] = va_arg(ap, long);
     va_end(ap);
 
-    if (process_active && number != SYS_futex &&
+    if (self.active && number != SYS_futex &&
         (on_fd(number, a, &result) || on_socket(number, a, &result) ||
          on_several(number, a, &result) || on_process(number, a, &result) ||
          hook_identity_syscall(number, a, &result)))

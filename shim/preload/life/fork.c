@@ -1,12 +1,22 @@
 #include "preload/life/fork.h"
 
+#include "base/block.h"
 #include "base/lock.h"
+#include "base/stats.h"
 #include "pool/pool.h"
 #include "preload/conn/conn.h"
-#include "preload/fds/private.h"
-#include "preload/share/shared.h"
+#include "preload/conn/deferred.h"
 #include "preload/conn/stall.h"
+#include "preload/fds/private.h"
+#include "preload/fds/spare.h"
+#include "preload/life/user.h"
+#include "preload/self/identity.h"
+#include "preload/self/self.h"
+#include "preload/share/idle.h"
+#include "preload/share/shared.h"
 #include "preload/share/tally.h"
+#include "preload/wire/closing.h"
+#include "preload/wire/withheld.h"
 
 static struct lock *const locks[] = {
 #define X(name) &name,
@@ -19,13 +29,13 @@ enum { COUNT = sizeof locks / sizeof *locks };
 /* Which ones the forking thread took: it may hold one already, if it forks in a signal handler. */
 static __thread bool taken[COUNT];
 
-void fork_locks_take(void)
+static void locks_take(void)
 {
     for (int i = 0; i < COUNT; i++)
         taken[i] = lock_take(locks[i]);
 }
 
-void fork_locks_give(void)
+static void locks_give(void)
 {
     for (int i = COUNT; i-- > 0;) {
         if (taken[i])
@@ -34,10 +44,93 @@ void fork_locks_give(void)
     }
 }
 
-void fork_locks_reset(void)
+static void locks_reset(void)
 {
     for (int i = 0; i < COUNT; i++) {
         lock_init(locks[i]);
         taken[i] = false;
     }
+}
+
+static bool holds_half_head(const struct conn *c)
+{
+    return (c->state == CONN_FRESH || c->state == CONN_LEASED) && hold_len(&c->request.bytes);
+}
+
+/* Half a head that is held would be sent by both sides of a fork, or by neither: it goes out now, as it is.
+ * Whether it is half is asked again under the lock: another thread may just have been given the rest. */
+static void settle(struct conn *c)
+{
+    user_settle_spare(c);
+    if (!holds_half_head(c) || !c->fds.count)
+        return;
+    int fd = c->fds.numbers[0].fd;
+    struct conn *entered = conn_enter(fd);
+    if (!entered)
+        return;
+    if (holds_half_head(entered))
+        closing_leave_alone(entered, fd, REASON_crossed_fork);
+    conn_leave(entered);
+}
+
+static void inherited(struct conn *c)
+{
+    for (int i = 0; i < c->fds.count; i++)
+        if (!c->fds.numbers[i].cloexec) {
+            idle_crossed_fork(c);
+            return;
+        }
+}
+
+void fork_spawned(bool all)
+{
+    if (!self.active || !self_is_ours())
+        return;
+    deferred_apply_all();
+    self.forked = true;
+    conn_each(settle);
+    conn_each(all ? idle_crossed_fork : inherited);
+}
+
+/* Before a fork: others hold these locks for moments only, so that the child finds everything in order. */
+void fork_before(void)
+{
+    if (!self_is_ours()) /* a vfork child forks */
+        return;
+    deferred_apply_all();
+    shared_give_all();
+    conn_each(settle);
+    locks_take();
+}
+
+void fork_after(void)
+{
+    if (!self_is_ours())
+        return;
+    locks_give();
+    conn_each(idle_crossed_fork);
+    self.forked = true;
+}
+
+void fork_repair_child(void)
+{
+    vfork_own();
+    block_after_fork();
+    locks_reset();
+    conn_after_fork();
+    stall_after_fork();
+    withheld_after_fork();
+    stats_reset();
+    pool_abandon(idle_close_copy);
+    spare_abandon();
+    conn_each(idle_crossed_fork_child);
+    self.forked = true;
+    if (identity_changes && !self.has_left && identity_has_left(true))
+        user_leave_home();
+}
+
+void fork_repair_unseen(void)
+{
+    identity_reborn();
+    fork_repair_child();
 }

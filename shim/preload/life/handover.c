@@ -8,8 +8,10 @@
 #include "preload/hooks/hook.h"
 #include "preload/share/idle.h"
 #include "preload/fds/private.h"
-#include "preload/life/process.h"
+#include "preload/self/env.h"
+#include "preload/self/self.h"
 #include "preload/libc/real.h"
+#include "preload/fds/socket.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -128,8 +130,8 @@ static void look_at_fds(void)
     for (int fd = 0; fd < FDS_SEEN; fd++) {
         errno = EBADF;
         int flags = private_is(fd) ? -1 : real.fcntl(fd, F_GETFD);
-        packing->cookies[fd] = flags >= 0 && !(flags & FD_CLOEXEC) ? idle_cookie(fd) : 0;
-        packing->unknown[fd] = !packing->cookies[fd] && !(flags >= 0 && flags & FD_CLOEXEC) && idle_unknown();
+        packing->cookies[fd] = flags >= 0 && !(flags & FD_CLOEXEC) ? socket_cookie(fd) : 0;
+        packing->unknown[fd] = !packing->cookies[fd] && !(flags >= 0 && flags & FD_CLOEXEC) && socket_cookie_unknown();
     }
 }
 
@@ -138,14 +140,6 @@ static __thread bool in_use;
 static void find_use(struct conn *c)
 {
     in_use |= c->state != CONN_NEW && c->state != CONN_ENDED && c->fds.count;
-}
-
-bool handover_preloads(char *const *env)
-{
-    for (; env && *env; env++)
-        if (strncmp(*env, "LD_PRELOAD=", 11) == 0 && strstr(*env, "libholdfast"))
-            return true;
-    return false;
 }
 
 size_t handover_entries(char *const *env)
@@ -170,18 +164,18 @@ char *const *handover_pack(const char *path, char *const *env, char **room, bool
 
     memfd = -1;
     in_use = false;
-    if (process_active)
+    if (self.active)
         conn_each(find_use);
-    if (process_active && process_is_ours())
+    if (self.active && self_is_ours())
         conn_each(spare_make_ready);
-    if (process_active && process_is_ours())
+    if (self.active && self_is_ours())
         deferred_apply_all();
     if (!in_use)
         return env;
-    if (process_is_ours())
+    if (self_is_ours())
         conn_each(idle_identify);
     packing = &here;
-    packing->hopeless = !handover_preloads(env) || program_is_static(path);
+    packing->hopeless = !env_preload(env).variable || program_is_static(path);
     look_at_fds();
     conn_each(pack);
     packing = NULL;
@@ -227,7 +221,7 @@ void handover_pass(char *const *packed, char *const *env)
 {
     if (packed == env)
         return;
-    int hidden = process_threaded && process_is_ours() ? private_move(memfd) : -1;
+    int hidden = self.threaded && self_is_ours() ? private_move(memfd) : -1;
     if (hidden < 0) {
         handover_inherit(packed, env);
         return;

@@ -28,7 +28,4 @@ void handover_done(char *const *packed, char *const *env);
 /* In the constructor: takes over what our variable names, and removes it. */
 void handover_unpack(void);
 
-/* Does the program that gets this environment load the library, if it loads any? */
-bool handover_preloads(char *const *env);
-
 #endif

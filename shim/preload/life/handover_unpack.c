@@ -7,6 +7,8 @@
 #include "preload/hooks/hook.h"
 #include "preload/share/idle.h"
 #include "preload/libc/real.h"
+#include "preload/self/env.h"
+#include "preload/fds/socket.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -49,9 +51,9 @@ static bool take_hold(struct reading *r, struct hold *hold, size_t len)
 static bool leads_to(int fd, const struct parcel *p)
 {
     errno = 0;
-    uint64_t cookie = idle_cookie(fd);
+    uint64_t cookie = socket_cookie(fd);
 
-    return cookie ? cookie == p->cookie : idle_unknown() && fd == p->number;
+    return cookie ? cookie == p->cookie : socket_cookie_unknown() && fd == p->number;
 }
 
 /* The numbers that lead to the parcel's socket here. */
@@ -156,7 +158,7 @@ static int open_memfd(int number, int keeper)
 
 void handover_unpack(void)
 {
-    const char *value = getenv(HANDOVER_VARIABLE);
+    const char *value = env_get(HANDOVER_VARIABLE);
     int number = -1, first = -1, keeper = 0;
 
     if (!value)

@@ -2,7 +2,7 @@
 #include "preload/life/lend.h"
 
 #include "base/block.h"
-#include "preload/life/process.h"
+#include "preload/self/self.h"
 
 #include <stdatomic.h>
 #include <string.h>
@@ -10,7 +10,7 @@
 
 bool lend_can_add(void)
 {
-    return !process_threaded;
+    return !self.threaded;
 }
 
 static bool has(char *const *env, const char *entry)

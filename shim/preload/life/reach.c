@@ -2,37 +2,14 @@
 #include "preload/life/reach.h"
 
 #include "base/version.h"
-#include "preload/life/process.h"
+#include "preload/self/env.h"
+#include "preload/self/self.h"
 
 #include <errno.h>
 #include <limits.h>
 #include <stdbool.h>
 #include <string.h>
 #include <unistd.h>
-
-#define VARIABLE "LD_PRELOAD="
-#define SEPARATORS ": \t\n\v\f\r" /* of glibc and musl */
-
-static const char *find_variable(char *const *env)
-{
-    for (; env && *env; env++)
-        if (strncmp(*env, VARIABLE, sizeof VARIABLE - 1) == 0)
-            return *env;
-    return NULL;
-}
-
-/* Our entry of it, of *len bytes; NULL: there is none. */
-static const char *find_entry(const char *variable, size_t *len)
-{
-    const char *entry = variable + sizeof VARIABLE - 1;
-
-    for (; *entry; entry += *len + strspn(entry + *len, SEPARATORS)) {
-        *len = strcspn(entry, SEPARATORS);
-        if (memmem(entry, *len, "libholdfast", 11))
-            return entry;
-    }
-    return NULL;
-}
 
 /* The loader puts something else for a $NAME: then it is the folder above that counts.
  *
@@ -54,12 +31,12 @@ static bool is_lost(const char *entry, size_t len)
 
 size_t reach_text(char *const *env)
 {
-    const char *variable = find_variable(env);
+    const struct env_preload preload = env_preload(env);
 
-    return variable ? strlen(variable) + 1 : 1;
+    return preload.variable ? strlen(preload.variable) + 1 : 1;
 }
 
-/* It is to look for itself whether it can work: see process.c, filtered. */
+/* It is to look for itself whether it can work: see start.c, filtered. */
 static char *const *without_word(char *const *env, char **room)
 {
     size_t n = 0;
@@ -73,24 +50,24 @@ static char *const *without_word(char *const *env, char **room)
 
 char *const *reach_env(char *const *env, char **room, char *text)
 {
-    if (process_retired && env)
+    if (self.retired && env)
         return without_word(env, room);
-    const char *variable = process_active ? find_variable(env) : NULL;
-    size_t len = 0, n = 0;
-    const char *entry = variable ? find_entry(variable, &len) : NULL;
+    const struct env_preload preload = self.active ? env_preload(env) : (struct env_preload){ .variable = NULL };
+    const char *variable = preload.variable;
+    size_t n = 0;
     int saved = errno;
-    bool lost = entry && is_lost(entry, len);
+    bool lost = variable && is_lost(preload.entry, preload.len);
 
     errno = saved;
     if (!lost)
         return env;
-    const char *rest = entry + len + strspn(entry + len, SEPARATORS);
-    memcpy(text, variable, (size_t)(entry - variable));
-    memcpy(text + (entry - variable), rest, strlen(rest) + 1);
+    size_t before = (size_t)(preload.entry - variable);
+    memcpy(text, variable, before);
+    memcpy(text + before, preload.rest, strlen(preload.rest) + 1);
     for (; *env; env++)
         if (*env != variable)
             room[n++] = *env;
-        else if (text[sizeof VARIABLE - 1])
+        else if (text[preload.list - variable])
             room[n++] = text;
     room[n] = NULL;
     return room;

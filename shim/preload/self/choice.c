@@ -3,8 +3,7 @@
 
 #include "base/filter.h"
 #include "base/list.h"
-#include "http/request.h"
-#include "preload/life/process.h"
+#include "preload/self/self.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
@@ -17,10 +16,10 @@ static struct filter only, except;
 
 void choice_start(void)
 {
-    if (process_config.only)
-        filter_read(&only, process_config.only);
-    if (process_config.except)
-        filter_read(&except, process_config.except);
+    if (self.config.only)
+        filter_read(&only, self.config.only);
+    if (self.config.except)
+        filter_read(&except, self.config.except);
 }
 
 static const char *base_name(const char *path)
@@ -48,7 +47,7 @@ static bool lists_program(const char *list)
 
 bool choice_leaves_program(void)
 {
-    const struct config *config = &process_config;
+    const struct config *config = &self.config;
 
     return (config->commands_only && !lists_program(config->commands_only)) ||
            (config->commands_except && lists_program(config->commands_except));
@@ -72,21 +71,12 @@ bool choice_leaves_endpoint(const struct endpoint *to)
     return except.count && has(&except, to);
 }
 
-/* 9112 3.2.2: the authority of an absolute target counts, else the Host field. */
-static struct slice server_name(struct slice head)
+bool choice_goes_by_name(void)
 {
-    struct request_head parsed;
-
-    if (request_parse(head.data, head.len, 0, &parsed) != HEAD_DONE)
-        return (struct slice){ head.data, 0 };
-    return parsed.host;
+    return only.names || except.names;
 }
 
-bool choice_leaves_request(const struct endpoint *to, struct slice head)
+bool choice_leaves_name(const struct endpoint *to, struct slice name)
 {
-    if (!only.names && !except.names)
-        return false;
-    struct slice name = server_name(head);
-    return (only.count && !has(&only, to) && !filter_has_name(&only, name)) ||
-           filter_has_name(&except, name);
+    return (only.count && !has(&only, to) && !filter_has_name(&only, name)) || filter_has_name(&except, name);
 }

@@ -8,7 +8,7 @@
 
 #include <stdbool.h>
 
-/* Once, after process_config was loaded: reads the lists. */
+/* Once, after the settings were loaded: reads the lists. */
 void choice_start(void);
 
 /* Is this program one that the settings leave alone?  Its name is that of argv[0], of the file that was
@@ -19,8 +19,9 @@ bool choice_leaves_program(void);
 /* Is a connection to there left alone, whatever will be asked on it? */
 bool choice_leaves_endpoint(const struct endpoint *to);
 
-/* Is a request with this whole head left alone, by the name of its server?  For an endpoint that is not
- * left alone. */
-bool choice_leaves_request(const struct endpoint *to, struct slice head);
+/* Does it depend on the name of the server, too?  Then choice_leaves_name: is a request for a server of this name left
+ * alone?  For an endpoint that is not. */
+bool choice_goes_by_name(void);
+bool choice_leaves_name(const struct endpoint *to, struct slice name);
 
 #endif

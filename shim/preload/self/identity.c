@@ -2,7 +2,7 @@
 #include "preload/self/identity.h"
 
 #include "base/lock.h"
-#include "preload/life/process.h"
+#include "preload/self/self.h"
 #include "preload/libc/real.h"
 
 #include <errno.h>
@@ -317,7 +317,7 @@ bool identity_has_left(bool everywhere)
     if (who && (who->uid == home.uid || who->real == home.uid || who->effective == home.uid ||
                 who->saved == home.uid) && !who->user_namespace)
         return false;
-    return everywhere || !process_threaded || lock_alone() || !any_thread_has_uid(home.uid);
+    return everywhere || !self.threaded || lock_alone() || !any_thread_has_uid(home.uid);
 }
 
 bool identity_is_purely(uint32_t uid, uint32_t *gid)

@@ -16,7 +16,7 @@ __thread bool vfork_pending;
 static volatile unsigned unstamped; /* 0: always look, until vfork_init has made a page */
 volatile unsigned *vfork_stamp = &unstamped;
 static pid_t owner;
-static void (*before_vfork)(void);
+static void (*before_vfork)(void), (*repair_child)(void);
 static bool always; /* no page, or no vfork of our own on this machine */
 
 /* Past libc's, which another preloaded library may have replaced and not have ready yet. */
@@ -27,7 +27,7 @@ static pid_t own_pid(void)
     return pid > 0 ? (pid_t)pid : getpid();
 }
 
-void vfork_init(void (*before)(void))
+void vfork_init(void (*before)(void), void (*repair)(void))
 {
     long size = sysconf(_SC_PAGESIZE);
     void *page = mmap(NULL, (size_t)size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
@@ -40,6 +40,7 @@ void vfork_init(void (*before)(void))
     else
         vfork_stamp = page;
     before_vfork = before;
+    repair_child = repair;
     vfork_own();
 }
 
@@ -49,7 +50,7 @@ void vfork_own(void)
     *vfork_stamp = !always;
 }
 
-bool vfork_check(void (*mend)(void))
+bool vfork_check(void)
 {
     bool ours = own_pid() == owner;
 
@@ -59,7 +60,8 @@ bool vfork_check(void (*mend)(void))
     }
     if (vfork_pending || always || *vfork_stamp)
         return false; /* a vfork child; or one that cannot be told from it */
-    mend();
+    if (repair_child) /* not before the constructor: there is nothing yet */
+        repair_child();
     return true;
 }
 

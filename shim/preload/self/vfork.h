@@ -13,21 +13,22 @@ extern __thread bool vfork_pending;
 /* 1; the kernel makes it 0 in the child of every fork (MADV_WIPEONFORK). */
 extern volatile unsigned *vfork_stamp;
 
-/* `before` is called before each vfork. */
-void vfork_init(void (*before)(void));
+/* `before` is called before each vfork; `repair` in the child of a fork that passed no handler, when it is first
+ * looked at. */
+void vfork_init(void (*before)(void), void (*repair)(void));
 
 /* Before a vfork of another kind (clone(2) with CLONE_VM and CLONE_VFORK). */
 void vfork_begin(void);
 
-/* Stamps this process as the owner of our state: at start, and in a child whose state was mended. */
+/* Stamps this process as the owner of our state: at start, and in a child whose state was repaired. */
 void vfork_own(void);
 
-/* The long way of vfork_is_owner.  `mend` is called in a forked child that nobody has mended yet. */
-bool vfork_check(void (*mend)(void));
+/* The long way of vfork_is_owner. */
+bool vfork_check(void);
 
-static inline bool vfork_is_owner(void (*mend)(void))
+static inline bool vfork_is_owner(void)
 {
-    return __builtin_expect(!vfork_pending && *vfork_stamp, 1) ? true : vfork_check(mend);
+    return __builtin_expect(!vfork_pending && *vfork_stamp, 1) ? true : vfork_check();
 }
 
 #endif

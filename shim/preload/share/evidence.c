@@ -4,12 +4,12 @@
 #include "base/log.h"
 #include "pool/board.h"
 #include "preload/share/tally.h"
+#include "preload/self/self.h"
 
 #include <errno.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 static struct evidence_table own;
@@ -65,22 +65,14 @@ static inline void turn_to(const struct endpoint *to)
         forget_told(to);
 }
 
-static uint32_t now_s(void)
-{
-    struct timespec now;
-
-    clock_gettime(EVIDENCE_CLOCK, &now);
-    return (uint32_t)now.tv_sec;
-}
-
 uint32_t evidence_left(const struct endpoint *to, enum evidence what)
 {
-    return evidence_table_left(table(), to, what, now_s());
+    return evidence_table_left(table(), to, what, self_coarse_s());
 }
 
 void evidence_refresh(void)
 {
-    uint32_t second = now_s();
+    uint32_t second = self_coarse_s();
 
     if (told.second != second) /* also where a board has come meanwhile */
         told.table = NULL;
@@ -150,7 +142,7 @@ static __attribute__((noinline)) bool note(const struct endpoint *to, enum evide
 {
     if (is_noted(to, what))
         return false;
-    bool news = evidence_table_note(table(), to, what, now_s());
+    bool news = evidence_table_note(table(), to, what, self_coarse_s());
 
     if (news)
         write_down(to, what, "");
@@ -169,7 +161,7 @@ bool evidence_note(const struct endpoint *to, enum evidence what)
 
 void evidence_forget(const struct endpoint *to, enum evidence what)
 {
-    if (evidence_table_forget(table(), to, what, now_s()))
+    if (evidence_table_forget(table(), to, what, self_coarse_s()))
         write_down(to, what, " no longer:");
 }
 
@@ -203,7 +195,7 @@ bool evidence_trial_possible(const struct endpoint *to)
 {
     const struct evidence_who nobody = { .is_gone = is_gone };
     int saved = errno;
-    bool possible = report(to, evidence_table_trial(table(), to, &nobody, now_s()));
+    bool possible = report(to, evidence_table_trial(table(), to, &nobody, self_coarse_s()));
 
     errno = saved;
     return possible;
@@ -217,7 +209,7 @@ bool evidence_trial_begin(const struct endpoint *to)
     int saved = errno;
 
     me = (struct evidence_who){ .pid = (uint32_t)getpid(), .space = pid_space(), .is_gone = is_gone };
-    bool begun = report(to, evidence_table_try(table(), to, &me, now_s()));
+    bool begun = report(to, evidence_table_try(table(), to, &me, self_coarse_s()));
     errno = saved;
     return begun;
 }

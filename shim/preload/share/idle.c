@@ -6,11 +6,12 @@
 #include "preload/share/path.h"
 #include "preload/self/identity.h"
 #include "preload/fds/private.h"
-#include "preload/life/process.h"
+#include "preload/self/self.h"
 #include "preload/wire/provisional.h"
 #include "preload/libc/real.h"
 #include "preload/share/shared.h"
 #include "preload/share/tracing.h"
+#include "preload/fds/socket.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -19,44 +20,17 @@
 #include <sys/ioctl.h>
 #include <time.h>
 
-#ifndef SO_COOKIE
-#define SO_COOKIE 57
-#endif
-
 enum { PROOF_MS = 1 };
-
-bool idle_forked;
-
-uint64_t idle_now_ms(void)
-{
-    struct timespec now;
-
-    clock_gettime(CLOCK_BOOTTIME, &now); /* goes on while the machine sleeps, as servers do */
-    return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
-}
-
-uint64_t idle_cookie(int fd)
-{
-    uint64_t cookie = 0;
-    socklen_t len = sizeof cookie;
-
-    return real.getsockopt(fd, SOL_SOCKET, SO_COOKIE, &cookie, &len) == 0 ? cookie : 0;
-}
-
-bool idle_unknown(void)
-{
-    return errno && errno != EBADF && errno != ENOTSOCK;
-}
 
 void idle_identify(struct conn *c)
 {
     if (c->fds.count && !c->idle.cookie && c->state != CONN_NEW && c->state != CONN_ENDED)
-        c->idle.cookie = idle_cookie(c->fds.numbers[0].fd);
+        c->idle.cookie = socket_cookie(c->fds.numbers[0].fd);
 }
 
 bool idle_is_there(const struct idle *idle)
 {
-    return private_is(idle->fd) && idle->cookie && idle_cookie(idle->fd) == idle->cookie;
+    return private_is(idle->fd) && idle->cookie && socket_cookie(idle->fd) == idle->cookie;
 }
 
 /* A 408 is how some servers say that they close an idle connection (9110 15.5.9): they do mean to
@@ -85,7 +59,7 @@ static enum pool_health probe(const struct idle *idle)
     errno = 0;
     if (idle_is_there(idle))
         health = look(idle->fd);
-    else if (private_is(idle->fd) && idle_unknown())
+    else if (private_is(idle->fd) && socket_cookie_unknown())
         health = POOL_STALE;
     errno = saved;
     return health;
@@ -101,7 +75,7 @@ enum reason idle_second_look(const struct conn *c)
     int saved = errno, fd = c->fds.numbers[0].fd;
 
     errno = 0;
-    bool replaced = c->idle.unseen && idle_cookie(fd) != c->idle.cookie && !idle_unknown();
+    bool replaced = c->idle.unseen && socket_cookie(fd) != c->idle.cookie && !socket_cookie_unknown();
     enum pool_health health = replaced ? POOL_REPLACED : look(fd);
     errno = saved;
     if (replaced)
@@ -151,7 +125,7 @@ void idle_discard(const struct idle *idle, enum reason why)
         if (private_is(idle->fd))
             private_forget(idle->fd);
     } else {
-        if (idle_forked)
+        if (self.forked)
             real.shutdown(idle->fd, SHUT_RDWR);
         do_not_linger(idle->fd);
         private_close(idle->fd);
@@ -161,20 +135,20 @@ void idle_discard(const struct idle *idle, enum reason why)
 
 int idle_start(void)
 {
-    static const struct pool_ops ops = { .probe = probe, .discard = idle_discard, .now_ms = idle_now_ms };
+    static const struct pool_ops ops = { .probe = probe, .discard = idle_discard, .now_ms = self_now_ms };
 
     unsigned most = private_limit();
 
     spare_start(most);
-    pool_limit_use(process_config.max_requests, (uint64_t)process_config.max_age * 1000);
-    return pool_init(&ops, process_config.max_per_endpoint,
-                     process_config.max_idle && process_config.max_idle < most ? process_config.max_idle : most);
+    pool_limit_use(self.config.max_requests, (uint64_t)self.config.max_age * 1000);
+    return pool_init(&ops, self.config.max_per_endpoint,
+                     self.config.max_idle && self.config.max_idle < most ? self.config.max_idle : most);
 }
 
 static uint32_t idle_time(const struct conn *c)
 {
     enum { DAY = 86400 };
-    uint32_t seconds = process_config.idle_seconds;
+    uint32_t seconds = self.config.idle_seconds;
 
     if (c->x.keep_timeout > 1) /* the server's word, less a second for what is under way */
         seconds = c->x.keep_timeout > DAY ? DAY : (uint32_t)c->x.keep_timeout - 1;
@@ -209,7 +183,7 @@ static uint16_t add_requests(uint16_t before, uint32_t more)
 /* It expires when it is too old for any use. */
 static uint32_t within_age(const struct idle *idle, uint32_t idle_ms, uint64_t now)
 {
-    uint64_t most = (uint64_t)process_config.max_age * 1000, age = now - idle->opened_ms;
+    uint64_t most = (uint64_t)self.config.max_age * 1000, age = now - idle->opened_ms;
 
     if (!most || age >= most) /* the pool says so */
         return idle_ms;
@@ -233,7 +207,7 @@ static void learn(struct conn *c, uint64_t now)
     else if (idle->max_left > 0)
         idle->max_left--;
     if (!idle->cookie)
-        idle->cookie = idle_cookie(idle->fd);
+        idle->cookie = socket_cookie(idle->fd);
 }
 
 /* A lease that was not used does not make a connection younger. */
@@ -262,7 +236,7 @@ static void lose(const struct conn *c, enum reason why)
 
 void idle_park(struct conn *c, bool served)
 {
-    uint64_t now = idle_now_ms();
+    uint64_t now = self_now_ms();
 
     c->idle.fd = c->fds.private_fd;
     c->idle.nonblocking = c->nonblocking;
@@ -283,7 +257,7 @@ void idle_park(struct conn *c, bool served)
     }
     if (!c->reused && !options_nodelay(&c->options))
         options_hasten(c->idle.fd);
-    if (process_has_left && identity_is_of_home(&c->to)) {
+    if (self.has_left && identity_is_of_home(&c->to)) {
         lose(c, REASON_other_user);
         return;
     }

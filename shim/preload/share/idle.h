@@ -6,10 +6,6 @@
 
 #include <stdbool.h>
 
-/* Has this process forked?  Its children may hold copies, which withhold the FIN of a close. */
-extern bool idle_forked;
-
-uint64_t idle_now_ms(void); /* the pool's clock */
 int idle_start(void); /* makes the pool; 0 or -errno */
 
 /* Undoes what the client did to the connection and gives it to the pool; its private fd becomes the
@@ -27,13 +23,6 @@ void idle_discard(const struct idle *idle, enum reason why);
 
 /* Makes a leased connection block, or not, as the client's socket does; false: cannot. */
 bool idle_match_blocking(const struct conn *c, struct idle *idle);
-
-/* SO_COOKIE: tells one socket from all others, under whatever number.  0 for what is no socket. */
-uint64_t idle_cookie(int fd);
-
-/* errno was 0 before a cookie was asked for: could it only not be asked (a policy)?  Else there is another
- * thing, or nothing, under that number. */
-bool idle_unknown(void);
 
 /* Asks for the cookie of the connection under a conn that is in use, if it is not known yet. */
 void idle_identify(struct conn *c);

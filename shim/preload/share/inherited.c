@@ -4,15 +4,16 @@
 #include "pool/board.h"
 #include "pool/broker.h"
 #include "pool/broker_place.h"
-#include "preload/life/handdown.h"
+#include "preload/share/handdown.h"
 #include "preload/share/idle.h"
 #include "preload/fds/limit.h"
 #include "preload/fds/private.h"
 #include "preload/libc/real.h"
+#include "preload/self/env.h"
+#include "preload/self/self.h"
 
 #include <errno.h>
 #include <fcntl.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/auxv.h>
 #include <sys/resource.h>
@@ -52,12 +53,12 @@ static bool recover(const struct tree *tree)
 
     if (!may_look_at_parent())
         return false;
-    int parent = (int)syscall(SYS_pidfd_open, getppid(), 0);
+    int parent = (int)real.syscall(SYS_pidfd_open, getppid(), 0);
     if (parent < 0)
         return false;
     for (int i = 0; i < TREE_FDS; i++) {
         int number = tree->first + i;
-        int fd = is_free(number) ? (int)syscall(SYS_pidfd_getfd, parent, number, 0) : -1;
+        int fd = is_free(number) ? (int)real.syscall(SYS_pidfd_getfd, parent, number, 0) : -1;
         if (fd < 0)
             continue;
         real.dup3(fd, number, O_CLOEXEC);
@@ -97,7 +98,7 @@ static bool found_own(struct tree *tree, char *text)
     unsigned most = tree_is_privileged() ? TREE_MOST_PRIVILEGED : TREE_MOST;
     if (tree_create(tree, tree->calls, first, most, (uint32_t)getauxval(AT_EUID)) != 0)
         return false;
-    tree_add_board(tree, BOARD_TREE, idle_now_ms());
+    tree_add_board(tree, BOARD_TREE, self_now_ms());
     tree_text(tree, text);
     return true;
 }
@@ -118,7 +119,7 @@ static unsigned hide(const struct tree *tree)
 
 bool inherited_find(struct tree *tree, const struct tree_calls *calls)
 {
-    char *text = getenv(TREE_VARIABLE);
+    char *text = env_get(TREE_VARIABLE);
 
     if (!text || tree_parse(tree, calls, text) != 0 || tree->first <= STDERR_FILENO)
         return false;
@@ -139,7 +140,7 @@ static char runtime[sizeof((struct sockaddr_un *)0)->sun_path];
 
 void inherited_note_place(void)
 {
-    const char *value = getenv("XDG_RUNTIME_DIR");
+    const char *value = env_get("XDG_RUNTIME_DIR");
 
     if (value && strlen(value) < sizeof runtime)
         memcpy(runtime, value, strlen(value) + 1);

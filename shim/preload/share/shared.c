@@ -6,24 +6,23 @@
 #include "pool/board.h"
 #include "pool/broker.h"
 #include "pool/tree.h"
-#include "preload/life/handdown.h"
+#include "preload/share/handdown.h"
 #include "preload/self/identity.h"
 #include "preload/share/idle.h"
 #include "preload/share/inherited.h"
 #include "preload/wire/observed.h"
 #include "preload/fds/private.h"
-#include "preload/life/process.h"
+#include "preload/self/self.h"
 #include "preload/libc/real.h"
+#include "preload/self/env.h"
 #include "preload/conn/stall.h"
 #include "preload/conn/swap.h"
 #include "preload/share/tally.h"
 
 #include <errno.h>
 #include <fcntl.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/types.h>
-#include <time.h>
 #include <unistd.h>
 
 enum {
@@ -88,23 +87,15 @@ static void begin(void)
 
 void shared_start(void)
 {
-    if (process_config.share == CONFIG_SHARE_OFF)
+    if (self.config.share == CONFIG_SHARE_OFF)
         return;
     take_calls();
     handed = inherited_find(&tree, &calls);
-    may_join = !handed && process_config.share == CONFIG_SHARE_USER && !getenv(TREE_VARIABLE);
+    may_join = !handed && self.config.share == CONFIG_SHARE_USER && !env_get(TREE_VARIABLE);
     if (may_join)
         inherited_note_place();
     if (handed)
         begin();
-}
-
-static uint64_t coarse_ms(void)
-{
-    struct timespec now;
-
-    clock_gettime(CLOCK_MONOTONIC_COARSE, &now);
-    return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
 }
 
 /* A program that no launcher has started looks for the broker when it could first be of use, and from time
@@ -113,10 +104,10 @@ static bool reach(void)
 {
     static uint64_t next_try_ms;
 
-    if (on || !may_join || !process_is_ours() || !lock_take(&shared_joining))
+    if (on || !may_join || !self_is_ours() || !lock_take(&shared_joining))
         return on;
     int saved = errno;
-    uint64_t now = coarse_ms();
+    uint64_t now = self_coarse_ms();
     if (!on && now >= next_try_ms) {
         next_try_ms = now + TRY_EVERY_MS;
         if (inherited_join(&tree, &calls))
@@ -131,7 +122,7 @@ void shared_note_connect(void)
 {
     if (!on && !may_join)
         return;
-    uint64_t now = coarse_ms();
+    uint64_t now = self_coarse_ms();
     bool soon = now - atomic_load_explicit(&last_connect_ms, memory_order_relaxed) <= HOT_MS;
     unsigned n = atomic_load_explicit(&run, memory_order_relaxed);
 
@@ -142,7 +133,7 @@ void shared_note_connect(void)
 static bool is_hot(void)
 {
     return atomic_load_explicit(&run, memory_order_relaxed) >= HOT_RUN && !atomic_load(&ending) &&
-           coarse_ms() - atomic_load_explicit(&last_connect_ms, memory_order_relaxed) <= HOT_MS;
+           self_coarse_ms() - atomic_load_explicit(&last_connect_ms, memory_order_relaxed) <= HOT_MS;
 }
 
 /* What has another user's key stays with this process; and a thread that is somebody else touches no queue. */
@@ -166,7 +157,7 @@ static bool give(const struct endpoint *to, const struct idle *idle)
 
     quiet.nonblocking = true;
     if (private_is(tree.first) && is_for_all(to) && (idle->nonblocking || set_nonblocking(idle->fd, true))) {
-        result = tree_give(&tree, to, &quiet, process_config.max_per_endpoint, idle_now_ms());
+        result = tree_give(&tree, to, &quiet, self.config.max_per_endpoint, self_now_ms());
         if (result != 0 && !idle->nonblocking)
             set_nonblocking(idle->fd, false);
     }
@@ -220,7 +211,7 @@ enum reason shared_park(const struct endpoint *to, const struct idle *idle)
 static int ask(const struct endpoint *key, const struct wanted *wanted, struct idle *out)
 {
     struct board *board = has_line && private_is(tree.first + TREE_LINE) ? tally_board() : NULL;
-    uint64_t now = idle_now_ms();
+    uint64_t now = self_now_ms();
 
     if (!board || !board_promises(board, key, now))
         return -ENOENT;
@@ -238,7 +229,7 @@ static int ask(const struct endpoint *key, const struct wanted *wanted, struct i
 
 static int take(const struct endpoint *key, const struct wanted *wanted, struct idle *out)
 {
-    int result = tree_take(&tree, key, wanted, out, idle_now_ms());
+    int result = tree_take(&tree, key, wanted, out, self_now_ms());
 
     return result == -ENOENT ? ask(key, wanted, out) : result;
 }
@@ -280,12 +271,12 @@ unsigned shared_release_place(const struct endpoint *to)
         return 0;
     if (has_line && private_is(tree.first + TREE_LINE))
         told = broker_release(&tree, to) == 0;
-    return tree_release_place(&tree, to, idle_now_ms()) + told;
+    return tree_release_place(&tree, to, self_now_ms()) + told;
 }
 
 void shared_give_all(void)
 {
-    if (!on || !process_active || !process_is_ours())
+    if (!on || !self.active || !self_is_ours())
         return;
     atomic_store_explicit(&shared_keeping, false, memory_order_relaxed);
     give_some(private_limit());
@@ -313,7 +304,7 @@ static void park_observed(struct conn *c)
 
 void shared_end(void)
 {
-    if (!on || !process_active || !process_is_ours() || atomic_exchange(&ending, true))
+    if (!on || !self.active || !self_is_ours() || atomic_exchange(&ending, true))
         return;
     conn_each(park_observed);
     give_some(private_limit());
@@ -322,7 +313,7 @@ void shared_end(void)
 
 bool shared_may_leave(void)
 {
-    return handed && !process_retired;
+    return handed && !self.retired;
 }
 
 bool shared_leave(const char *path, char *const *env)
@@ -360,7 +351,7 @@ void shared_renounce(void)
     may_join = handed = false;
     if (!atomic_exchange(&on, false))
         return;
-    int harmless = process_threaded ? real.socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0) : -1;
+    int harmless = self.threaded ? real.socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0) : -1;
     for (int i = 0; i < TREE_FDS; i++)
         give_up(tree.first + i, harmless);
     if (harmless >= 0)

@@ -52,7 +52,7 @@ void shared_end(void);
 bool shared_may_leave(void);
 
 /* Around exec and its kind: the queues go to a program that will have this library, and to no other
- * (preload/life/handdown.h).  `path`: its file, NULL: who knows.  True: shared_stay undoes it, when this process goes
+ * (preload/share/handdown.h).  `path`: its file, NULL: who knows.  True: shared_stay undoes it, when this process goes
  * on. */
 bool shared_leave(const char *path, char *const *env);
 void shared_stay(bool handed_down);

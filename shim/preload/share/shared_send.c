@@ -4,7 +4,7 @@
 #include "pool/tree.h"
 #include "preload/self/identity.h"
 #include "preload/fds/limit.h"
-#include "preload/life/process.h"
+#include "preload/self/self.h"
 #include "preload/libc/real.h"
 #include "preload/libc/signals.h"
 
@@ -22,7 +22,7 @@ ssize_t shared_send(int fd, const struct msghdr *msg, int flags)
     struct rlimit before, lower;
     sigset_t mask;
 
-    if (process_threaded)
+    if (self.threaded)
         return real.sendmsg(fd, msg, flags);
     if (checked != identity_changes) {
         privileged = tree_is_privileged();

@@ -4,6 +4,7 @@
 #include "base/lock.h"
 #include "base/stats.h"
 #include "preload/fds/private.h"
+#include "preload/self/self.h"
 
 #include <stdatomic.h>
 #include <string.h>
@@ -94,11 +95,9 @@ static void add_all(struct board *to)
 /* Not at the very first time: most processes end before there is a second one. */
 static bool is_due(void)
 {
-    struct timespec time;
-
-    clock_gettime(CLOCK_MONOTONIC_COARSE, &time);
-    uint64_t now = (uint64_t)time.tv_sec * 1000 + (uint64_t)time.tv_nsec / 1000000;
+    uint64_t now = self_coarse_ms();
     uint64_t last = atomic_load_explicit(&last_ms, memory_order_relaxed);
+
     if (last && now - last < EVERY_MS)
         return false;
     atomic_store_explicit(&last_ms, now, memory_order_relaxed);

@@ -2,9 +2,9 @@
 #include "preload/share/tracing.h"
 
 #include "base/quiet.h"
-#include "preload/life/handover.h"
+#include "preload/self/env.h"
 #include "preload/fds/private.h"
-#include "preload/life/process.h"
+#include "preload/self/self.h"
 #include "preload/libc/real.h"
 
 #include <errno.h>
@@ -27,7 +27,7 @@ static void write_trace(struct trace *trace)
     int saved = errno, state;
     char line[TRACE_LINE];
     struct quiet quiet;
-    bool ours = process_is_ours();
+    bool ours = self_is_ours();
     unsigned before = atomic_fetch_add_explicit(&lines, ours, memory_order_relaxed);
 
     if (before <= LINES_MOST && private_is(tracing_fd)) {
@@ -55,7 +55,7 @@ static void write_program(enum trace_event event, const char *program)
 
 void tracing_start(bool left_alone)
 {
-    const char *path = secure_getenv(TRACE_VARIABLE);
+    const char *path = env_get_secure(TRACE_VARIABLE);
     int fd = path ? open(path, O_WRONLY | O_APPEND | O_CLOEXEC | O_NOCTTY | O_NOFOLLOW | O_NONBLOCK) : -1;
 
     if (fd < 0)
@@ -64,7 +64,7 @@ void tracing_start(bool left_alone)
     if (tracing_fd < 0)
         real.close(fd);
     else
-        write_program(left_alone ? TRACE_left : TRACE_start, process_name);
+        write_program(left_alone ? TRACE_left : TRACE_start, self.name);
 }
 
 void tracing_write(const struct conn *c, enum trace_event event, enum reason why)
@@ -73,14 +73,14 @@ void tracing_write(const struct conn *c, enum trace_event event, enum reason why
 
     if (c->to.port)
         endpoint_text(&c->to, trace.place);
-    trace_set_program(&trace, *process_name ? process_name : "-");
+    trace_set_program(&trace, *self.name ? self.name : "-");
     write_trace(&trace);
 }
 
 void tracing_exec(const char *path, char *const *env)
 {
     if (tracing_on() && strlen(path) < TRACE_PROGRAM)
-        write_program(handover_preloads(env) ? TRACE_exec : TRACE_bare, path);
+        write_program(env_preload(env).variable ? TRACE_exec : TRACE_bare, path);
 }
 
 void tracing_unused(const struct conn *c)

@@ -4,7 +4,7 @@
 #include "http/opening.h"
 #include "preload/share/evidence.h"
 #include "preload/wire/outgoing.h"
-#include "preload/life/process.h"
+#include "preload/self/self.h"
 #include "preload/libc/real.h"
 #include "preload/conn/swap.h"
 
@@ -27,7 +27,7 @@ enum reason dialect_objection(const struct conn *c)
         return REASON_none;
     if (known & http10)
         return REASON_http10_only;
-    if (process_config.unsafe == CONFIG_UNSAFE_REUSE || known & http11)
+    if (self.config.unsafe == CONFIG_UNSAFE_REUSE || known & http11)
         return REASON_none;
     return REASON_version_unproven;
 }

@@ -15,7 +15,7 @@
 #include "preload/libc/real.h"
 #include "preload/wire/outgoing.h"
 #include "preload/share/path.h"
-#include "preload/life/process.h"
+#include "preload/self/self.h"
 #include "preload/wire/provisional.h"
 #include "preload/conn/stall.h"
 #include "preload/conn/swap.h"
@@ -43,7 +43,7 @@ bool incoming_leaves_queued(const struct conn *c, size_t len)
 {
     uint64_t left = exchange_body_left(&c->x);
 
-    return process_threaded && c->state == CONN_EXCHANGE && (left <= len || left == UINT64_MAX);
+    return self.threaded && c->state == CONN_EXCHANGE && (left <= len || left == UINT64_MAX);
 }
 
 static ssize_t read_alone(struct conn *c, int fd, char *buf, size_t len, int flags)

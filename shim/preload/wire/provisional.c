@@ -8,7 +8,7 @@
 #include "preload/wire/outgoing.h"
 #include "preload/share/path.h"
 #include "preload/fds/private.h"
-#include "preload/life/process.h"
+#include "preload/self/self.h"
 #include "preload/libc/real.h"
 #include "preload/conn/swap.h"
 
@@ -241,7 +241,7 @@ int provisional_mend(struct conn *c)
 {
     int saved = errno, result;
 
-    if (!process_is_ours()) {
+    if (!self_is_ours()) {
         result = -ENOTSUP;
     } else if (c->state == CONN_LEASED) {
         conn_settle_but_end(c);

@@ -9,6 +9,7 @@
 #include "preload/conn/swap.h"
 #include "preload/libc/real.h"
 #include "preload/wire/withheld.h"
+#include "preload/self/self.h"
 
 #include <errno.h>
 #include <limits.h>
@@ -29,7 +30,7 @@ static bool wait_for_more(struct conn *c, const struct incoming *call, uint64_t 
 
     if (c->nonblocking || call->peek || (!call->took && !c->reply.expected))
         return false;
-    uint64_t now = idle_now_ms();
+    uint64_t now = self_now_ms();
     if (!*deadline)
         *deadline = now + PATIENCE_MS;
     if (now >= *deadline)

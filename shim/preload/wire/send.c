@@ -6,6 +6,7 @@
 #include "preload/wire/send.h"
 
 #include "base/stats.h"
+#include "http/request.h"
 #include "preload/wire/after_body.h"
 #include "preload/wire/behind.h"
 #include "preload/self/choice.h"
@@ -16,7 +17,7 @@
 #include "preload/wire/observed.h"
 #include "preload/wire/outgoing.h"
 #include "preload/share/path.h"
-#include "preload/life/process.h"
+#include "preload/self/self.h"
 #include "preload/libc/real.h"
 #include "preload/conn/stall.h"
 #include "preload/conn/swap.h"
@@ -101,14 +102,25 @@ static ssize_t send_line(struct conn *c, int fd, size_t held, int flags)
     return sent - (ssize_t)owed;
 }
 
+/* By the settings.  9112 3.2.2: the authority of an absolute target counts, else the Host field. */
+static __attribute__((noinline)) bool is_excluded(const struct endpoint *to, struct slice head)
+{
+    struct request_head parsed;
+    struct slice name = { head.data, 0 };
+
+    if (request_parse(head.data, head.len, 0, &parsed) == HEAD_DONE)
+        name = parsed.host;
+    return choice_leaves_name(to, name);
+}
+
 /* Why this request cannot be adapted, although it could be read. */
 static enum reason objection(const struct conn *c, const struct request *request, struct slice head)
 {
-    if (choice_leaves_request(&c->to, head))
+    if (choice_goes_by_name() && is_excluded(&c->to, head))
         return REASON_excluded;
-    if (request->one_shot && request->minor == 0 && !process_config.upgrade)
+    if (request->one_shot && request->minor == 0 && !self.config.upgrade)
         return REASON_no_upgrade;
-    if (request->one_shot && !request->has_host && process_config.host == CONFIG_HOST_NEVER)
+    if (request->one_shot && !request->has_host && self.config.host == CONFIG_HOST_NEVER)
         return REASON_no_host;
     if (c->copied)
         return c->unparkable != REASON_none ? c->unparkable : REASON_duplicated;
@@ -118,7 +130,7 @@ static enum reason objection(const struct conn *c, const struct request *request
 /* The lease was provisional until the request was known. */
 static int choose_lease(struct conn *c, const struct request *request, size_t head)
 {
-    bool fresh = process_config.unsafe == CONFIG_UNSAFE_FRESH;
+    bool fresh = self.config.unsafe == CONFIG_UNSAFE_FRESH;
 
     if (c->state != CONN_LEASED)
         return 0;

@@ -3,7 +3,7 @@
 
 #include "preload/share/idle.h"
 #include "preload/wire/outgoing.h"
-#include "preload/life/process.h"
+#include "preload/self/self.h"
 #include "preload/libc/real.h"
 #include "preload/conn/stall.h"
 #include "preload/conn/swap.h"
@@ -39,7 +39,7 @@ void withheld_begin(struct conn *c)
                 break;
         }
     atomic_fetch_add(&withheld_count, !c->request.withheld_ms);
-    c->request.withheld_ms = idle_now_ms();
+    c->request.withheld_ms = self_now_ms();
     note_due(c->request.withheld_ms + WITHHELD_MS);
 }
 
@@ -119,7 +119,7 @@ void withheld_wait(struct conn *c, int fd)
 {
     struct pollfd wait = { .fd = fd, .events = POLLIN };
     unsigned generation = c->fds.generation;
-    uint64_t passed = idle_now_ms() - c->request.withheld_ms;
+    uint64_t passed = self_now_ms() - c->request.withheld_ms;
     int ready = 0;
 
     if (passed < WITHHELD_MS) {
@@ -133,12 +133,12 @@ void withheld_wait(struct conn *c, int fd)
 
 bool withheld_due(const struct conn *c)
 {
-    return c->request.withheld_ms && idle_now_ms() - c->request.withheld_ms >= WITHHELD_MS;
+    return c->request.withheld_ms && self_now_ms() - c->request.withheld_ms >= WITHHELD_MS;
 }
 
 int withheld_turn_ms(void)
 {
-    uint64_t next = atomic_load(&next_ms), now = idle_now_ms();
+    uint64_t next = atomic_load(&next_ms), now = self_now_ms();
 
     return next <= now ? 1 : next - now < WITHHELD_MS ? (int)(next - now) : WITHHELD_MS;
 }
@@ -147,7 +147,7 @@ void withheld_release_due(void)
 {
     int saved = errno;
 
-    if (withheld_turn_ms() > 1 || !process_is_ours())
+    if (withheld_turn_ms() > 1 || !self_is_ours())
         return;
     atomic_store(&next_ms, UINT64_MAX);
     for (int i = 0; i < MOST; i++) {

@@ -17,8 +17,10 @@
 /* Does all of it hold?  `path`: the file; NULL: it is not known.  Also in a vfork child. */
 bool handdown_is_for(const struct tree *tree, const char *path, char *const *env);
 
-/* The queues, the board and the line become inheritable, or not. */
+/* The queues, the board and the line become inheritable. */
 void handdown_open(const struct tree *tree);
+
+/* They are close-on-exec again. */
 void handdown_shut(const struct tree *tree);
 
 /* The file that execvp(3) takes for `file`: itself, or what `room` is filled with; NULL: there is none. */

@@ -1,15 +1,14 @@
 #define _GNU_SOURCE
-#include "preload/life/handdown.h"
+#include "preload/share/handdown.h"
 
 #include "base/config.h"
 #include "base/program.h"
-#include "preload/life/handover.h"
+#include "preload/self/env.h"
 #include "preload/self/identity.h"
 #include "preload/fds/private.h"
 #include "preload/libc/real.h"
 
 #include <fcntl.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -29,12 +28,7 @@ static __thread char *const *looked_in;
 
 static char *lookup(const char *name)
 {
-    size_t len = strlen(name);
-
-    for (char *const *entry = looked_in; entry && *entry; entry++)
-        if (strncmp(*entry, name, len) == 0 && (*entry)[len] == '=')
-            return *entry + len + 1;
-    return NULL;
+    return env_find(looked_in, name);
 }
 
 /* Will the library take the queues over there, or look past them? */
@@ -45,7 +39,7 @@ static bool environment_wants(const struct tree *tree, char *const *env)
 
     looked_in = env;
     const char *text = lookup(TREE_VARIABLE);
-    if (!handover_preloads(env) || !text || tree_parse(&its, tree->calls, text) != 0 || its.first != tree->first ||
+    if (!env_preload(env).variable || !text || tree_parse(&its, tree->calls, text) != 0 || its.first != tree->first ||
         strcmp(its.token, tree->token) != 0)
         return false;
     config_load(&config, lookup, NULL, NULL);
@@ -104,7 +98,7 @@ static bool is_executable(const char *path)
 const char *handdown_find(const char *file, char room[PATH_MAX])
 {
     const size_t len = strlen(file);
-    const char *folder = getenv("PATH"), *end;
+    const char *folder = env_get("PATH"), *end;
 
     if (strchr(file, '/'))
         return file;

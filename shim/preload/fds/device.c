@@ -1,4 +1,4 @@
-#include "preload/self/device.h"
+#include "preload/fds/device.h"
 
 #include "preload/libc/real.h"
 
