@@ -28,15 +28,30 @@ __attribute__((format(printf, 2, 3))) static void add(struct text *text, const c
         text->len = text->len + (size_t)len < TEXT_MAX ? text->len + (size_t)len : TEXT_MAX - 1;
 }
 
-static void write_end(FILE *out, const struct report_run *run)
+static unsigned long leased(const struct tally_row *place)
 {
+    return place->n[TRACE_lease] > place->n[TRACE_return] ? place->n[TRACE_lease] - place->n[TRACE_return] : 0;
+}
+
+/* "holdfast: 68 of 70 connections saved (97%)", and how the command ended. */
+static void write_summary(FILE *out, const struct report_run *run)
+{
+    unsigned long connects = 0, saved = 0;
     struct text text = { .len = 0 };
 
-    add(&text, "holdfast: %s ", run->command);
-    if (WIFSIGNALED(run->status))
-        add(&text, "was ended by signal %d (%s)", WTERMSIG(run->status), strsignal(WTERMSIG(run->status)));
+    for (unsigned i = 0; i < tally.places.count; i++) {
+        connects += tally.places.rows[i].n[TRACE_connect];
+        saved += leased(&tally.places.rows[i]);
+    }
+    if (connects)
+        fprintf(out, "holdfast: %lu of %lu connections saved (%lu%%)\n", saved, connects, saved * 100 / connects);
     else
-        add(&text, "ended with status %d", WEXITSTATUS(run->status));
+        fprintf(out, "holdfast: no connection was seen\n");
+    add(&text, "%s ", run->command);
+    if (WIFSIGNALED(run->status))
+        add(&text, "was killed by signal %d (%s)", WTERMSIG(run->status), strsignal(WTERMSIG(run->status)));
+    else
+        add(&text, "exited with status %d", WEXITSTATUS(run->status));
     add(&text, " after %.1f s", run->seconds);
     text_wrap(out, "", text.data, 4);
 }
@@ -84,7 +99,7 @@ static void write_unseen(FILE *out, const struct report_run *run)
 
     if (run->look->reason) {
         struct text text = { .len = 0 };
-        add(&text, "Nothing is seen of %s: %s", *run->look->interpreter ? run->look->interpreter : run->look->path,
+        add(&text, "Not seen: %s: %s", *run->look->interpreter ? run->look->interpreter : run->look->path,
             run->look->reason);
         text_wrap(out, "", text.data, 4);
     }
@@ -100,21 +115,21 @@ static void write_unseen(FILE *out, const struct report_run *run)
             continue;
         }
         unsigned long times = file->n[TRACE_exec] + file->n[TRACE_bare];
-        add(&text, "Nothing is seen of %s: %s", file->name, reason);
+        add(&text, "Not seen: %s: %s", file->name, reason);
         if (times > 1)
             add(&text, " (%lu times)", times);
         text_wrap(out, "", text.data, 4);
     }
     if (more)
-        fprintf(out, "... nor of %u other programs\n", more);
+        fprintf(out, "Not seen: %u other programs\n", more);
 }
 
 static void write_place(FILE *out, const struct tally_row *row, const char *name)
 {
     unsigned long opened = row->n[TRACE_open] > row->n[TRACE_fail] ? row->n[TRACE_open] - row->n[TRACE_fail] : 0;
-    unsigned long reused = row->n[TRACE_lease] > row->n[TRACE_return] ? row->n[TRACE_lease] - row->n[TRACE_return] : 0;
+    unsigned long reused = leased(row);
 
-    fprintf(out, "%9lu %7lu %7lu %8lu %9lu %7lu  %s\n", row->n[TRACE_connect], opened, reused, row->n[TRACE_adapted],
+    fprintf(out, "%9lu %7lu %7lu %8lu %9lu %8lu  %s\n", row->n[TRACE_connect], opened, reused, row->n[TRACE_adapted],
             row->n[TRACE_observed] + row->n[TRACE_more], row->n[TRACE_direct], name);
 }
 
@@ -123,11 +138,11 @@ static void write_places(FILE *out)
     struct tally_row rest = { .name = "" };
     unsigned others = 0;
 
-    fprintf(out, "\n connects  opened  reused  adapted  observed  direct\n");
+    fprintf(out, "\n connects  opened  reused  adapted  observed bypassed\n");
     for (unsigned i = 0; i < tally.places.count; i++) {
         const struct tally_row *row = &tally.places.rows[i];
         if (i < PLACES) {
-            write_place(out, row, strcmp(row->name, "-") == 0 ? "(before they were connected)" : row->name);
+            write_place(out, row, strcmp(row->name, "-") == 0 ? "(not connected)" : row->name);
             continue;
         }
         others++;
@@ -138,9 +153,9 @@ static void write_places(FILE *out)
     if (others)
         write_place(out, &rest, rest.name);
     text_wrap(out, " ",
-              "connects: what the programs asked for; opened: connections really made, a handshake each; reused: "
-              "served by one that was there already; adapted, observed: requests, of clients that wanted one for "
-              "each and of clients that keep theirs; direct: connections left alone",
+              "connects: what the programs asked for. opened: new connections, a handshake each. reused: an idle "
+              "connection was used. adapted: requests of one-shot clients. observed: requests of clients that "
+              "manage keep-alive themselves. bypassed: connections that the library leaves to libc.",
               1);
 }
 
@@ -196,29 +211,27 @@ static void write_causes(FILE *out)
     if (kinds)
         fprintf(out, "%6lu  of %u other reasons: HOLDFAST_LOG has them\n", more, kinds);
     if (silent)
-        write_cause(out, silent, "no whole HTTP request was sent on it", "", NULL);
+        write_cause(out, silent, "no whole HTTP request was sent on the connection", "", NULL);
     if (failed)
-        write_cause(out, failed, "could not be opened at all", "", NULL);
+        write_cause(out, failed, "could not be opened", "", NULL);
 }
 
 void report_write(FILE *out, FILE *events, const struct report_run *run)
 {
     tally_read(events);
-    write_end(out, run);
+    write_summary(out, run);
     if (!run->look) {
         fprintf(out, "HOLDFAST=0: switched off\n");
         fflush(out);
         return;
     }
-    write_programs(out, "With holdfast in them: ", TRACE_start);
-    write_programs(out, "Left alone, by HOLDFAST_COMMANDS_ONLY or HOLDFAST_COMMANDS_EXCEPT: ", TRACE_left);
+    write_programs(out, "Programs with holdfast: ", TRACE_start);
+    write_programs(out, "Bypassed by HOLDFAST_COMMANDS_ONLY or HOLDFAST_COMMANDS_EXCEPT: ", TRACE_left);
     write_unseen(out, run);
     if (tally.places.count)
         write_places(out);
-    else
-        fprintf(out, "No TCP connection was seen.\n");
     write_causes(out);
     if (tally.cut)
-        fprintf(out, "\nMore happened than was written down: the numbers are too low.\n");
+        fprintf(out, "\nMore happened than could be recorded: the numbers are too low.\n");
     fflush(out);
 }

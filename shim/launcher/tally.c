@@ -73,6 +73,10 @@ static void count(const struct trace *trace)
     case TRACE_cut:
         tally.cut = true;
         break;
+    case TRACE_connect:
+        find_row(&tally.programs, trace->program)->n[trace->event]++;
+        find_row(&tally.places, trace->place)->n[trace->event]++;
+        break;
     default:
         find_row(&tally.places, trace->place)->n[trace->event]++;
     }
@@ -88,6 +92,15 @@ static int by_weight(const void *a, const void *b)
     unsigned long x = weight(a), y = weight(b);
 
     return x != y ? (x < y) - (x > y) : strcmp(((const struct tally_row *)a)->name, ((const struct tally_row *)b)->name);
+}
+
+/* Whoever made connections comes before whoever made none. */
+static int by_use(const void *a, const void *b)
+{
+    const struct tally_row *x = a, *y = b;
+    bool used = x->n[TRACE_connect] != 0;
+
+    return used != (y->n[TRACE_connect] != 0) ? (used ? -1 : 1) : by_weight(a, b);
 }
 
 static int by_count(const void *a, const void *b)
@@ -113,7 +126,7 @@ void tally_read(FILE *events)
                 count(&trace);
         }
         if (pass == 0) {
-            qsort(tally.programs.rows, tally.programs.count, sizeof(struct tally_row), by_weight);
+            qsort(tally.programs.rows, tally.programs.count, sizeof(struct tally_row), by_use);
             qsort(tally.places.rows, tally.places.count, sizeof(struct tally_row), by_weight);
         }
     }

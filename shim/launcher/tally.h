@@ -33,9 +33,9 @@ struct tally_cause {
 };
 
 struct tally {
-    struct tally_table programs; /* by start and left */
+    struct tally_table programs; /* by start, left and connect */
     struct tally_table files;    /* by exec and bare */
-    struct tally_table places;   /* by all others */
+    struct tally_table places;   /* by connect and all others */
     struct tally_cause causes[REASON_count]; /* by reason, until they are sorted */
     bool cut;                    /* more happened than was written down */
 };
