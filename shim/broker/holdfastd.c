@@ -25,7 +25,7 @@ static const char help[] =
     "HOLDFAST_SHARE=user.  holdfast starts one where there is none; this is for service managers, which it\n"
     "tells when it is ready (NOTIFY_SOCKET), and which may hand it its socket (LISTEN_FDS).\n"
     "\n"
-    "  --idle-exit=SECONDS  ends when for so long nobody had a use for it (default: never)\n"
+    "  --idle-exit=SECONDS  exit after this many seconds without use (default: never)\n"
     "  --log=FILE           appends to FILE instead of writing to standard error\n"
     "  -h, --help           this text\n"
     "  -V, --version        the version\n"

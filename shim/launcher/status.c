@@ -174,7 +174,7 @@ void status_show(const char *format)
     if (i == sizeof formats / sizeof *formats)
         fail("--status", "expected --status, --status=json or --status=openmetrics");
     if (!tree_reach(&tree) && !tree_with_numbers(get_from_broker, &tree)) {
-        fputs("holdfast: nothing to tell of: this is not under a holdfast, and no broker of this user answers\n",
+        fputs("holdfast: nothing to report: not inside `holdfast COMMAND`, and no broker runs for this user\n",
               stderr);
         exit(NOTHING);
     }

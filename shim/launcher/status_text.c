@@ -31,7 +31,7 @@ static void print_head(const struct status *s)
     else if (s->answered)
         printf("The broker of user %u, process %u, for %.1f s\n", s->uid, s->pid, seconds(s->age_ms));
     else
-        printf("What a broker of user %u has left, begun %.1f s ago: it does not answer\n", s->uid,
+        printf("The broker of user %u, begun %.1f s ago, does not answer\n", s->uid,
                seconds(s->age_ms));
 }
 
@@ -57,10 +57,10 @@ void status_table(const struct status *s)
     print_head(s);
     printf("\n");
     print_count("connects", s->counted.connects);
-    print_count("  opened a connection", s->counted.fresh);
-    print_count("  got one that their process had kept", leases.own);
-    print_count("  got one that another process had left", leases.others);
-    print_count("  got one that the broker had kept", leases.broker);
+    print_count("  opened", s->counted.fresh);
+    print_count("  reused: own process", leases.own);
+    print_count("  reused: another process", leases.others);
+    print_count("  reused: broker", leases.broker);
     print_count("handshakes saved", status_saved(s));
     print_count("parked", s->counted.parked);
     sum(s, &queued, &held);
@@ -70,7 +70,7 @@ void status_table(const struct status *s)
                seconds(s->rows[i].oldest_ms));
     printf("%-42s %10lu %10lu\n", "all", queued, held);
     print_facts(s);
-    printf("\nnot reused, not adapted or not parked, because\n");
+    printf("\nWhy connections were not reused, not adapted or not parked:\n");
     for (unsigned i = REASON_none + 1; i < REASON_count; i++)
         if (s->counted.reasons[i])
             printf("%10" PRIu64 " %-20s %s\n", s->counted.reasons[i], reason_name((enum reason)i),
