@@ -149,7 +149,7 @@ $(HELPERS): $(BUILD)/tests/%: $$(call helper_obj,$$*) $$(if $$(filter $$*,$$(LIN
 
 $(ASSUMES): $(BUILD)/tests/assume_%: $(BUILD)/obj/tests/assume/%.o
 	@mkdir -p $(@D)
-	$(call say,LD)$(CC) -pthread $(CFLAGS) $(LDFLAGS) -o $@ $^ -ldl
+	$(call say,LD)$(CC) -pthread $(CFLAGS) $(LDFLAGS) -o $@ $^ -ldl -lrt
 
 # What gets nothing of ours.
 $(BUILD)/tests/spy: LDFLAGS += -static

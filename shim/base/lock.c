@@ -4,10 +4,11 @@
 #define _GNU_SOURCE
 #include "base/lock.h"
 
+#include "base/syscalls.h"
+
 #include <errno.h>
 #include <linux/futex.h>
 #include <stddef.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
 #define WAITED_FOR 0x80000000u

@@ -2,8 +2,9 @@
 #ifndef HOLDFAST_BASE_RAW_H
 #define HOLDFAST_BASE_RAW_H
 
+#include "base/syscalls.h"
+
 #include <errno.h>
-#include <sys/syscall.h>
 
 #ifdef SYS_fcntl64
 #define RAW_FCNTL SYS_fcntl64

@@ -5,6 +5,7 @@
 
 #include "base/kernel.h"
 #include "base/log.h"
+#include "base/syscalls.h"
 #include "pool/broker.h"
 #include "pool/broker_place.h"
 
@@ -19,7 +20,6 @@
 #include <sys/resource.h>
 #include <sys/signalfd.h>
 #include <sys/stat.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
 enum {

@@ -5,6 +5,7 @@
 #include "launcher/broker.h"
 
 #include "base/kernel.h"
+#include "base/syscalls.h"
 #include "launcher/fail.h"
 #include "launcher/preload.h"
 #include "launcher/tree.h"
@@ -22,7 +23,6 @@
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
-#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 

@@ -3,6 +3,7 @@
 
 #include "base/kernel.h"
 #include "base/program.h"
+#include "base/syscalls.h"
 #include "launcher/broker.h"
 #include "launcher/fail.h"
 #include "pool/board.h"
@@ -11,7 +12,6 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <sys/resource.h>
-#include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
 

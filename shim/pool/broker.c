@@ -2,6 +2,7 @@
 #include "pool/broker.h"
 
 #include "base/kernel.h"
+#include "base/syscalls.h"
 #include "pool/beside.h"
 #include "pool/board.h"
 #include "pool/tree_message.h"
@@ -9,7 +10,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
-#include <sys/syscall.h>
 #include <sys/uio.h>
 #include <sys/un.h>
 #include <unistd.h>

@@ -1,6 +1,7 @@
 #define _GNU_SOURCE
 #include "pool/tree.h"
 
+#include "base/syscalls.h"
 #include "pool/board.h"
 #include "pool/tree_message.h"
 
@@ -13,7 +14,6 @@
 #include <string.h>
 #include <sys/random.h>
 #include <sys/resource.h>
-#include <sys/syscall.h>
 #include <sys/uio.h>
 #include <sys/un.h>
 #include <unistd.h>

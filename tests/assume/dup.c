@@ -4,6 +4,8 @@
 
 #include <fcntl.h>
 
+#include "older_libc.h"
+
 static unsigned long long cookie(int fd)
 {
     unsigned long long value = 0;

@@ -15,6 +15,8 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "older_libc.h"
+
 static const struct {
     const char *name;
     int level, option;

@@ -12,6 +12,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "older_libc.h"
+
 static int sets[SETS] = { -1, -1, -1 };
 
 static int *set_of(const struct call *call)

@@ -11,6 +11,8 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "older_libc.h"
+
 #include "prober.h"
 
 const char *error_name(int error)

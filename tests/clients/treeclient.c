@@ -35,6 +35,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "older_libc.h"
+
 enum { MANY = 256, HEAD = 65536 };
 
 static void die(const char *what)

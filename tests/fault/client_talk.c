@@ -16,6 +16,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "older_libc.h"
+
 enum { WRONG_PORT = 1, COPY = 50 };
 
 static void build_request(struct exchange *x, int turn)

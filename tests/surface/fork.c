@@ -13,6 +13,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "older_libc.h"
+
 void op_fork_child_reads(struct talk *t)
 {
     pid_t pid = fork();

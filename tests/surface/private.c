@@ -12,6 +12,8 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "older_libc.h"
+
 void op_close_loop(struct talk *t)
 {
     int closed = 0;

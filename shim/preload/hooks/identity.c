@@ -4,6 +4,7 @@
 #define _GNU_SOURCE
 #include "preload/hooks/hook.h"
 
+#include "base/syscalls.h"
 #include "preload/self/identity.h"
 #include "preload/conn/deferred.h"
 #include "preload/life/exit.h"
@@ -15,7 +16,6 @@
 #include <linux/sched.h>
 #include <sched.h>
 #include <stdarg.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
 #ifndef CLONE_NEWUSER

@@ -63,8 +63,15 @@ static ssize_t stream_write(void *cookie, const char *buf, size_t len)
     return written < 0 ? 0 : written; /* fopencookie(3): 0 is an error */
 }
 
+/* As cookie_seek_function_t has it; musl's off_t always has 64 bits. */
+#ifdef __GLIBC__
+typedef off64_t stream_position;
+#else
+typedef off_t stream_position;
+#endif
+
 /* As on any socket. */
-static int stream_seek(void *cookie, off64_t *position, int whence)
+static int stream_seek(void *cookie, stream_position *position, int whence)
 {
     (void)cookie, (void)position, (void)whence;
     errno = ESPIPE;

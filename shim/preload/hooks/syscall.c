@@ -4,6 +4,7 @@
 #include "preload/hooks/hook.h"
 
 #include "base/raw.h"
+#include "base/syscalls.h"
 #include "preload/fds/confined.h"
 #include "preload/conn/deferred.h"
 #include "preload/life/exit.h"
@@ -11,7 +12,6 @@
 
 #include <stdarg.h>
 #include <sys/prctl.h>
-#include <sys/syscall.h>
 #include <sys/uio.h>
 #include <unistd.h>
 

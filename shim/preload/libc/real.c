@@ -4,12 +4,12 @@
 #include "preload/libc/real.h"
 
 #include "base/raw.h"
+#include "base/syscalls.h"
 #include "preload/libc/lookup.h"
 
 #include <dlfcn.h>
 #include <errno.h>
 #include <stdarg.h>
-#include <sys/syscall.h>
 
 static __thread bool resolving;
 

@@ -2,6 +2,7 @@
 #include "preload/self/identity.h"
 
 #include "base/lock.h"
+#include "base/syscalls.h"
 #include "preload/self/self.h"
 #include "preload/libc/real.h"
 
@@ -10,7 +11,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/auxv.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
 #ifndef SO_NETNS_COOKIE

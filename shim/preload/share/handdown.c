@@ -3,6 +3,7 @@
 
 #include "base/config.h"
 #include "base/program.h"
+#include "base/syscalls.h"
 #include "preload/self/env.h"
 #include "preload/self/identity.h"
 #include "preload/fds/private.h"
@@ -15,7 +16,6 @@
 
 #ifdef __linux__
 #include <linux/close_range.h>
-#include <sys/syscall.h>
 #endif
 #ifndef CLOSE_RANGE_CLOEXEC
 #define CLOSE_RANGE_CLOEXEC 4

@@ -1,6 +1,7 @@
 #define _GNU_SOURCE
 #include "preload/share/inherited.h"
 
+#include "base/syscalls.h"
 #include "pool/board.h"
 #include "pool/broker.h"
 #include "pool/broker_place.h"
@@ -17,7 +18,6 @@
 #include <string.h>
 #include <sys/auxv.h>
 #include <sys/resource.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
 static bool is_free(int fd)
