@@ -4,7 +4,7 @@
 
 #include <fcntl.h>
 
-#include "older_libc.h"
+#include "lib/older_libc.h"
 
 static unsigned long long cookie(int fd)
 {

@@ -15,7 +15,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "older_libc.h"
+#include "lib/older_libc.h"
 
 static const struct {
     const char *name;

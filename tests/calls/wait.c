@@ -12,7 +12,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "older_libc.h"
+#include "lib/older_libc.h"
 
 static int sets[SETS] = { -1, -1, -1 };
 

@@ -11,7 +11,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "older_libc.h"
+#include "lib/older_libc.h"
 
 #include "prober.h"
 

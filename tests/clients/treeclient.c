@@ -35,7 +35,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "older_libc.h"
+#include "lib/older_libc.h"
 
 enum { MANY = 256, HEAD = 65536 };
 

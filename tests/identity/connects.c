@@ -15,7 +15,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#include "older_libc.h"
+#include "lib/older_libc.h"
 
 struct sockaddr_in to_a, to_b, to_nowhere;
 bool nonblocking, by_syscall;

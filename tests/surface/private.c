@@ -12,7 +12,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#include "older_libc.h"
+#include "lib/older_libc.h"
 
 void op_close_loop(struct talk *t)
 {

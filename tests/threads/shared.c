@@ -19,7 +19,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "older_libc.h"
+#include "lib/older_libc.h"
 
 enum { GROUPS_MAX = 64, CLASSES_MAX = 4096, WAIT_MS = 8000, TURN_MS = 20, SLOW_MS = 4500, COPIES = 500, STUCK_MS = 20000 };
 enum action { AT_END, CLOSES, SHUTS_RD, SHUTS_WR, SHUTS_BOTH, DUPS, DUP2S, ACTIONS };
