@@ -396,6 +396,41 @@ static void vforks(void)
     }
 }
 
+static volatile int current, handler_ends[2];
+
+/* Wherever the signal finds its thread, in the middle of a call on `current` too. */
+static void vfork_in_handler(int number)
+{
+    (void)number;
+    must(vfork_with(handler_ends[1], current) == 0, "a vfork child's own number, in a handler");
+}
+
+static void interrupted(void)
+{
+    struct sigevent event = { .sigev_notify = SIGEV_SIGNAL, .sigev_signo = SIGUSR1 };
+    struct sigaction action = { .sa_handler = vfork_in_handler, .sa_flags = SA_RESTART };
+    const struct itimerspec often = { { 0, 3000000 }, { 0, 3000000 } };
+    int ends[2];
+    timer_t timer;
+
+    must(pipe2(ends, O_NONBLOCK) == 0 && timer_create(CLOCK_MONOTONIC, &event, &timer) == 0, "pipe, timer");
+    handler_ends[1] = ends[1];
+    for (int i = 0; i < rounds; i++) {
+        int fd = current = dial();
+        char said[4096];
+
+        sigaction(SIGUSR1, &action, NULL);
+        timer_settime(timer, 0, &often, NULL);
+        ask(fd, get);
+        must(drain(fd) == 10, "the parent's exchange");
+        signal(SIGUSR1, SIG_IGN);
+        close(fd);
+        while (read(ends[0], said, sizeof said) > 0)
+            ;
+    }
+    timer_delete(timer);
+}
+
 int main(int argc, char **argv)
 {
     static const struct {
@@ -403,6 +438,7 @@ int main(int argc, char **argv)
         void (*run)(void);
     } all[] = { { "forks", forks }, { "elsewhere", elsewhere }, { "shells", shells }, { "handovers", handovers },
                 { "limits", limits }, { "handlers", handlers }, { "vforks", vforks },
+                { "interrupted", interrupted },
                 { "room", room } };
 
     self = argv[0];

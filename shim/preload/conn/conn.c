@@ -223,37 +223,31 @@ static __attribute__((noinline)) struct conn *enter_among(int fd)
     return c;
 }
 
-struct conn *conn_enter_as_is(int fd)
+struct conn *conn_lock(int fd)
 {
-    if (!self_is_ours())
-        return NULL;
     struct conn *c = enter_alone(fd);
+
     return c ? c : enter_among(fd);
 }
 
-void conn_settle_but_end(struct conn *c)
+struct conn *conn_enter(int fd, enum need need)
 {
-    if (c->opening.spare.unready)
-        spare_make_ready(c);
-    if (c->add_owed)
-        deferred_apply(c);
+    return self_is_ours() ? conn_enter_ours(fd, need) : NULL;
 }
 
-struct conn *conn_enter(int fd)
+bool conn_make_ready(struct conn *c, enum need need)
 {
-    struct conn *c = conn_enter_as_is(fd);
-
-    if (!c)
-        return NULL;
-    if (c->state == CONN_NEW)
+    if (conn_is_ready(c, need))
+        return c->fds.count;
+    if (c->state == CONN_NEW && need == NEED_ALL)
         spare_touch(c);
-    else if (c->add_owed || c->end_owed)
+    else if (c->state == CONN_NEW)
+        spare_make_ready(c);
+    else
         deferred_apply(c);
-    if (c->fds.count)
-        return c;
-    conn_leave(c);
-    return NULL;
+    return c->fds.count;
 }
+
 
 bool conn_close_from_handler(int fd)
 {

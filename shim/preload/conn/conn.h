@@ -197,18 +197,43 @@ static inline struct conn *conn_find(int fd)
     return atomic_load_explicit(&conn_table[fd], memory_order_relaxed);
 }
 
-/* Locks the conn of an fd that conn_find found; NULL: gone meanwhile, or this thread is inside it
- * already (a signal handler), or this is a vfork child, whose numbers are its own, but not this memory: make the
- * plain libc call.  The socket of a NEW conn counts as touched from here on: see spare.h. */
-struct conn *conn_enter(int fd);
+/* What has to be true of the socket under an fd for what is about to happen: see spare.h, deferred.h. */
+enum need {
+    NEED_AS_IS,       /* nothing: it leaves nothing behind on the socket of a NEW conn, and does not touch that of an
+                         ENDED one */
+    NEED_ALL_BUT_END, /* a spare is what the client believes it is, a registration is in its set */
+    NEED_ALL,         /* and an end of file lies under an ENDED number.  The socket of a NEW conn counts as touched */
+};
 
-/* The same for what leaves nothing behind on the socket of a NEW conn, or does not touch that of an ENDED one: see
- * spare.h, deferred.h. */
-struct conn *conn_enter_as_is(int fd);
+/* Locks the conn of an fd.  NULL: the fd is not tracked, or not any more; or this thread is inside already (a signal
+ * handler).  Not in a vfork child: ask self_is_ours before. */
+struct conn *conn_lock(int fd);
 void conn_leave(struct conn *c);
 
-/* After conn_enter_as_is, for what does not touch the socket of an ENDED one only. */
-void conn_settle_but_end(struct conn *c);
+/* Locked.  Is nothing missing of `need`? */
+static inline bool conn_is_ready(const struct conn *c, enum need need)
+{
+    if (need == NEED_AS_IS)
+        return true;
+    return !c->opening.spare.unready && !c->add_owed && (need == NEED_ALL_BUT_END || (!c->end_owed && c->state != CONN_NEW));
+}
+
+/* Locked.  Does what is missing.  False: another thing was found under the numbers, and c has none any more. */
+bool conn_make_ready(struct conn *c, enum need need);
+
+/* Both.  NULL: make the plain libc call. */
+static inline struct conn *conn_enter_ours(int fd, enum need need)
+{
+    struct conn *c = conn_lock(fd);
+
+    if (!c || conn_is_ready(c, need) || conn_make_ready(c, need))
+        return c;
+    conn_leave(c);
+    return NULL;
+}
+
+/* The same, and NULL in a vfork child, whose numbers are its own, but not this memory. */
+struct conn *conn_enter(int fd, enum need need);
 
 /* Around a real call that may block: the lock is not held, the thread can be cancelled, and `inside` tells
  * the others.  What was true before need not be true after: look at `generation`, `nfds` (0: closed, and

@@ -106,7 +106,7 @@ void connecting_asked(struct conn *c, const struct sockaddr *to, socklen_t len, 
  * owed: that is the connection still. */
 static int disconnect(struct conn *c, int fd)
 {
-    conn_settle_but_end(c);
+    conn_make_ready(c, NEED_ALL_BUT_END);
     conn_wait_reconnected(c);
     if (c->fds.count == 0)
         return CONN_PLAIN;

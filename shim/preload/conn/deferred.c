@@ -158,7 +158,7 @@ static struct conn *enter(unsigned i)
     int fd = hints[i];
     struct conn *c = conn_find(fd);
 
-    if (!c || !is_deferred(c) || !(c = conn_enter_as_is(fd)))
+    if (!c || !is_deferred(c) || !(c = conn_enter(fd, NEED_AS_IS)))
         return NULL;
     if (is_deferred(c))
         return c;

@@ -3,12 +3,12 @@
  * While handed out, the client's fd and the conn's private fd are two numbers for it.
  *
  * Most often the next connect puts an idle connection in its place, so until something else is done to it
- * (conn_enter) nothing is asked of the kernel: neither whether it is still the same socket, nor that it
+ * (NEED_ALL) nothing is asked of the kernel: neither whether it is still the same socket, nor that it
  * blocks, or not, as the client wants.
  *
  * A spare has no past: Linux remembers a shutdown that answered ENOTCONN, an owner for signals, the port of a
- * refused connect.  So a socket is touched by whatever conn_enter is called for, by a fork, and by a connect.  Only what
- * calls conn_enter_as_is leaves it as it is: flags, FD_CLOEXEC, epoll sets (it is taken out of them). */
+ * refused connect.  So a socket is touched by whatever enters its conn with NEED_ALL, by a fork, and by a connect.
+ * What needs less leaves it as it is: flags, FD_CLOEXEC, epoll sets (it is taken out of them). */
 #ifndef HOLDFAST_PRELOAD_SPARE_H
 #define HOLDFAST_PRELOAD_SPARE_H
 

@@ -16,7 +16,6 @@
 
 #include <fcntl.h>
 #include <netinet/in.h>
-#include <pthread.h>
 #include <string.h>
 
 /* A number for the spare socket, as socket(2) would have given: the lowest that is free. */
@@ -181,7 +180,7 @@ static int connect_really(struct conn *c, int fd, const struct sockaddr *to, soc
     return result;
 }
 
-static int tracked_connect(struct conn *c, int fd, const struct sockaddr *to, socklen_t len)
+static int connect_entered(struct conn *c, int fd, const struct sockaddr *to, socklen_t len)
 {
     bool first = c->state == CONN_NEW && !connecting_is_nowhere(to, len);
     int result = first ? connecting_lease(c, to, len) : connecting_again(c, fd, to, len);
@@ -198,18 +197,12 @@ static int tracked_connect(struct conn *c, int fd, const struct sockaddr *to, so
 
 int connect(int fd, const struct sockaddr *to, socklen_t len)
 {
-    struct conn *c = conn_find(fd);
+    struct conn *c;
+    enum hook_entry entry = hook_enter(fd, NEED_AS_IS | CANCELLATION_POINT, &c);
 
-    if (likely(!c))
-        return real.connect(fd, to, len);
-    if (hook_hides(c))
-        return (int)hook_result(-EBADF);
-    if (!self_is_ours())
-        return real.connect(fd, to, len);
-    pthread_testcancel();
-    if (!(c = conn_enter_as_is(fd)))
-        return real.connect(fd, to, len);
-    return tracked_connect(c, fd, to, len);
+    if (entry != ENTERED)
+        return entry == OURS ? (int)hook_result(-EBADF) : real.connect(fd, to, len);
+    return connect_entered(c, fd, to, len);
 }
 
 /* Port 0 is only an address of its own; a port that the program chose must not be shared. */
@@ -231,21 +224,26 @@ static void tracked_bind(struct conn *c, const struct sockaddr *to, socklen_t le
 }
 
 /* Before something is done to what may be an unsettled spare; whatever comes of it, it is none any more. */
-static void touch(struct conn *c, int fd)
+static void touch(int fd)
 {
-    if (c && c->state == CONN_NEW && self_is_ours() && (c = conn_enter(fd)))
+    const struct conn *found = conn_find(fd);
+    struct conn *c;
+
+    if (found && found->state == CONN_NEW && hook_enter(fd, NEED_ALL, &c) == ENTERED)
         conn_leave(c);
 }
 
 int bind(int fd, const struct sockaddr *to, socklen_t len)
 {
-    struct conn *c = conn_find(fd);
+    struct conn *c;
 
-    if (hook_hides(c))
+    if (likely(!conn_find(fd)))
+        return real.bind(fd, to, len);
+    if (hook_hides(fd))
         return (int)hook_result(-EBADF);
-    touch(c, fd);
+    touch(fd);
     int result = real.bind(fd, to, len);
-    if (likely(!c) || result < 0 || !self_is_ours() || !(c = conn_enter(fd)))
+    if (result < 0 || hook_enter(fd, NEED_ALL, &c) != ENTERED)
         return result;
     tracked_bind(c, to, len);
     conn_leave(c);
@@ -254,15 +252,15 @@ int bind(int fd, const struct sockaddr *to, socklen_t len)
 
 int listen(int fd, int backlog)
 {
-    struct conn *c = conn_find(fd);
+    struct conn *c;
 
-    if (hook_hides(c))
+    if (hook_hides(fd))
         return (int)hook_result(-EBADF);
-    touch(c, fd);
+    touch(fd);
     int result = real.listen(fd, backlog);
     if (result == 0 && self.active && self_is_ours())
         listeners_note(fd);
-    if (likely(!c) || result != 0 || !self_is_ours() || !(c = conn_enter(fd)))
+    if (result != 0 || hook_enter(fd, NEED_ALL, &c) != ENTERED)
         return result;
     conn_bypass(c, REASON_none);
     conn_leave(c);

@@ -9,7 +9,6 @@
 #include "preload/self/self.h"
 
 #include <fcntl.h>
-#include <pthread.h>
 #include <stdarg.h>
 #include <sys/epoll.h>
 #include <unistd.h>
@@ -19,42 +18,34 @@
 #define CLOSE_RANGE_CLOEXEC 4
 #endif
 
-/* The number is about to mean something else, or nothing. */
-static void number_goes(int fd)
+void hook_number_goes(int fd)
 {
-    struct conn *c = conn_enter(fd);
+    struct conn *c;
 
-    if (c) {
-        closing_number(c, fd);
-        closing_gone(c, fd);
-        conn_leave(c);
-    }
+    if (hook_enter(fd, NEED_ALL, &c) != ENTERED)
+        return;
+    closing_number(c, fd);
+    closing_gone(c, fd);
+    conn_leave(c);
 }
 
 /* The lock is held until the number is gone: another thread must not find there what closing left. */
-static int close_entered(int fd)
+static OUT_OF_LINE int tracked_close(int fd)
 {
-    struct conn *c = conn_enter_as_is(fd);
+    struct conn *c;
+    enum hook_entry entry = hook_enter(fd, NEED_AS_IS | CANCELLATION_POINT, &c);
 
-    if (!c) {
+    if (entry == OURS)
+        return (int)hook_result(-EBADF);
+    if (entry == BUSY)
         conn_close_from_handler(fd);
+    if (entry != ENTERED)
         return real.close(fd);
-    }
     closing_number(c, fd);
     int result = real.close(fd);
     closing_gone(c, fd);
     conn_leave(c);
     return result;
-}
-
-static OUT_OF_LINE int tracked_close(int fd)
-{
-    if (!self_is_ours())
-        return real.close(fd);
-    if (hook_hides(conn_find(fd)))
-        return (int)hook_result(-EBADF);
-    pthread_testcancel();
-    return close_entered(fd);
 }
 
 int close(int fd)
@@ -71,7 +62,7 @@ static int close_around_ours(unsigned first, unsigned last, int flags)
     for (unsigned fd = first; fd <= stop; fd++) {
         struct conn *c = conn_find((int)fd);
         if (c && c != &conn_private && !(flags & CLOSE_RANGE_CLOEXEC))
-            number_goes((int)fd);
+            hook_number_goes((int)fd);
         if (c != &conn_private)
             continue;
         if (fd > start && real.close_range(start, fd - 1, flags) != 0)
@@ -84,8 +75,8 @@ static int close_around_ours(unsigned first, unsigned last, int flags)
 static void note_cloexec(unsigned first, unsigned last)
 {
     for (unsigned fd = first; fd <= last && fd < CONN_TABLE_SIZE; fd++) {
-        struct conn *c = conn_find((int)fd) ? conn_enter_as_is((int)fd) : NULL;
-        if (!c)
+        struct conn *c;
+        if (!conn_find((int)fd) || hook_enter((int)fd, NEED_AS_IS, &c) != ENTERED)
             continue;
         conn_set_cloexec(c, (int)fd, true);
         conn_leave(c);
@@ -142,7 +133,9 @@ static int copy_really(enum copying how, int fd, int number, bool cloexec)
 /* Makes a copy of a number that may be tracked.  No other socket can get under fd meanwhile. */
 static int copy_number(enum copying how, int fd, int number, bool cloexec)
 {
-    struct conn *c = conn_find(fd) ? conn_enter(fd) : NULL;
+    struct conn *c;
+    if (hook_enter(fd, NEED_ALL, &c) == OURS)
+        return (int)hook_result(-EBADF);
     int copy = copy_really(how, fd, number, cloexec);
     int saved = errno;
     struct conn *stale = copy >= 0 ? conn_find(copy) : NULL; /* closed where we did not see it */
@@ -166,22 +159,18 @@ static int copy_number(enum copying how, int fd, int number, bool cloexec)
 
 int dup(int fd)
 {
-    struct conn *c = conn_find(fd);
-
-    if (hook_hides(c))
-        return (int)hook_result(-EBADF);
-    deferred_new_number();
     if (!self_is_ours())
         return real.dup(fd);
+    deferred_new_number();
     return copy_number(COPY_ANY, fd, 0, false);
 }
 
 /* Something that is not tracked comes to lie under a number that is. */
 static int replace(int fd, int onto, int flags)
 {
-    struct conn *c = conn_find(onto) ? conn_enter(onto) : NULL;
+    struct conn *c;
 
-    if (c)
+    if (hook_enter(onto, NEED_ALL, &c) == ENTERED)
         closing_number(c, onto);
     int result = real.dup3(fd, onto, flags);
     if (c) {
@@ -193,26 +182,28 @@ static int replace(int fd, int onto, int flags)
 }
 
 /* What lay under the target is closed by the call; one of our own is given up (the pool finds out).  Of two
- * tracked ones the target goes first: two locks are never held. */
+ * tracked ones the target goes first: two locks are never held.  False: libc's call is enough. */
 static bool prepare_target(int fd, int onto)
 {
     struct conn *target = conn_find(onto);
 
-    if ((!conn_find(fd) && !target) || fd == onto || !self_is_ours())
+    if (!self_is_ours())
+        return false;
+    deferred_new_number();
+    if ((!conn_find(fd) && !target) || fd == onto)
         return false;
     if (target == &conn_private)
         private_forget(onto);
     else if (real.fcntl(fd, F_GETFD) < 0)
         return false;
     else if (target && conn_find(fd))
-        number_goes(onto);
+        hook_number_goes(onto);
     return true;
 }
 
 int dup2(int fd, int onto)
 {
-    deferred_new_number();
-    if (hook_hides(conn_find(fd)))
+    if (hook_hides(fd))
         return (int)hook_result(-EBADF);
     if (!prepare_target(fd, onto))
         return real.dup2(fd, onto);
@@ -221,8 +212,7 @@ int dup2(int fd, int onto)
 
 int dup3(int fd, int onto, int flags)
 {
-    deferred_new_number();
-    if (hook_hides(conn_find(fd)))
+    if (hook_hides(fd))
         return (int)hook_result(-EBADF);
     if (flags & ~O_CLOEXEC || !prepare_target(fd, onto))
         return real.dup3(fd, onto, flags);
@@ -250,7 +240,7 @@ static int unready_fcntl(struct conn *c, int command, long argument)
 }
 
 /* CONN_PLAIN or the answer. */
-static int tracked_fcntl(struct conn *c, int fd, int command, long argument)
+static int change_entered(struct conn *c, int fd, int command, long argument)
 {
     int result = c->opening.spare.unready ? unready_fcntl(c, command, argument) : CONN_PLAIN;
     if (result != CONN_PLAIN)
@@ -276,28 +266,37 @@ static int tracked_fcntl(struct conn *c, int fd, int command, long argument)
     }
 }
 
-static int any_fcntl(int (*libc)(int, int, ...), int fd, int command, void *argument)
-{
-    struct conn *c = conn_find(fd);
+typedef int fcntl_call(int fd, int command, ...);
 
-    if (command == F_DUPFD || command == F_DUPFD_CLOEXEC)
-        deferred_new_number();
-    if (likely(!c))
-        return libc(fd, command, argument);
-    if (hook_hides(c))
-        return (int)hook_result(-EBADF);
-    if (!self_is_ours())
-        return libc(fd, command, argument);
-    if (command == F_DUPFD || command == F_DUPFD_CLOEXEC)
-        return copy_number(COPY_FROM, fd, (int)(intptr_t)argument, command == F_DUPFD_CLOEXEC);
+static int tracked_fcntl(fcntl_call *libc, int fd, int command, void *argument)
+{
+    const long number = (long)(intptr_t)argument;
+    struct conn *c;
+    enum hook_entry entry = hook_enter(fd, is_harmless(command, number) ? NEED_AS_IS : NEED_ALL, &c);
     int result = CONN_PLAIN;
-    if ((c = is_harmless(command, (long)(intptr_t)argument) ? conn_enter_as_is(fd) : conn_enter(fd))) {
-        result = tracked_fcntl(c, fd, command, (long)(intptr_t)argument);
+
+    if (entry == OURS)
+        return (int)hook_result(-EBADF);
+    if (entry == ENTERED) {
+        result = change_entered(c, fd, command, number);
         if (result == CONN_PLAIN && command == F_SETFL) /* before another socket can lie there */
             result = libc(fd, command, argument);
         conn_leave(c);
     }
     return result == CONN_PLAIN ? libc(fd, command, argument) : result;
+}
+
+static int any_fcntl(fcntl_call *libc, int fd, int command, void *argument)
+{
+    bool copies = command == F_DUPFD || command == F_DUPFD_CLOEXEC;
+
+    if (copies && self_is_ours())
+        deferred_new_number();
+    if (likely(!conn_find(fd)))
+        return libc(fd, command, argument);
+    if (copies && self_is_ours())
+        return copy_number(COPY_FROM, fd, (int)(intptr_t)argument, command == F_DUPFD_CLOEXEC);
+    return tracked_fcntl(libc, fd, command, argument);
 }
 
 int fcntl(int fd, int command, ...)
@@ -329,7 +328,7 @@ static struct epoll_event *registered(const struct conn *c, int op, struct epoll
 }
 
 /* Of a locked conn.  What the client takes out again before it was put in stays out. */
-static int tracked_epoll_ctl(struct conn *c, int epfd, int op, int fd, struct epoll_event *event)
+static int register_entered(struct conn *c, int epfd, int op, int fd, struct epoll_event *event)
 {
     if (event && op != EPOLL_CTL_DEL)
         endwait_note(event->events);
@@ -352,18 +351,18 @@ static int tracked_epoll_ctl(struct conn *c, int epfd, int op, int fd, struct ep
     return result;
 }
 
+/* A registration leaves nothing behind on the socket of a NEW conn: it is taken out again. */
 int epoll_ctl(int epfd, int op, int fd, struct epoll_event *event)
 {
-    struct conn *c = conn_find(fd);
+    const struct conn *found = conn_find(fd);
+    const bool is_new = found && found->state == CONN_NEW;
+    struct conn *c;
+    enum hook_entry entry =
+        hook_enter(fd, op == EPOLL_CTL_DEL ? NEED_AS_IS : is_new ? NEED_ALL_BUT_END : NEED_ALL, &c);
 
-    if (hook_hides(c))
-        return (int)hook_result(-EBADF);
-    bool as_is = op == EPOLL_CTL_DEL || (c && c->state == CONN_NEW);
-    if (likely(!c) || !self_is_ours() || !(c = as_is ? conn_enter_as_is(fd) : conn_enter(fd)))
-        return real.epoll_ctl(epfd, op, fd, event);
-    if (op != EPOLL_CTL_DEL)
-        conn_settle_but_end(c);
-    int result = tracked_epoll_ctl(c, epfd, op, fd, event);
+    if (entry != ENTERED)
+        return entry == OURS ? (int)hook_result(-EBADF) : real.epoll_ctl(epfd, op, fd, event);
+    int result = register_entered(c, epfd, op, fd, event);
     conn_leave(c);
     return result;
 }

@@ -32,9 +32,9 @@ int sendmmsg(int fd, struct mmsghdr *msgs, unsigned n, real_mmsg_flags flags)
 /* An error behind messages is told by the next call. */
 static void tell_later(int fd, int error)
 {
-    struct conn *c = error != EAGAIN && error != EINTR && conn_find(fd) ? conn_enter_as_is(fd) : NULL;
+    struct conn *c;
 
-    if (!c)
+    if (error == EAGAIN || error == EINTR || hook_enter(fd, NEED_AS_IS, &c) != ENTERED)
         return;
     recv_tell_later(c, error);
     conn_leave(c);
@@ -74,11 +74,12 @@ int recvmmsg(int fd, struct mmsghdr *msgs, unsigned n, real_mmsg_flags flags,
 /* CONN_PLAIN, or the answer with errno set. */
 static ssize_t move_from(struct moving m)
 {
+    struct conn *c;
     int saved = errno;
-    struct conn *c = conn_find(m.in) ? conn_enter(m.in) : NULL;
+    enum hook_entry entry = hook_enter(m.in, NEED_ALL, &c);
 
-    if (!c)
-        return CONN_PLAIN;
+    if (entry != ENTERED)
+        return entry == OURS ? hook_result(-EBADF) : CONN_PLAIN;
     closing_leave_alone(c, m.in, REASON_odd_descriptor);
     ssize_t moved = moving_from(c, m);
     conn_leave(c);
@@ -89,9 +90,9 @@ static ssize_t move_from(struct moving m)
 /* True while an adapted exchange needs to see the bytes; else libc alone has the socket from now on. */
 static bool must_follow(int fd)
 {
-    struct conn *c = conn_find(fd) ? conn_enter(fd) : NULL;
+    struct conn *c;
 
-    if (!c)
+    if (!conn_find(fd) || hook_enter(fd, NEED_ALL, &c) != ENTERED)
         return false;
     closing_leave_alone(c, fd, REASON_odd_descriptor);
     bool follow = c->fds.count && (c->state == CONN_EXCHANGE || c->state == CONN_ENDED);

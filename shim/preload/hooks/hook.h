@@ -8,18 +8,50 @@
 #include "preload/libc/real.h"
 
 #include <errno.h>
+#include <pthread.h>
 
 /* The way of a tracked fd, kept out of the hook: an untracked one saves no registers. */
 #define OUT_OF_LINE __attribute__((noinline))
 
 #define likely(x) __builtin_expect(!!(x), 1)
 
-/* `c`, as the table has it, stands for a number of ours: to the program it is closed.  In a vfork child, who may
- * have put something of its own there, it is not. */
-static inline bool hook_hides(const struct conn *c)
+/* How a call on an fd begins, in this order everywhere: is the fd in the table, is it one of ours, whose memory is this,
+ * is the call a cancellation point, can the conn be locked. */
+enum hook_entry {
+    PLAIN,   /* make libc's call: the fd is not tracked, or this is a vfork child, in its parent's memory */
+    OURS,    /* to the program the fd is closed: EBADF */
+    BUSY,    /* gone meanwhile, or this is a signal handler that has interrupted the holder of the lock: conn_answer_busy,
+                conn_close_from_handler, or libc's call */
+    ENTERED, /* *c is locked, and what the call needs is true: conn_leave follows */
+};
+
+enum { CANCELLATION_POINT = 4 }; /* added to an enum need: the call is one (pthreads(7)) */
+
+/* *c is NULL unless ENTERED.  The exported functions that are called often ask for a tracked fd before, by the same load
+ * and branch: then libc's call is all that they do, and they save no registers. */
+static inline enum hook_entry hook_enter(int fd, unsigned need, struct conn **c)
 {
-    return c == &conn_private && self_is_ours();
+    const struct conn *found = conn_find(fd);
+
+    *c = NULL;
+    if (likely(!found) || !self_is_ours())
+        return PLAIN;
+    if (found == &conn_private)
+        return OURS;
+    if (need & CANCELLATION_POINT) /* inside, only what may wait can be cancelled */
+        pthread_testcancel();
+    *c = conn_enter_ours(fd, need & ~(unsigned)CANCELLATION_POINT);
+    return *c ? ENTERED : BUSY;
 }
+
+/* The first steps alone: is the fd one of ours, in our memory?  A vfork child may have put something of its own there. */
+static inline bool hook_hides(int fd)
+{
+    return conn_find(fd) == &conn_private && self_is_ours();
+}
+
+/* hooks/fd.c: the number is about to mean something else, or nothing, by a call of libc's own. */
+void hook_number_goes(int fd);
 
 #define SYMBOL(ret, name, params, args, failure) __attribute__((visibility("default"))) ret name params;
 #define VARIADIC(ret, name, params) __attribute__((visibility("default"))) ret name params;
@@ -66,6 +98,14 @@ static inline ssize_t hook_result(ssize_t result)
         return result;
     errno = (int)-result;
     return -1;
+}
+
+/* What a call that moves bytes answers where it did not enter: CONN_PLAIN, or -1 and errno. */
+static inline ssize_t hook_unmoved(enum hook_entry entry, int fd, int flags)
+{
+    ssize_t answer = entry == OURS ? -EBADF : entry == BUSY ? conn_answer_busy(fd, flags) : CONN_PLAIN;
+
+    return answer == CONN_PLAIN ? CONN_PLAIN : hook_result(answer);
 }
 
 #endif

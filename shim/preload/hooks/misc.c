@@ -34,8 +34,8 @@ int daemon(int nochdir, int noclose)
     int result = real.daemon(nochdir, noclose);
 
     for (int fd = 0; fd <= STDERR_FILENO && result == 0 && !noclose; fd++) {
-        struct conn *c = conn_find(fd) ? conn_enter(fd) : NULL;
-        if (!c)
+        struct conn *c;
+        if (hook_enter(fd, NEED_ALL, &c) != ENTERED)
             continue;
         conn_drop_fd(c, fd);
         conn_leave(c);

@@ -3,23 +3,17 @@
 
 #include "preload/wire/recv.h"
 
-#include <pthread.h>
 #include <unistd.h>
 
 /* CONN_PLAIN, or the answer with errno set. */
 static ssize_t follow(int fd, const struct iovec *iov, int n, int flags)
 {
-    struct conn *c = conn_find(fd);
+    struct conn *c;
     int saved = errno;
+    enum hook_entry entry = hook_enter(fd, NEED_ALL_BUT_END | CANCELLATION_POINT, &c);
 
-    if (hook_hides(c))
-        return hook_result(-EBADF);
-    pthread_testcancel(); /* inside, only what may wait can be cancelled */
-    if (!(c = conn_enter_as_is(fd))) {
-        ssize_t refusal = conn_answer_busy(fd, flags);
-        return refusal == CONN_PLAIN ? refusal : hook_result(refusal);
-    }
-    conn_settle_but_end(c);
+    if (entry != ENTERED)
+        return hook_unmoved(entry, fd, flags);
     ssize_t result = recv_pieces(c, fd, iov, n, flags);
     conn_leave(c);
     errno = saved;

@@ -6,7 +6,6 @@
 #include "preload/share/path.h"
 #include "preload/wire/send.h"
 
-#include <pthread.h>
 #include <signal.h>
 #include <string.h>
 #include <unistd.h>
@@ -25,16 +24,12 @@ static ssize_t answer(ssize_t result, int flags)
 /* CONN_PLAIN, or the answer with errno set. */
 static ssize_t follow(int fd, const struct iovec *iov, int n, int flags)
 {
-    struct conn *c = conn_find(fd);
+    struct conn *c;
     int saved = errno;
+    enum hook_entry entry = hook_enter(fd, NEED_ALL | CANCELLATION_POINT, &c);
 
-    if (hook_hides(c))
-        return hook_result(-EBADF);
-    pthread_testcancel();
-    if (!(c = conn_enter(fd))) {
-        ssize_t refusal = conn_answer_busy(fd, flags);
-        return refusal == CONN_PLAIN ? refusal : hook_result(refusal);
-    }
+    if (entry != ENTERED)
+        return hook_unmoved(entry, fd, flags);
     ssize_t result = send_pieces(c, fd, iov, n, flags);
     conn_leave(c);
     errno = saved;
@@ -81,11 +76,10 @@ ssize_t send(int fd, const void *buf, size_t len, int flags)
  * Clears the flag for our own send.  0, CONN_PLAIN, or the answer as -errno. */
 static int send_to(int fd, int *flags, const struct sockaddr *to, socklen_t len)
 {
-    struct conn *c = *flags & MSG_FASTOPEN && to ? conn_enter_as_is(fd) : NULL;
+    struct conn *c;
 
-    if (!c)
+    if (!(*flags & MSG_FASTOPEN) || !to || hook_enter(fd, NEED_ALL_BUT_END, &c) != ENTERED)
         return 0;
-    conn_settle_but_end(c);
     int result = connecting_by_send(c, fd, *flags, to, len);
     if (result == 0)
         *flags &= ~MSG_FASTOPEN;
@@ -117,8 +111,8 @@ static void leave_what_is_passed(const struct msghdr *msg)
         for (size_t i = 0; i < n; i++) {
             int fd;
             memcpy(&fd, CMSG_DATA(part) + i * sizeof fd, sizeof fd);
-            struct conn *c = conn_find(fd) ? conn_enter(fd) : NULL;
-            if (!c)
+            struct conn *c;
+            if (hook_enter(fd, NEED_ALL, &c) != ENTERED)
                 continue;
             closing_leave_alone(c, fd, REASON_duplicated);
             closing_ask_end(c);

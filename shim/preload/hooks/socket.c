@@ -34,7 +34,7 @@ static void end_later(struct conn *c)
 }
 
 /* CONN_PLAIN or the answer. */
-static int tracked_shutdown(struct conn *c, int fd, int how)
+static int shut_entered(struct conn *c, int fd, int how)
 {
     bool sending = how == SHUT_WR || how == SHUT_RDWR;
 
@@ -72,18 +72,14 @@ static int tracked_shutdown(struct conn *c, int fd, int how)
 
 int shutdown(int fd, int how)
 {
-    struct conn *c = conn_find(fd);
+    struct conn *c;
+    enum hook_entry entry = hook_enter(fd, NEED_ALL_BUT_END, &c);
 
-    if (likely(!c))
-        return real.shutdown(fd, how);
-    if (hook_hides(c))
-        return (int)hook_result(-EBADF);
-    if (!self_is_ours() || !(c = conn_enter_as_is(fd)))
-        return real.shutdown(fd, how);
-    conn_settle_but_end(c);
+    if (entry != ENTERED)
+        return entry == OURS ? (int)hook_result(-EBADF) : real.shutdown(fd, how);
     conn_wait_reconnected(c);
     c->after.read_shut |= how == SHUT_RD || how == SHUT_RDWR;
-    int result = tracked_shutdown(c, fd, how);
+    int result = shut_entered(c, fd, how);
     /* Under the lock: no socket of ours can get there in between. */
     result = result == CONN_PLAIN ? real.shutdown(fd, how) : (int)hook_result(result);
     conn_leave(c);
@@ -138,14 +134,11 @@ static int set_option(struct conn *c, int fd, int level, int name, const void *v
 
 int setsockopt(int fd, int level, int name, const void *value, socklen_t len)
 {
-    struct conn *c = conn_find(fd);
+    struct conn *c;
+    enum hook_entry entry = hook_enter(fd, NEED_ALL, &c);
 
-    if (likely(!c))
-        return real.setsockopt(fd, level, name, value, len);
-    if (hook_hides(c))
-        return (int)hook_result(-EBADF);
-    if (!self_is_ours() || !(c = conn_enter(fd)))
-        return real.setsockopt(fd, level, name, value, len);
+    if (entry != ENTERED)
+        return entry == OURS ? (int)hook_result(-EBADF) : real.setsockopt(fd, level, name, value, len);
     int result = set_option(c, fd, level, name, value, len);
     result = result == CONN_PLAIN ? real.setsockopt(fd, level, name, value, len)
                                   : (int)hook_result(result);
@@ -205,43 +198,54 @@ static int no_error(const struct conn *c, int level, int name, void *value, sock
 }
 
 /* The client was told the outcome of its connect. */
-static void learn_error(struct conn *c, int fd, const void *value, socklen_t len)
+static void learn_error(int fd, const void *value, socklen_t len)
 {
+    struct conn *c;
     int error = 0;
 
     memcpy(&error, value, len < sizeof error ? len : sizeof error);
-    if (error != ECONNREFUSED || !self_is_ours() || !(c = conn_enter(fd)))
+    if (error != ECONNREFUSED || hook_enter(fd, NEED_ALL, &c) != ENTERED)
         return;
     if (c->state == CONN_FRESH)
         refused_forget(&c->to);
     conn_leave(c);
 }
 
-int getsockopt(int fd, int level, int name, void *value, socklen_t *len)
+/* Of a locked conn.  CONN_PLAIN or the answer. */
+static int get_entered(struct conn *c, int level, int name, void *value, socklen_t *len)
 {
-    struct conn *c = conn_find(fd);
+    if (is_guard(level, name))
+        path_unguard(c);
+    int result = no_error(c, level, name, value, len);
+    if (result == CONN_PLAIN)
+        result = own_nodelay(c, level, name, value, len);
+    return result == CONN_PLAIN ? ended_info(c, level, name, value, len) : result;
+}
+
+static OUT_OF_LINE int tracked_getsockopt(int fd, int level, int name, void *value, socklen_t *len)
+{
+    const struct conn *found = conn_find(fd);
+    struct conn *c;
     int result = CONN_PLAIN;
 
-    if (likely(!c))
-        return real.getsockopt(fd, level, name, value, len);
-    if (hook_hides(c))
+    if (hook_hides(fd))
         return (int)hook_result(-EBADF);
-    if ((c->state == CONN_ENDED || c->reused) && self_is_ours() && (c = conn_enter(fd))) {
-        if (is_guard(level, name))
-            path_unguard(c);
-        result = no_error(c, level, name, value, len);
-        if (result == CONN_PLAIN)
-            result = own_nodelay(c, level, name, value, len);
-        if (result == CONN_PLAIN)
-            result = ended_info(c, level, name, value, len);
+    if (found && (found->state == CONN_ENDED || found->reused) && hook_enter(fd, NEED_ALL, &c) == ENTERED) {
+        result = get_entered(c, level, name, value, len);
         conn_leave(c);
     }
     if (result != CONN_PLAIN)
         return result;
     result = real.getsockopt(fd, level, name, value, len);
     if (result == 0 && level == SOL_SOCKET && name == SO_ERROR)
-        learn_error(c, fd, value, *len);
+        learn_error(fd, value, *len);
     return result;
+}
+
+int getsockopt(int fd, int level, int name, void *value, socklen_t *len)
+{
+    return likely(!conn_find(fd)) ? real.getsockopt(fd, level, name, value, len)
+                                  : tracked_getsockopt(fd, level, name, value, len);
 }
 
 static socklen_t name_len(const union endpoint_name *name)
@@ -270,11 +274,11 @@ static const union endpoint_name *known_name(struct conn *c, int fd, bool peer)
 
 static int tracked_name(int fd, const struct sockaddr *name, socklen_t *len, bool peer)
 {
-    struct conn *c = conn_find(fd);
+    struct conn *c;
 
-    if (hook_hides(c))
+    if (hook_hides(fd))
         return (int)hook_result(-EBADF);
-    if (!name || !len || !(c = conn_enter(fd)))
+    if (!name || !len || hook_enter(fd, NEED_ALL, &c) != ENTERED)
         return CONN_PLAIN;
     const union endpoint_name *known = known_name(c, fd, peer);
     if (known) {
@@ -303,7 +307,7 @@ int getsockname(int fd, struct sockaddr *name, socklen_t *len)
 }
 
 /* CONN_PLAIN or the answer. */
-static int tracked_ioctl(struct conn *c, int fd, unsigned long request, void *argument)
+static int ioctl_entered(struct conn *c, int fd, unsigned long request, void *argument)
 {
     int result;
 
@@ -335,23 +339,25 @@ static int tracked_ioctl(struct conn *c, int fd, unsigned long request, void *ar
     }
 }
 
+static OUT_OF_LINE int tracked_ioctl(int fd, real_ioctl_request request, void *argument)
+{
+    bool harmless = request == FIONBIO || request == FIOCLEX || request == FIONCLEX;
+    struct conn *c;
+    enum hook_entry entry = hook_enter(fd, harmless ? NEED_AS_IS : NEED_ALL, &c);
+
+    if (entry != ENTERED)
+        return entry == OURS ? (int)hook_result(-EBADF) : real.ioctl(fd, request, argument);
+    int result = ioctl_entered(c, fd, (unsigned)request, argument);
+    result = result == CONN_PLAIN ? real.ioctl(fd, request, argument) : (int)hook_result(result);
+    conn_leave(c);
+    return result;
+}
+
 int ioctl(int fd, real_ioctl_request request, ...)
 {
     va_list ap;
     va_start(ap, request);
     void *argument = va_arg(ap, void *);
     va_end(ap);
-    struct conn *c = conn_find(fd);
-
-    if (likely(!c))
-        return real.ioctl(fd, request, argument);
-    if (hook_hides(c))
-        return (int)hook_result(-EBADF);
-    bool harmless = request == FIONBIO || request == FIOCLEX || request == FIONCLEX;
-    if (!self_is_ours() || !(c = harmless ? conn_enter_as_is(fd) : conn_enter(fd)))
-        return real.ioctl(fd, request, argument);
-    int result = tracked_ioctl(c, fd, (unsigned)request, argument);
-    result = result == CONN_PLAIN ? real.ioctl(fd, request, argument) : (int)hook_result(result);
-    conn_leave(c);
-    return result;
+    return likely(!conn_find(fd)) ? real.ioctl(fd, request, argument) : tracked_ioctl(fd, request, argument);
 }

@@ -127,17 +127,19 @@ static FILE *stream_open(int fd, const char *mode)
 
 FILE *fdopen(int fd, const char *mode)
 {
-    struct conn *c = conn_find(fd);
+    struct conn *c;
+    int saved = errno;
 
-    if (hook_hides(c)) {
+    if (hook_hides(fd)) {
         errno = EBADF;
         return NULL;
     }
-    int saved = errno;
-    FILE *stream = c && self_is_ours() ? stream_open(fd, mode) : NULL;
-    if (stream || (c && errno == ENOMEM))
+    if (!conn_find(fd) || !self_is_ours())
+        return real.fdopen(fd, mode);
+    FILE *stream = stream_open(fd, mode);
+    if (stream || errno == ENOMEM)
         return stream;
-    if (c && self_is_ours() && (c = conn_enter(fd))) {
+    if (hook_enter(fd, NEED_ALL, &c) == ENTERED) {
         closing_leave_alone(c, fd, REASON_odd_descriptor);
         closing_ask_end(c); /* libc would wait for it */
         conn_leave(c);
@@ -189,19 +191,6 @@ static FILE *stream_reopen(const char *path, const char *mode, FILE *stream, int
     return stream;
 }
 
-/* The number under another stream is about to be closed by libc. */
-static void number_is_reopened(FILE *stream)
-{
-    int fd = real.fileno(stream);
-    struct conn *c = fd >= 0 && conn_find(fd) && self_is_ours() ? conn_enter(fd) : NULL;
-
-    if (c) {
-        closing_number(c, fd);
-        closing_gone(c, fd);
-        conn_leave(c);
-    }
-}
-
 static FILE *any_freopen(FILE *(*libc)(const char *, const char *, FILE *), const char *path,
                          const char *mode, FILE *stream)
 {
@@ -209,7 +198,7 @@ static FILE *any_freopen(FILE *(*libc)(const char *, const char *, FILE *), cons
 
     if (fd >= 0)
         return stream_reopen(path, mode, stream, fd);
-    number_is_reopened(stream);
+    hook_number_goes(real.fileno(stream));
     return libc(path, mode, stream);
 }
 
@@ -228,15 +217,10 @@ FILE *freopen64(const char *path, const char *mode, FILE *stream)
 int fclose(FILE *stream)
 {
     int fd = stream_fd(stream) < 0 ? real.fileno(stream) : -1;
-    struct conn *c = fd >= 0 && conn_find(fd) && self_is_ours() ? conn_find(fd) : NULL;
 
-    if (c && c != &conn_private) {
+    if (conn_find(fd) && conn_find(fd) != &conn_private && self_is_ours()) {
         fflush(stream);
-        if ((c = conn_enter(fd))) {
-            closing_number(c, fd);
-            closing_gone(c, fd);
-            conn_leave(c);
-        }
+        hook_number_goes(fd);
     }
     return real.fclose(stream);
 }

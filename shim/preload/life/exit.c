@@ -67,7 +67,7 @@ static void retire(struct conn *c)
         conn_forbid_parking(c, REASON_odd_descriptor);
         return;
     }
-    struct conn *entered = c->fds.count ? conn_enter(c->fds.numbers[0].fd) : NULL;
+    struct conn *entered = c->fds.count ? conn_enter(c->fds.numbers[0].fd, NEED_ALL) : NULL;
     if (entered) {
         conn_bypass(entered, REASON_none);
         conn_leave(entered);

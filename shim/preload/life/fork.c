@@ -65,7 +65,7 @@ static void settle(struct conn *c)
     if (!holds_half_head(c) || !c->fds.count)
         return;
     int fd = c->fds.numbers[0].fd;
-    struct conn *entered = conn_enter(fd);
+    struct conn *entered = conn_enter(fd, NEED_ALL);
     if (!entered)
         return;
     if (holds_half_head(entered))

@@ -288,7 +288,7 @@ void shared_give_all(void)
 static void park_observed(struct conn *c)
 {
     int fd = c->fds.count ? c->fds.numbers[0].fd : -1;
-    struct conn *entered = c->state == CONN_OBSERVED && c->fds.count == 1 ? conn_enter(fd) : NULL;
+    struct conn *entered = c->state == CONN_OBSERVED && c->fds.count == 1 ? conn_enter(fd, NEED_ALL) : NULL;
 
     if (!entered)
         return;

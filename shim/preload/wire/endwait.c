@@ -71,7 +71,7 @@ static void take(struct conn *c)
 static bool look(int fd)
 {
     int saved = errno;
-    struct conn *c = conn_find(fd) ? conn_enter_as_is(fd) : NULL;
+    struct conn *c = conn_find(fd) ? conn_enter(fd, NEED_AS_IS) : NULL;
 
     if (!c)
         return false;

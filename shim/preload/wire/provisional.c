@@ -244,8 +244,7 @@ int provisional_mend(struct conn *c)
     if (!self_is_ours()) {
         result = -ENOTSUP;
     } else if (c->state == CONN_LEASED) {
-        conn_settle_but_end(c);
-        result = c->copied ? -ENOTSUP : swap_rehome_at_once(c);
+        result = !conn_make_ready(c, NEED_ALL_BUT_END) || c->copied ? -ENOTSUP : swap_rehome_at_once(c);
         if (result == 0)
             conn_note(c, REASON_stale);
     } else if (c->reply.first) {

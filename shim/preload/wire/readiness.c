@@ -68,7 +68,7 @@ static bool is_borrowed(int fd)
 /* The client waits to read from a borrowed number, where nothing more may come: exchange_awaits_end. */
 static void before_read(int fd)
 {
-    struct conn *c = conn_enter_as_is(fd);
+    struct conn *c = conn_enter(fd, NEED_AS_IS);
 
     if (!c)
         return;
@@ -82,7 +82,7 @@ enum sight { TRUE, WRITABLE, REPLACED };
 /* Of a number that is ready.  `writing`: the client waits to write, too. */
 static enum sight look(int fd, bool writing)
 {
-    struct conn *c = is_borrowed(fd) ? conn_enter_as_is(fd) : NULL;
+    struct conn *c = is_borrowed(fd) ? conn_enter(fd, NEED_AS_IS) : NULL;
     enum sight sight = TRUE;
 
     if (!c)

@@ -152,7 +152,7 @@ void withheld_release_due(void)
     atomic_store(&next_ms, UINT64_MAX);
     for (int i = 0; i < MOST; i++) {
         int fd = atomic_load(&hints[i]) - 1;
-        struct conn *c = fd >= 0 && conn_find(fd) ? conn_enter(fd) : NULL;
+        struct conn *c = fd >= 0 && conn_find(fd) ? conn_enter(fd, NEED_ALL) : NULL;
         int own = fd + 1;
         if (fd >= 0 && (!c || !c->request.withheld_ms))
             atomic_compare_exchange_strong(&hints[i], &own, 0);

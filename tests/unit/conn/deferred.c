@@ -141,11 +141,11 @@ static void test_entered(void **state)
     (void)state;
     int fd = ended(port);
     const struct fake_socket *connection = fake_under(fd);
-    conn_leave(conn_enter(fd));
+    conn_leave(conn_enter(fd, NEED_ALL));
     is_applied_end(fd, connection);
     fake_closes(fake_exchange(port + 1));
     fd = leased(port + 1);
-    conn_leave(conn_enter(fd));
+    conn_leave(conn_enter(fd, NEED_ALL));
     assert_true(fake_registered(SET, fd, &events));
     assert_int_equal(deferred_count, 0);
 }

@@ -148,7 +148,7 @@ static void test_closed_in_handler(void **state)
     (void)state;
     int fd = fake_open(false), other = fake_open(false);
     struct conn *c = fake_enter(fd);
-    assert_null(conn_enter(fd)); /* in the handler */
+    assert_null(conn_enter(fd, NEED_ALL)); /* in the handler */
     assert_int_equal(conn_answer_busy(fd, 0), -EINTR);
     assert_int_equal(conn_answer_busy(fd, MSG_DONTWAIT), -EAGAIN);
     assert_int_equal(conn_answer_busy(other, 0), CONN_PLAIN);
@@ -219,8 +219,8 @@ static void test_high_number(void **state)
     assert_null(conn_create(CONN_TABLE_SIZE, false));
     assert_null(conn_create(-1, false));
     assert_null(conn_find(CONN_TABLE_SIZE));
-    assert_null(conn_enter(CONN_TABLE_SIZE));
-    assert_null(conn_enter(-1));
+    assert_null(conn_enter(CONN_TABLE_SIZE, NEED_ALL));
+    assert_null(conn_enter(-1, NEED_ALL));
 }
 
 int main(void)

@@ -34,7 +34,7 @@ static void test_marks(void **state)
     assert_int_equal(errno, 42);
     assert_true(private_is(fd) && !private_is(client) && !private_is(-1) && !private_is(CONN_TABLE_SIZE));
     assert_ptr_equal(conn_find(fd), &conn_private);
-    assert_null(conn_enter(fd));
+    assert_null(conn_enter(fd, NEED_ALL));
     assert_true(kernel.cloexec[fd] && fake_under(fd) == fake_under(client));
     private_close(fd);
     assert_false(private_is(fd));
@@ -140,9 +140,9 @@ static void test_above(void **state)
     assert_int_equal(private_dup(client), 256);
     assert_int_equal(soft_limit(), 256);
 
-    process_threaded = true; /* another thread would see it raised */
+    self.threaded = true; /* another thread would see it raised */
     int fd = private_dup(client);
-    process_threaded = false;
+    self.threaded = false;
     assert_int_equal(fd, 224);
     assert_int_equal(soft_limit(), 256);
 

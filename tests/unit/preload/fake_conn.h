@@ -39,7 +39,7 @@ static inline int fake_open(bool nonblocking)
 /* Locked. */
 static inline struct conn *fake_enter(int fd)
 {
-    struct conn *c = conn_enter_as_is(fd);
+    struct conn *c = conn_enter(fd, NEED_AS_IS);
 
     assert_non_null(c);
     return c;
@@ -65,7 +65,7 @@ static inline int fake_connect_to(int fd, unsigned port)
 static inline ssize_t fake_sends(int fd, const void *bytes, size_t len)
 {
     struct iovec piece = { (void *)(uintptr_t)bytes, len };
-    struct conn *c = conn_enter(fd);
+    struct conn *c = conn_enter(fd, NEED_ALL);
     ssize_t result = CONN_PLAIN;
 
     if (c) {
@@ -80,11 +80,11 @@ static inline ssize_t fake_sends(int fd, const void *bytes, size_t len)
 static inline ssize_t fake_receives(int fd, void *bytes, size_t len)
 {
     struct iovec piece = { bytes, len };
-    struct conn *c = conn_enter_as_is(fd);
+    struct conn *c = conn_enter(fd, NEED_AS_IS);
     ssize_t result = CONN_PLAIN;
 
     if (c) {
-        conn_settle_but_end(c);
+        conn_make_ready(c, NEED_ALL_BUT_END);
         result = recv_pieces(c, fd, &piece, 1, 0);
         conn_leave(c);
     }
@@ -96,7 +96,7 @@ static inline ssize_t fake_receives(int fd, void *bytes, size_t len)
 /* What close(2) does. */
 static inline void fake_closes(int fd)
 {
-    struct conn *c = conn_find(fd) ? conn_enter_as_is(fd) : NULL;
+    struct conn *c = conn_find(fd) ? conn_enter(fd, NEED_AS_IS) : NULL;
 
     if (c) {
         closing_number(c, fd);

@@ -13,7 +13,7 @@
 
 #include "preload/conn/conn.h"
 #include "preload/libc/real.h"
-#include "preload/life/process.h"
+#include "preload/self/self.h"
 #include "preload/share/idle.h"
 
 #include <assert.h>
@@ -122,7 +122,7 @@ static inline int fake_begin(void **state)
     vfork_init(NULL);
     conn_init();
     assert_int_equal(idle_start(), 0);
-    process_active = true;
+    self.active = true;
     return 0;
 }
 
