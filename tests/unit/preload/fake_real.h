@@ -119,7 +119,8 @@ static inline int fake_begin(void **state)
 
     (void)state;
     assert_int_equal(setrlimit(RLIMIT_NOFILE, &limit), 0);
-    vfork_init(NULL);
+    self_start(false);
+    vfork_init(NULL, NULL);
     conn_init();
     assert_int_equal(idle_start(), 0);
     self.active = true;
