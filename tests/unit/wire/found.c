@@ -1,0 +1,3 @@
+#define _GNU_SOURCE
+#define PLAY_THROUGH_WIRE
+#include "unit/http/found.c"
