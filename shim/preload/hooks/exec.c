@@ -144,6 +144,7 @@ static char *const *pack_environ(char *const *env, char **room)
 {
     char *const *packed = lend_can_add() ? handover_pack(NULL, env, room, false) : env;
 
+    fork_end_leases(false);
     fork_spawned(false);
     handover_pass(packed, env);
     return packed;

@@ -80,7 +80,7 @@ ssize_t recvmsg(int fd, struct msghdr *msg, int flags)
     if (result >= 0) {
         msg->msg_namelen = 0;
         msg->msg_controllen = 0;
-        msg->msg_flags = 0;
+        msg->msg_flags = flags & MSG_CMSG_CLOEXEC; /* which the kernel gives back */
     }
     return result;
 }

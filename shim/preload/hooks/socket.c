@@ -33,6 +33,14 @@ static void end_later(struct conn *c)
         behind_settle(c);
 }
 
+/* A FIN takes along what TCP_CORK or MSG_MORE holds back; TCP_NODELAY, set anew, does too (tcp(7)). */
+static void send_corked(struct conn *c, int fd)
+{
+    options_hasten(fd);
+    if (!c->reused)
+        options_slow(&c->options, fd);
+}
+
 /* CONN_PLAIN or the answer. */
 static int shut_entered(struct conn *c, int fd, int how)
 {
@@ -47,6 +55,7 @@ static int shut_entered(struct conn *c, int fd, int how)
     case CONN_EXCHANGE:
         if (how == SHUT_WR && exchange_request_done(&c->x)) {
             c->after.write_shut = true; /* a FIN would end the connection */
+            send_corked(c, fd);
             end_later(c);
             return 0;
         }

@@ -7,6 +7,7 @@
 #include "preload/conn/conn.h"
 #include "preload/conn/deferred.h"
 #include "preload/conn/stall.h"
+#include "preload/conn/swap.h"
 #include "preload/fds/private.h"
 #include "preload/fds/spare.h"
 #include "preload/life/user.h"
@@ -73,13 +74,48 @@ static void settle(struct conn *c)
     conn_leave(entered);
 }
 
-static void inherited(struct conn *c)
+static bool is_inherited(const struct conn *c)
 {
     for (int i = 0; i < c->fds.count; i++)
-        if (!c->fds.numbers[i].cloexec) {
-            idle_crossed_fork(c);
-            return;
-        }
+        if (!c->fds.numbers[i].cloexec)
+            return true;
+    return false;
+}
+
+static void inherited(struct conn *c)
+{
+    if (is_inherited(c))
+        idle_crossed_fork(c);
+}
+
+static void end_lease(struct conn *c)
+{
+    int fd = c->fds.numbers[0].fd;
+    struct conn *entered = c->fds.count ? conn_enter(fd) : NULL;
+
+    if (!entered)
+        return;
+    if (entered->state == CONN_LEASED && !entered->copied && swap_rehome_at_once(entered) == 0)
+        conn_note(entered, REASON_crossed_fork);
+    conn_leave(entered);
+}
+
+static void end_lease_always(struct conn *c)
+{
+    if (c->state == CONN_LEASED)
+        end_lease(c);
+}
+
+static void end_lease_inherited(struct conn *c)
+{
+    if (c->state == CONN_LEASED && is_inherited(c))
+        end_lease(c);
+}
+
+void fork_end_leases(bool all)
+{
+    if (self.active && self_is_ours())
+        conn_each(all ? end_lease_always : end_lease_inherited);
 }
 
 void fork_spawned(bool all)
@@ -100,6 +136,7 @@ void fork_before(void)
     deferred_apply_all();
     shared_give_all();
     conn_each(settle);
+    fork_end_leases(true);
     locks_take();
 }
 

@@ -14,6 +14,11 @@
  * conn's; `block_lock`, whose owner repairs what was torn (block_after_fork). */
 #define FORK_LOCKS_RESET conn.lock block_lock
 
+/* Before another process gets what is not close-on-exec (`all`: whatever the flag says): no socket of ours may come under
+ * an fd that two processes have, so a lease that turns out to be broken could not be mended any more.  A LEASED conn
+ * gets a connection of its own. */
+void fork_end_leases(bool all);
+
 /* Before a fork: half a head that is held goes out, idle connections are left to others, the locks are taken.  Nothing in
  * a vfork child. */
 void fork_before(void);

@@ -4,6 +4,7 @@
 #include "base/program.h"
 #include "base/quiet.h"
 #include "preload/conn/deferred.h"
+#include "preload/life/fork.h"
 #include "preload/life/handover_parcel.h"
 #include "preload/hooks/hook.h"
 #include "preload/share/idle.h"
@@ -172,6 +173,7 @@ char *const *handover_pack(const char *path, char *const *env, char **room, bool
         deferred_apply_all();
     if (!in_use)
         return env;
+    fork_end_leases(rearranged);
     if (self_is_ours())
         conn_each(idle_identify);
     packing = &here;

@@ -42,6 +42,7 @@ static void before_vfork(void)
 {
     if (!self_is_ours())
         return;
+    fork_end_leases(false);
     conn_each(idle_identify);
     fork_spawned(false);
 }
