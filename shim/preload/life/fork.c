@@ -91,7 +91,7 @@ static void inherited(struct conn *c)
 static void end_lease(struct conn *c)
 {
     int fd = c->fds.numbers[0].fd;
-    struct conn *entered = c->fds.count ? conn_enter(fd) : NULL;
+    struct conn *entered = c->fds.count ? conn_enter(fd, NEED_ALL) : NULL;
 
     if (!entered)
         return;
