@@ -2,6 +2,7 @@
 #include "calls.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
 #include <pthread.h>
 #include <signal.h>
@@ -13,6 +14,7 @@
 #include <string.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 enum { LINES = 200, LINE = 400, BLOCKED_MS = 300 };
@@ -112,7 +114,7 @@ static void split(char *line, struct call *call)
 static void play(int n);
 static void play_one(void);
 
-/* `fork N`: a child makes the next N calls, then its parent goes on behind them. */
+/* `fork N [HOW]`: a child makes the next N calls, then its parent goes on behind them.  HOW it ends: _exit, exit, quick. */
 static void do_fork(const struct call *call)
 {
     int n = (int)call_number(call, 1);
@@ -121,6 +123,10 @@ static void do_fork(const struct call *call)
 
     if (pid == 0) {
         play(n);
+        if (strcmp(call_word(call, 2), "exit") == 0)
+            exit(0);
+        if (strcmp(call_word(call, 2), "quick") == 0)
+            quick_exit(0);
         _exit(0);
     }
     int status = -1;
@@ -233,7 +239,24 @@ static void settle_later(void)
     signals = 0;
 }
 
-/* `exec SLOT fork|vfork|spawn`: another program, this one, reads what comes by that number. */
+/* The number in a shell's words. */
+static void run_shell(const char *how, const char *number)
+{
+    char command[64];
+
+    snprintf(command, sizeof command, "exec /proc/%d/exe reader %s", (int)getpid(), number);
+    if (strcmp(how, "system") == 0) {
+        say("  status %d", system(command));
+        return;
+    }
+    FILE *stream = popen(command, "r");
+    char line[512];
+    while (stream && fgets(line, sizeof line, stream))
+        say("  %.*s", (int)strcspn(line, "\n"), line);
+    say("  status %d", stream ? pclose(stream) : -1);
+}
+
+/* `exec SLOT fork|vfork|spawn|fexec|system|popen`: another program, this one, reads what comes by that number. */
 static void do_exec(const struct call *call)
 {
     char number[16];
@@ -244,11 +267,17 @@ static void do_exec(const struct call *call)
 
     snprintf(number, sizeof number, "%d", *slot_of(call, 1));
     flush();
+    if (strcmp(how, "system") == 0 || strcmp(how, "popen") == 0) {
+        run_shell(how, number);
+        return;
+    }
     if (strcmp(how, "spawn") == 0) {
         posix_spawn(&pid, self, NULL, NULL, argv, environ);
     } else {
         pid = strcmp(how, "vfork") == 0 ? vfork() : fork();
         if (pid == 0) {
+            if (strcmp(how, "fexec") == 0)
+                fexecve(open(self, O_RDONLY | O_CLOEXEC), argv, environ);
             execv(self, argv);
             _exit(127);
         }
@@ -286,9 +315,21 @@ static void do_origin(const struct call *call)
     talk_ask_origin(line);
 }
 
+/* `sleep MS [HOW]`; `pause` wants a signal. */
 static void do_sleep(const struct call *call)
 {
-    usleep((useconds_t)call_number(call, 1) * 1000);
+    long ms = call_number(call, 1);
+    struct timespec time = { .tv_sec = ms / 1000, .tv_nsec = ms % 1000 * 1000000 };
+    const char *how = call_word(call, 2);
+
+    if (strcmp(how, "pause") == 0)
+        say_result(pause());
+    else if (strcmp(how, "nanosleep") == 0)
+        say_result(nanosleep(&time, NULL));
+    else if (strcmp(how, "clock") == 0)
+        say(" = %d", clock_nanosleep(CLOCK_MONOTONIC, 0, &time, NULL));
+    else
+        say_result(usleep((useconds_t)ms * 1000));
 }
 
 static const struct call_entry own[] = {

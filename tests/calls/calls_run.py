@@ -14,8 +14,8 @@ from holdfast_test import BUILD, HOLDFAST, clean_environment
 
 CALLS = os.environ.get("CALLS", os.path.join(BUILD, "tests", "calls"))
 HANGS_MS = 3000
-HASTE_MS = 800          # while a program is made shorter
-REDUCING_S = 20
+HASTE_MS = 500          # while a program is made shorter
+REDUCING_S = 40
 SECONDS = 12            # the player has failed
 AGAIN = 3               # runs more of each kind before a difference is believed
 END = b"\0\n"
@@ -65,7 +65,7 @@ class Server:
 
 
 class Verdict(NamedTuple):
-    kind: str               # same, unstable, rare (differed once, and not again), differs, excused
+    kind: str               # same, unstable, rare (differed once, and not again), differs, open, excused
     direct: str = ""        # the first lines that are not alike
     shim: str = ""
     why: Optional[str] = None
@@ -104,15 +104,18 @@ class Player:
             return "the player hangs\n"
         return said
 
-    def differs(self, lines):
-        """A quick look: an unexplained difference."""
+    def quick(self, lines):
+        """What an unexplained difference is in, on a quick look; None: there is none."""
         text = "\n".join(lines) + "\n"
         direct = self.play("direct", text, HASTE_MS)
         if direct.endswith("hangs\n"):
-            return False
+            return None
         shim = self.play("shim", text, HASTE_MS)
-        return direct != shim and difference(lines, direct, shim).kind == "differs" and \
-            self.play("direct", text, HASTE_MS) == direct and self.play("shim", text, HASTE_MS) != direct
+        found = difference(lines, direct, shim) if shim != direct else None
+        if not found or found.kind != "differs" or self.play("direct", text, HASTE_MS) != direct or \
+                self.play("shim", text, HASTE_MS) == direct:
+            return None
+        return what_differs(found)
 
     def verdict(self, lines):
         """Of one program.  A difference is one if it comes again, and if no direct run differs from another."""
@@ -136,7 +139,7 @@ def difference(lines, direct, shim):
     at = next((i for i, (a, b) in enumerate(zip(ours, theirs)) if a != b), min(len(ours), len(theirs)))
     a = ours[at] if at < len(ours) else "(nothing)"
     b = theirs[at] if at < len(theirs) else "(nothing)"
-    why = calls_known.reason(lines, ours[:at], a, b)
+    why = calls_known.reason(lines, a, b)
     return Verdict("excused" if why else "differs", a, b, why)
 
 
@@ -152,14 +155,24 @@ def without_idle_heads(lines):
     return [line for line in lines if not is_head(line) or line.split()[1] in used]
 
 
+def what_differs(verdict):
+    """The call in whose answer it is: what is made shorter must go on to differ there."""
+    for text in (verdict.direct, verdict.shim):
+        words = text.split()
+        if words and words[0].isdigit():
+            return words[1]
+    return verdict.direct.split()[0] if verdict.direct.split() else ""
+
+
 class Reducer:
     """Takes calls out as long as an unexplained difference is left, then makes what is left plainer."""
 
-    def __init__(self, player):
+    def __init__(self, player, lines):
         self.player, self.until = player, time.monotonic() + REDUCING_S
+        self.lines, self.what = lines, player.quick(lines)
 
     def differs(self, lines):
-        return time.monotonic() < self.until and self.player.differs(lines)
+        return time.monotonic() < self.until and self.player.quick(lines) == self.what
 
     def remove(self, lines):
         size = max(1, len(lines) // 2)
@@ -187,8 +200,10 @@ class Reducer:
                     lines = trial
         return lines
 
-    def reduce(self, lines):
-        lines = self.remove(lines)
+    def reduce(self):
+        if self.what is None:
+            return self.lines
+        lines = self.remove(self.lines)
         heads = without_idle_heads(lines)
         if heads != lines and self.differs(heads):
             lines = heads

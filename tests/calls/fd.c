@@ -1,18 +1,23 @@
 /* socket SLOT FLAGS (of n, c, 6)     connect SLOT     shutdown SLOT HOW     close SLOT     forget SLOT
  * dup SLOT TO, dup2 SLOT TO (onto the number of the other slot), dup3 SLOT TO, fdup SLOT TO MINIMUM
  * getfl SLOT, setfl SLOT 0|1 (O_NONBLOCK), getfd SLOT, setfd SLOT 0|1, nbio SLOT 0|1, inq SLOT, outq SLOT
- * getopt SLOT NAME, setopt SLOT NAME VALUE, names SLOT, pass SLOT TO (SCM_RIGHTS), range SLOT (close_range) */
+ * control SLOT NAME (an ioctl), getopt SLOT NAME, setopt SLOT NAME VALUE (ms for times), names SLOT
+ * bind SLOT, listen SLOT, accept SLOT, pass SLOT TO (SCM_RIGHTS), range SLOT [cloexec] (close_range)
+ * list: what lies in /proc/self/fd */
 #define _GNU_SOURCE
 #include "calls.h"
 
 #include <arpa/inet.h>
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "lib/older_libc.h"
@@ -26,6 +31,8 @@ static const struct {
     { "cork", IPPROTO_TCP, TCP_CORK },         { "domain", SOL_SOCKET, SO_DOMAIN },
     { "protocol", SOL_SOCKET, SO_PROTOCOL },   { "accepting", SOL_SOCKET, SO_ACCEPTCONN },
     { "quickack", IPPROTO_TCP, TCP_QUICKACK }, { "reuse", SOL_SOCKET, SO_REUSEADDR },
+    { "lowat", SOL_SOCKET, SO_RCVLOWAT },      { "sendbuf", SOL_SOCKET, SO_SNDBUF },
+    { "oobinline", SOL_SOCKET, SO_OOBINLINE }, { "user", IPPROTO_TCP, TCP_USER_TIMEOUT },
 };
 
 static bool is_six[SLOTS];
@@ -75,7 +82,15 @@ static void do_range(const struct call *call)
 
     if (first < 3)
         return;
+#ifdef __GLIBC__
+    if (strcmp(call_word(call, 2), "cloexec") == 0) {
+        say_result(close_range((unsigned)first, HIGH_FD - 1, CLOSE_RANGE_CLOEXEC));
+        return;
+    }
     say_result(close_range((unsigned)first, HIGH_FD - 1, 0));
+#else
+    say_result(syscall(SYS_close_range, first, HIGH_FD - 1, 0));
+#endif
     for (int i = 0; i < SLOTS; i++)
         if (slots[i] >= first)
             slots[i] = -1;
@@ -88,6 +103,7 @@ static void do_dup(const struct call *call)
     int result = strcmp(name, "dup2") == 0   ? dup2(from, *to)
                  : strcmp(name, "dup3") == 0 ? dup3(from, *to, O_CLOEXEC)
                  : strcmp(name, "fdup") == 0 ? fcntl(from, F_DUPFD, (int)call_number(call, 3))
+                 : strcmp(name, "fdupc") == 0 ? fcntl(from, F_DUPFD_CLOEXEC, (int)call_number(call, 3))
                                              : dup(from);
     say_result(result);
     if (result < 0)
@@ -118,7 +134,39 @@ static void do_queue(const struct call *call)
     int n = -1;
 
     say_result(ioctl(*slot_of(call, 1), call->argv[0][0] == 'i' ? FIONREAD : TIOCOUTQ, &n));
-    say(" %d", n);
+    if (call->argv[0][0] == 'i') /* what is not acknowledged yet depends on time */
+        say(" %d", n);
+}
+
+static void do_control(const struct call *call)
+{
+    static const struct {
+        const char *name;
+        unsigned long request;
+    } all[] = { { "cloexec", FIOCLEX }, { "nocloexec", FIONCLEX }, { "atmark", SIOCATMARK }, { "terminal", TCGETS },
+                { "async", FIOASYNC } };
+    char room[256] = { 0 };
+
+    for (size_t i = 0; i < sizeof all / sizeof all[0]; i++)
+        if (strcmp(all[i].name, call_word(call, 2)) == 0)
+            say_result(ioctl(*slot_of(call, 1), all[i].request, room));
+}
+
+/* SO_RCVTIMEO and SO_LINGER have values of their own. */
+static bool structured_option(const struct call *call)
+{
+    const char *name = call_word(call, 2);
+    int value = (int)call_number(call, 3);
+    struct timeval time = { .tv_sec = value / 1000, .tv_usec = value % 1000 * 1000 };
+    struct linger linger = { value >= 0, value };
+
+    if (strcmp(name, "rcvtimeo") == 0 || strcmp(name, "sndtimeo") == 0)
+        say_result(setsockopt(*slot_of(call, 1), SOL_SOCKET, *name == 'r' ? SO_RCVTIMEO : SO_SNDTIMEO, &time, sizeof time));
+    else if (strcmp(name, "linger") == 0)
+        say_result(setsockopt(*slot_of(call, 1), SOL_SOCKET, SO_LINGER, &linger, sizeof linger));
+    else
+        return false;
+    return true;
 }
 
 static void do_option(const struct call *call)
@@ -126,6 +174,8 @@ static void do_option(const struct call *call)
     int value = (int)call_number(call, 3);
     socklen_t len = sizeof value;
 
+    if (call->argv[0][0] == 's' && structured_option(call))
+        return;
     for (size_t i = 0; i < sizeof options / sizeof options[0]; i++) {
         if (strcmp(options[i].name, call_word(call, 2)) != 0)
             continue;
@@ -148,6 +198,38 @@ static void do_names(const struct call *call)
     say(" family %d length %u", own == 0 ? name.ss_family : -1, own == 0 ? (unsigned)len : 0);
     len = sizeof name;
     say_result(getpeername(*slot_of(call, 1), (struct sockaddr *)&name, &len));
+}
+
+/* Of a listener; makes no sense on these sockets, but for bind before connect. */
+static void do_listener(const struct call *call)
+{
+    struct sockaddr_in in = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+    const char *name = call->argv[0];
+    int fd = *slot_of(call, 1);
+
+    say_result(*name == 'b'   ? bind(fd, (struct sockaddr *)&in, sizeof in)
+               : *name == 'l' ? listen(fd, 4)
+                              : accept(fd, NULL, NULL));
+}
+
+static void do_list(const struct call *call)
+{
+    DIR *folder = opendir("/proc/self/fd");
+    bool there[HIGH_FD] = { false };
+
+    (void)call;
+    for (struct dirent *entry; folder && (entry = readdir(folder));) {
+        int fd = atoi(entry->d_name);
+        if (entry->d_name[0] != '.' && fd < HIGH_FD && fd != dirfd(folder))
+            there[fd] = true;
+        else if (entry->d_name[0] != '.' && fd > HIGH_FD)
+            say(" above:%d", fd);
+    }
+    if (folder)
+        closedir(folder);
+    for (int fd = 3; fd < HIGH_FD; fd++)
+        if (there[fd])
+            say(" %d", fd);
 }
 
 static void do_pass(const struct call *call)
@@ -179,6 +261,8 @@ do_call fd_find(const char *name)
         { "range", do_range },   { "dup", do_dup },         { "dup2", do_dup },          { "dup3", do_dup },
         { "fdup", do_dup },      { "getfl", do_flags },     { "setfl", do_flags },       { "getfd", do_flags },
         { "setfd", do_flags },   { "nbio", do_flags },      { "inq", do_queue },         { "outq", do_queue },
+        { "fdupc", do_dup },     { "control", do_control }, { "bind", do_listener },     { "listen", do_listener },
+        { "accept", do_listener }, { "list", do_list },
         { "getopt", do_option }, { "setopt", do_option },   { "names", do_names },       { "pass", do_pass },
     };
 

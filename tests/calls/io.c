@@ -1,6 +1,6 @@
 /* send SLOT REQUEST FROM TO FLAGS VIA         bytes FROM to TO (of 1000) of a request
  * recv SLOT LENGTH FLAGS VIA                  what was got is printed as length and hash
- * Also streams: fdopen SLOT MODE, fput SLOT REQUEST FROM TO, fget SLOT LENGTH, fclose SLOT. */
+ * Also streams: fdopen SLOT MODE, fput SLOT REQUEST FROM TO, fget SLOT LENGTH, fgets SLOT, fileno SLOT, fclose SLOT. */
 #define _GNU_SOURCE
 #include "calls.h"
 
@@ -12,6 +12,7 @@
 #include <sys/mman.h>
 #include <sys/sendfile.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 #include <sys/uio.h>
 #include <unistd.h>
 
@@ -23,7 +24,20 @@ static const struct {
 } names[] = {
     { "peek", MSG_PEEK },         { "dontwait", MSG_DONTWAIT }, { "waitall", MSG_WAITALL }, { "trunc", MSG_TRUNC },
     { "nosignal", MSG_NOSIGNAL }, { "more", MSG_MORE },         { "oob", MSG_OOB },         { "eor", MSG_EOR },
+    { "confirm", MSG_CONFIRM },   { "errqueue", MSG_ERRQUEUE }, { "one", MSG_WAITFORONE },  { "zerocopy", MSG_ZEROCOPY },
+    { "cloexec", MSG_CMSG_CLOEXEC },
 };
+
+#ifdef __GLIBC__ /* what programs call that are compiled with _FORTIFY_SOURCE */
+extern ssize_t checked_read(int fd, void *bytes, size_t len, size_t room) __asm__("__read_chk");
+extern ssize_t checked_recv(int fd, void *bytes, size_t len, size_t room, int flags) __asm__("__recv_chk");
+extern ssize_t checked_recvfrom(int fd, void *bytes, size_t len, size_t room, int flags, struct sockaddr *from,
+                                socklen_t *from_len) __asm__("__recvfrom_chk");
+#else
+#define checked_read(fd, bytes, len, room) read(fd, bytes, len)
+#define checked_recv(fd, bytes, len, room, flags) recv(fd, bytes, len, flags)
+#define checked_recvfrom(fd, bytes, len, room, flags, from, from_len) recvfrom(fd, bytes, len, flags, from, from_len)
+#endif
 
 int call_flags(const struct call *call, int i)
 {
@@ -72,6 +86,16 @@ static ssize_t send_file(int fd, const char *bytes, size_t len, bool by_pipe)
     return n;
 }
 
+/* At no position: as readv and writev. */
+static ssize_t positioned(int fd, const struct iovec iov[2], bool in)
+{
+#ifdef __GLIBC__
+    return in ? preadv2(fd, iov, 2, -1, 0) : pwritev2(fd, iov, 2, -1, 0);
+#else
+    return in ? readv(fd, iov, 2) : writev(fd, iov, 2);
+#endif
+}
+
 static ssize_t send_by(int fd, const char *via, char *bytes, size_t len, int flags)
 {
     struct iovec iov[2];
@@ -89,6 +113,10 @@ static ssize_t send_by(int fd, const char *via, char *bytes, size_t len, int fla
         return sendmsg(fd, &msg, flags);
     if (strcmp(via, "sendmmsg") == 0)
         return sendmmsg(fd, many, 2, flags);
+    if (strcmp(via, "pwritev2") == 0)
+        return positioned(fd, iov, false);
+    if (strcmp(via, "syscall") == 0)
+        return syscall(SYS_write, fd, bytes, len);
     if (strcmp(via, "dprintf") == 0)
         return dprintf(fd, "%.*s", (int)len, bytes);
     if (strcmp(via, "sendfile") == 0 || strcmp(via, "splice") == 0)
@@ -135,6 +163,16 @@ static ssize_t receive_by(int fd, const char *via, char *bytes, size_t len, int 
         return read(fd, bytes, len);
     if (strcmp(via, "readv") == 0)
         return readv(fd, iov, 2);
+    if (strcmp(via, "preadv2") == 0)
+        return positioned(fd, iov, true);
+    if (strcmp(via, "syscall") == 0)
+        return syscall(SYS_read, fd, bytes, len);
+    if (strcmp(via, "read_chk") == 0)
+        return checked_read(fd, bytes, len, len);
+    if (strcmp(via, "recv_chk") == 0)
+        return checked_recv(fd, bytes, len, len, flags);
+    if (strcmp(via, "recvfrom_chk") == 0)
+        return checked_recvfrom(fd, bytes, len, len, flags, NULL, NULL);
     if (strcmp(via, "recvfrom") == 0)
         return recvfrom(fd, bytes, len, flags, (struct sockaddr *)&from, &from_len);
     if (strcmp(via, "splice") == 0)
@@ -220,6 +258,26 @@ static void do_fget(const struct call *call)
     clearerr(*stream_of(call));
 }
 
+static void do_fgets(const struct call *call)
+{
+    char line[256];
+
+    if (!*stream_of(call))
+        return;
+    bool there = fgets(line, sizeof line, *stream_of(call));
+    say(there ? " line" : " none");
+    if (there)
+        say_bytes(line, strlen(line));
+    say(" eof %d error %d", feof(*stream_of(call)) != 0, ferror(*stream_of(call)) != 0);
+    clearerr(*stream_of(call));
+}
+
+static void do_fileno(const struct call *call)
+{
+    if (*stream_of(call))
+        say_result(fileno(*stream_of(call)));
+}
+
 static void do_fclose(const struct call *call)
 {
     if (!*stream_of(call))
@@ -233,7 +291,8 @@ do_call io_find(const char *name)
 {
     static const struct call_entry table[] = {
         { "send", do_send }, { "recv", do_recv }, { "drain", do_drain },   { "fdopen", do_fdopen },
-        { "fput", do_fput }, { "fget", do_fget }, { "fclose", do_fclose },
+        { "fput", do_fput }, { "fget", do_fget }, { "fclose", do_fclose }, { "fgets", do_fgets },
+        { "fileno", do_fileno },
     };
 
     return call_find(table, sizeof table / sizeof table[0], name);

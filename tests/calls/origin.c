@@ -1,7 +1,8 @@
 /* The server.  It reads requests from all its connections and answers one when it is told to, as far as it is told, so
  * that each step of the program finds the same bytes in its socket, run for run.
  *
- *     resp K KIND STATUS LENGTH CUT [CUT]      KIND: length, chunked, close, none, interim
+ *     resp K KIND STATUS LENGTH CUT CUT [silent]   KIND: length, chunked, extended (chunks with extensions and a trailer),
+ *                         close, none, interim, interims; silent: persists without a Connection field
  *     answer K PART       the response to request /K up to its cut PART (0, 1), or whole (2)
  *     end K, reset K      closes the connection that request came on, the latter with a reset
  *     later PID TID DO    one of these, or a signal to that thread, when the thread sleeps
@@ -44,6 +45,7 @@ static struct link {
 
 static struct told { /* what is to be answered to request k */
     char kind[12];
+    bool silent;
     int status;
     long length;
     char cut[2];
@@ -59,7 +61,7 @@ static struct seen { /* request k as it came */
     size_t body_len, sent;
     char answer[ROOM];
     size_t head_len, answer_len;
-    bool persists, chunks;
+    bool persists, chunks, extended;
     int times;
 } seen[REQUESTS];
 
@@ -262,7 +264,7 @@ static size_t add_chunk(struct seen *s, size_t len, long from, long to)
     char size[24];
 
     if (s->chunks && to > from) {
-        snprintf(size, sizeof size, "%lx\r\n", to - from);
+        snprintf(size, sizeof size, "%lx%s\r\n", to - from, s->extended ? ";a=b" : "");
         len = add_text(s, len, size);
     }
     for (long i = from; i < to; i++)
@@ -274,14 +276,18 @@ static size_t add_chunk(struct seen *s, size_t len, long from, long to)
 static void build(const struct told *t, struct seen *s, unsigned k, size_t marks[3])
 {
     bool none = t->status == 204 || t->status == 304 || s->head || strcmp(t->kind, "none") == 0;
-    bool until_close = strcmp(t->kind, "close") == 0, chunked = strcmp(t->kind, "chunked") == 0;
+    bool until_close = strcmp(t->kind, "close") == 0, extended = strcmp(t->kind, "extended") == 0;
+    bool chunked = extended || strcmp(t->kind, "chunked") == 0;
     long at[3] = { t->at[0], t->at[1], t->length };
     char line[128];
     size_t len = 0;
 
+    s->extended = extended;
     s->chunks = chunked && s->minor == 1 && !none;
     s->persists = !until_close && !(chunked && s->minor == 0 && !none) && (s->minor == 1 ? !s->close : s->keep);
-    if (strcmp(t->kind, "interim") == 0 && s->minor == 1)
+    if (strcmp(t->kind, "interims") == 0 && s->minor == 1)
+        len = add_text(s, len, "HTTP/1.1 102 Processing\r\n\r\n");
+    if (strncmp(t->kind, "interim", 7) == 0 && s->minor == 1)
         len = add_text(s, len, "HTTP/1.1 103 Early Hints\r\nLink: <x>\r\n\r\n");
     snprintf(line, sizeof line, "HTTP/1.1 %d %s\r\nDate: Mon, 30 Nov 2026 00:00:00 GMT\r\nX-Number: %u\r\n", t->status,
              reason_of(t->status), k);
@@ -292,7 +298,8 @@ static void build(const struct told *t, struct seen *s, unsigned k, size_t marks
         snprintf(line, sizeof line, "Content-Length: %ld\r\n", t->length);
         len = add_text(s, len, line);
     }
-    len = add_text(s, len, s->persists ? "Connection: keep-alive\r\n\r\n" : "Connection: close\r\n\r\n");
+    len = add_text(s, len, !s->persists ? "Connection: close\r\n\r\n"
+                            : t->silent ? "\r\n" : "Connection: keep-alive\r\n\r\n");
     s->head_len = len;
     long done = 0;
     for (int i = 0; i < 3; i++) {
@@ -303,7 +310,7 @@ static void build(const struct told *t, struct seen *s, unsigned k, size_t marks
         marks[i] = i < 2 && t->cut[i] == 'h' ? ((size_t)at[i] < s->head_len ? (size_t)at[i] : s->head_len) : len;
     }
     if (s->chunks)
-        len = add_text(s, len, "0\r\n\r\n");
+        len = add_text(s, len, extended ? "0;c\r\nX-Trailer: 1\r\n\r\n" : "0\r\n\r\n");
     s->answer_len = marks[2] = len;
 }
 
@@ -355,7 +362,7 @@ static const char *answer(unsigned k, int part)
             drop(link);
         s->sent = to;
     }
-    if (s->sent == s->answer_len && (!s->persists || link->ended) && link->fd >= 0)
+    if (part == 2 && (!s->persists || link->ended) && link->fd >= 0)
         drop(link);
     settle();
     return "sent";
@@ -412,12 +419,13 @@ static void begin_anew(void)
 
 static void note_told(const char *words)
 {
-    unsigned k;
+    unsigned k = 0;
     struct told t = { .cut = { 'b', 'b' } };
 
     if (sscanf(words, "%u %11s %d %ld %c%ld %c%ld", &k, t.kind, &t.status, &t.length, &t.cut[0], &t.at[0], &t.cut[1],
                &t.at[1]) >= 4)
         told[k % REQUESTS] = t;
+    told[k % REQUESTS].silent = strstr(words, " silent");
 }
 
 /* Answers what `answer`, `end` and `reset` say; NULL: it is none of these. */

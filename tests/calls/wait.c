@@ -1,4 +1,4 @@
-/* poll MS SLOT EVENTS [SLOT EVENTS]     ppoll likewise     select MS SLOT WHICH [...]: WHICH of r, w, x
+/* poll MS SLOT EVENTS [SLOT EVENTS]     ppoll, poll_chk, ppoll_chk likewise     select MS SLOT WHICH [...]: WHICH of r, w, x
  * epmake SET, epadd SET SLOT EVENTS, epmod, epdel, epwait SET MS, epclose SET
  * EVENTS: hexadecimal, as poll(2) and epoll(7) have them.  Events are printed in the order of the slots. */
 #define _GNU_SOURCE
@@ -6,6 +6,7 @@
 
 #include <errno.h>
 #include <poll.h>
+#include <signal.h>
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/select.h>
@@ -13,6 +14,16 @@
 #include <unistd.h>
 
 #include "lib/older_libc.h"
+
+#ifdef __GLIBC__ /* by the names of which programs call that are compiled with _FORTIFY_SOURCE */
+extern int checked_poll(struct pollfd *fds, nfds_t n, int ms, size_t room) __asm__("__poll_chk");
+extern int checked_ppoll(struct pollfd *fds, nfds_t n, const struct timespec *time, const sigset_t *mask,
+                         size_t room) __asm__("__ppoll_chk");
+#else
+#define checked_poll(fds, n, ms, room) poll(fds, n, ms)
+#define checked_ppoll(fds, n, time, mask, room) ppoll(fds, n, time, mask)
+#define epoll_pwait2(set, events, most, time, mask) epoll_pwait(set, events, most, ms, mask)
+#endif
 
 static int sets[SETS] = { -1, -1, -1 };
 
@@ -35,7 +46,12 @@ static void do_poll(const struct call *call)
 
     for (int i = 2; i + 1 < call->argc && n < 2; i += 2)
         fds[n++] = (struct pollfd){ .fd = *slot_of(call, i), .events = (short)call_number(call, i + 1), .revents = 0 };
-    say_result(call->argv[0][1] == 'p' ? ppoll(fds, n, ms < 0 ? NULL : &time, NULL) : poll(fds, n, (int)ms));
+    const char *name = call->argv[0];
+    struct timespec *limit = ms < 0 ? NULL : &time;
+    say_result(strcmp(name, "ppoll") == 0       ? ppoll(fds, n, limit, NULL)
+               : strcmp(name, "poll_chk") == 0  ? checked_poll(fds, n, (int)ms, sizeof fds)
+               : strcmp(name, "ppoll_chk") == 0 ? checked_ppoll(fds, n, limit, NULL, sizeof fds)
+                                                : poll(fds, n, (int)ms));
     for (nfds_t i = 0; i < n; i++)
         say(" %x", (unsigned)(unsigned short)fds[i].revents);
 }
@@ -113,7 +129,7 @@ static void do_epclose(const struct call *call)
 do_call wait_find(const char *name)
 {
     static const struct call_entry table[] = {
-        { "poll", do_poll },   { "ppoll", do_poll },  { "select", do_select }, { "pselect", do_select },
+        { "poll", do_poll },   { "ppoll", do_poll }, { "poll_chk", do_poll }, { "ppoll_chk", do_poll },  { "select", do_select }, { "pselect", do_select },
         { "epmake", do_epmake }, { "epadd", do_epctl }, { "epmod", do_epctl },   { "epdel", do_epctl },
         { "epwait", do_epwait }, { "epclose", do_epclose },
     };
