@@ -28,30 +28,29 @@ class Moment(NamedTuple):
         return calls[opened[-1]:] if opened else calls
 
 
-def moment(lines, direct, shim):
+def moment(lines, number, direct, shim):
     words = [line.split() for line in lines]
     heads = [w for w in words if w[0] in ("req", "resp")]
     calls = [w for w in words if w[0] not in ("req", "resp")]
-    number = re.match(r"(\d+) ", direct) or re.match(r"(\d+) ", shim)
-    at = int(number[1]) if number else len(calls)
+    at = len(calls) if number is None else number
     return Moment(heads, calls[:at], calls[at] if at < len(calls) else [], direct, shim)
 
 
 def half_head(m):
     """A part of an answer was cut within its head."""
     halves = {w[1] for w in m.heads if w[0] == "resp" and any(re.match(r"h\d", cut) for cut in w[5:7])}
-    last = [w for w in m.before if "answer" in w[:2]]
-    return bool(m.call) and m.call[0] in RECEIVES + WAITS and bool(last) and \
-        last[-1][last[-1].index("answer") + 1] in halves
+    parts = dict(w[w.index("answer") + 1:][:2] for w in m.before if "answer" in w[:2] and w[0] != "now")
+    return bool(m.call) and m.call[0] in RECEIVES + WAITS and any(parts.get(k, "2") != "2" for k in halves)
 
 
 def passed_on(m):
-    """The socket was passed on, or is read by another process, in mid-exchange."""
-    if not m.call or m.call[0] not in RECEIVES + ("exec",):
+    """What another process reads of a socket, or its copy, that was given to it in mid-exchange."""
+    if m.call and m.call[0] == "exec":
+        return m.direct.startswith("  reader:")
+    if not m.call or m.call[0] not in RECEIVES:
         return False
-    names = {"pass"} if m.call[0] in RECEIVES else {"exec"}
-    history = m.before + [m.call]
-    return any(w[0] in names for w in history)
+    slot = m.call[1]
+    return any(w[0] == "pass" and slot in w[1:3] for w in m.since_opened(slot) + m.before[-2:])
 
 
 def asked_again(m):

@@ -73,7 +73,7 @@ class Maker:
         kind = self.one_of(KINDS)
         status = self.one_of(200, 200, 200, 200, 404, 204, 304) if kind != "none" else self.one_of(204, 304)
         length = 0 if kind == "none" else self.one_of(0, 1, 30, 100, 700, 3000, 9000)
-        cuts = sorted(r.randint(0, max(length, 1)) for _ in range(2))
+        cuts = sorted(r.randint(0, max(length - 1, 0)) for _ in range(2))
         texts = [f"b{cut}" for cut in cuts]
         if self.chance(0.01):
             texts[0] = f"h{r.randint(1, 60)}"
@@ -81,8 +81,8 @@ class Maker:
         silent = " silent" if observed and minor == 1 and self.chance(0.4) else ""
         bare = kind == "none" or status in (204, 304) or method == "HEAD"
         chunked = kind in ("chunked", "extended")
-        adds = [True, False, False] if bare else [True, min(cuts[1], length) > min(cuts[0], length),
-                                                  length > cuts[1] or chunked and minor == 1]
+        # Whether each part adds bytes; no part but the last is all of it.
+        adds = [not bare and length > 0, cuts[1] > cuts[0], True]
         self.exchanges.append((f"req {k} {method} {minor} {connection} {body} {self.one_of(1, 20, 300, 2000)}",
                                f"resp {k} {kind} {status} {length} {' '.join(texts)}{silent}"))
         persists = (minor == 1 and connection != "close" or connection == "keep") and kind != "close" and \
@@ -126,7 +126,7 @@ class Maker:
 
     def answered(self, s):
         """The part that is answered next; what will then be there is noted."""
-        before, s.part = s.part, 2 if self.chance(0.5) else s.part + 1
+        before, s.part = s.part, 2 if self.chance(0.5) or not s.adds[0] else s.part + 1
         adds = any(s.adds[before + 1:s.part + 1]) or s.over()
         s.unread = s.unread or adds
         return f"answer {s.exchange} {s.part}", adds
@@ -305,7 +305,7 @@ class Maker:
     def pass_on(self, s):
         if s.exists and not s.stream:
             self.add(f"pass {s.slot} 6")
-            self.add(self.one_of("recv 6 64 dontwait recv", "poll 0 6 0x5", "getfl 6"))
+            self.add(self.one_of("poll 0 6 0x5", "getfl 6", "inq 6", "names 6", "poll 0 6 0x5", "recv 6 64 dontwait recv"))
             self.add("close 6")
             s.disturbed = True
 

@@ -134,13 +134,26 @@ class Player:
         return difference(lines, direct, shim)
 
 
+def call_number(said):
+    """Of the call that said the last of these lines; None: the program had ended."""
+    for line in reversed(said):
+        word = line.split(" ", 1)[0]
+        if word.isdigit() or word == "pipes":
+            return int(word) if word.isdigit() else None
+    return None
+
+
 def difference(lines, direct, shim):
     ours, theirs = direct.splitlines(), shim.splitlines()
     at = next((i for i, (a, b) in enumerate(zip(ours, theirs)) if a != b), min(len(ours), len(theirs)))
     a = ours[at] if at < len(ours) else "(nothing)"
     b = theirs[at] if at < len(theirs) else "(nothing)"
-    why = calls_known.reason(lines, a, b)
-    return Verdict("excused" if why else "differs", a, b, why)
+    moment = calls_known.moment(lines, call_number(ours[:at + 1]), a, b)
+    why = calls_known.reason(calls_known.ROWS, moment)
+    if why:
+        return Verdict("excused", a, b, why)
+    why = calls_known.reason(calls_known.OPEN, moment)
+    return Verdict("open" if why else "differs", a, b, why)
 
 
 def is_head(line):
@@ -157,11 +170,8 @@ def without_idle_heads(lines):
 
 def what_differs(verdict):
     """The call in whose answer it is: what is made shorter must go on to differ there."""
-    for text in (verdict.direct, verdict.shim):
-        words = text.split()
-        if words and words[0].isdigit():
-            return words[1]
-    return verdict.direct.split()[0] if verdict.direct.split() else ""
+    words = verdict.direct.split() or [""]
+    return words[1] if words[0].isdigit() and len(words) > 1 else words[0]
 
 
 class Reducer:

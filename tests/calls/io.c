@@ -187,6 +187,11 @@ static ssize_t receive_by(int fd, const char *via, char *bytes, size_t len, int 
         int n = recvmmsg(fd, many, 2, flags, NULL);
         if (n > 0)
             say(" lengths %u %u", many[0].msg_len, n > 1 ? many[1].msg_len : 0);
+        if (n > 0) /* what lies behind them may have been used as room: README */
+            memset(bytes + many[0].msg_len, '#', iov[0].iov_len - many[0].msg_len);
+        if (n > 0)
+            memset((char *)iov[1].iov_base + (n > 1 ? many[1].msg_len : 0), '#',
+                   iov[1].iov_len - (n > 1 ? many[1].msg_len : 0));
         return n;
     }
     return recv(fd, bytes, len, flags);

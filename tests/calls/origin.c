@@ -352,8 +352,8 @@ static const char *answer(unsigned k, int part)
     struct seen *s = &seen[k];
     size_t marks[3];
 
-    if (!link)
-        return s->there && s->sent && s->sent == s->answer_len ? "sent" : s->there ? "gone" : "none";
+    if (!link) /* what a client that has gone away is sent, it cannot see */
+        return s->there ? "sent" : "none";
     build(&told[k], s, k, marks);
     size_t to = marks[part < 0 || part > 2 ? 2 : part];
     if (to > s->sent) {
