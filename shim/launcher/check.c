@@ -35,7 +35,7 @@ static const struct tongue {
     { "libwolfssl.so", "wolfSSL: https stays direct" },
     { "libnghttp2.so", "HTTP/2, where it is spoken, stays direct" },
     { "libngtcp2.so", "HTTP/3, where it is spoken, stays direct" },
-    { "liburing.so", "io_uring: what goes through it is not seen" },
+    { "liburing.so", "io_uring: a program that makes a ring has its sockets left alone" },
 };
 
 static bool loads_later; /* dlopen */

@@ -119,7 +119,7 @@ int socket(int domain, int type, int protocol)
     bool tcp = (type & ~(SOCK_NONBLOCK | SOCK_CLOEXEC)) == SOCK_STREAM &&
                (protocol == 0 || protocol == IPPROTO_TCP);
 
-    if ((domain != AF_INET && domain != AF_INET6) || !tcp || !self.active || !self_is_ours())
+    if ((domain != AF_INET && domain != AF_INET6) || !tcp || !self.tracks || !self_is_ours())
         return other_socket(real.socket(domain, type, protocol));
     int fd = uncancelled_socket(domain, type, protocol);
     if (has_made_room(fd))

@@ -2,18 +2,20 @@
  * taken out.  dlopen looks at its caller's RUNPATH, so libc's is jumped to, with the caller's return
  * address on the stack, not called. */
 #define _GNU_SOURCE
+#include "preload/life/rings.h"
 #include "preload/self/self.h"
 
 #include <dlfcn.h>
 
-void *dlopen_prepare(int *flags);
+void *dlopen_prepare(int *flags, const char *file);
 
-__attribute__((used)) void *dlopen_prepare(int *flags)
+__attribute__((used)) void *dlopen_prepare(int *flags, const char *file)
 {
     static void *libc;
 
     if (!libc)
         libc = dlsym(RTLD_NEXT, "dlopen");
+    rings_look_at_library(file);
 #ifdef RTLD_DEEPBIND
     if (self.active)
         *flags &= ~RTLD_DEEPBIND;
@@ -29,6 +31,7 @@ __asm__(".globl dlopen\n"
         "    subq $24, %rsp\n"
         "    movq %rdi, (%rsp)\n"
         "    movl %esi, 8(%rsp)\n"
+        "    movq %rdi, %rsi\n"
         "    leaq 8(%rsp), %rdi\n"
         "    call dlopen_prepare\n"
         "    movq (%rsp), %rdi\n"
@@ -43,6 +46,7 @@ __asm__(".globl dlopen\n"
         "    stp x29, x30, [sp, #-32]!\n"
         "    str x0, [sp, #16]\n"
         "    str w1, [sp, #24]\n"
+        "    mov x1, x0\n"
         "    add x0, sp, #24\n"
         "    bl dlopen_prepare\n"
         "    mov x2, x0\n"

@@ -114,10 +114,7 @@ static void leave_what_is_passed(const struct msghdr *msg)
             struct conn *c;
             if (hook_enter(fd, NEED_ALL, &c) != ENTERED)
                 continue;
-            closing_leave_alone(c, fd, REASON_duplicated);
-            closing_ask_end(c);
-            path_unguard(c);
-            c->copied = true;
+            closing_share(c, fd, REASON_duplicated);
             conn_leave(c);
         }
     }

@@ -8,6 +8,7 @@
 #include "preload/fds/confined.h"
 #include "preload/conn/deferred.h"
 #include "preload/life/exit.h"
+#include "preload/life/rings.h"
 #include "preload/self/self.h"
 
 #include <stdarg.h>
@@ -150,9 +151,14 @@ static bool on_process(long number, const long a[6], long *result)
         return true;
 #endif
 #ifdef SYS_io_uring_setup
-    case SYS_io_uring_setup: /* a ring reads and polls past every hook; without one libuv uses epoll */
-        *result = hook_result(-ENOSYS);
+    case SYS_io_uring_setup:
+        *result = real.syscall(number, a[0], a[1], a[2], a[3], a[4], a[5]);
+        if (*result >= 0)
+            rings_begin();
         return true;
+    case SYS_io_uring_enter: /* a ring that the process was given */
+        rings_begin();
+        return false;
 #endif
     case SYS_execve:
         *result = execve((const char *)a[0], (char *const *)a[1], (char *const *)a[2]);

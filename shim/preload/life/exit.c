@@ -78,7 +78,7 @@ void exit_retire(void)
 {
     self.retired = true;
     deferred_apply_all();
-    self.active = false;
+    self.active = self.tracks = false;
     spare_abandon();
     pool_shed(private_limit());
     conn_each(retire);
@@ -105,5 +105,5 @@ void exit_process(void)
 __attribute__((destructor, used)) static void stop(void)
 {
     exit_process();
-    self.active = false;
+    self.active = self.tracks = false;
 }

@@ -94,7 +94,7 @@ static void begin(bool secure)
     if (idle_start() != 0)
         return;
     watch_forks();
-    self.active = !left_alone;
+    self.active = self.tracks = !left_alone;
     if (!secure) {
         shared_start();
         handover_unpack();

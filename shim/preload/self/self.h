@@ -15,6 +15,7 @@ struct self {
     struct config config;  /* its lists and paths are the environment's, which the program may write over: at start only */
     bool active;           /* set by the constructor, cleared by the destructor and by exit_retire, never set with
                               HOLDFAST=0: nothing new is tracked while it is false */
+    bool tracks;           /* the same for new sockets; also cleared by rings_begin: the process has an io_uring */
     bool retired;          /* by exit_retire: for good */
     bool forked;           /* children may hold copies of the connections, which withhold the FIN of a close */
     atomic_bool threaded;  /* the program has made a thread */

@@ -165,3 +165,11 @@ void closing_ask_end(struct conn *c)
     if (c->state == CONN_EXCHANGE && c->fds.count && exchange_request_done(&c->x) && !c->request.head_partly_sent)
         real.shutdown(c->fds.numbers[0].fd, SHUT_WR);
 }
+
+void closing_share(struct conn *c, int fd, enum reason why)
+{
+    closing_leave_alone(c, fd, why);
+    closing_ask_end(c);
+    path_unguard(c);
+    c->copied = true;
+}

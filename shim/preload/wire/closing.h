@@ -14,6 +14,9 @@ void closing_gone(struct conn *c, int fd);
  * goes out and libc alone has the socket.  During one: it will not be pooled. */
 void closing_leave_alone(struct conn *c, int fd, enum reason why);
 
+/* Locked.  The same, and the socket is somebody else's, too: a copy of the number that nobody follows, or a ring. */
+void closing_share(struct conn *c, int fd, enum reason why);
+
 /* EXCHANGE: somebody will read the response who does not know where it ends: ends the sending side, so
  * that the server closes after it. */
 void closing_ask_end(struct conn *c);
