@@ -23,7 +23,7 @@ static void give_lease_back(struct conn *c)
 
 static void leave(struct conn *c)
 {
-    struct conn *entered = c->fds.count ? conn_enter(c->fds.numbers[0].fd) : NULL;
+    struct conn *entered = c->fds.count ? conn_enter(c->fds.numbers[0].fd, NEED_ALL) : NULL;
 
     if (!entered)
         return;
