@@ -95,7 +95,8 @@ static void end_lease(struct conn *c)
 
     if (!entered)
         return;
-    if (entered->state == CONN_LEASED && !entered->copied && swap_rehome_at_once(entered) == 0)
+    if (entered->state == CONN_LEASED && !entered->copied && !entered->use.reconnecting &&
+        swap_rehome_at_once(entered) == 0)
         conn_note(entered, REASON_crossed_fork);
     conn_leave(entered);
 }
