@@ -129,7 +129,7 @@ static bool read_plain(struct slice element, struct filter_rule *rule)
     return read_address(address, rule) && read_rest(rest, rule, !ipv6);
 }
 
-bool filter_read_rule(struct slice element, struct filter_rule *rule)
+static bool read_rule(struct slice element, struct filter_rule *rule)
 {
     struct slice rest;
 
@@ -153,7 +153,7 @@ bool filter_check(const char *text, struct slice *bad)
     size_t names = 0;
 
     for (unsigned count = 0; list_next(&rest, bad); count++) {
-        if (count == FILTER_RULES || !filter_read_rule(*bad, &rule))
+        if (count == FILTER_RULES || !read_rule(*bad, &rule))
             return false;
         names += rule.name.len;
         if (names > FILTER_NAMES)
@@ -189,7 +189,7 @@ bool filter_read(struct filter *filter, const char *text)
         return false;
     while (list_next(&rest, &element)) {
         struct filter_rule *rule = &filter->rules[filter->count++];
-        filter_read_rule(element, rule);
+        read_rule(element, rule);
         filter->names += rule->name.len > 0;
         rule->name = keep_text(filter, without_dot(rule->name));
     }

@@ -26,11 +26,8 @@ struct filter {
     size_t text_len;
 };
 
-/* `address`, `address/prefix`, `:port`, `address:port` (IPv6: `[address]`, `[address]:port`) or a name.
- * False: it is none of these. */
-bool filter_read_rule(struct slice element, struct filter_rule *rule);
-
-/* Could filter_read take all of it?  False: *bad is the first element that it could not, which may be empty;
+/* Could filter_read take all of it?  Each element is `address`, `address/prefix`, `:port`, `address:port` (IPv6:
+ * `[address]`, `[address]:port`) or a name.  False: *bad is the first element that is none of these, which may be empty;
  * or the one that is too much. */
 bool filter_check(const char *text, struct slice *bad);
 

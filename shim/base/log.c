@@ -17,11 +17,6 @@ void log_start(int fd, log_write_fn *write)
     log_fd = fd;
 }
 
-void log_stop(void)
-{
-    log_fd = -1;
-}
-
 /* What snprintf put into `room` bytes, its terminator not counted. */
 static size_t put(int printed, size_t room)
 {

@@ -13,8 +13,8 @@ extern int log_fd; /* -1: off.  Owned by whoever called log_start. */
 
 static inline bool log_on(void) { return log_fd >= 0; }
 
+/* -1: off. */
 void log_start(int fd, log_write_fn *write);
-void log_stop(void);
 
 /* A line: "<seconds>.<micros> <pid> " + text + "\n", cut at 1 KiB.  errno is left alone. */
 void log_printf(const char *format, ...) __attribute__((format(printf, 1, 2)));

@@ -8,7 +8,6 @@
 #include <errno.h>
 
 #define LOOKS 2u            /* entries looked at in passing, at the oldest end and at the cursor each */
-#define LOOKS_AT_ONCE 64u   /* entries that a sweep looks at before it lets others at the lock */
 #define MOMENT_MS 2u        /* for so long after a park nothing is expected to have happened */
 #define CLOSER_IDLE_MS 500u /* a server that closes sooner did not mean to persist */
 #define CLOSER_MS 60000u
@@ -318,24 +317,6 @@ void pool_note_closed(const struct endpoint *to, uint64_t idle_ms)
     if (table.closers > CLOSERS_MOST)
         table_forget_closer(&table, table.closer_oldest);
     lock_give(&pool_lock);
-}
-
-void pool_sweep(void)
-{
-    uint64_t now = ops->now_ms();
-    unsigned left = pool_count(), looked;
-
-    do {
-        struct removals gone = { .count = 0 };
-
-        if (!lock_take(&pool_lock))
-            return;
-        looked = look_at_round(now, left < LOOKS_AT_ONCE ? left : LOOKS_AT_ONCE, &gone);
-        forget_closers(now, LOOKS_AT_ONCE);
-        lock_give(&pool_lock);
-        discard_all(&gone);
-        left -= looked;
-    } while (looked && left);
 }
 
 unsigned pool_shed(unsigned n)

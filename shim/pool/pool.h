@@ -95,9 +95,6 @@ enum reason pool_park(const struct endpoint *to, const struct idle *idle);
  * promise (uwsgi).  pool_lease does so by itself, and for a poisoned one however old it was. */
 void pool_note_closed(const struct endpoint *to, uint64_t idle_ms);
 
-/* Discards what has expired; called by park and lease for a few, here for all. */
-void pool_sweep(void);
-
 /* Discards up to n of the oldest, whatever their endpoint (the program met EMFILE), as no_private_fd;
  * returns how many. */
 unsigned pool_shed(unsigned n);

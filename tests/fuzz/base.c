@@ -94,7 +94,7 @@ static void check_log(const char *text)
     errno = ENOENT;
     log_printf("%s", text);
     assert_int_equal(errno, ENOENT);
-    log_stop();
+    log_start(-1, keep_line);
     assert_true(written_len > 0 && written[written_len - 1] == '\n');
     for (size_t i = 0; i < written_len - 1; i++)
         assert_false(iscntrl((unsigned char)written[i]));

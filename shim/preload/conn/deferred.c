@@ -58,7 +58,7 @@ static bool is_ours_alone(const struct conn *c)
 #if REAL_TIME64
     return false; /* waits under other names */
 #endif
-    return lock_alone() && !self.forked && c->fds.count == 1 && c->fds.numbers[0].fd > STDERR_FILENO && room();
+    return self_alone() && !self.forked && c->fds.count == 1 && c->fds.numbers[0].fd > STDERR_FILENO && room();
 }
 
 /* A number at most once: nothing is told twice. */

@@ -262,7 +262,7 @@ enum { OVER, THERE, UNKNOWN };
  * which another has closed could meet it. */
 static int signal_watch(const sigset_t *wanted)
 {
-    return lock_alone() ? signalfd(-1, wanted, SFD_CLOEXEC) : -1;
+    return self_alone() ? signalfd(-1, wanted, SFD_CLOEXEC) : -1;
 }
 
 /* OVER: the time is, or a signal came that ends no wait; THERE: the event is; UNKNOWN: there is no waiting here;

@@ -101,7 +101,7 @@ static int dup_known(int fd)
 /* Other threads, and signal handlers, must never meet a limit that is not the program's. */
 static int dup_high(int fd)
 {
-    if (self.threaded || !lock_take(&private_raising))
+    if (!self_alone() || !lock_take(&private_raising))
         return dup_below(fd);
     int copy = dup_known(fd);
     if (copy < 0) {

@@ -50,7 +50,7 @@ int spare_take(int family, struct spare *spare)
     _Atomic uint64_t *all = slots_of(family);
     uint64_t value = NONE;
 
-    if (identity_changes && self.threaded) /* another thread may be somebody else, or elsewhere */
+    if (identity_changes && !self_alone()) /* another thread may be somebody else, or elsewhere */
         return -1;
     for (int i = 0; i < most && value == NONE; i++)
         if (atomic_load_explicit(&all[i], memory_order_relaxed) != NONE)
@@ -67,7 +67,7 @@ void spare_give(int family, int fd, struct spare spare)
 
     if (fd < 0)
         return;
-    if (identity_changes && self.threaded) {
+    if (identity_changes && !self_alone()) {
         private_close(fd);
         return;
     }

@@ -102,7 +102,7 @@ static int uncancelled_socket(int domain, int type, int protocol)
  * (private.h) go.  Is there any use in a second attempt?  errno is left alone. */
 static bool has_made_room(int fd)
 {
-    if (fd >= 0 || errno != EMFILE || !self.threaded || !self.active || !self_is_ours())
+    if (fd >= 0 || errno != EMFILE || self_alone() || !self.active || !self_is_ours())
         return false;
     int saved = errno;
     unsigned before = pool_count();

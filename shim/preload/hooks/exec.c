@@ -3,13 +3,8 @@
 #define _GNU_SOURCE
 #include "preload/hooks/hook.h"
 
-#include "preload/share/handdown.h"
-#include "preload/life/handover.h"
-#include "preload/life/lend.h"
+#include "preload/life/departure.h"
 #include "preload/life/fork.h"
-#include "preload/life/reach.h"
-#include "preload/share/shared.h"
-#include "preload/share/tracing.h"
 
 #include <limits.h>
 #include <paths.h>
@@ -22,45 +17,12 @@ extern char **environ;
 
 #pragma GCC diagnostic ignored "-Wvla" /* on the stack: a vfork child must not leave memory behind */
 
-/* An environment that the new program can do with, on the stack. */
-#define REACHABLE(env)                                      \
-    char *reach_room[handover_entries(env)];                \
-    char reach_bytes[reach_text(env)];                      \
-    env = reach_env(env, reach_room, reach_bytes)
-
-/* After a real exec has come back. */
-static int failed(char *const *packed, char *const *env, bool left)
-{
-    int saved = errno;
-
-    shared_stay(left);
-    handover_done(packed, env);
-    errno = saved;
-    return -1;
-}
-
-/* The file that execvp(3) finds, or NULL: nobody needs to know (with HOLDFAST=0, say). */
-static const char *find(const char *file, char room[PATH_MAX])
-{
-    int saved = errno;
-    const char *path = shared_may_leave() ? handdown_find(file, room) : NULL;
-
-    errno = saved;
-    return path;
-}
-
 int execve(const char *path, char *const argv[], char *const env[])
 {
-    REACHABLE(env);
-    char *room[handover_entries(env)];
-    char *const *packed = handover_pack(path, env, room, false);
-
-    bool left = shared_leave(path, env);
-
-    tracing_exec(path, env);
-    handover_inherit(packed, env);
-    real.execve(path, argv, packed);
-    return failed(packed, env, left);
+    DEPARTURE(d, env, .way = DEPARTURE_EXEC, .file = path, .named = path, .program = path);
+    real.execve(path, argv, d.env);
+    departure_end(&d);
+    return -1;
 }
 
 int execv(const char *path, char *const argv[])
@@ -70,17 +32,13 @@ int execv(const char *path, char *const argv[])
 
 int execvpe(const char *file, char *const argv[], char *const env[])
 {
-    REACHABLE(env);
-    char *room[handover_entries(env)];
-    char *const *packed = handover_pack(strchr(file, '/') ? file : NULL, env, room, false);
     char found[PATH_MAX];
 
-    bool left = shared_leave(find(file, found), env);
-
-    tracing_exec(file, env);
-    handover_inherit(packed, env);
-    real.execvpe(file, argv, packed);
-    return failed(packed, env, left);
+    DEPARTURE(d, env, .way = DEPARTURE_EXEC, .file = strchr(file, '/') ? file : NULL, .named = file,
+              .program = departure_find(file, found));
+    real.execvpe(file, argv, d.env);
+    departure_end(&d);
+    return -1;
 }
 
 int execvp(const char *file, char *const argv[])
@@ -90,17 +48,13 @@ int execvp(const char *file, char *const argv[])
 
 int fexecve(int fd, char *const argv[], char *const env[])
 {
-    REACHABLE(env);
-    char *room[handover_entries(env)];
-    char *const *packed = handover_pack(NULL, env, room, false);
     char path[40];
 
     snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
-    bool left = shared_leave(path, env);
-
-    handover_inherit(packed, env);
-    real.fexecve(fd, argv, packed);
-    return failed(packed, env, left);
+    DEPARTURE(d, env, .way = DEPARTURE_EXEC, .program = path);
+    real.fexecve(fd, argv, d.env);
+    departure_end(&d);
+    return -1;
 }
 
 /* The new program inherits as from exec, unless the file actions say otherwise, which nobody can read. */
@@ -109,18 +63,14 @@ static int spawn(int (*libc)(pid_t *, const char *, const posix_spawn_file_actio
                  pid_t *pid, const char *path, const posix_spawn_file_actions_t *actions,
                  const posix_spawnattr_t *attributes, char *const argv[], char *const env[])
 {
-    REACHABLE(env);
-    char *room[handover_entries(env)];
-    char *const *packed = handover_pack(strchr(path, '/') ? path : NULL, env, room, actions != NULL);
-    char found[PATH_MAX];
     bool elsewhere = actions && *path != '/'; /* they may change the directory */
-    bool left = shared_leave(elsewhere ? NULL : libc == real.posix_spawnp ? find(path, found) : path, env);
-    tracing_exec(path, env);
-    handover_pass(packed, env);
-    int result = libc(pid, path, actions, attributes, argv, packed);
+    char found[PATH_MAX];
 
-    shared_stay(left);
-    handover_done(packed, env);
+    DEPARTURE(d, env, .way = DEPARTURE_SPAWN, .file = strchr(path, '/') ? path : NULL, .named = path,
+              .program = elsewhere ? NULL : libc == real.posix_spawnp ? departure_find(path, found) : path,
+              .rearranged = actions != NULL);
+    int result = libc(pid, path, actions, attributes, argv, d.env);
+    departure_end(&d);
     if (result == 0)
         fork_spawned(actions != NULL);
     return result;
@@ -138,49 +88,19 @@ int posix_spawnp(pid_t *pid, const char *file, const posix_spawn_file_actions_t 
     return spawn(real.posix_spawnp, pid, file, actions, attributes, argv, env);
 }
 
-/* system and popen hand down `environ`.  Where other threads can read it no entry is added (lend.h), and nothing can be
- * handed over: the exchange, if there is one, stays here. */
-static char *const *pack_environ(char *const *env, char **room)
-{
-    char *const *packed = lend_can_add() ? handover_pack(NULL, env, room, false) : env;
-
-    fork_end_leases(false);
-    fork_spawned(false);
-    handover_pass(packed, env);
-    return packed;
-}
-
 int system(const char *command)
 {
-    char *const *env = environ;
-    REACHABLE(env);
-    char *room[handover_entries(env)];
-    char *const *packed = pack_environ(env, room);
-    struct lend lend;
-
-    lend_begin(&lend, packed);
-    bool left = shared_leave(_PATH_BSHELL, env);
+    DEPARTURE(d, environ, .way = DEPARTURE_SHELL, .program = _PATH_BSHELL);
     int result = real.system(command);
-    shared_stay(left);
-    lend_end(&lend);
-    handover_done(packed, env);
+    departure_end(&d);
     return result;
 }
 
 FILE *popen(const char *command, const char *mode)
 {
-    char *const *env = environ;
-    REACHABLE(env);
-    char *room[handover_entries(env)];
-    char *const *packed = pack_environ(env, room);
-    struct lend lend;
-
-    lend_begin(&lend, packed);
-    bool left = shared_leave(_PATH_BSHELL, env);
+    DEPARTURE(d, environ, .way = DEPARTURE_SHELL, .program = _PATH_BSHELL);
     FILE *stream = real.popen(command, mode);
-    shared_stay(left);
-    lend_end(&lend);
-    handover_done(packed, env);
+    departure_end(&d);
     return stream;
 }
 

@@ -46,7 +46,7 @@ static int leave_namespaces(int flags)
 {
     const unsigned kinds = kinds_of((unsigned)flags);
 
-    if (flags & CLONE_FILES && self.threaded && self.active && self_is_ours())
+    if (flags & CLONE_FILES && !self_alone() && self.active && self_is_ours())
         exit_retire();
     user_changing(kinds);
     int result = real.unshare(flags);

@@ -223,7 +223,7 @@ void handover_pass(char *const *packed, char *const *env)
 {
     if (packed == env)
         return;
-    int hidden = self.threaded && self_is_ours() ? private_move(memfd) : -1;
+    int hidden = !self_alone() && self_is_ours() ? private_move(memfd) : -1;
     if (hidden < 0) {
         handover_inherit(packed, env);
         return;

@@ -10,7 +10,7 @@
 
 bool lend_can_add(void)
 {
-    return !self.threaded;
+    return self_alone();
 }
 
 static bool has(char *const *env, const char *entry)

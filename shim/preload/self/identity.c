@@ -317,7 +317,7 @@ bool identity_has_left(bool everywhere)
     if (who && (who->uid == home.uid || who->real == home.uid || who->effective == home.uid ||
                 who->saved == home.uid) && !who->user_namespace)
         return false;
-    return everywhere || !self.threaded || lock_alone() || !any_thread_has_uid(home.uid);
+    return everywhere || self_alone() || !any_thread_has_uid(home.uid);
 }
 
 bool identity_is_purely(uint32_t uid, uint32_t *gid)

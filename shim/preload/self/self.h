@@ -4,8 +4,8 @@
 #define HOLDFAST_PRELOAD_SELF_H
 
 #include "base/config.h"
+#include "base/lock.h"
 #include "preload/self/vfork.h"
-#include "preload/self/self.h"
 
 #include <stdatomic.h>
 #include <stdbool.h>
@@ -18,7 +18,7 @@ struct self {
     bool tracks;           /* the same for new sockets; also cleared by rings_begin: the process has an io_uring */
     bool retired;          /* by exit_retire: for good */
     bool forked;           /* children may hold copies of the connections, which withhold the FIN of a close */
-    atomic_bool threaded;  /* the program has made a thread */
+    atomic_bool threaded;  /* the program has made a thread, by a call that we see; read by self_alone alone */
     atomic_bool has_left;  /* the user of the process's start is nobody's here any more (life/user.h): what it connected
                               is not to be kept */
     char name[256];        /* the program's, as it was started */
@@ -33,6 +33,14 @@ void self_start(bool secure);
 static inline bool self_is_ours(void)
 {
     return vfork_is_owner();
+}
+
+/* Is this the only thread of the process?  Nobody else sees then what is true for a moment.  libc has to say so
+ * (base/lock.h), who knows of the threads that it makes itself; where it does not say (musl, glibc before 2.32), no process
+ * counts as alone.  A thread made by clone(2), of which libc knows nothing, counts, too. */
+static inline bool self_alone(void)
+{
+    return lock_alone() && !atomic_load_explicit(&self.threaded, memory_order_relaxed);
 }
 
 /* Milliseconds of the pool's clock, CLOCK_BOOTTIME: it goes on while the machine sleeps, as servers do. */

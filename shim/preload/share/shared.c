@@ -351,7 +351,7 @@ void shared_renounce(void)
     may_join = handed = false;
     if (!atomic_exchange(&on, false))
         return;
-    int harmless = self.threaded ? real.socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0) : -1;
+    int harmless = !self_alone() ? real.socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0) : -1;
     for (int i = 0; i < TREE_FDS; i++)
         give_up(tree.first + i, harmless);
     if (harmless >= 0)

@@ -22,7 +22,7 @@ ssize_t shared_send(int fd, const struct msghdr *msg, int flags)
     struct rlimit before, lower;
     sigset_t mask;
 
-    if (self.threaded)
+    if (!self_alone())
         return real.sendmsg(fd, msg, flags);
     if (checked != identity_changes) {
         privileged = tree_is_privileged();

@@ -43,7 +43,7 @@ bool incoming_leaves_queued(const struct conn *c, size_t len)
 {
     uint64_t left = exchange_body_left(&c->x);
 
-    return self.threaded && c->state == CONN_EXCHANGE && (left <= len || left == UINT64_MAX);
+    return !self_alone() && c->state == CONN_EXCHANGE && (left <= len || left == UINT64_MAX);
 }
 
 static ssize_t read_alone(struct conn *c, int fd, char *buf, size_t len, int flags)

@@ -9,7 +9,7 @@ static void test_empty(void **state)
     fake_start(64, 1000);
     assert_int_equal(pool_count(), 0);
     assert_int_equal(fake_lease(1), -REASON_pool_empty);
-    pool_sweep();
+    fake_sweep();
     assert_int_equal(pool_shed(5), 0);
     assert_int_equal(fake_park(1, 7), REASON_none);
     assert_int_equal(fake_lease(2), -REASON_pool_empty);
@@ -246,16 +246,16 @@ static void test_sweep(void **state)
         patient.idle_ms = fd % 3 == 0 ? 60000 : 15000;
         pool_park(&to, &patient);
     }
-    pool_sweep();
+    fake_sweep();
     assert_int_equal(pool_count(), 3000);
     fake_now += 15000;
-    pool_sweep();
+    fake_sweep();
     assert_int_equal(pool_count(), 1000);
     assert_int_equal(fake_discarded, 2000);
     for (unsigned i = 0; i < fake_discarded; i++)
         assert_true(fake_discards[i].fd % 3 != 0 && fake_discards[i].why == REASON_expired);
     fake_now += 45000;
-    pool_sweep();
+    fake_sweep();
     assert_int_equal(pool_count(), 0);
     assert_int_equal(fake_discarded, 3000);
 }
@@ -372,7 +372,7 @@ static void test_note_closed(void **state)
     fake_now += 30000;
     pool_note_closed(&one, 3); /* again: the minute begins anew, and the order of forgetting changes */
     fake_now += 30000;
-    pool_sweep();
+    fake_sweep();
     assert_int_equal(fake_park(2, 22), REASON_none);
     assert_int_equal(fake_park(1, 12), REASON_closer);
     fake_now += 30000;

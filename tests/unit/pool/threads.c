@@ -94,8 +94,6 @@ static void play(unsigned *seed, unsigned rounds)
             park_one(*seed >> 4);
         else
             lease_one(*seed >> 4);
-        if (i % 500 == 0)
-            pool_sweep();
         if (i % 300 == 0)
             pool_shed(2);
     }
