@@ -47,8 +47,15 @@ void op_sendmmsg(struct talk *t)
 
 void op_sendmsg_more(struct talk *t)
 {
-    while (left(t) > 20)
-        t->sent += send(t->fd, t->request + t->sent, 10, MSG_MORE) == 10 ? 10 : 1000000;
+    ssize_t sent = 10;
+    int pieces = 0;
+
+    for (; left(t) > 20 && sent == 10; pieces++) {
+        sent = send(t->fd, t->request + t->sent, 10, MSG_MORE);
+        t->sent += sent > 0 ? (size_t)sent : 0;
+    }
+    said("a piece", sent);
+    said("pieces", pieces);
     said("the rest", send(t->fd, t->request + t->sent, left(t), MSG_NOSIGNAL) == (ssize_t)left(t));
     sent_all(t);
     talk_end(t);

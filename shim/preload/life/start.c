@@ -118,5 +118,7 @@ __attribute__((constructor, used)) static void start(void)
     self_start(secure);
     if (self.config.enabled && version_agrees() && !filtered())
         begin(secure);
+    else
+        vfork_ask_nobody();
     errno = saved;
 }

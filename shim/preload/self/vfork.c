@@ -13,7 +13,7 @@
 
 __thread bool vfork_pending;
 
-static volatile unsigned unstamped; /* 0: always look, until vfork_init has made a page */
+static volatile unsigned unstamped; /* 0: always look, until vfork_init has made a page; 1: vfork_ask_nobody */
 volatile unsigned *vfork_stamp = &unstamped;
 static pid_t owner;
 static void (*before_vfork)(void), (*repair_child)(void);
@@ -44,6 +44,11 @@ void vfork_init(void (*before)(void), void (*repair)(void))
     vfork_own();
 }
 
+void vfork_ask_nobody(void)
+{
+    unstamped = 1;
+}
+
 void vfork_own(void)
 {
     owner = own_pid();
@@ -69,7 +74,7 @@ void vfork_begin(void)
 {
     if (before_vfork)
         before_vfork();
-    vfork_pending = true;
+    vfork_pending = owner != 0;
 }
 
 /* vfork(2) returns twice, on the stack of its caller: so the real one is jumped to, not called. */

@@ -17,6 +17,10 @@ extern volatile unsigned *vfork_stamp;
  * looked at. */
 void vfork_init(void (*before)(void), void (*repair)(void));
 
+/* Instead of vfork_init where the library does nothing (HOLDFAST=0): there is no state of ours that a child could
+ * change, so nobody asks the kernel. */
+void vfork_ask_nobody(void);
+
 /* Before a vfork of another kind (clone(2) with CLONE_VM and CLONE_VFORK). */
 void vfork_begin(void);
 
