@@ -1,18 +1,20 @@
 # holdfast.  Needs GNU make and a C compiler; `make check` needs what scripts/deps lists.
 #
-#   make            the library, the launcher and the test programs, in build/
+#   make            what is installed, and what `make demo` runs, in build/
+#   make all        that, and the programs that the tests run
 #   make check      everything that is checked: see scripts/check
 #   make musl       library, launcher and broker for musl, in build/musl/
 #   make fuzz       the fuzzers, FUZZ_SECONDS (900) for each; a short run is in `make check`: scripts/fuzz
 #   make bench      against proxies and against the client's own keep-alive: scripts/bench/bench
-#   make install, make uninstall, make deb, make i386, make aarch64: scripts/packaging/install.mk
+#   make install, make uninstall, make dist, make deb, make i386, make aarch64: scripts/packaging/install.mk
 #   make demo, make lint, make layers, make clean
 #
 # CC, CFLAGS, LDFLAGS, BUILD, WERROR=1 and V=1 (show commands) are the caller's.
 
-BUILD  ?= build
-CFLAGS ?= -O2 -g
-WERROR ?= 0
+BUILD   ?= build
+READELF ?= readelf
+CFLAGS  ?= -O2 -g
+WERROR  ?= 0
 
 say = $(if $(V),,@echo '  $(1)	$@';)
 
@@ -22,8 +24,11 @@ WARN     := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wol
             -Wpointer-arith -Wwrite-strings -Wvla -Wundef -Wformat=2 -Wno-unused-parameter \
             -Werror=implicit-function-declaration
 WARN     += $(if $(filter 1,$(WERROR)),-Werror)
-# A musl program that inherits a fortified library dies of a symbol that musl lacks.
-UNFORTIFY := -U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=0
+# A musl program that inherits a fortified library dies of a symbol that musl lacks.  -Wp: what distributions say by
+# -Wp comes behind all -D and -U.
+UNFORTIFY := -U_FORTIFY_SOURCE -Wp,-U_FORTIFY_SOURCE,-D_FORTIFY_SOURCE=0
+# Nor does a loader before musl 1.2.4 or glibc 2.36 know relocations that are packed so.
+UNPACKED   = $(filter-out -Wl$(comma)-z$(comma)pack-relative-relocs,$(LDFLAGS))
 FUZZ_CC  ?= clang
 SANITIZE := -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
 DEPS     := -MMD -MP
@@ -81,14 +86,20 @@ PRELOADS := $(if $(X86_64),$(BUILD)/preload/i386 $(BUILD)/preload-32/x86_64)
 # Debian's libraries lie in a folder of this name.
 MULTIARCH := $(shell $(CC) -print-multiarch 2>/dev/null)
 
-all: $(LIBRARY) $(if $(LAUNCHER_SRC),$(LAUNCHER)) $(BROKER) $(PRELOADS) $(HELPERS) $(FAULTS) $(WIRE)
+DEMO     := $(BUILD)/tests/origin $(BUILD)/tests/prober
+
+programs: $(LIBRARY) $(LAUNCHER) $(BROKER) $(PRELOADS) $(DEMO)
+.DEFAULT_GOAL := programs
+
+all: programs $(HELPERS) $(FAULTS) $(WIRE)
 
 lib: $(LIBRARY)
 
 $(LIBRARY): $(LIB_OBJ)
 	@mkdir -p $(@D)
-	$(call say,LD)$(CC) -shared -pthread -Wl,-soname,libholdfast.so -Wl,-z,defs -Wl,-z,relro $(CFLAGS) $(LDFLAGS) \
+	$(call say,LD)$(CC) -shared -pthread -Wl,-soname,libholdfast.so -Wl,-z,defs -Wl,-z,relro $(CFLAGS) $(UNPACKED) \
 	    -o $@ $(LIB_OBJ) -ldl
+	@READELF='$(READELF)' scripts/check-library $@
 
 $(LAUNCHER): $(LAUNCHER_OBJ) $(COMMON_OBJ)
 	@mkdir -p $(@D)
@@ -102,8 +113,8 @@ $(WIRE): $(WIRE_OBJ)
 	@mkdir -p $(@D)
 	$(call say,LD)$(CC) -pthread $(CFLAGS) $(LDFLAGS) -o $@ $^
 
-# What 64-bit loaders may call the machine, and 32-bit ones; musl's take $PLATFORM for a name.
-NAMES_64 := x86_64 haswell xeon_phi $$PLATFORM
+# What 64-bit loaders may call the machine, and 32-bit ones.  musl's take $PLATFORM for a name: where there is one.
+NAMES_64 := x86_64 haswell xeon_phi $(if $(wildcard /lib/ld-musl-*.so.1),$$PLATFORM)
 LINK_64   = for name in $(NAMES_64:%='%'); do \
                 mkdir $(@D)/$$name && ln -s ../../libholdfast.so $(@D)/$$name/libholdfast.so; done
 NAMES_32 := i386 i486 i586 i686
@@ -125,6 +136,12 @@ $(BUILD)/preload-32/x86_64: Makefile
 
 $(BUILD)/obj/shim/launcher/%.o $(BUILD)/obj/shim/broker/%.o: UNFORTIFY :=
 $(BUILD)/obj/shim/launcher/%.o: CPPFLAGS += $(if $(MULTIARCH),-DHOLDFAST_MULTIARCH='"$(MULTIARCH)"')
+# The launcher knows where `make install` puts the library, and is compiled anew where that is another place.
+$(BUILD)/obj/shim/launcher/preload.o: CPPFLAGS += -DHOLDFAST_BINDIR='"$(bindir)"' -DHOLDFAST_LIBDIR='"$(libdir)"'
+$(BUILD)/obj/shim/launcher/preload.o: $(BUILD)/obj/folders
+$(BUILD)/obj/folders: FORCE
+	@mkdir -p $(@D) && echo '$(bindir):$(libdir)' | cmp -s - $@ || echo '$(bindir):$(libdir)' >$@
+FORCE:
 $(BUILD)/obj/shim/%.o: shim/%.c Makefile
 	@mkdir -p $(@D)
 	$(call say,CC)$(CC) $(STD) $(WARN) $(DEPS) -ftls-model=initial-exec $(CPPFLAGS) $(CFLAGS) $(UNFORTIFY) -c -o $@ $<
@@ -314,7 +331,7 @@ musl-headers:
 	    done; \
 	done
 
-demo: all
+demo: programs
 	scripts/demo
 
 # clang-tidy is slow: a file is looked at again only when it, or what it includes, changed.
@@ -340,7 +357,7 @@ include scripts/packaging/install.mk
 clean:
 	rm -rf $(BUILD)
 
-.PHONY: all fuzz-calls bench bench-count lib units assumes check chaos check-matrix check-tree check-broker faults layers werror musl musl-headers demo lint clean tsan ubsan asan sanitize
+.PHONY: all programs FORCE fuzz-calls bench bench-count lib units assumes check chaos check-matrix check-tree check-broker faults layers werror musl musl-headers demo lint clean tsan ubsan asan sanitize
 .DELETE_ON_ERROR:
 .SUFFIXES:
 # Keep objects that only a pattern mentions.

@@ -1,20 +1,24 @@
-# make install, uninstall: PREFIX, DESTDIR, bindir, libdir, datadir and mandir are the caller's.
+# make install, uninstall: DESTDIR and the folders below are the caller's.
 # make deb: Debian packages, in $(BUILD)/deb.
 # make i386, aarch64: the library for 32-bit programs, which the launcher of a 64-bit one finds where it
 #     lies; everything for 64-bit Arm, in $(BUILD)/aarch64.
 # make portable: launcher and library that can be copied into any root file system, in $(BUILD)/portable.
 # make check-package, check-machines: what takes longer than `make check` has time for.
 
-PREFIX  ?= /usr/local
-DESTDIR ?=
-bindir  ?= $(PREFIX)/bin
-libdir  ?= $(PREFIX)/lib
-datadir ?= $(PREFIX)/share
-mandir  ?= $(datadir)/man
-unitdir ?= $(PREFIX)/lib/systemd/user
+PREFIX      ?= /usr/local
+prefix      ?= $(PREFIX)
+exec_prefix ?= $(prefix)
+DESTDIR     ?=
+bindir      ?= $(exec_prefix)/bin
+libdir      ?= $(exec_prefix)/lib
+datarootdir ?= $(prefix)/share
+datadir     ?= $(datarootdir)
+mandir      ?= $(datarootdir)/man
+docdir      ?= $(datarootdir)/doc/holdfast
+unitdir     ?= $(prefix)/lib/systemd/user
 # Not exported: what another make gets by its environment it takes for its caller's.
 FOLDERS  = DESTDIR='$(DESTDIR)' bindir='$(bindir)' libdir='$(libdir)' datadir='$(datadir)' mandir='$(mandir)' \
-           unitdir='$(unitdir)'
+           docdir='$(docdir)' unitdir='$(unitdir)'
 
 install: $(LIBRARY) $(LAUNCHER) $(PRELOADS) $(BROKER)
 	@BUILD='$(BUILD)' $(FOLDERS) scripts/packaging/install

@@ -53,22 +53,68 @@ static const char *const places[] = {
 #endif
 };
 
+/* What `make install` was told, without DESTDIR. */
+#ifndef HOLDFAST_BINDIR
+#define HOLDFAST_BINDIR "/usr/local/bin"
+#define HOLDFAST_LIBDIR "/usr/local/lib"
+#endif
+static const char bindir[] = HOLDFAST_BINDIR, libdir[] = HOLDFAST_LIBDIR;
+
+/* The way from bindir to libdir, for an installation that was moved as a whole: "../../srv/lib"; free() it. */
+static char *way_to_libdir(void)
+{
+    char *way = fail_or_format("%s", "");
+    size_t common = 0;
+
+    for (size_t i = 0; bindir[i] && bindir[i] == libdir[i]; i++)
+        if (bindir[i] == '/')
+            common = i + 1;
+    for (const char *at = bindir + common; *at; at += strspn(at, "/")) {
+        char *longer = fail_or_format("../%s", way);
+
+        free(way);
+        way = longer;
+        at += strcspn(at, "/");
+    }
+    char *whole = fail_or_format("%s%s", way, libdir + common);
+    free(way);
+    return whole;
+}
+
+/* The file of this name there, if it exists; free() it. */
+static char *find_in(const char *self, const char *place, const char *name)
+{
+    char *path = fail_or_format("%s%s%s", self, place, name);
+
+    if (access(path, F_OK) == 0)
+        return path;
+    free(path);
+    return NULL;
+}
+
+static char *find_installed(const char *self, const char *name)
+{
+    char *way = way_to_libdir(), *there = fail_or_format("%s/holdfast/", way);
+    char *path = find_in(self, there, name);
+
+    free(there);
+    free(way);
+    return path ? path : find_in(libdir, "/holdfast/", name);
+}
+
 char *preload_find(const char *name)
 {
-    char self[PATH_MAX], *slash;
+    char self[PATH_MAX], *slash, *path = NULL;
 
     find_self(self);
     slash = strrchr(self, '/');
     if (slash)
         slash[1] = '\0';
-    for (size_t i = 0; i < sizeof(places) / sizeof(places[0]); i++) {
-        char *path = fail_or_format("%s%s%s", self, places[i], name);
-
-        if (access(path, F_OK) == 0)
-            return path;
-        free(path);
-    }
-    return fail_or_format("%s%s", self, name);
+    for (size_t i = 0; !path && i < sizeof(places) / sizeof(places[0]); i++)
+        path = find_in(self, places[i], name);
+    if (!path)
+        path = find_installed(self, name);
+    return path ? path : fail_or_format("%s%s", self, name);
 }
 
 /* Without the dots. */
