@@ -1,5 +1,5 @@
 # make install, uninstall: DESTDIR and the folders below are the caller's.
-# make deb: Debian packages, in $(BUILD)/deb.
+# make dist: what a release consists of, in $(BUILD)/dist.  make deb: Debian packages, in $(BUILD)/deb.
 # make i386, aarch64: the library for 32-bit programs, which the launcher of a 64-bit one finds where it
 #     lies; everything for 64-bit Arm, in $(BUILD)/aarch64.
 # make portable: launcher and library that can be copied into any root file system, in $(BUILD)/portable.
@@ -25,6 +25,10 @@ install: $(LIBRARY) $(LAUNCHER) $(PRELOADS) $(BROKER)
 
 uninstall:
 	@BUILD='$(BUILD)' $(FOLDERS) scripts/packaging/install --remove
+
+# The archive of the sources, the portable one, and checksums.
+dist: portable
+	@BUILD='$(BUILD)' CC='$(CC)' scripts/packaging/make-dist
 
 deb:
 	@MAKE='$(MAKE)' BUILD='$(BUILD)' scripts/packaging/make-deb
@@ -62,4 +66,4 @@ check-package:
 check-machines:
 	tests/package/e2e_machines --full
 
-.PHONY: install uninstall deb i386 aarch64 portable check-package check-machines
+.PHONY: install uninstall dist deb i386 aarch64 portable check-package check-machines
