@@ -75,8 +75,8 @@ ROWS = [
 
 def is_set(text, mask):
     """Whether one of the hexadecimal masks that were printed has one of these bits."""
-    found = re.findall(r"(?:\d:|= \d+ )([0-9a-f]+)\b", text) + re.findall(r" ([0-9a-f]+)$", text)
-    return any(int(word, 16) & mask for word in found)
+    words = text.partition(" = ")[2].partition(" -> ")[0].split()[1:]
+    return any(int(found[1], 16) & mask for found in (re.fullmatch(r"(?:\d:)?([0-9a-f]+)", word) for word in words) if found)
 
 
 def rdhup_unread(m):
@@ -125,6 +125,16 @@ def spliced(m):
     return bool(m.call) and m.call[-1] == "splice"
 
 
+def reset_by_send(m):
+    """The server resets for what was sent after the end; the library swallows one send there."""
+    sends = [w for w in m.before + [m.call] if w[:1] == ["send"]]
+    return len(sends) > 1 and ("errno 104" in m.direct or is_set(m.direct, 0x8) or "errno 107" in m.direct)
+
+
+def mmsg(m):
+    return bool(m.call) and m.call[-1] == "recvmmsg"
+
+
 def stray(m):
     """Bytes behind a one-shot request."""
     return not m.call and "rest" in m.direct
@@ -136,7 +146,8 @@ OPEN = [
     ("after shutdown", after_shutdown), ("registrations after dup2 and dup3", registration_after_dup),
     ("MSG_CMSG_CLOEXEC in msg_flags", told_cloexec), ("a 1xx response is received alone", interim_alone),
     ("after SCM_RIGHTS", passed), ("an idle connection that the server ended is leased, then fork", after_fork),
-    ("splice that does not wait", spliced), ("what follows a one-shot request", stray),
+    ("splice that does not wait", spliced),
+    ("resets after the end", reset_by_send), ("recvmmsg", mmsg), ("what follows a one-shot request", stray),
 ]
 
 
