@@ -21,10 +21,10 @@ AGAIN = 3               # runs more of each kind before a difference is believed
 END = b"\0\n"
 
 
-def preloaded():
+def preloaded(holdfast):
     """The environment of a program under the library: what `holdfast --env` says, and each process for itself."""
     environment = clean_environment()
-    text = subprocess.run([HOLDFAST, "--env"], stdout=subprocess.PIPE, text=True, check=True).stdout
+    text = subprocess.run([holdfast, "--env"], stdout=subprocess.PIPE, text=True, check=True).stdout
     for part in text.replace("\n", ";").split(";"):
         name, equals, value = part.strip().partition("=")
         if equals and name.isidentifier():
@@ -74,10 +74,10 @@ class Verdict(NamedTuple):
 class Player:
     """An origin, a player without the library and one with it."""
 
-    def __init__(self):
+    def __init__(self, holdfast=HOLDFAST):
         self.folder = tempfile.TemporaryDirectory(prefix="holdfast-calls-")
         self.meeting = os.path.join(self.folder.name, "origin")
-        self.environments = {"direct": clean_environment(), "shim": preloaded()}
+        self.environments = {"direct": clean_environment(), "shim": preloaded(holdfast)}
         self.origin = subprocess.Popen([CALLS, "origin", self.meeting], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
                                        text=True, env=self.environments["direct"])
         self.port = self.origin.stdout.readline().strip()

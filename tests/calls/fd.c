@@ -197,7 +197,11 @@ static void do_names(const struct call *call)
     say_result(own);
     say(" family %d length %u", own == 0 ? name.ss_family : -1, own == 0 ? (unsigned)len : 0);
     len = sizeof name;
-    say_result(getpeername(*slot_of(call, 1), (struct sockaddr *)&name, &len));
+    int peer = getpeername(*slot_of(call, 1), (struct sockaddr *)&name, &len);
+    say_result(peer);
+    uint16_t number = ((struct sockaddr_in *)&name)->sin_port; /* where IPv6 has it, too */
+    if (peer == 0)
+        say(" length %u%s", (unsigned)len, ntohs(number) == talk_port() ? " of the origin" : "");
 }
 
 /* Of a listener; makes no sense on these sockets, but for bind before connect. */
