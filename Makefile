@@ -9,7 +9,7 @@
 #   make install, make uninstall, make dist, make deb, make i386, make aarch64: scripts/packaging/install.mk
 #   make demo, make lint, make layers, make clean
 #
-# CC, CFLAGS, LDFLAGS, BUILD, WERROR=1 and V=1 (show commands) are the caller's.
+# CC, CFLAGS, LDFLAGS, BUILD, WERROR=1, DEBUG=1 (shim/base/debug.h) and V=1 (show commands) are the caller's.
 
 BUILD   ?= build
 READELF ?= readelf
@@ -19,7 +19,7 @@ WERROR  ?= 0
 say = $(if $(V),,@echo '  $(1)	$@';)
 
 # No _GNU_SOURCE and no _FILE_OFFSET_BITS here: a file that defines hooks must not have them.
-STD      := -std=gnu11 -fPIC -fvisibility=hidden -pthread -Ishim
+STD      := -std=gnu11 -fPIC -fvisibility=hidden -pthread -Ishim $(if $(filter 1,$(DEBUG)),-DHOLDFAST_DEBUG)
 WARN     := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wold-style-definition \
             -Wpointer-arith -Wwrite-strings -Wvla -Wundef -Wformat=2 -Wno-unused-parameter \
             -Werror=implicit-function-declaration
@@ -30,7 +30,7 @@ UNFORTIFY := -U_FORTIFY_SOURCE -Wp,-U_FORTIFY_SOURCE,-D_FORTIFY_SOURCE=0
 # Nor does a loader before musl 1.2.4 or glibc 2.36 know relocations that are packed so.
 UNPACKED   = $(filter-out -Wl$(comma)-z$(comma)pack-relative-relocs,$(LDFLAGS))
 FUZZ_CC  ?= clang
-SANITIZE := -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
+SANITIZE := -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer -DHOLDFAST_DEBUG
 DEPS     := -MMD -MP
 comma    := ,
 

@@ -8,11 +8,7 @@
 #include "preload/self/self.h"
 #include "preload/wire/provisional.h"
 #include "preload/libc/real.h"
-#include "preload/conn/stall.h"
-#include "preload/conn/trial.h"
-#include "preload/wire/withheld.h"
 
-#include <assert.h>
 #include <errno.h>
 #include <pthread.h>
 #include <string.h>
@@ -27,7 +23,6 @@ struct chunk {
 
 struct conn *_Atomic conn_table[CONN_TABLE_SIZE];
 struct conn conn_private;
-atomic_uint conn_borrowed;
 
 /* A thread that is cancelled in a real call leaves by its destructor (see thread_ended_inside). */
 static __thread struct conn *inside_of, *locked;
@@ -38,52 +33,6 @@ struct lock conn_arena_lock;
 static bool arena_ready;
 static struct conn *free_list;
 static struct chunk *chunks;
-
-static inline bool is_borrowed(const struct conn *c)
-{
-    const unsigned used = 1 << CONN_LEASED | 1 << CONN_EXCHANGE | 1 << CONN_OBSERVED;
-
-    return (c->reused || c->reply.first || c->x.end_when_awaited) && (used >> c->state & 1 || c->end_owed);
-}
-
-void conn_recount(struct conn *c)
-{
-    bool borrowed = is_borrowed(c);
-
-    if (atomic_load_explicit(&c->borrowed, memory_order_relaxed) == borrowed)
-        return;
-    c->borrowed = borrowed;
-    if (borrowed)
-        atomic_fetch_add_explicit(&conn_borrowed, 1, memory_order_relaxed);
-    else
-        atomic_fetch_sub_explicit(&conn_borrowed, 1, memory_order_relaxed);
-}
-
-void conn_set_state(struct conn *c, enum conn_state state)
-{
-    static const uint8_t allowed[] = {
-        [CONN_FREE] = 1 << CONN_NEW,
-        [CONN_NEW] = 1 << CONN_FREE | 1 << CONN_FRESH | 1 << CONN_LEASED,
-        [CONN_FRESH] = 1 << CONN_FREE | 1 << CONN_NEW | 1 << CONN_EXCHANGE |
-                       1 << CONN_OBSERVED,
-        [CONN_LEASED] = 1 << CONN_FREE | 1 << CONN_FRESH | 1 << CONN_EXCHANGE | 1 << CONN_OBSERVED,
-        [CONN_OBSERVED] = 1 << CONN_FREE | 1 << CONN_ENDED,
-        [CONN_EXCHANGE] = 1 << CONN_FREE | 1 << CONN_ENDED,
-        [CONN_ENDED] = 1 << CONN_FREE,
-    };
-    assert(allowed[c->state] & 1 << state);
-    (void)allowed;
-    bool over = state == CONN_FREE || state == CONN_ENDED;
-    if (over && c->waiter.waits)
-        stall_over(c, false);
-    if (over && c->trial != TRIAL_NONE)
-        trial_drop(c);
-    if (c->request.withheld_ms && state != CONN_FRESH)
-        withheld_over(c);
-    c->state = state;
-    if (c->borrowed || is_borrowed(c))
-        conn_recount(c);
-}
 
 static bool grow(void)
 {
@@ -146,12 +95,12 @@ static void reset(struct conn *c)
 
 /* Under the lock: conn_drop_stale, in another thread, may still have a pointer to what this conn was before.  Half
  * made, without a number, it would be given back there.  False: a signal handler has interrupted the holder. */
-static bool make(struct conn *c, int fd, bool cloexec)
+static bool make(struct conn *c, int fd, bool cloexec, enum conn_state state)
 {
     if (!lock_take(&c->lock))
         return false;
     reset(c);
-    conn_set_state(c, CONN_NEW);
+    conn_set_state(c, state);
     c->fds.numbers[0] = (struct conn_fd){ .fd = fd, .cloexec = cloexec };
     c->fds.count = 1;
     atomic_store_explicit(&conn_table[fd], c, memory_order_release);
@@ -159,13 +108,13 @@ static bool make(struct conn *c, int fd, bool cloexec)
     return true;
 }
 
-struct conn *conn_create(int fd, bool cloexec)
+struct conn *conn_create(int fd, bool cloexec, enum conn_state state)
 {
     if ((unsigned)fd >= CONN_TABLE_SIZE)
         return NULL;
     conn_number_is_new(fd);
     struct conn *c = take_free();
-    if (!c || make(c, fd, cloexec))
+    if (!c || make(c, fd, cloexec, state))
         return c;
     recycle(c);
     return NULL;
@@ -239,15 +188,14 @@ bool conn_make_ready(struct conn *c, enum need need)
 {
     if (conn_is_ready(c, need))
         return c->fds.count;
-    if (c->state == CONN_NEW && need == NEED_ALL)
+    if (conn_is_new(c) && need == NEED_ALL)
         spare_touch(c);
-    else if (c->state == CONN_NEW)
+    else if (conn_is_new(c))
         spare_make_ready(c);
     else
         deferred_apply(c);
     return c->fds.count;
 }
-
 
 bool conn_close_from_handler(int fd)
 {

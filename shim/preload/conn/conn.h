@@ -1,25 +1,7 @@
 /* conn: what is known of one tracked TCP socket, and the table that leads from an fd number to it.
  *
  * Theory of operation.  A socket(2) of the right kind gets a conn.  The client's fd is always a real
- * socket; what changes is which socket lies under the number.
- *
- *   NEW       not connected.  Options and the bound address are remembered.
- *   FRESH     connected, or connecting, by a real connect; its first request is not whole yet.
- *   LEASED    an idle connection lies under the fd; nothing has been sent on it for this client.
- *   EXCHANGE  an adapted request has been recognised; bytes of both sides pass through `x`.
- *   OBSERVED  the client manages persistence itself; not a byte changes, `x` only follows.
- *   ENDED     the response was delivered; the end-of-file socket (or a socket that was shut down)
- *             lies under the fd.
- *
- * | state    | client may send            | client may receive         | socket may be swapped |
- * | NEW      | libc's answer              | libc's answer              | yes: lease            |
- * | FRESH    | the request's head         | libc's answer              | no                    |
- * | LEASED   | the request's head         | nothing; else re-home      | yes: re-home          |
- * | EXCHANGE | the request's body         | the response               | once: replay, end     |
- * | OBSERVED | libc's answer              | libc's answer              | once: replay, end     |
- * | ENDED    | once swallowed, then EPIPE | 0                          | no                    |
- *
- * Whatever does not fit is forgotten: the number leaves the table and libc alone has it.
+ * socket; what changes is which socket lies under the number.  Which socket that is, and what may be sent and received, is the state's business: states.def.
  *
  * Memory: conns come from blocks that never turn into anything else, so a stale pointer from the
  * table still points at a conn, and conn_enter finds under its lock whether it is still the one.
@@ -48,13 +30,33 @@ enum {
 };
 
 enum conn_state {
-    CONN_FREE,
-    CONN_NEW,
-    CONN_FRESH,
-    CONN_LEASED,
-    CONN_EXCHANGE,
-    CONN_OBSERVED,
-    CONN_ENDED,
+#define STATE(name, missing, send, receive, moves) CONN_##name,
+#include "preload/conn/states.def"
+#undef STATE
+    CONN_STATES,
+};
+
+/* What has not been done yet to the socket under a number; the last two matter also where the end does not. */
+enum conn_missing {
+    MISSING_nothing,
+    MISSING_touch,    /* the socket is to count as touched: fds/spare.h */
+    MISSING_swap,     /* the end-of-file socket is to lie there: deferred.h */
+    MISSING_spare,    /* the spare is to be what the client believes it is: fds/spare.h */
+    MISSING_register, /* an epoll set is to know it: deferred.h */
+};
+
+/* The states, as bits, that lack anything before a call that needs all, or all but the end (enum need). */
+enum {
+#define STATE(name, missing, send, receive, moves) | (MISSING_##missing > MISSING_nothing) << CONN_##name
+    CONN_LACKING = 0
+#include "preload/conn/states.def"
+    ,
+#undef STATE
+#define STATE(name, missing, send, receive, moves) | (MISSING_##missing > MISSING_swap) << CONN_##name
+    CONN_LACKING_BUT_END = 0
+#include "preload/conn/states.def"
+    ,
+#undef STATE
 };
 
 /* What the exchange is to show of its server: trial.h. */
@@ -93,65 +95,91 @@ struct conn_fds {
     struct conn_fd numbers[CONN_FDS];
 };
 
-/* NEW, and FRESH while it connects. */
+/* NEW_UNREADY to FRESH, and LEASED until its client has asked for the outcome of the connect. */
 struct conn_opening {
-    struct spare spare;
+    struct spare spare;   /* NEW_UNREADY, NEW: set by whoever made the conn */
     bool connect_pending; /* a connect was answered with EINPROGRESS or EINTR, and none has asked for the outcome
                              since: it is 0, or in FRESH what the kernel says */
 };
 
+/* Does the first send connect, by MSG_FASTOPEN? */
+enum conn_by_send {
+    BY_SEND_NO,
+    BY_SEND_REHOMED,     /* yes: another socket was put under the numbers without waiting (swap.h) */
+    BY_SEND_CLIENTS_OWN, /* yes: it is the client's way, who knows what EINPROGRESS means */
+    BY_SEND_FAILED,      /* no more: the client's own has failed, which connecting_send_failed has to see to */
+};
+
 /* What the client sends, and what became of it. */
 struct conn_request {
-    struct hold bytes;         /* FRESH, LEASED: the beginning of a head, `start` bytes of it are sent.
-                                  EXCHANGE: the adapted head, sent up to `start`; kept, with a small body,
-                                  for as long as a replay is possible.  OBSERVED: what a replay would send */
-    struct hold rest;          /* OBSERVED: the beginning of the client's next head.  It was sent.  (The
-                                  server's lies in `reply.bytes`: the client has it.) */
-    struct hold behind;        /* EXCHANGE: sent by the client behind its request, and waiting for the head of the
-                                  answer */
-    uint64_t withheld_ms;      /* when the newest was sent of what is withheld (withheld.h), 0: nothing is */
-    int error;                 /* to be given to the client by its next send, 0: none */
-    bool head_partly_sent;     /* the adapted head went out in part; the client still has its last byte */
-    bool replayed;
-    bool connects_by_send;     /* the first send connects: re-homed without waiting, or the client's own way */
-    bool clients_own_fastopen; /* the latter, until it has been tried: it knows what EINPROGRESS means */
+    struct hold bytes;    /* FRESH, LEASED: the beginning of a head, `start` bytes of it are sent.
+                             EXCHANGE: the adapted head, sent up to `start`; kept, with a small body,
+                             for as long as a replay is possible.  OBSERVED: what a replay would send */
+    struct hold rest;     /* OBSERVED: the beginning of the client's next head.  It was sent.  (The
+                             server's lies in `reply.bytes`: the client has it.) */
+    struct hold behind;   /* EXCHANGE: sent by the client behind its request, and waiting for the head of the answer */
+    uint64_t withheld_ms; /* when the newest was sent of what is withheld (withheld.h), 0: nothing is */
+    int error;            /* EXCHANGE, OBSERVED: for the client's next send, which clears it.  0: none */
+    enum conn_by_send by_send; /* FRESH, and EXCHANGE or OBSERVED that is replayed.  Set by swap.c and connecting.c,
+                                  cleared by the send (outgoing.c) */
+};
+
+/* What `bytes` of a reply are. */
+enum conn_held {
+    HELD_NOTHING,
+    HELD_RAW,    /* as the server sent them; the client has not got them.  EXCHANGE: a head that is not whole */
+    HELD_EDITED, /* EXCHANGE, ENDED: for the client */
+    HELD_GIVEN,  /* OBSERVED: the beginning of a head, which the client has got */
+};
+
+/* EXCHANGE: what was left in the kernel's queue of an edited head, so that the client finds the fd readable. */
+enum conn_tail {
+    TAIL_NONE,
+    TAIL_BYTE, /* the last byte of the head */
+    TAIL_END,  /* ... and the response ends with it */
+};
+
+/* EXCHANGE: what the client knows of the response.  It only grows. */
+enum conn_seen {
+    SEEN_NOTHING,
+    SEEN_READABLE, /* it was, perhaps, told of input that then came to nothing, because the request was sent again: a
+                      blocking client's MSG_DONTWAIT receive waits (recv.c).  Set by whoever sends again */
+    SEEN_BYTES,    /* it has got, or seen, bytes: no replay any more.  Set by recv.c */
+    SEEN_PEEKS,    /* ... by a peek behind the head.  Set by lookahead.c */
 };
 
 /* EXCHANGE, OBSERVED, and ENDED while held bytes are left: what the server sends, and what the client has got of it. */
 struct conn_reply {
-    struct hold bytes;          /* raw bytes of a head that is not whole, or edited ones for the client.  OBSERVED: raw
-                                   bytes that the client has not got yet, or the beginning of a head that it has */
+    struct hold bytes;
     struct first_answer *first; /* held while the request is asked once more; or NULL: provisional.h */
     size_t peeked_unread;       /* bytes that were followed but still lie in the kernel's queue */
     size_t undiscarded;         /* ... that the client has got, and that could not be taken out */
     int error;                  /* to be given to the client after the held bytes, 0: none */
     int kernel_error;           /* what the kernel has told a look ahead, instead of the next receive */
-    bool raw;                   /* `bytes` is not edited */
-    bool tail;                  /* the last byte of an edited head still lies in the kernel's queue */
-    bool tail_ends;             /* ... and the response ends with it */
-    bool expected;              /* the client was told of input that then came to nothing: see recv.c */
-    bool given;                 /* the client has got, or seen, bytes of the response */
-    bool peeked;                /* the client has peeked at the body */
-    bool broken;                /* a decoded body was: one error, then the end, as after a reset */
+    enum conn_held held;
+    enum conn_tail tail;
+    enum conn_seen seen;
+    bool broken;                /* EXCHANGE: a decoded body was: one error, then the end, as after a reset.  Set by
+                                   incoming_follow */
 };
 
-/* What the client has done since it connected. */
+/* What the client has done since it connected.  Nothing of it is undone. */
 struct conn_after {
-    bool write_shut;     /* it has ended its sending side */
-    bool read_shut;      /* ... its receiving side */
+    bool write_shut;     /* EXCHANGE, OBSERVED, ENDED: it has ended its sending side, and the kernel does not know */
+    bool read_shut;      /* any state but NEW: ... its receiving side */
     bool swallowed_send; /* ENDED: one send was swallowed already */
 };
 
-/* Of a conn that waits for its first byte: see stall.h; its lock guards all but `waits`. */
+/* EXCHANGE, OBSERVED: waits for its first byte: stall.h, whose lock guards it.  Whether it waits may be asked under the
+ * conn's lock as well. */
 struct waiter {
-    bool waits;
+    uint64_t ticket;      /* tells this wait from others of the same conn, 0: does not wait */
     uint64_t due_ms;      /* when to let go next */
     uint64_t relieved_ms; /* when something was let go, 0: nothing was */
     uint32_t turn_ms, turns;
     int fd;               /* one of the client's, to ask the kernel by: nothing depends on what lies under it */
     _Atomic uint8_t sent; /* enum stall_sent */
     uint64_t acknowledged, progress_ms; /* so many bytes when it was last looked; since when no more */
-    uint64_t ticket;      /* tells this wait from others of the same conn */
     struct conn *next, **link;
 };
 
@@ -161,13 +189,13 @@ struct conn {
     enum conn_state state;
     enum conn_trial trial;
     enum reason unparkable; /* found outside of the exchange: why not to park, or REASON_none */
-    bool nonblocking;
-    bool reused;            /* the socket has served requests before this one */
+    bool nonblocking;       /* as the client believes.  Any state; set by socket, fcntl and ioctl */
+    bool reused;            /* the socket has served requests before this one.  LEASED and later: set by idle_adopt,
+                               cleared by a re-home */
     atomic_bool borrowed;   /* it does, or did until a moment ago: what the kernel says of it may not be the client's
                                business (readiness.h).  Set and cleared by conn_recount alone */
-    bool copied;            /* copies of the fd exist that we cannot follow: never swap, never pool */
-    bool end_owed;          /* ENDED, and the connection still lies under the fd: see deferred.h */
-    bool add_owed;          /* LEASED: its only registration is not in the set yet: see deferred.h */
+    bool copied;            /* copies of the fd exist that we cannot follow: never swap, never pool.  Any state but NEW;
+                               never cleared */
     struct conn_fds fds;
     struct conn_opening opening;
     struct conn_request request;
@@ -184,6 +212,43 @@ struct conn {
     struct conn *next_free;
     struct registrations registrations; /* last: of its `set` only what was noted is read */
 };
+
+/* Locked, or a guess.  Groups of states. */
+static inline bool conn_is_new(const struct conn *c)
+{
+    return c->state >= CONN_NEW_UNREADY && c->state <= CONN_NEW_TOUCHED;
+}
+static inline bool conn_is_leased(const struct conn *c)
+{
+    return c->state == CONN_LEASED_UNREGISTERED || c->state == CONN_LEASED;
+}
+static inline bool conn_is_exchange(const struct conn *c)
+{
+    return c->state == CONN_EXCHANGE_PARTLY_SENT || c->state == CONN_EXCHANGE;
+}
+static inline bool conn_is_observed(const struct conn *c)
+{
+    return c->state == CONN_OBSERVED_PARTLY_SENT || c->state == CONN_OBSERVED;
+}
+static inline bool conn_is_asked(const struct conn *c) /* an exchange, adapted or observed */
+{
+    return c->state >= CONN_EXCHANGE_PARTLY_SENT && c->state <= CONN_OBSERVED;
+}
+static inline bool conn_head_partly_sent(const struct conn *c)
+{
+    return c->state == CONN_EXCHANGE_PARTLY_SENT || c->state == CONN_OBSERVED_PARTLY_SENT;
+}
+static inline bool conn_has_ended(const struct conn *c)
+{
+    return c->state >= CONN_ENDED_UNSWAPPED;
+}
+
+/* Locked.  The client knows so much of the response, or more. */
+static inline void conn_saw(struct conn *c, enum conn_seen seen)
+{
+    if (c->reply.seen < seen)
+        c->reply.seen = seen;
+}
 
 extern struct conn *_Atomic conn_table[CONN_TABLE_SIZE];
 extern atomic_uint conn_borrowed; /* how many are `borrowed` */
@@ -215,7 +280,7 @@ static inline bool conn_is_ready(const struct conn *c, enum need need)
 {
     if (need == NEED_AS_IS)
         return true;
-    return !c->opening.spare.unready && !c->add_owed && (need == NEED_ALL_BUT_END || (!c->end_owed && c->state != CONN_NEW));
+    return !((unsigned)(need == NEED_ALL ? CONN_LACKING : CONN_LACKING_BUT_END) >> c->state & 1);
 }
 
 /* Locked.  Does what is missing.  False: another thing was found under the numbers, and c has none any more. */
@@ -245,8 +310,9 @@ void conn_outside_end(struct conn *c);
 /* An address that names the calling thread. */
 const void *conn_self(void);
 
-/* A new conn of state NEW for an fd, unlocked; NULL: not tracked.  Replaces whatever the table had. */
-struct conn *conn_create(int fd, bool cloexec);
+/* Not locked.  A new conn for an fd, in NEW or NEW_UNREADY, not locked either; NULL: not tracked.  Replaces whatever the
+ * table had. */
+struct conn *conn_create(int fd, bool cloexec, enum conn_state state);
 
 /* For a signal handler that finds its own thread inside (conn_enter said NULL, and it is not gone): the number
  * leaves the table at once, and the conn when it is unlocked.  False: it is not so. */
@@ -290,10 +356,17 @@ void conn_wait_reconnected(struct conn *c);
 /* The client has set or cleared FD_CLOEXEC on this number. */
 void conn_set_cloexec(struct conn *c, int fd, bool on);
 
-/* Brings `borrowed` up to date; whoever changes `reused`, `end_owed` or `x.end_when_awaited` calls it. */
+/* Brings `borrowed` up to date; whoever changes `reused`, `reply.first` or `x.end_when_awaited` calls it. */
 void conn_recount(struct conn *c);
 
-/* The only way to change the state of a locked conn. */
+/* For the log. */
+const char *conn_state_name(enum conn_state state);
+
+/* Does states.def have this move? */
+bool conn_may_become(enum conn_state from, enum conn_state to);
+
+/* Locked.  The only way to change the state.  A move that states.def does not have is logged, and made: the program
+ * goes on.  In debug builds (base/debug.h) every move is logged, and such a one ends the program. */
 void conn_set_state(struct conn *c, enum conn_state state);
 
 /* Leaves all its numbers to libc alone.  Held bytes must have been dealt with. */

@@ -16,13 +16,13 @@ ssize_t conn_lost(const struct conn *c)
 {
     if (!c->fds.closed)
         return CONN_PLAIN;
-    return c->state == CONN_ENDED ? 0 : -EBADF;
+    return conn_has_ended(c) ? 0 : -EBADF;
 }
 
 void conn_bypass(struct conn *c, enum reason why)
 {
     if (why != REASON_none) {
-        if (c->state == CONN_NEW || c->state == CONN_FRESH || c->state == CONN_LEASED)
+        if (conn_is_new(c) || c->state == CONN_FRESH || conn_is_leased(c))
             tracing_note(c, TRACE_direct);
         stats_count(opaque);
         conn_note(c, why);
@@ -31,7 +31,7 @@ void conn_bypass(struct conn *c, enum reason why)
     provisional_drop(c);
     private_close(c->fds.private_fd);
     c->fds.private_fd = -1;
-    if (c->reused && c->state != CONN_ENDED && c->fds.count) /* it is the client's own from here on */
+    if (c->reused && !conn_has_ended(c) && c->fds.count) /* it is the client's own from here on */
         options_slow(&c->options, c->fds.numbers[0].fd);
     if (c->registrations.watched)
         registrations_unwatch(&c->registrations);

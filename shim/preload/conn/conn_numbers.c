@@ -28,7 +28,7 @@ void conn_drop_fd(struct conn *c, int fd)
 /* The last number is lost.  An exchange that was complete ends as by close(2). */
 static void lose_last(struct conn *c)
 {
-    if (c->end_owed && c->fds.private_fd >= 0)
+    if (c->state == CONN_ENDED_UNSWAPPED && c->fds.private_fd >= 0)
         idle_park(c, true);
     deferred_done(c);
     c->fds.closed = true;

@@ -89,12 +89,12 @@ void connecting_begun(struct conn *c, int error)
     if (error == EISCONN || error == EALREADY) /* the program has connected it where we did not see it */
         conn_bypass(c, REASON_odd_descriptor);
     else if (c->state == CONN_FRESH && c->fds.count)
-        conn_set_state(c, CONN_NEW);
+        conn_set_state(c, CONN_NEW_TOUCHED);
 }
 
 void connecting_asked(struct conn *c, const struct sockaddr *to, socklen_t len, int error)
 {
-    if (c->state == CONN_NEW || is_bad(to, len)) /* AF_UNSPEC on what is not connected has no effect, either */
+    if (conn_is_new(c) || is_bad(to, len)) /* AF_UNSPEC on what is not connected has no effect, either */
         return;
     if (error == 0)
         c->opening.connect_pending = false;
@@ -110,9 +110,9 @@ static int disconnect(struct conn *c, int fd)
     conn_wait_reconnected(c);
     if (c->fds.count == 0)
         return CONN_PLAIN;
-    if (c->state == CONN_ENDED && !c->end_owed && !c->copied && swap_unconnected(c) < 0)
+    if (c->state == CONN_ENDED && !c->copied && swap_unconnected(c) < 0)
         return -ENOBUFS;
-    if (c->end_owed)
+    if (c->state == CONN_ENDED_UNSWAPPED)
         options_slow(&c->options, fd);
     deferred_done(c);
     if (c->state == CONN_FRESH && hold_len(&c->request.bytes))
@@ -123,7 +123,7 @@ static int disconnect(struct conn *c, int fd)
 
 int connecting_again(struct conn *c, int fd, const struct sockaddr *to, socklen_t len)
 {
-    if (c->state == CONN_NEW || is_bad(to, len))
+    if (conn_is_new(c) || is_bad(to, len))
         return CONN_PLAIN;
     if (connecting_is_nowhere(to, len))
         return disconnect(c, fd);
@@ -140,12 +140,12 @@ int connecting_again(struct conn *c, int fd, const struct sockaddr *to, socklen_
 int connecting_by_send(struct conn *c, int fd, int flags, const struct sockaddr *to, socklen_t len)
 {
     if (connecting_is_nowhere(to, len))
-        return c->state == CONN_NEW ? CONN_PLAIN : -EOPNOTSUPP;
+        return conn_is_new(c) ? CONN_PLAIN : -EOPNOTSUPP;
     if (c->state == CONN_FRESH) {
         closing_leave_alone(c, fd, REASON_odd_descriptor);
         return CONN_PLAIN;
     }
-    if (c->state != CONN_NEW)
+    if (!conn_is_new(c))
         return connecting_again(c, fd, to, len);
     if (connecting_lease(c, to, len) == 0) {
         c->opening.connect_pending = c->nonblocking || flags & MSG_DONTWAIT;
@@ -155,20 +155,20 @@ int connecting_by_send(struct conn *c, int fd, int flags, const struct sockaddr 
         return CONN_PLAIN;
     connecting_fresh(c);
     tracing_note(c, TRACE_open);
-    c->request.connects_by_send = c->request.clients_own_fastopen = true;
+    c->request.by_send = BY_SEND_CLIENTS_OWN;
     return 0;
 }
 
 void connecting_send_failed(struct conn *c, int error)
 {
-    if (c->state != CONN_FRESH || !c->request.clients_own_fastopen)
+    if (c->state != CONN_FRESH || c->request.by_send < BY_SEND_CLIENTS_OWN)
         return;
-    c->request.connects_by_send = c->request.clients_own_fastopen = false;
+    c->request.by_send = BY_SEND_NO;
     c->opening.connect_pending = is_pending(-error);
     if (c->opening.connect_pending)
         return;
     if (hold_len(&c->request.bytes))
         conn_bypass(c, REASON_odd_descriptor);
     else if (c->fds.count)
-        conn_set_state(c, CONN_NEW);
+        conn_set_state(c, CONN_NEW_TOUCHED);
 }

@@ -19,7 +19,7 @@ atomic_uint deferred_count;
 
 atomic_uint deferred_numbers;
 
-/* Where to look for them; end_owed is what counts.  One thread, and its signal handlers. */
+/* Where to look for them; the state is what counts.  One thread, and its signal handlers. */
 static int hints[MOST];
 static atomic_uint used;
 
@@ -27,13 +27,13 @@ static _Atomic uint64_t good_set; /* see set_now: is a set, as long as the numbe
 
 static bool is_deferred(const struct conn *c)
 {
-    return c->end_owed || c->add_owed;
+    return c->state == CONN_LEASED_UNREGISTERED || c->state == CONN_ENDED_UNSWAPPED;
 }
 
 /* What the kernel says of the end-of-file socket (eof.h), or of an idle connection. */
 static uint32_t shown(const struct conn *c, uint32_t events)
 {
-    return events & (c->end_owed ? EPOLLIN | EPOLLRDNORM | EPOLLRDHUP : EPOLLOUT | EPOLLWRNORM);
+    return events & (conn_has_ended(c) ? EPOLLIN | EPOLLRDNORM | EPOLLRDHUP : EPOLLOUT | EPOLLWRNORM);
 }
 
 /* Only what asks for reading, as long as there is something: then nothing that the kernel says of the socket
@@ -85,8 +85,7 @@ bool deferred_end(struct conn *c)
     if (r->count == 1 && !is_plain(r->set[0].events))
         return false;
     c->idle.parked_ms = self_now_ms();
-    c->end_owed = true;
-    conn_recount(c);
+    conn_set_state(c, CONN_ENDED_UNSWAPPED);
     remember(c);
     return true;
 }
@@ -109,7 +108,7 @@ bool deferred_add(struct conn *c, int epfd, int fd, const struct epoll_event *ev
         event->events & ~(writing | EPOLLERR | EPOLLHUP) || !is_ours_alone(c) ||
         atomic_load_explicit(&good_set, memory_order_relaxed) != set_now(epfd))
         return false;
-    c->add_owed = true;
+    conn_set_state(c, CONN_LEASED_UNREGISTERED);
     remember(c);
     return registrations_note(&c->registrations, epfd, EPOLL_CTL_ADD, fd, event->events, event->data.u64);
 }
@@ -118,8 +117,7 @@ void deferred_done(struct conn *c)
 {
     if (!is_deferred(c))
         return;
-    c->end_owed = c->add_owed = false;
-    conn_recount(c);
+    conn_set_state(c, conn_has_ended(c) ? CONN_ENDED : CONN_LEASED);
     atomic_fetch_sub(&deferred_count, 1);
 }
 
@@ -143,9 +141,9 @@ void deferred_apply(struct conn *c)
         conn_lose(c, c->fds.numbers[0].fd);
         return;
     }
-    if (c->end_owed)
+    if (c->state == CONN_ENDED_UNSWAPPED)
         swap_finish(c, REASON_none);
-    if (!c->add_owed)
+    if (c->state != CONN_LEASED_UNREGISTERED)
         return;
     deferred_done(c);
     c->registrations.set[0].out = true;
@@ -265,7 +263,7 @@ static bool has_ended(int fd)
 {
     const struct conn *c = conn_find(fd);
 
-    return c && c->end_owed;
+    return c && c->state == CONN_ENDED_UNSWAPPED;
 }
 
 int deferred_poll(struct pollfd *fds, nfds_t n, const sigset_t *mask)

@@ -1,8 +1,8 @@
 /* deferred: what the kernel is not told at once, because most often it need not be told at all.
  *
  * The end of a response: a client's next step is to receive the end of file, or to close: neither needs another
- * socket under its fd, and the connection stays there (end_owed).  A registration of a leased connection in an
- * epoll set, until it can be written to: that it can is known (add_owed).
+ * socket under its fd, and the connection stays there (ENDED_UNSWAPPED).  A registration of a leased connection in an
+ * epoll set, until it can be written to: that it can is known (LEASED_UNREGISTERED).
  *
  * It lasts until the client does something else to that fd (conn_enter), or something by which it could learn
  * of what is owed.  Of that, poll, select and epoll_wait say themselves what they would have been told,

@@ -53,7 +53,7 @@ void fresh_close(int fd)
 static int connect_again(struct conn *c, int fd)
 {
     const struct endpoint to = c->to;
-    bool leased = c->state == CONN_LEASED && c->fds.private_fd >= 0;
+    bool leased = conn_is_leased(c) && c->fds.private_fd >= 0;
 
     if (leased)
         real.shutdown(c->fds.private_fd, SHUT_RDWR);

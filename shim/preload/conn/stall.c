@@ -76,10 +76,9 @@ static uint32_t first_turn(const struct conn *c)
 
 void stall_begin(struct conn *c)
 {
-    if (c->waiter.waits || c->reused || exchange_answered(&c->x) || !lock_take(&stall_lock))
+    if (c->waiter.ticket || c->reused || exchange_answered(&c->x) || !lock_take(&stall_lock))
         return;
     uint64_t now = self_now_ms();
-    c->waiter.waits = true;
     c->waiter.turn_ms = first_turn(c);
     c->waiter.due_ms = now + c->waiter.turn_ms;
     c->waiter.relieved_ms = 0;
@@ -107,7 +106,7 @@ static uint64_t take_out(struct conn *c)
     *c->waiter.link = c->waiter.next;
     if (c->waiter.next)
         c->waiter.next->waiter.link = c->waiter.link;
-    c->waiter.waits = false;
+    c->waiter.ticket = 0;
     uint64_t relieved_ms = c->waiter.relieved_ms;
     if (taken)
         lock_give(&stall_lock);
@@ -116,7 +115,7 @@ static uint64_t take_out(struct conn *c)
 
 void stall_over(struct conn *c, bool answered)
 {
-    if (!c->waiter.waits)
+    if (!c->waiter.ticket)
         return;
     uint64_t relieved_ms = take_out(c), now = answered && relieved_ms ? self_now_ms() : UINT64_MAX;
     atomic_fetch_sub(&stall_count, 1);
@@ -127,7 +126,7 @@ void stall_over(struct conn *c, bool answered)
 void stall_after_fork(void)
 {
     for (struct conn *c = waiting; c; c = c->waiter.next)
-        c->waiter.waits = false;
+        c->waiter.ticket = 0;
     waiting = NULL;
     atomic_store(&stall_count, 0);
 }
@@ -331,9 +330,9 @@ int stall_wait(struct conn *c, int fd, short events)
     unsigned generation = c->fds.generation;
     int saved = errno, result = OVER;
 
-    if (!c->waiter.waits || has_timeout(fd, events))
+    if (!c->waiter.ticket || has_timeout(fd, events))
         return 1;
-    while (result == OVER && c->waiter.waits && c->fds.generation == generation && c->fds.count) {
+    while (result == OVER && c->waiter.ticket && c->fds.generation == generation && c->fds.count) {
         stall_relieve();
         result = wait_outside(c, conn_number(c, fd), events, stall_turn_ms());
     }

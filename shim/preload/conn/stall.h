@@ -32,7 +32,7 @@ void stall_begin(struct conn *c);
 enum stall_sent { STALL_HEAD, STALL_BODY_IN_PART, STALL_WHOLE };
 static inline void stall_sent(struct conn *c)
 {
-    if (c->waiter.waits)
+    if (c->waiter.ticket)
         atomic_store_explicit(&c->waiter.sent, exchange_request_done(&c->x) ? STALL_WHOLE : STALL_BODY_IN_PART,
                               memory_order_relaxed);
 }

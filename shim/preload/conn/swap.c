@@ -58,7 +58,7 @@ static int take_own(struct conn *c)
 {
     int fd = c->fds.private_fd;
 
-    if (c->opening.spare.touched)
+    if (c->state == CONN_NEW_TOUCHED)
         return -1;
     if (fd < 0)
         c->opening.spare.nonblocking = c->nonblocking;
@@ -115,7 +115,6 @@ int swap_lease(struct conn *c)
     }
     if (own >= 0)
         spare_give_own(c, own);
-    c->opening.spare = (struct spare){ .unready = false };
     idle_adopt(c, &idle);
     conn_set_state(c, CONN_LEASED);
     stats_count(leased);
@@ -194,10 +193,12 @@ int swap_unconnected(struct conn *c)
     return result;
 }
 
-static int replace(struct conn *c, bool keep, enum fresh_how how, bool *fastopen)
+static int replace(struct conn *c, bool keep, enum fresh_how how, enum conn_by_send *by_send)
 {
-    int fd, result = fresh_socket(c, how, &fd, fastopen);
+    bool fastopen;
+    int fd, result = fresh_socket(c, how, &fd, &fastopen);
 
+    *by_send = fastopen ? BY_SEND_REHOMED : BY_SEND_NO;
     if (result == 0) {
         bool watched = c->registrations.watched;
         c->registrations.watched = false;
@@ -209,7 +210,7 @@ static int replace(struct conn *c, bool keep, enum fresh_how how, bool *fastopen
     }
     if (result != -ENOTSUP || c->reply.first) /* the old one is still of use */
         return result;
-    *fastopen = false;
+    *by_send = BY_SEND_NO;
     result = fresh_reconnect(c, how);
     if (result == 0)
         registrations_unwatch(&c->registrations);
@@ -219,14 +220,14 @@ static int replace(struct conn *c, bool keep, enum fresh_how how, bool *fastopen
 static int rehome(struct conn *c, bool keep, enum fresh_how how)
 {
     int saved = errno;
-    bool fastopen;
-    int result = c->fds.count ? replace(c, keep, how, &fastopen) : -EBADF;
+    enum conn_by_send by_send;
+    int result = c->fds.count ? replace(c, keep, how, &by_send) : -EBADF;
 
     errno = saved;
     if (result < 0)
         return result;
     trial_drop(c);
-    c->request.connects_by_send = fastopen;
+    c->request.by_send = by_send;
     if (c->reused) {
         stats_uncount(leased);
         tracing_note(c, TRACE_return);
@@ -235,7 +236,7 @@ static int rehome(struct conn *c, bool keep, enum fresh_how how)
     c->reused = false;
     conn_recount(c);
     c->idle = (struct idle){ .fd = -1, .max_left = -1, .opened_ms = self_now_ms() };
-    if (c->state == CONN_LEASED)
+    if (conn_is_leased(c))
         conn_set_state(c, CONN_FRESH);
     stats_count(fresh);
     return 0;
@@ -248,7 +249,7 @@ int swap_rehome(struct conn *c, bool keep)
 
 int swap_rehome_at_once(struct conn *c)
 {
-    return rehome(c, false, c->state == CONN_LEASED ? FRESH_CONNECTING : FRESH_BY_SEND);
+    return rehome(c, false, conn_is_leased(c) ? FRESH_CONNECTING : FRESH_BY_SEND);
 }
 
 /* Why the connection must not be pooled, or REASON_none. */
@@ -256,6 +257,8 @@ static enum reason obstacle(const struct conn *c)
 {
     enum reason why = exchange_verdict(&c->x);
 
+    if (conn_head_partly_sent(c)) /* the server takes what comes next for the rest of it */
+        why = REASON_request_unfinished;
     if (why == REASON_none)
         why = c->unparkable;
     if (why == REASON_none && c->copied)
@@ -294,11 +297,12 @@ void swap_end(struct conn *c)
     }
     if (c->reply.peeked_unread && c->fds.private_fd < 0)
         c->fds.private_fd = private_dup(c->fds.numbers[0].fd);
-    conn_set_state(c, CONN_ENDED);
-    if (why != REASON_none)
-        conn_note(c, why);
-    if (why != REASON_none || !deferred_end(c))
+    if (why != REASON_none || !deferred_end(c)) {
+        conn_set_state(c, CONN_ENDED);
+        if (why != REASON_none)
+            conn_note(c, why);
         swap_finish(c, why);
+    }
     hold_clear(&c->request.bytes);
     hold_clear(&c->request.behind);
     errno = saved;

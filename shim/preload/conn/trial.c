@@ -187,7 +187,7 @@ void trial_await_close(struct conn *c)
     if (c->x.request.minor == 0 && c->x.http11 && !c->x.said_close)
         evidence_note(&c->to, EVIDENCE_SAYS_NO_CLOSE);
     trial_drop(c);
-    if (c->fds.count && c->state == CONN_OBSERVED)
+    if (c->fds.count && conn_is_observed(c))
         conn_bypass(c, REASON_close_test);
 }
 
@@ -195,7 +195,7 @@ void trial_no_length(struct conn *c)
 {
     bool another = c->trial != TRIAL_NONE && c->trial != TRIAL_DUE;
 
-    if (another || c->state != CONN_EXCHANGE)
+    if (another || !conn_is_exchange(c))
         return;
     if (evidence_note(&c->to, EVIDENCE_OPEN_ENDED))
         c->trial = TRIAL_END;
@@ -219,7 +219,7 @@ static bool was_ignored(const struct conn *c)
     int fd = c->fds.count ? c->fds.numbers[0].fd : -1;
     char byte;
 
-    if (fd < 0 || exchange_answered(&c->x) || c->request.head_partly_sent || !self.active)
+    if (fd < 0 || exchange_answered(&c->x) || conn_head_partly_sent(c) || !self.active)
         return false;
     bool arrived = real.ioctl(fd, TIOCOUTQ, &unacknowledged) == 0 && unacknowledged == 0;
     bool silent = real.recv(fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) < 0 && errno == EAGAIN;

@@ -57,7 +57,7 @@ int spare_take(int family, struct spare *spare)
             value = atomic_exchange(&all[i], NONE);
     if (value == NONE || !private_is(number(value)))
         return -1;
-    *spare = (struct spare){ .unready = true, .nonblocking = value & 1, .cookie = (uint32_t)(value >> 32) };
+    *spare = (struct spare){ .nonblocking = value & 1, .cookie = (uint32_t)(value >> 32) };
     return number(value);
 }
 
@@ -118,11 +118,11 @@ static bool set_blocking(struct conn *c, int fd)
 
 void spare_make_ready(struct conn *c)
 {
-    if (!c->opening.spare.unready || c->fds.count == 0)
+    if (c->state != CONN_NEW_UNREADY || c->fds.count == 0)
         return;
     int saved = errno, fd = c->fds.numbers[0].fd;
 
-    c->opening.spare.unready = false;
+    conn_set_state(c, CONN_NEW);
     errno = 0;
     if (!is_there(fd, c->opening.spare.cookie) && !socket_cookie_unknown()) {
         /* The client's number was closed where we did not see it. */
@@ -141,7 +141,8 @@ void spare_make_ready(struct conn *c)
 void spare_touch(struct conn *c)
 {
     spare_make_ready(c);
-    c->opening.spare.touched = true;
+    if (c->state != CONN_NEW_TOUCHED)
+        conn_set_state(c, CONN_NEW_TOUCHED);
     private_close(c->fds.private_fd);
     c->fds.private_fd = -1;
 }

@@ -17,10 +17,8 @@
 
 struct conn;
 
-/* On a NEW conn that was handed one.  All zero: it has a socket of its own. */
+/* On a conn in NEW_UNREADY or NEW that was handed one.  All zero: it has a socket of its own. */
 struct spare {
-    bool unready;
-    bool touched;     /* set by spare_touch, never cleared in NEW: it is not handed out again */
     bool nonblocking; /* the socket is, whatever the client believes */
     uint32_t cookie;  /* low bits of SO_COOKIE, 0: not asked yet */
 };
@@ -37,7 +35,7 @@ void spare_give(int family, int fd, struct spare spare);
 /* The same of a conn's own socket, which may have been made by another user, or elsewhere, than this thread is now. */
 void spare_give_own(const struct conn *c, int fd);
 
-/* An unsettled conn's socket becomes what the client believes it is; nothing of any other.  The conn has no
+/* An unready conn's socket becomes what the client believes it is; nothing of any other.  The conn has no
  * number any more if another thing was found under it. */
 void spare_make_ready(struct conn *c);
 

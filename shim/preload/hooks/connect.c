@@ -61,7 +61,7 @@ static int other_socket(int fd)
 
 static int tracked_socket(int domain, int type, int protocol)
 {
-    struct spare spare = { .unready = false };
+    struct spare spare = { .cookie = 0 };
     int saved = errno, private_fd = -1;
     int fd = socket_from_spare(domain, type, &private_fd, &spare);
 
@@ -72,7 +72,7 @@ static int tracked_socket(int domain, int type, int protocol)
     }
     if (fd < 0)
         return fd;
-    struct conn *c = conn_create(fd, type & SOCK_CLOEXEC);
+    struct conn *c = conn_create(fd, type & SOCK_CLOEXEC, private_fd >= 0 ? CONN_NEW_UNREADY : CONN_NEW);
     if (c) {
         c->nonblocking = type & SOCK_NONBLOCK;
         c->fds.private_fd = private_fd;
@@ -153,7 +153,7 @@ int accept4(int fd, struct sockaddr *from, socklen_t *len, int flags)
 /* The real connect, without the lock.  `first`: c was NEW, and to somewhere. */
 static int connect_really(struct conn *c, int fd, const struct sockaddr *to, socklen_t len, bool first)
 {
-    if (c->state == CONN_NEW)
+    if (conn_is_new(c))
         spare_touch(c);
     if (c->fds.count == 0) {
         conn_leave(c);
@@ -182,7 +182,7 @@ static int connect_really(struct conn *c, int fd, const struct sockaddr *to, soc
 
 static int connect_entered(struct conn *c, int fd, const struct sockaddr *to, socklen_t len)
 {
-    bool first = c->state == CONN_NEW && !connecting_is_nowhere(to, len);
+    bool first = conn_is_new(c) && !connecting_is_nowhere(to, len);
     int result = first ? connecting_lease(c, to, len) : connecting_again(c, fd, to, len);
 
     if (first && result == 0 && c->nonblocking) {
@@ -214,7 +214,7 @@ static void tracked_bind(struct conn *c, const struct sockaddr *to, socklen_t le
         port = ((const struct sockaddr_in *)to)->sin_port;
     else if (to->sa_family == AF_INET6 && len >= sizeof(struct sockaddr_in6))
         port = ((const struct sockaddr_in6 *)to)->sin6_port;
-    if (c->state != CONN_NEW || port || len > sizeof(struct sockaddr_storage)) {
+    if (!conn_is_new(c) || port || len > sizeof(struct sockaddr_storage)) {
         conn_bypass(c, port ? REASON_bound_port : REASON_odd_descriptor);
         return;
     }
@@ -223,13 +223,13 @@ static void tracked_bind(struct conn *c, const struct sockaddr *to, socklen_t le
     memcpy(&c->options.bound_to, to, c->options.bound_len);
 }
 
-/* Before something is done to what may be an unsettled spare; whatever comes of it, it is none any more. */
+/* Before something is done to what may be an unready spare; whatever comes of it, it is none any more. */
 static void touch(int fd)
 {
     const struct conn *found = conn_find(fd);
     struct conn *c;
 
-    if (found && found->state == CONN_NEW && hook_enter(fd, NEED_ALL, &c) == ENTERED)
+    if (found && conn_is_new(found) && hook_enter(fd, NEED_ALL, &c) == ENTERED)
         conn_leave(c);
 }
 

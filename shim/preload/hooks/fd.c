@@ -105,12 +105,12 @@ void closefrom(int first)
  * standard input or output it will be used by stdio, past us, or by another program. */
 static void follow_copy(struct conn *c, int fd, int copy, bool cloexec)
 {
-    if (c->state == CONN_NEW) {
+    if (conn_is_new(c)) {
         conn_bypass(c, REASON_dup_before_connect);
     } else if (!conn_add_fd(c, copy, cloexec)) {
         c->copied = true;
         conn_forbid_parking(c, REASON_duplicated);
-    } else if (copy <= STDERR_FILENO && c->state != CONN_EXCHANGE && c->state != CONN_ENDED) {
+    } else if (copy <= STDERR_FILENO && !conn_is_exchange(c) && !conn_has_ended(c)) {
         closing_leave_alone(c, fd, REASON_odd_descriptor);
     }
 }
@@ -145,7 +145,7 @@ static int copy_number(enum copying how, int fd, int number, bool cloexec)
         private_forget(copy);
     if (c && copy >= 0 && stale != c) {
         follow_copy(c, fd, copy, cloexec);
-        under_way = copy == STDIN_FILENO && c->fds.count && c->state == CONN_EXCHANGE;
+        under_way = copy == STDIN_FILENO && c->fds.count && conn_is_exchange(c);
     }
     if (c)
         conn_leave(c);
@@ -242,7 +242,7 @@ static int unready_fcntl(struct conn *c, int command, long argument)
 /* CONN_PLAIN or the answer. */
 static int change_entered(struct conn *c, int fd, int command, long argument)
 {
-    int result = c->opening.spare.unready ? unready_fcntl(c, command, argument) : CONN_PLAIN;
+    int result = c->state == CONN_NEW_UNREADY ? unready_fcntl(c, command, argument) : CONN_PLAIN;
     if (result != CONN_PLAIN)
         return result;
     switch (command) {
@@ -250,12 +250,12 @@ static int change_entered(struct conn *c, int fd, int command, long argument)
         conn_set_cloexec(c, fd, argument & FD_CLOEXEC);
         return CONN_PLAIN;
     case F_GETFL:
-        return c->state == CONN_ENDED ? O_RDWR | (c->nonblocking ? O_NONBLOCK : 0) : CONN_PLAIN;
+        return conn_has_ended(c) ? O_RDWR | (c->nonblocking ? O_NONBLOCK : 0) : CONN_PLAIN;
     case F_SETFL:
         c->nonblocking = argument & O_NONBLOCK;
         if (argument & O_ASYNC)
             closing_leave_alone(c, fd, REASON_odd_descriptor);
-        return c->state == CONN_ENDED ? 0 : CONN_PLAIN;
+        return conn_has_ended(c) ? 0 : CONN_PLAIN;
     case F_SETOWN:
     case F_SETOWN_EX:
     case F_SETSIG:
@@ -334,12 +334,12 @@ static int register_entered(struct conn *c, int epfd, int op, int fd, struct epo
         endwait_note(event->events);
     if (op == EPOLL_CTL_ADD && deferred_add(c, epfd, fd, event))
         return 0;
-    if (op == EPOLL_CTL_DEL && c->add_owed && c->registrations.set[0].epfd == epfd) {
+    if (op == EPOLL_CTL_DEL && c->state == CONN_LEASED_UNREGISTERED && c->registrations.set[0].epfd == epfd) {
         deferred_done(c);
         registrations_note(&c->registrations, epfd, op, fd, 0, 0);
         return 0;
     }
-    if (c->add_owed)
+    if (c->state == CONN_LEASED_UNREGISTERED)
         deferred_apply(c);
     struct epoll_event more;
     int result = real.epoll_ctl(epfd, op, fd, registered(c, op, event, &more));
@@ -355,7 +355,7 @@ static int register_entered(struct conn *c, int epfd, int op, int fd, struct epo
 int epoll_ctl(int epfd, int op, int fd, struct epoll_event *event)
 {
     const struct conn *found = conn_find(fd);
-    const bool is_new = found && found->state == CONN_NEW;
+    const bool is_new = found && conn_is_new(found);
     struct conn *c;
     enum hook_entry entry =
         hook_enter(fd, op == EPOLL_CTL_DEL ? NEED_AS_IS : is_new ? NEED_ALL_BUT_END : NEED_ALL, &c);

@@ -95,7 +95,7 @@ static bool must_follow(int fd)
     if (!conn_find(fd) || hook_enter(fd, NEED_ALL, &c) != ENTERED)
         return false;
     closing_leave_alone(c, fd, REASON_odd_descriptor);
-    bool follow = c->fds.count && (c->state == CONN_EXCHANGE || c->state == CONN_ENDED);
+    bool follow = c->fds.count && (conn_is_exchange(c) || conn_has_ended(c));
     conn_leave(c);
     return follow;
 }

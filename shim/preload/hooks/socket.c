@@ -47,13 +47,17 @@ static int shut_entered(struct conn *c, int fd, int how)
     bool sending = how == SHUT_WR || how == SHUT_RDWR;
 
     switch (c->state) {
-    case CONN_NEW: /* answers ENOTCONN, and counts all the same */
+    case CONN_NEW_UNREADY: /* answers ENOTCONN, and counts all the same */
+    case CONN_NEW:
+    case CONN_NEW_TOUCHED:
     case CONN_FRESH:
+    case CONN_LEASED_UNREGISTERED:
     case CONN_LEASED:
         closing_leave_alone(c, fd, REASON_half_closed);
         return CONN_PLAIN;
+    case CONN_EXCHANGE_PARTLY_SENT:
     case CONN_EXCHANGE:
-        if (how == SHUT_WR && exchange_request_done(&c->x)) {
+        if (how == SHUT_WR && c->state == CONN_EXCHANGE && exchange_request_done(&c->x)) {
             c->after.write_shut = true; /* a FIN would end the connection */
             send_corked(c, fd);
             end_later(c);
@@ -61,6 +65,7 @@ static int shut_entered(struct conn *c, int fd, int how)
         }
         conn_forbid_parking(c, sending ? REASON_half_closed : REASON_odd_descriptor);
         return CONN_PLAIN;
+    case CONN_OBSERVED_PARTLY_SENT:
     case CONN_OBSERVED:
         if (sending && !c->use.inside && observed_verdict(c) == REASON_none) {
             c->after.write_shut = true; /* the client is done with it: its server would end it now */
@@ -69,6 +74,7 @@ static int shut_entered(struct conn *c, int fd, int how)
         }
         conn_forbid_parking(c, REASON_half_closed);
         return CONN_PLAIN;
+    case CONN_ENDED_UNSWAPPED:
     case CONN_ENDED:
         if (how != SHUT_RD && !sending)
             return -EINVAL;
@@ -105,7 +111,7 @@ static int set_followed(struct conn *c, int fd, int level, int name, const void 
 {
     if (is_guard(level, name))
         path_unguard(c);
-    bool connected = c->state != CONN_NEW;
+    bool connected = !conn_is_new(c);
     bool lasting = options_judge(level, name, value, len) == OPTIONS_LASTING;
     bool stays_on = c->reused && options_is_nodelay(level, name); /* see options.h */
     char old[OPTION_SIZE];
@@ -127,15 +133,15 @@ static int set_followed(struct conn *c, int fd, int level, int name, const void 
 /* CONN_PLAIN or the answer. */
 static int set_option(struct conn *c, int fd, int level, int name, const void *value, socklen_t len)
 {
-    if (c->state == CONN_EXCHANGE && level == SOL_SOCKET && name == SO_RCVLOWAT)
+    if (conn_is_exchange(c) && level == SOL_SOCKET && name == SO_RCVLOWAT)
         return 0; /* the connection does not end where the response does: it would wait for more */
     if (options_judge(level, name, value, len) == OPTIONS_FOREIGN) {
-        if (c->state == CONN_ENDED)
+        if (conn_has_ended(c))
             return 0;
         closing_leave_alone(c, fd, REASON_socket_option);
         return CONN_PLAIN;
     }
-    if (c->state != CONN_ENDED)
+    if (!conn_has_ended(c))
         return set_followed(c, fd, level, name, value, len);
     options_note(&c->options, level, name, value, len, NULL, 0);
     return 0;
@@ -161,9 +167,9 @@ static int ended_info(struct conn *c, int level, int name, void *value, socklen_
 {
     enum { CLOSE_WAIT = 8 };
 
-    if (c->state == CONN_ENDED && options_recall(&c->options, level, name, value, len))
+    if (conn_has_ended(c) && options_recall(&c->options, level, name, value, len))
         return 0;
-    if (level != IPPROTO_TCP || name != TCP_INFO || c->state != CONN_ENDED || !idle_is_there(&c->idle) ||
+    if (level != IPPROTO_TCP || name != TCP_INFO || !conn_has_ended(c) || !idle_is_there(&c->idle) ||
         real.getsockopt(c->idle.fd, IPPROTO_TCP, TCP_INFO, value, len) != 0)
         return CONN_PLAIN;
     if (*len)
@@ -176,7 +182,7 @@ static int own_nodelay(const struct conn *c, int level, int name, void *value, s
 {
     int on = options_nodelay(&c->options);
 
-    if (c->state == CONN_ENDED || !c->reused || !options_is_nodelay(level, name) || (int)*len < 0)
+    if (conn_has_ended(c) || !c->reused || !options_is_nodelay(level, name) || (int)*len < 0)
         return CONN_PLAIN;
     if (*len > sizeof on)
         *len = sizeof on;
@@ -188,9 +194,9 @@ static int own_nodelay(const struct conn *c, int level, int name, void *value, s
  * client is to take it for sound. */
 static bool replaceable(const struct conn *c)
 {
-    bool asked = c->state == CONN_EXCHANGE || c->state == CONN_OBSERVED;
+    bool asked = conn_is_asked(c);
 
-    return c->reused && (c->state == CONN_LEASED || (asked && !exchange_answered(&c->x)));
+    return c->reused && (conn_is_leased(c) || (asked && !exchange_answered(&c->x)));
 }
 
 /* The kernel tells an error once only: it stays there for the next send or receive, which see to it. */
@@ -239,7 +245,7 @@ static OUT_OF_LINE int tracked_getsockopt(int fd, int level, int name, void *val
 
     if (hook_hides(fd))
         return (int)hook_result(-EBADF);
-    if (found && (found->state == CONN_ENDED || found->reused) && hook_enter(fd, NEED_ALL, &c) == ENTERED) {
+    if (found && (conn_has_ended(found) || found->reused) && hook_enter(fd, NEED_ALL, &c) == ENTERED) {
         result = get_entered(c, level, name, value, len);
         conn_leave(c);
     }
@@ -265,16 +271,15 @@ static socklen_t name_len(const union endpoint_name *name)
 /* The names that the connection has, or had when it ended. */
 static const union endpoint_name *known_name(struct conn *c, int fd, bool peer)
 {
-    if (!peer && c->state == CONN_LEASED && !c->reported_name.any.sa_family)
+    if (!peer && conn_is_leased(c) && !c->reported_name.any.sa_family)
         path_check_name(c);
-    bool remember = c->state == CONN_LEASED || c->state == CONN_EXCHANGE ||
-                    c->state == CONN_OBSERVED;
+    bool remember = conn_is_leased(c) || conn_is_asked(c);
     socklen_t len = sizeof c->reported_name;
 
     if (peer)
-        return c->state == CONN_ENDED || replaceable(c) ? &c->peer : NULL;
+        return conn_has_ended(c) || replaceable(c) ? &c->peer : NULL;
     sa_family_t *family = &c->reported_name.any.sa_family;
-    if (!*family && (c->state == CONN_ENDED || (c->state == CONN_LEASED && c->idle.local.any.sa_family)))
+    if (!*family && (conn_has_ended(c) || (conn_is_leased(c) && c->idle.local.any.sa_family)))
         c->reported_name = c->idle.local;
     else if (!*family && remember && real.getsockname(fd, &c->reported_name.any, &len) != 0)
         *family = 0;
@@ -322,7 +327,7 @@ static int ioctl_entered(struct conn *c, int fd, unsigned long request, void *ar
 
     switch (request) {
     case FIONREAD:
-        if (c->state != CONN_EXCHANGE && c->state != CONN_OBSERVED && c->state != CONN_ENDED)
+        if (!conn_is_asked(c) && !conn_has_ended(c))
             return CONN_PLAIN;
         result = real.ioctl(fd, (real_ioctl_request)request, argument); /* a bad pointer fails there */
         if (result == 0)
@@ -333,7 +338,7 @@ static int ioctl_entered(struct conn *c, int fd, unsigned long request, void *ar
         return 0;
     case FIONBIO:
         c->nonblocking = *(int *)argument != 0;
-        return c->state == CONN_ENDED || c->opening.spare.unready ? 0 : CONN_PLAIN;
+        return conn_has_ended(c) || c->state == CONN_NEW_UNREADY ? 0 : CONN_PLAIN;
     case FIOCLEX:
     case FIONCLEX:
         conn_set_cloexec(c, fd, request == FIOCLEX);

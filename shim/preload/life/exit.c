@@ -61,7 +61,7 @@ void exit_begin(void)
 /* Between exchanges the calls become libc's own again; one that is under way goes on, without a swap. */
 static void retire(struct conn *c)
 {
-    if (c->state == CONN_EXCHANGE) {
+    if (conn_is_exchange(c)) {
         path_unguard(c);
         c->copied = true;
         conn_forbid_parking(c, REASON_odd_descriptor);

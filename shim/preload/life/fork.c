@@ -55,7 +55,7 @@ static void locks_reset(void)
 
 static bool holds_half_head(const struct conn *c)
 {
-    return (c->state == CONN_FRESH || c->state == CONN_LEASED) && hold_len(&c->request.bytes);
+    return (c->state == CONN_FRESH || conn_is_leased(c)) && hold_len(&c->request.bytes);
 }
 
 /* Half a head that is held would be sent by both sides of a fork, or by neither: it goes out now, as it is.
@@ -95,7 +95,7 @@ static void end_lease(struct conn *c)
 
     if (!entered)
         return;
-    if (entered->state == CONN_LEASED && !entered->copied && !entered->use.reconnecting &&
+    if (conn_is_leased(entered) && !entered->copied && !entered->use.reconnecting &&
         swap_rehome_at_once(entered) == 0)
         conn_note(entered, REASON_crossed_fork);
     conn_leave(entered);
@@ -103,13 +103,13 @@ static void end_lease(struct conn *c)
 
 static void end_lease_always(struct conn *c)
 {
-    if (c->state == CONN_LEASED)
+    if (conn_is_leased(c))
         end_lease(c);
 }
 
 static void end_lease_inherited(struct conn *c)
 {
-    if (c->state == CONN_LEASED && is_inherited(c))
+    if (conn_is_leased(c) && is_inherited(c))
         end_lease(c);
 }
 

@@ -68,25 +68,20 @@ static bool write_parcel(const struct conn *c, int number)
         memfd = memfd_create(HANDOVER_MEMFD, MFD_CLOEXEC);
     if (memfd < 0)
         return false;
+    p.state = c->state;
     p.nonblocking = c->nonblocking;
     p.reused = c->reused;
-    p.tail = c->reply.tail;
-    p.tail_ends = c->reply.tail_ends;
-    p.head_owed = c->request.head_partly_sent;
-    p.write_shut = c->after.write_shut;
-    p.response_raw = c->reply.raw;
-    p.replayed = c->request.replayed;
-    p.pending_error = c->reply.error;
+    p.request = c->request;
+    p.reply = c->reply;
+    p.after = c->after;
     p.x = c->x;
     p.to = c->to;
     memcpy(&p.peer, &c->peer, sizeof c->peer);
     p.peer_len = c->peer_len;
     p.idle = c->idle;
-    p.request_start = c->request.bytes.start;
-    p.request_len = c->request.bytes.end;
     p.response_len = hold_len(&c->reply.bytes);
     off_t before = lseek(memfd, 0, SEEK_CUR);
-    if (put((const char *)&p, sizeof p) && put(c->request.bytes.data, p.request_len) &&
+    if (put((const char *)&p, sizeof p) && put(c->request.bytes.data, c->request.bytes.end) &&
         put(p.response_len ? c->reply.bytes.data + c->reply.bytes.start : NULL, p.response_len))
         return true;
     if (before < 0 || ftruncate(memfd, before) != 0) { /* then none */
@@ -112,17 +107,17 @@ static void pack(struct conn *c)
 {
     int fd = inherited_number(c);
 
-    if (c->state == CONN_ENDED || c->state == CONN_NEW || (fd < 0 && !packing->any))
+    if (conn_has_ended(c) || conn_is_new(c) || (fd < 0 && !packing->any))
         return;
     if (fd >= 0)
         idle_crossed_fork(c);
-    if (c->state != CONN_EXCHANGE)
+    if (!conn_is_exchange(c))
         return;
     if (write_parcel(c, fd)) {
         packing->first = packing->first >= 0 ? packing->first : fd;
         return;
     }
-    if (fd >= 0 && exchange_request_done(&c->x) && !c->request.head_partly_sent)
+    if (fd >= 0 && exchange_request_done(&c->x) && !conn_head_partly_sent(c))
         real.shutdown(fd, SHUT_WR);
 }
 
@@ -140,7 +135,7 @@ static __thread bool in_use;
 
 static void find_use(struct conn *c)
 {
-    in_use |= c->state != CONN_NEW && c->state != CONN_ENDED && c->fds.count;
+    in_use |= !conn_is_new(c) && !conn_has_ended(c) && c->fds.count;
 }
 
 size_t handover_entries(char *const *env)

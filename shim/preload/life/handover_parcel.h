@@ -21,14 +21,17 @@ struct parcel {
     uint32_t size; /* of this struct: another build is not read */
     int number;    /* that leads to the socket, as far as is known; or -1 */
     uint64_t cookie;
-    bool nonblocking, reused, tail, tail_ends, head_owed, write_shut, response_raw, replayed;
-    int pending_error;
+    enum conn_state state; /* EXCHANGE_PARTLY_SENT, EXCHANGE */
+    bool nonblocking, reused;
+    struct conn_request request; /* in both, what is a pointer leads nowhere there */
+    struct conn_reply reply;
+    struct conn_after after;
     struct exchange x;
     struct endpoint to;
     struct sockaddr_storage peer;
     socklen_t peer_len;
     struct idle idle;
-    size_t request_start, request_len, response_len;
+    size_t response_len; /* request.bytes.end bytes of the request come first */
 };
 
 #endif

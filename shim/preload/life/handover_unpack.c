@@ -9,6 +9,7 @@
 #include "preload/libc/real.h"
 #include "preload/self/env.h"
 #include "preload/fds/socket.h"
+#include "preload/wire/withheld.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -64,7 +65,7 @@ static struct conn *find_socket(const struct parcel *p)
     for (int fd = 0; fd < FDS_SEEN; fd++) {
         if (!leads_to(fd, p))
             continue;
-        if (!c && !(c = conn_create(fd, false))) {
+        if (!c && !(c = conn_create(fd, false, CONN_NEW))) {
             real.shutdown(fd, SHUT_WR); /* the response as it comes, but with an end */
             return NULL;
         }
@@ -75,19 +76,22 @@ static struct conn *find_socket(const struct parcel *p)
 }
 
 /* The socket is used by other processes, too: it will end by a shutdown and never be pooled. */
-static void adopt(struct conn *c, const struct parcel *p)
+static void adopt(struct conn *c, const struct parcel *p, struct hold request, struct hold response)
 {
+    conn_set_state(c, CONN_NEW_TOUCHED);
     conn_set_state(c, CONN_FRESH);
-    conn_set_state(c, CONN_EXCHANGE);
+    conn_set_state(c, p->state);
     c->nonblocking = p->nonblocking;
     c->reused = p->reused;
-    c->reply.tail = p->tail;
-    c->reply.tail_ends = p->tail_ends;
-    c->request.head_partly_sent = p->head_owed;
-    c->after.write_shut = p->write_shut;
-    c->reply.raw = p->response_raw;
-    c->request.replayed = p->replayed;
-    c->reply.error = p->pending_error;
+    c->request = p->request;
+    c->request.bytes = request;
+    c->request.bytes.start = p->request.bytes.start;
+    c->request.rest = c->request.behind = (struct hold){ .data = NULL };
+    c->request.withheld_ms = 0;
+    c->reply = p->reply;
+    c->reply.bytes = response;
+    c->reply.first = NULL;
+    c->after = p->after;
     c->x = p->x;
     c->to = p->to;
     memcpy(&c->peer, &p->peer, sizeof c->peer);
@@ -95,6 +99,8 @@ static void adopt(struct conn *c, const struct parcel *p)
     c->idle = p->idle;
     c->copied = true;
     conn_forbid_parking(c, REASON_crossed_fork);
+    if (p->request.withheld_ms)
+        withheld_begin(c);
 }
 
 /* The next parcel; false: no more, or not to be read. */
@@ -106,7 +112,7 @@ static bool unpack(struct reading *r)
     if (!take(r, (char *)&p, sizeof p) || p.size != sizeof p)
         return false;
     struct conn *c = find_socket(&p);
-    if (!take_hold(r, &request, p.request_len) || !take_hold(r, &response, p.response_len)) {
+    if (!take_hold(r, &request, p.request.bytes.end) || !take_hold(r, &response, p.response_len)) {
         if (c) { /* without what was held of it, it has to end */
             real.shutdown(c->fds.numbers[0].fd, p.response_len ? SHUT_RDWR : SHUT_WR);
             conn_bypass(c, REASON_no_memory);
@@ -118,10 +124,7 @@ static bool unpack(struct reading *r)
         hold_clear(&response);
         return true;
     }
-    adopt(c, &p);
-    c->request.bytes = request;
-    c->request.bytes.start = p.request_start;
-    c->reply.bytes = response;
+    adopt(c, &p, request, response);
     return true;
 }
 

@@ -17,7 +17,7 @@
 /* What a lease left behind may break at any moment, and nobody would see to it. */
 static void give_lease_back(struct conn *c)
 {
-    if (c->state == CONN_LEASED && !hold_len(&c->request.bytes))
+    if (conn_is_leased(c) && !hold_len(&c->request.bytes))
         swap_rehome(c, true);
 }
 

@@ -13,7 +13,7 @@
 
 void user_settle_spare(struct conn *c)
 {
-    struct conn *entered = c->opening.spare.unready && c->fds.count ? conn_enter(c->fds.numbers[0].fd, NEED_ALL) : NULL;
+    struct conn *entered = c->state == CONN_NEW_UNREADY && c->fds.count ? conn_enter(c->fds.numbers[0].fd, NEED_ALL) : NULL;
 
     if (entered)
         conn_leave(entered);

@@ -24,7 +24,7 @@ enum { PROOF_MS = 1 };
 
 void idle_identify(struct conn *c)
 {
-    if (c->fds.count && !c->idle.cookie && c->state != CONN_NEW && c->state != CONN_ENDED)
+    if (c->fds.count && !c->idle.cookie && !conn_is_new(c) && !conn_has_ended(c))
         c->idle.cookie = socket_cookie(c->fds.numbers[0].fd);
 }
 
@@ -90,7 +90,7 @@ bool idle_answers_another(struct conn *c)
     int saved = errno;
     int unacknowledged = 0;
 
-    if (!c->reused || c->request.replayed || c->copied || !c->request.bytes.data || !c->request.bytes.end ||
+    if (!c->reused || c->copied || !c->request.bytes.data || !c->request.bytes.end ||
         c->fds.count == 0)
         return false;
     bool foreign = real.ioctl(c->fds.numbers[0].fd, TIOCOUTQ, &unacknowledged) == 0 &&
@@ -222,7 +222,7 @@ static uint64_t age(struct idle *idle, uint64_t now)
 /* An end that was put off: the connection has been idle since then, unseen. */
 static enum reason catch_up(struct conn *c, uint64_t now)
 {
-    if (!c->end_owed || age(&c->idle, now) == 0)
+    if (c->state != CONN_ENDED_UNSWAPPED || age(&c->idle, now) == 0)
         return REASON_none;
     return reason_of(look(c->idle.fd));
 }
@@ -293,7 +293,7 @@ bool idle_match_blocking(const struct conn *c, struct idle *idle)
 
 void idle_crossed_fork(struct conn *c)
 {
-    if (c->state == CONN_ENDED)
+    if (conn_has_ended(c))
         return;
     path_unguard(c);
     c->copied = true;

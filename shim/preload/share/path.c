@@ -65,7 +65,7 @@ void path_unguard_now(struct conn *c)
 
 void path_sending_guarded(struct conn *c)
 {
-    if ((c->state == CONN_EXCHANGE || c->state == CONN_OBSERVED) && !outgoing_may_replay(c))
+    if (conn_is_asked(c) && !outgoing_may_replay(c))
         path_unguard_now(c);
 }
 

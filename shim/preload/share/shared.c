@@ -288,11 +288,11 @@ void shared_give_all(void)
 static void park_observed(struct conn *c)
 {
     int fd = c->fds.count ? c->fds.numbers[0].fd : -1;
-    struct conn *entered = c->state == CONN_OBSERVED && c->fds.count == 1 ? conn_enter(fd, NEED_ALL) : NULL;
+    struct conn *entered = conn_is_observed(c) && c->fds.count == 1 ? conn_enter(fd, NEED_ALL) : NULL;
 
     if (!entered)
         return;
-    if (entered == c && c->state == CONN_OBSERVED && !c->use.inside) {
+    if (entered == c && conn_is_observed(c) && !c->use.inside) {
         enum reason why = observed_verdict(c);
         if (why == REASON_none)
             swap_end(c);

@@ -85,7 +85,7 @@ static bool wait_for_head(struct conn *c, bool may_wait)
     conn_outside_begin(c);
     real.poll(&wait, 1, may_wait ? TURN_MS : REST_MS);
     conn_outside_end(c);
-    return c->fds.generation == generation && c->fds.count && c->state == CONN_EXCHANGE;
+    return c->fds.generation == generation && c->fds.count && conn_is_exchange(c);
 }
 
 /* What may not go out yet, in its order.  As behind_send. */
@@ -169,7 +169,7 @@ static ssize_t send_adapted(struct conn *c, int fd, struct outgoing_pieces from,
         fd = conn_number(c, fd);
         if (exchange_asks_close(&c->x)) /* the response came first */
             real.shutdown(fd, SHUT_WR);
-        if ((!whole && !may_wait) || c->state != CONN_EXCHANGE)
+        if ((!whole && !may_wait) || !conn_is_exchange(c))
             break;
     }
     return (ssize_t)accepted;
@@ -208,5 +208,5 @@ ssize_t behind_send(struct conn *c, int fd, struct outgoing_pieces from, int fla
         c->x.end_when_awaited = false;
         conn_recount(c);
     }
-    return c->state == CONN_OBSERVED ? send_observed(c, fd, from, flags) : send_adapted(c, fd, from, flags);
+    return conn_is_observed(c) ? send_observed(c, fd, from, flags) : send_adapted(c, fd, from, flags);
 }

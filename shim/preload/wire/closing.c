@@ -37,7 +37,7 @@ static void close_leased(struct conn *c, int fd)
 static void close_ended(struct conn *c, int fd)
 {
     registrations_drop(&c->registrations, fd);
-    if (c->end_owed && c->fds.private_fd >= 0)
+    if (c->state == CONN_ENDED_UNSWAPPED && c->fds.private_fd >= 0)
         idle_park(c, true);
     deferred_done(c);
 }
@@ -91,12 +91,14 @@ void closing_number(struct conn *c, int fd)
         registrations_move(&c->registrations, fd, c->fds.numbers[c->fds.numbers[0].fd == fd].fd);
         return;
     }
-    if (c->add_owed) { /* it never got into the set */
+    if (c->state == CONN_LEASED_UNREGISTERED) { /* it never got into the set */
         deferred_done(c);
         c->registrations.count = 0;
     }
     switch (c->state) {
+    case CONN_NEW_UNREADY:
     case CONN_NEW:
+    case CONN_NEW_TOUCHED:
         close_new(c, fd);
         break;
     case CONN_FRESH:
@@ -104,23 +106,28 @@ void closing_number(struct conn *c, int fd)
         if (hold_len(&c->request.bytes))
             send_held(c, fd);
         break;
+    case CONN_LEASED_UNREGISTERED:
     case CONN_LEASED:
         close_leased(c, fd);
         break;
+    case CONN_EXCHANGE_PARTLY_SENT:
     case CONN_EXCHANGE:
         close_exchange(c, fd);
         break;
+    case CONN_OBSERVED_PARTLY_SENT:
     case CONN_OBSERVED:
         close_observed(c, fd);
         break;
+    case CONN_ENDED_UNSWAPPED:
     case CONN_ENDED:
         close_ended(c, fd);
         break;
-    default:
+    case CONN_FREE:
+    case CONN_STATES:
         break;
     }
     /* What was sent is to arrive. */
-    if (c->fds.private_fd >= 0 && c->state != CONN_ENDED && !exchange_answered(&c->x))
+    if (c->fds.private_fd >= 0 && !conn_has_ended(c) && !exchange_answered(&c->x))
         path_unguard(c);
     if (c->trial != TRIAL_NONE)
         trial_given_up(c);
@@ -138,31 +145,20 @@ void closing_gone(struct conn *c, int fd)
 void closing_leave_alone(struct conn *c, int fd, enum reason why)
 {
     int saved = errno;
+    bool holds = c->state == CONN_FRESH || conn_is_leased(c), followed = conn_is_exchange(c);
 
-    switch (c->state) {
-    case CONN_NEW:
-    case CONN_FRESH:
-    case CONN_LEASED:
-        if (c->state == CONN_NEW || send_held(c, fd) == 0)
-            conn_bypass(c, why);
-        else
-            conn_forbid_parking(c, why);
-        break;
-    case CONN_EXCHANGE:
+    if (conn_has_ended(c))
+        return;
+    if (followed || (holds && send_held(c, fd) != 0))
         conn_forbid_parking(c, why);
-        break;
-    case CONN_OBSERVED:
+    else
         conn_bypass(c, why);
-        break;
-    default:
-        break;
-    }
     errno = saved;
 }
 
 void closing_ask_end(struct conn *c)
 {
-    if (c->state == CONN_EXCHANGE && c->fds.count && exchange_request_done(&c->x) && !c->request.head_partly_sent)
+    if (conn_is_exchange(c) && c->fds.count && exchange_request_done(&c->x) && !conn_head_partly_sent(c))
         real.shutdown(c->fds.numbers[0].fd, SHUT_WR);
 }
 

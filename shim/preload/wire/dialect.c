@@ -37,7 +37,7 @@ bool dialect_wants(const struct conn *c)
     const struct request *request = &c->x.request;
 
     return c->state == CONN_FRESH && request->one_shot && request->minor == 0 && request->idempotent &&
-           !c->request.clients_own_fastopen && !evidence_has(&c->to, EVIDENCE_HTTP11_OK);
+           c->request.by_send < BY_SEND_CLIENTS_OWN && !evidence_has(&c->to, EVIDENCE_HTTP11_OK);
 }
 
 void dialect_keep(struct conn *c, struct hold *own)
@@ -52,7 +52,7 @@ static int send_own(struct conn *c)
 {
     int result = -ENOTSUP;
 
-    if (c->copied || c->after.read_shut || c->reply.given || c->fds.count == 0 || !exchange_request_done(&c->x))
+    if (c->copied || c->after.read_shut || c->reply.seen >= SEEN_BYTES || c->fds.count == 0 || !exchange_request_done(&c->x))
         return result;
     result = swap_rehome(c, false);
     if (result < 0)
@@ -61,9 +61,9 @@ static int send_own(struct conn *c)
     conn_forbid_parking(c, REASON_http10_only);
     conn_note(c, REASON_asked_as_1_0);
     hold_clear(&c->reply.bytes);
-    c->reply.raw = false;
+    c->reply.held = HELD_NOTHING;
     c->reply.peeked_unread = 0;
-    c->reply.expected = true;
+    conn_saw(c, SEEN_READABLE);
     result = c->request.bytes.data
                  ? outgoing_all(c, c->fds.numbers[0].fd, c->request.bytes.data, c->request.bytes.end)
                  : -ECONNRESET;

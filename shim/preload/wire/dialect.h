@@ -23,7 +23,7 @@ void dialect_keep(struct conn *c, struct hold *own);
 /* Are they kept, and was nothing of an answer seen? */
 static inline bool dialect_waits(const struct conn *c)
 {
-    return !c->reused && c->request.bytes.data && !c->request.head_partly_sent && hold_len(&c->request.bytes) == 0;
+    return !c->reused && c->request.bytes.data && hold_len(&c->request.bytes) == 0;
 }
 
 /* Of a conn that waits: all that has come of a response.  Returns 1: go on; 0: it could still be anything;

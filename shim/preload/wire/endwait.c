@@ -22,15 +22,14 @@ static bool waits(uint32_t events)
 static bool may_take(const struct conn *c)
 {
     return c->state == CONN_EXCHANGE && c->x.kind == EXCHANGE_ADAPTED && c->fds.count && !c->copied &&
-           !c->use.inside && !c->use.reader && !c->reply.tail && !c->request.head_partly_sent &&
-           !c->reply.error && !c->reply.broken && !c->reply.peeked_unread && !c->reply.undiscarded &&
+           !c->use.inside && !c->use.reader && c->reply.tail == TAIL_NONE && !c->reply.error && !c->reply.broken && !c->reply.peeked_unread && !c->reply.undiscarded &&
            exchange_request_done(&c->x);
 }
 
 /* Does all of an answer behind which the connection can be kept lie in the kernel, and is it short enough? */
 static bool is_whole(struct conn *c, char *scratch)
 {
-    size_t raw = c->reply.raw ? hold_len(&c->reply.bytes) : 0;
+    size_t raw = c->reply.held == HELD_RAW ? hold_len(&c->reply.bytes) : 0;
     struct exchange ahead = c->x;
     int queued = 0;
 
@@ -52,7 +51,7 @@ static void take(struct conn *c)
     if (!hold_reserve(&all, INCOMING_ROOM))
         return;
     if (is_whole(c, all.data))
-        while (c->state == CONN_EXCHANGE && c->fds.count) {
+        while (conn_is_exchange(c) && c->fds.count) {
             ssize_t n = incoming_step(c, &call, all.data + all.end, INCOMING_ROOM - all.end, 0);
             if (n <= 0 && n != -ESTALE)
                 break;
@@ -64,7 +63,7 @@ static void take(struct conn *c)
     }
     hold_clear(&c->reply.bytes);
     c->reply.bytes = all;
-    c->reply.raw = false;
+    c->reply.held = HELD_EDITED;
 }
 
 /* Is there still something to be waited for? */
@@ -77,7 +76,7 @@ static bool look(int fd)
         return false;
     if (may_take(c))
         take(c);
-    bool still = c->state == CONN_EXCHANGE;
+    bool still = conn_is_exchange(c);
     conn_leave(c);
     errno = saved;
     return still;
@@ -98,7 +97,7 @@ static __thread struct { int epfd; bool any; } looking;
 /* Without its lock: what is read here only says which number to look at. */
 static void consider(struct conn *c)
 {
-    for (int i = 0; i < c->registrations.count && i < REGISTRATIONS_MAX && c->state == CONN_EXCHANGE; i++)
+    for (int i = 0; i < c->registrations.count && i < REGISTRATIONS_MAX && conn_is_exchange(c); i++)
         if (c->registrations.set[i].epfd == looking.epfd && waits(c->registrations.set[i].events))
             looking.any |= look(c->fds.numbers[0].fd);
 }

@@ -36,14 +36,14 @@ enum {
 
 size_t incoming_edited(const struct conn *c)
 {
-    return c->reply.raw ? 0 : hold_len(&c->reply.bytes);
+    return c->reply.held == HELD_EDITED ? hold_len(&c->reply.bytes) : 0;
 }
 
 bool incoming_leaves_queued(const struct conn *c, size_t len)
 {
     uint64_t left = exchange_body_left(&c->x);
 
-    return !self_alone() && c->state == CONN_EXCHANGE && (left <= len || left == UINT64_MAX);
+    return !self_alone() && conn_is_exchange(c) && (left <= len || left == UINT64_MAX);
 }
 
 static ssize_t read_alone(struct conn *c, int fd, char *buf, size_t len, int flags)
@@ -135,7 +135,7 @@ ssize_t incoming_receive(struct conn *c, struct incoming *call, char *buf, size_
 {
     if (call->wait && c->request.withheld_ms)
         withheld_wait(c, call->fd);
-    int stalled = call->wait && c->waiter.waits ? wait_stalled(c, call) : 0;
+    int stalled = call->wait && c->waiter.ticket ? wait_stalled(c, call) : 0;
     if (stalled)
         return stalled;
     unsigned generation = c->fds.generation;
@@ -194,7 +194,7 @@ ssize_t incoming_follow(struct conn *c, struct exchange_reply reply)
 
     discard_peeked(c, reply.flow);
     path_answered(c, reply.flow == EXCHANGE_END);
-    if (!c->reused && !c->reply.given)
+    if (!c->reused && c->reply.seen < SEEN_BYTES)
         dialect_learn(c);
     if (c->trial != TRIAL_NONE)
         trial_look(c);
@@ -262,15 +262,15 @@ static ssize_t recv_head_in_place(struct conn *c, struct incoming *call, char *b
     c->reply.bytes.start = c->reply.bytes.end = 0;
     if (reply.flow != EXCHANGE_MORE) {
         hold_clear(&c->reply.bytes);
-        c->reply.raw = false;
+        c->reply.held = HELD_NOTHING;
     } else if (hold_append(&c->reply.bytes, buf + reply.used, raw + (size_t)n - reply.used)) {
-        c->reply.raw = true;
+        c->reply.held = HELD_RAW;
     } else {
         exchange_release(&c->x, REASON_no_memory);
         reply.out = raw + (size_t)n;
     }
     ssize_t out = incoming_follow(c, reply);
-    return out ? out : c->state == CONN_EXCHANGE ? -ESTALE : 0;
+    return out ? out : conn_is_exchange(c) ? -ESTALE : 0;
 }
 
 /* Peeks at what has arrived behind the raw bytes that are held already. */
@@ -280,7 +280,7 @@ static ssize_t peek_head(struct conn *c, struct incoming *call)
 
     if (!hold_reserve(h, INCOMING_ROOM - h->end))
         return -ENOMEM;
-    c->reply.raw = true;
+    c->reply.held = HELD_RAW;
     return incoming_receive(c, call, h->data + h->end, INCOMING_ROOM - EXCHANGE_RESPONSE_GROWTH - h->end, true);
 }
 
@@ -314,10 +314,9 @@ static ssize_t recv_head_aside(struct conn *c, struct incoming *call)
         return -ESTALE;
     struct exchange_reply reply = exchange_server(&c->x, h->data, whole);
     h->end = reply.out - (tail && reply.out);
-    c->reply.raw = false;
-    c->reply.tail = tail && reply.out;
-    c->reply.tail_ends = reply.flow == EXCHANGE_END;
-    if (c->reply.tail_ends && c->reply.tail)
+    c->reply.held = HELD_EDITED;
+    c->reply.tail = !tail || !reply.out ? TAIL_NONE : reply.flow == EXCHANGE_END ? TAIL_END : TAIL_BYTE;
+    if (c->reply.tail == TAIL_END)
         reply.flow = EXCHANGE_DATA; /* it ends with the byte that is left */
     incoming_follow(c, reply);
     return -ESTALE;
@@ -327,15 +326,15 @@ static ssize_t recv_head_aside(struct conn *c, struct incoming *call)
 static ssize_t receive_tail(struct conn *c, struct incoming *call, char *buf, size_t len)
 {
     /* Behind an interim response comes another head, which has its own way. */
-    bool alone = c->reply.tail_ends || exchange_in_head(&c->x);
+    bool ends = c->reply.tail == TAIL_END, alone = ends || exchange_in_head(&c->x);
     ssize_t n = incoming_receive(c, call, buf, alone ? 1 : len, false);
 
     if (n <= 0)
         return incoming_at_end(c, n);
-    c->reply.tail = false;
+    c->reply.tail = TAIL_NONE;
     if (n == 1)
-        discard_peeked(c, c->reply.tail_ends ? EXCHANGE_END : EXCHANGE_DATA);
-    if (c->reply.tail_ends)
+        discard_peeked(c, ends ? EXCHANGE_END : EXCHANGE_DATA);
+    if (ends)
         incoming_end(c);
     if (n == 1)
         return 1;
@@ -351,7 +350,7 @@ static ssize_t recv_body(struct conn *c, struct incoming *call, char *buf, size_
     if (n <= 0)
         return incoming_at_end(c, n);
     ssize_t out = incoming_follow(c, exchange_server(&c->x, buf, (size_t)n));
-    return out ? out : c->state == CONN_EXCHANGE ? -ESTALE : 0;
+    return out ? out : conn_is_exchange(c) ? -ESTALE : 0;
 }
 
 static size_t serve_held(struct conn *c, char *buf, size_t len, size_t offset, bool peek)
@@ -372,11 +371,11 @@ static size_t serve_held(struct conn *c, char *buf, size_t len, size_t offset, b
 
 ssize_t incoming_step(struct conn *c, struct incoming *call, char *buf, size_t len, size_t peeked)
 {
-    if (!c->reply.raw && hold_len(&c->reply.bytes) > peeked) {
+    if (incoming_edited(c) > peeked) {
         call->full = true; /* the kernel may have more behind what was held */
         return (ssize_t)serve_held(c, buf, len, peeked, call->peek);
     }
-    if (c->state != CONN_EXCHANGE || c->reply.error || c->reply.broken) {
+    if (!conn_is_exchange(c) || c->reply.error || c->reply.broken) {
         int error = c->reply.error;
         if (!call->peek)
             c->reply.error = 0;

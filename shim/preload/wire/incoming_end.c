@@ -31,11 +31,12 @@ bool incoming_is_end(ssize_t n)
 
 int incoming_replay(struct conn *c)
 {
-    if (c->reply.given || hold_len(&c->reply.bytes)) /* the server had begun to answer */
+    if (c->reply.seen >= SEEN_BYTES || hold_len(&c->reply.bytes)) /* the server had begun to answer */
         return -ENOTSUP;
     int result = outgoing_replay(c);
 
-    c->reply.expected |= result == 0;
+    if (result == 0)
+        conn_saw(c, SEEN_READABLE);
     return result;
 }
 
@@ -52,9 +53,9 @@ ssize_t incoming_at_end(struct conn *c, ssize_t n)
         return -ESTALE;
     if (result != -ENOTSUP)
         n = result;
-    if (c->reply.raw && hold_len(&c->reply.bytes)) {
+    if (c->reply.held == HELD_RAW && hold_len(&c->reply.bytes)) {
         /* Half a head, and no more will come: the client gets it as it is, then the end. */
-        c->reply.raw = false;
+        c->reply.held = HELD_EDITED;
         c->reply.error = (int)-n;
         exchange_release(&c->x, REASON_closed_by_server);
         conn_note(c, REASON_closed_by_server);
@@ -81,9 +82,9 @@ ssize_t incoming_earlier_reply(struct conn *c)
     exchange_unanswered(&c->x);
     int result = outgoing_replay(c);
     hold_clear(&c->reply.bytes);
-    c->reply.raw = false;
+    c->reply.held = HELD_NOTHING;
     if (result == 0) {
-        c->reply.expected = true;
+        conn_saw(c, SEEN_READABLE);
         return -ESTALE;
     }
     c->x = before;

@@ -14,7 +14,7 @@
 static size_t foreseen(struct conn *c, int fd, size_t queued)
 {
     struct exchange ahead = c->x;
-    size_t raw = c->reply.raw ? hold_len(&c->reply.bytes) : 0, out = 0;
+    size_t raw = c->reply.held == HELD_RAW ? hold_len(&c->reply.bytes) : 0, out = 0;
     char *scratch = block_get(INCOMING_ROOM, NULL);
 
     if (!scratch)
@@ -24,7 +24,7 @@ static size_t foreseen(struct conn *c, int fd, size_t queued)
     ssize_t n = real.recv(fd, scratch + raw, EXCHANGE_HEAD_MAX - raw, MSG_PEEK | MSG_DONTWAIT);
     if (n < 0 && incoming_is_end(-errno)) /* the kernel tells it once */
         c->reply.kernel_error = errno;
-    size_t tail = c->reply.tail && n > 0 ? 1 : 0;
+    size_t tail = c->reply.tail != TAIL_NONE && n > 0;
     if (n > 0)
         out = tail + exchange_server(&ahead, scratch + tail, raw + (size_t)n - tail).out;
     block_put(scratch, INCOMING_ROOM);
@@ -35,7 +35,7 @@ static size_t foreseen(struct conn *c, int fd, size_t queued)
 void lookahead_learn(struct conn *c)
 {
     struct exchange ahead = c->x;
-    size_t raw = c->reply.raw ? hold_len(&c->reply.bytes) : 0;
+    size_t raw = c->reply.held == HELD_RAW ? hold_len(&c->reply.bytes) : 0;
     unsigned status;
 
     if (!exchange_in_head(&c->x) || c->fds.count == 0 || raw >= EXCHANGE_HEAD_MAX)
@@ -72,17 +72,18 @@ ssize_t lookahead_available(struct conn *c, int fd)
 {
     int queued = 0;
 
-    if (c->state != CONN_ENDED && real.ioctl(fd, FIONREAD, &queued) != 0)
+    if (!conn_has_ended(c) && real.ioctl(fd, FIONREAD, &queued) != 0)
         return -errno;
-    if (c->state != CONN_ENDED && !queued && replayed_at_end(c, fd))
+    if (!conn_has_ended(c) && !queued && replayed_at_end(c, fd))
         return 1;
     bool as_it_is = !exchange_in_head(&c->x) && !exchange_cut_short(&c->x);
-    if (c->state == CONN_EXCHANGE && queued && !as_it_is) {
+    if (conn_is_exchange(c) && queued && !as_it_is) {
         queued = (int)foreseen(c, fd, (size_t)queued);
         if (queued == 0) /* half a head: "readable, and nothing to read" would mean the end */
             queued = 1;
     }
-    size_t held = c->reply.raw == (c->state == CONN_OBSERVED) ? hold_len(&c->reply.bytes) : 0;
+    enum conn_held its = conn_is_observed(c) ? HELD_RAW : HELD_EDITED;
+    size_t held = c->reply.held == its ? hold_len(&c->reply.bytes) : 0;
     return (ssize_t)held + queued;
 }
 
@@ -99,20 +100,21 @@ ssize_t lookahead_peek(struct conn *c, struct incoming *call, char *buf, size_t 
 {
     char *scratch = block_get(INCOMING_ROOM, NULL);
     struct exchange ahead = c->x;
-    size_t tail = c->reply.tail, out = 0;
-    bool alone = c->reply.tail && (c->reply.tail_ends || exchange_in_head(&c->x));
+    size_t tail = c->reply.tail != TAIL_NONE, out = 0;
+    bool alone = tail && (c->reply.tail == TAIL_END || exchange_in_head(&c->x));
 
     if (!scratch)
         return -ENOMEM;
-    c->reply.peeked = true;
     ssize_t n = incoming_receive(c, call, scratch, alone ? 1 : enough(c, len), true);
     if (n > 0) {
         struct exchange_reply reply = { .out = 0 };
         if ((size_t)n > tail)
             reply = exchange_server(&ahead, scratch + tail, (size_t)n - tail);
         out = tail + reply.out < len ? tail + reply.out : len;
-        if (out)
+        if (out) {
             memcpy(buf, scratch, out);
+            conn_saw(c, SEEN_PEEKS);
+        }
         /* Nothing but framing, or what breaks it: it has to go, or there would be no end of peeking. */
         if (!out) {
             c->reply.peeked_unread = (size_t)n;
@@ -122,7 +124,7 @@ ssize_t lookahead_peek(struct conn *c, struct incoming *call, char *buf, size_t 
     block_put(scratch, INCOMING_ROOM);
     if (n <= 0)
         return incoming_at_end(c, n);
-    return out ? (ssize_t)out : c->state == CONN_EXCHANGE ? -ESTALE : 0;
+    return out ? (ssize_t)out : conn_is_exchange(c) ? -ESTALE : 0;
 }
 
 void lookahead_take_framing(struct conn *c, struct incoming *call)
@@ -133,7 +135,7 @@ void lookahead_take_framing(struct conn *c, struct incoming *call)
 
     call->wait = false;
     call->peek = true;
-    while (n == -ESTALE && c->state == CONN_EXCHANGE && !c->reply.tail && !exchange_in_head(&c->x) &&
+    while (n == -ESTALE && conn_is_exchange(c) && !c->reply.tail && !exchange_in_head(&c->x) &&
            exchange_body_left(&c->x) == UINT64_MAX)
         n = lookahead_peek(c, call, &byte, 1);
     if (n < 0 && incoming_is_end(n))

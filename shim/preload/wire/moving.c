@@ -18,7 +18,7 @@ static ssize_t real_move(const struct moving *m, int in, size_t len)
 
 static bool holds(const struct conn *c)
 {
-    return hold_len(&c->reply.bytes) || c->reply.tail || c->reply.error || c->reply.kernel_error ||
+    return hold_len(&c->reply.bytes) || c->reply.tail != TAIL_NONE || c->reply.error || c->reply.kernel_error ||
            c->reply.undiscarded || c->reply.peeked_unread;
 }
 
@@ -28,7 +28,7 @@ static size_t unseen(const struct conn *c, size_t len)
 {
     uint64_t left = exchange_body_left(&c->x);
 
-    if (c->state != CONN_EXCHANGE || holds(c) || c->use.reader || !exchange_passes_unseen(&c->x))
+    if (!conn_is_exchange(c) || holds(c) || c->use.reader || !exchange_passes_unseen(&c->x))
         return 0;
     if (left != UINT64_MAX && incoming_leaves_queued(c, len))
         left--;
@@ -47,7 +47,7 @@ static ssize_t move_unseen(struct conn *c, const struct moving *m, size_t len)
     c->use.reader = NULL;
     if (n < 0)
         return -error;
-    if (c->fds.generation != generation || c->state != CONN_EXCHANGE)
+    if (c->fds.generation != generation || !conn_is_exchange(c))
         return n;
     if (n == 0)
         return incoming_at_end(c, 0);
@@ -101,7 +101,7 @@ ssize_t moving_from(struct conn *c, struct moving m)
 {
     size_t moved = 0;
 
-    while (moved < m.len && c->fds.count && (c->state == CONN_EXCHANGE || c->reply.raw)) {
+    while (moved < m.len && c->fds.count && (conn_is_exchange(c) || c->reply.held == HELD_RAW)) {
         size_t plain = moved ? 0 : unseen(c, m.len);
         if (moved)
             m.flags |= SPLICE_F_NONBLOCK;

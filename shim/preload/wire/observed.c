@@ -52,7 +52,8 @@ static void follow_server(struct conn *c, const char *bytes, size_t len)
 {
     struct hold *partial = &c->reply.bytes;
 
-    hold_clear(&c->request.bytes); /* the time for a replay is over */
+    if (!conn_head_partly_sent(c))
+        hold_clear(&c->request.bytes); /* the time for a replay is over */
     if (hold_len(partial)) {
         if (!hold_append(partial, bytes, len)) {
             exchange_release(&c->x, REASON_no_memory);
@@ -64,7 +65,10 @@ static void follow_server(struct conn *c, const char *bytes, size_t len)
         return;
     }
     size_t used = exchange_follow(&c->x, bytes, len);
-    if (used < len && !hold_append(partial, bytes + used, len - used))
+    if (used == len)
+        return;
+    c->reply.held = HELD_GIVEN;
+    if (!hold_append(partial, bytes + used, len - used))
         exchange_release(&c->x, REASON_no_memory);
 }
 
@@ -136,7 +140,7 @@ static ssize_t receive(struct conn *c, int fd, const struct iovec *iov, int n, i
         return incoming_receive(c, &call, iov->iov_base, iov->iov_len, flags & MSG_PEEK);
     /* Waits by a peek, so that the pieces are filled at once. */
     ssize_t there = 1;
-    if (call.wait && c->waiter.waits && stall_wait(c, fd, POLLIN) < 0)
+    if (call.wait && c->waiter.ticket && stall_wait(c, fd, POLLIN) < 0)
         return -EINTR;
     if (call.wait)
         there = incoming_wait(c, fd, call.flags & ~MSG_WAITALL);
@@ -163,7 +167,7 @@ static int rest_of(const struct iovec *iov, int n, size_t skip, struct iovec *re
 /* Does the client have to get bytes that were held back? */
 static bool holds_back(const struct conn *c)
 {
-    return c->reply.raw && hold_len(&c->reply.bytes);
+    return c->reply.held == HELD_RAW && hold_len(&c->reply.bytes);
 }
 
 /* The client has got all that was held back: now it is followed. */
@@ -172,7 +176,7 @@ static void follow_held(struct conn *c)
     struct hold held = c->reply.bytes;
 
     c->reply.bytes = (struct hold){ .data = NULL };
-    c->reply.raw = false;
+    c->reply.held = HELD_NOTHING;
     follow_server(c, held.data, held.end);
     hold_clear(&held);
     leave_if_lost(c);
@@ -197,7 +201,7 @@ static ssize_t serve_held(struct conn *c, int fd, const struct iovec *iov, int n
     if (hold_len(held))
         return (ssize_t)given;
     follow_held(c);
-    if (c->state != CONN_OBSERVED || c->fds.count == 0 || rest_of(iov, n, given, &rest) == 0)
+    if (!conn_is_observed(c) || c->fds.count == 0 || rest_of(iov, n, given, &rest) == 0)
         return (ssize_t)given;
     ssize_t more = receive(c, fd, &rest, 1, flags & MSG_WAITALL ? flags : flags | MSG_DONTWAIT);
     if (more < 0 && incoming_is_end(more))
@@ -216,7 +220,7 @@ static ssize_t peek_opening(struct conn *c, int fd, int flags)
 
     if (!hold_reserve(held, INCOMING_ROOM - held->end))
         return -ENOMEM;
-    c->reply.raw = true;
+    c->reply.held = HELD_RAW;
     ssize_t n = incoming_receive(c, &call, held->data + held->end, INCOMING_ROOM - held->end, true);
     if (n <= 0)
         return n;
@@ -245,7 +249,7 @@ static ssize_t recv_opening(struct conn *c, int fd, const struct iovec *iov, int
     if (verdict < 0)
         return verdict;
     if (verdict == 0 && hold_append(&c->reply.bytes, iov->iov_base, (size_t)got)) {
-        c->reply.raw = true;
+        c->reply.held = HELD_RAW;
         return -ESTALE;
     }
     show(c, iov, n, (size_t)got, follow_server);
@@ -279,9 +283,9 @@ ssize_t observed_recv(struct conn *c, int fd, const struct iovec *iov, int n, in
     }
     if (!provisional && holds_back(c))
         return serve_held(c, fd, iov, n, flags);
-    if (!provisional && c->reply.raw) { /* room that was not needed */
+    if (!provisional && c->reply.held == HELD_RAW) { /* room that was not needed */
         hold_clear(&c->reply.bytes);
-        c->reply.raw = false;
+        c->reply.held = HELD_NOTHING;
     }
     ssize_t got = provisional ? recv_opening(c, fd, iov, n, flags) : receive(c, fd, iov, n, flags);
 
@@ -306,6 +310,8 @@ enum reason observed_verdict(const struct conn *c)
 {
     enum reason why = exchange_verdict(&c->x);
 
+    if (conn_head_partly_sent(c)) /* the server takes what comes next for the rest of it */
+        return REASON_request_unfinished;
     if (c->unparkable != REASON_none && (why == REASON_none || c->unparkable != REASON_closed_by_server))
         return c->unparkable;
     if (why != REASON_none) /* also where the server has closed for that reason */

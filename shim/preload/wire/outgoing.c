@@ -27,7 +27,8 @@ static int connect_instead(const struct conn *c, int fd)
 ssize_t outgoing_transmit(struct conn *c, int fd, struct iovec *iov, int n, int flags)
 {
     struct msghdr msg = { .msg_iov = iov, .msg_iovlen = (size_t)n };
-    bool fastopen = c->request.connects_by_send;
+    enum conn_by_send by_send = c->request.by_send;
+    bool fastopen = by_send == BY_SEND_REHOMED || by_send == BY_SEND_CLIENTS_OWN;
 
     fd = conn_number(c, fd);
     if (fastopen) {
@@ -39,14 +40,13 @@ ssize_t outgoing_transmit(struct conn *c, int fd, struct iovec *iov, int n, int 
                                        : real.sendmsg(fd, &msg, flags);
     if (!fastopen)
         return sent < 0 ? -errno : sent;
-    c->request.connects_by_send = false;
-    c->request.clients_own_fastopen &= sent < 0; /* or connecting_send_failed sees to it */
-    if (sent < 0 && (errno == EAGAIN || errno == EINTR))
-        c->request.connects_by_send = true; /* not begun */
+    bool own = by_send == BY_SEND_CLIENTS_OWN, begun = sent >= 0 || (errno != EAGAIN && errno != EINTR);
+    if (begun)
+        c->request.by_send = sent < 0 && own ? BY_SEND_FAILED : BY_SEND_NO;
     /* As where the sysctl net.ipv4.tcp_fastopen is without bit 0. */
-    else if (sent < 0 && errno == EOPNOTSUPP && !c->request.clients_own_fastopen)
+    if (sent < 0 && errno == EOPNOTSUPP && !own)
         errno = connect_instead(c, fd);
-    if (sent < 0 && c->request.clients_own_fastopen)
+    if (sent < 0 && own)
         return -errno;
     if (sent < 0)
         return errno == EINPROGRESS || errno == EAGAIN ? -EAGAIN
@@ -64,7 +64,7 @@ static ssize_t send_once(int fd, const struct iovec *iov, int n, int flags)
 
 ssize_t outgoing_send(struct conn *c, int fd, const struct iovec *iov, int n, int flags, int *error)
 {
-    bool stalls = c->waiter.waits && !c->nonblocking && !(flags & MSG_DONTWAIT);
+    bool stalls = c->waiter.ticket && !c->nonblocking && !(flags & MSG_DONTWAIT);
     unsigned generation = c->fds.generation;
 
     for (;;) {
@@ -174,7 +174,7 @@ static ssize_t send_head(struct conn *c, int fd, struct outgoing_pieces body, in
     if (body.n && !exchange_request_done(&c->x))
         outgoing_collect(&c->x, body, &batch);
     /* A blocking client's own fast open waits for the handshake where it has no cookie. */
-    bool waits = c->request.clients_own_fastopen && c->request.connects_by_send;
+    bool waits = c->request.by_send == BY_SEND_CLIENTS_OWN;
     flags |= (waits ? 0 : MSG_DONTWAIT) | (c->reused ? MSG_NOSIGNAL : 0);
     ssize_t sent = outgoing_transmit(c, fd, batch.iov, batch.n, flags | (batch.more ? MSG_MORE : 0));
     if (sent < 0)
@@ -194,7 +194,7 @@ static bool wait_for_room(struct conn *c, int fd)
 {
     unsigned generation = c->fds.generation;
 
-    if (!c->request.head_partly_sent) /* nobody else may touch it yet */
+    if (!conn_head_partly_sent(c)) /* nobody else may touch it yet */
         return writable(conn_number(c, fd));
     conn_outside_begin(c);
     writable(conn_number(c, fd));
@@ -230,8 +230,8 @@ ssize_t outgoing_head(struct conn *c, int fd, struct outgoing_pieces body, int f
 
 bool outgoing_may_replay(const struct conn *c)
 {
-    return c->reused && !c->request.replayed && !c->copied && !c->after.read_shut &&
-           exchange_idempotent(&c->x) && c->request.bytes.data && !c->request.head_partly_sent &&
+    return c->reused && !c->copied && !c->after.read_shut &&
+           exchange_idempotent(&c->x) && c->request.bytes.data && !conn_head_partly_sent(c) &&
            !exchange_answered(&c->x) && c->fds.count;
 }
 
@@ -249,7 +249,6 @@ static int replay(struct conn *c, bool at_once)
     if (result < 0)
         return result;
     stats_count(replayed);
-    c->request.replayed = true;
     stall_begin(c);
     if (!c->request.bytes.data)
         return -ENOTSUP;

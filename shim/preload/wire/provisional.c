@@ -95,7 +95,7 @@ static int ask_again(struct conn *c, struct slice taken, unsigned status)
     struct exchange before = c->x;
 
     exchange_unanswered(&c->x);
-    if (evidence_has(&c->to, genuine(status)) || c->use.inside || c->reply.given || !outgoing_may_replay(c) ||
+    if (evidence_has(&c->to, genuine(status)) || c->use.inside || c->reply.seen >= SEEN_BYTES || !outgoing_may_replay(c) ||
         !hold_first(c, taken, status)) {
         c->x = before;
         return 1;
@@ -110,10 +110,10 @@ static int ask_again(struct conn *c, struct slice taken, unsigned status)
     }
     c->reply.peeked_unread = 0;
     hold_clear(&c->reply.bytes);
-    c->reply.raw = false;
+    c->reply.held = HELD_NOTHING;
     if (result < 0 && provisional_fall_back(c) < 0)
         return result;
-    c->reply.expected = true;
+    conn_saw(c, SEEN_READABLE);
     return -ESTALE;
 }
 
@@ -166,7 +166,7 @@ static void adapt_held(struct conn *c)
         return;
     struct exchange_reply reply = exchange_server(&c->x, h->data, h->end);
     h->end = reply.out;
-    c->reply.raw = false;
+    c->reply.held = HELD_EDITED;
     incoming_follow(c, reply);
 }
 
@@ -198,14 +198,15 @@ int provisional_fall_back(struct conn *c)
     c->reply.bytes = first->bytes;
     first->bytes = (struct hold){ .data = NULL };
     provisional_drop(c);
-    c->reply.raw = hold_len(&c->reply.bytes);
-    c->request.connects_by_send = false;
+    bool any = hold_len(&c->reply.bytes);
+    c->reply.held = any ? HELD_RAW : HELD_NOTHING;
+    c->request.by_send = BY_SEND_NO;
     c->reply.kernel_error = 0;
     conn_forbid_parking(c, REASON_poisoned);
     hold_clear(&c->request.bytes);
-    if (c->reply.raw && c->state == CONN_EXCHANGE)
+    if (any && conn_is_exchange(c))
         adapt_held(c);
-    else if (c->reply.raw)
+    else if (any)
         end_held(c);
     return 0;
 }
@@ -215,9 +216,9 @@ static bool waits(const struct conn *c)
 {
     if (c->fds.count == 0 || c->use.reconnecting || !conn_owns(c, c->fds.numbers[0].fd))
         return false;
-    return c->state == CONN_LEASED ||
-           ((c->state == CONN_EXCHANGE || c->state == CONN_OBSERVED) &&
-            (provisional_is(c) || c->reply.first) && !hold_len(&c->reply.bytes) && !c->reply.given);
+    return conn_is_leased(c) ||
+           (conn_is_asked(c) &&
+            (provisional_is(c) || c->reply.first) && !hold_len(&c->reply.bytes) && c->reply.seen < SEEN_BYTES);
 }
 
 /* The kernel tells an error once: a receive gets it from here if nothing can be done. */
@@ -231,7 +232,7 @@ bool provisional_is_dead(struct conn *c)
     ssize_t n = real.recv(c->fds.numbers[0].fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT);
     bool dead = n == 0 || (n < 0 && (incoming_is_end(-errno) || path_is_broken(c, errno) ||
                                      (c->reply.first && provisional_is_over(-errno))));
-    if (n < 0 && dead && c->state != CONN_LEASED)
+    if (n < 0 && dead && !conn_is_leased(c))
         c->reply.kernel_error = errno;
     errno = saved;
     return dead;
@@ -243,7 +244,7 @@ int provisional_mend(struct conn *c)
 
     if (!self_is_ours()) {
         result = -ENOTSUP;
-    } else if (c->state == CONN_LEASED) {
+    } else if (conn_is_leased(c)) {
         result = !conn_make_ready(c, NEED_ALL_BUT_END) || c->copied ? -ENOTSUP : swap_rehome_at_once(c);
         if (result == 0)
             conn_note(c, REASON_stale);

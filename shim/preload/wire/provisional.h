@@ -16,7 +16,7 @@
 /* EXCHANGE, OBSERVED: the request went out on a reused connection and is held whole; no answer is known yet. */
 static inline bool provisional_is(const struct conn *c)
 {
-    return c->reused && c->request.bytes.data && !c->request.head_partly_sent && hold_len(&c->request.bytes) == 0;
+    return c->reused && c->request.bytes.data && hold_len(&c->request.bytes) == 0;
 }
 
 /* Of a provisional conn, or one with a `first`: all that has come of a response so far.  The first `taken` bytes of it are not in the

@@ -72,7 +72,7 @@ static void before_read(int fd)
 
     if (!c)
         return;
-    if (c->state == CONN_EXCHANGE)
+    if (conn_is_exchange(c))
         incoming_awaits_end(c);
     conn_leave(c);
 }
@@ -88,7 +88,7 @@ static enum sight look(int fd, bool writing)
     if (!c)
         return TRUE;
     if (provisional_is_dead(c)) {
-        if (c->state == CONN_LEASED && writing)
+        if (conn_is_leased(c) && writing)
             sight = WRITABLE;
         else if (provisional_mend(c) == 0)
             sight = REPLACED;

@@ -25,7 +25,7 @@ static void tell_of(struct conn *c, struct registration *r, struct telling *t)
     const uint32_t writing = EPOLLOUT | EPOLLWRNORM;
 
     if (provisional_is_dead(c)) {
-        if (c->state == CONN_LEASED && r->events & writing) {
+        if (conn_is_leased(c) && r->events & writing) {
             t->event.events = r->events & writing;
             return;
         }

@@ -28,7 +28,7 @@ static bool wait_for_more(struct conn *c, const struct incoming *call, uint64_t 
 {
     struct pollfd wait = { .fd = call->fd, .events = POLLIN };
 
-    if (c->nonblocking || call->peek || (!call->took && !c->reply.expected))
+    if (c->nonblocking || call->peek || (!call->took && c->reply.seen != SEEN_READABLE))
         return false;
     uint64_t now = self_now_ms();
     if (!*deadline)
@@ -68,8 +68,7 @@ static ssize_t recv_exchange(struct conn *c, struct incoming *call, char *buf, s
         if (n < 0)
             return n;
         got += (size_t)n;
-        c->reply.given = true;
-        c->reply.expected = false;
+        conn_saw(c, SEEN_BYTES);
         if (call->peek && held <= got - (size_t)n)
             break; /* what the kernel had was seen */
         if (!waitall && !call->full)
@@ -77,7 +76,7 @@ static ssize_t recv_exchange(struct conn *c, struct incoming *call, char *buf, s
     }
     if (lost && got == 0)
         return conn_lost(c);
-    if (c->reply.peeked && !call->peek && got == len && c->fds.count)
+    if (c->reply.seen == SEEN_PEEKS && !call->peek && got == len && c->fds.count)
         lookahead_take_framing(c, call);
     return (ssize_t)got;
 }
@@ -103,10 +102,10 @@ static ssize_t recv_before_request(struct conn *c, int fd, int flags)
     ssize_t n = incoming_wait(c, fd, wait ? 0 : MSG_DONTWAIT);
     int error = n < 0 ? errno : 0;
     conn_wait_reconnected(c);
-    if (c->fds.generation != generation || c->state == CONN_EXCHANGE || c->state == CONN_OBSERVED)
+    if (c->fds.generation != generation || conn_is_asked(c))
         return -ESTALE;
     bool end = error ? incoming_is_end(-error) : n == 0;
-    if (c->fds.count && c->state == CONN_LEASED && !c->copied && (end || (!error && hold_len(&c->request.bytes)))) {
+    if (c->fds.count && conn_is_leased(c) && !c->copied && (end || (!error && hold_len(&c->request.bytes)))) {
         /* What is still to come goes out on another one. */
         int result = swap_rehome_at_once(c);
         return result < 0 ? result : -ESTALE;
@@ -115,7 +114,7 @@ static ssize_t recv_before_request(struct conn *c, int fd, int flags)
         return -error;
     if (c->fds.count == 0)
         return n == 0 ? 0 : conn_lost(c);
-    if (c->state == CONN_LEASED)
+    if (conn_is_leased(c))
         conn_bypass(c, REASON_odd_descriptor);
     return CONN_PLAIN;
 }
@@ -192,12 +191,12 @@ ssize_t recv_pieces(struct conn *c, int fd, const struct iovec *iov, int n, int 
         return CONN_PLAIN;
     while (n && iov->iov_len == 0)
         iov++, n--;
-    if (n == 0 && c->state != CONN_ENDED)
+    if (n == 0 && !conn_has_ended(c))
         return CONN_PLAIN;
     if (n > 1 && flags & MSG_PEEK)
         return peek_pieces(c, fd, iov, n, flags);
-    while (n && c->state != CONN_EXCHANGE && c->state != CONN_ENDED) {
-        got = c->state == CONN_OBSERVED ? observed_recv(c, fd, iov, n, flags)
+    while (n && !conn_is_exchange(c) && !conn_has_ended(c)) {
+        got = conn_is_observed(c) ? observed_recv(c, fd, iov, n, flags)
                                         : recv_before_request(c, fd, flags);
         if (got != -ESTALE)
             return got;
@@ -226,7 +225,7 @@ ssize_t recv_pieces(struct conn *c, int fd, const struct iovec *iov, int n, int 
 
 void recv_tell_later(struct conn *c, int error)
 {
-    if (c->state == CONN_EXCHANGE)
+    if (conn_is_exchange(c))
         c->reply.error = error;
     else
         c->reply.kernel_error = error;
@@ -238,7 +237,7 @@ bool recv_drain(struct conn *c, int fd)
     size_t drained = 0;
     char *scratch = block_get(DRAIN_MAX, NULL);
 
-    while (scratch && c->state == CONN_EXCHANGE && c->fds.count && drained < DRAIN_MAX) {
+    while (scratch && conn_is_exchange(c) && c->fds.count && drained < DRAIN_MAX) {
         ssize_t n = incoming_step(c, &call, scratch, DRAIN_MAX, 0);
         if (n <= 0 && n != -ESTALE)
             break;
@@ -246,5 +245,5 @@ bool recv_drain(struct conn *c, int fd)
     }
     if (scratch)
         block_put(scratch, DRAIN_MAX);
-    return c->state == CONN_ENDED;
+    return conn_has_ended(c);
 }

@@ -41,8 +41,8 @@ int send_held(struct conn *c, int fd)
 {
     int result = withheld_flush(c, fd);
 
-    if (result == 0 && c->request.connects_by_send) { /* nothing was there to connect with */
-        c->request.connects_by_send = false;
+    if (result == 0 && c->request.by_send != BY_SEND_NO) { /* nothing was there to connect with */
+        c->request.by_send = BY_SEND_NO;
         if (real.connect(fd, (struct sockaddr *)&c->peer, c->peer_len) != 0 && errno != EINPROGRESS)
             result = -errno;
     }
@@ -58,11 +58,11 @@ static ssize_t bypass(struct conn *c, int fd, const struct iovec *iov, int n, in
     if (result < 0)
         return result;
     ssize_t sent = CONN_PLAIN;
-    if (c->request.connects_by_send) {
+    if (c->request.by_send == BY_SEND_REHOMED || c->request.by_send == BY_SEND_CLIENTS_OWN) {
         struct msghdr msg = { .msg_iov = (struct iovec *)(uintptr_t)iov, .msg_iovlen = (size_t)n };
         sent = outgoing_transmit(c, fd, msg.msg_iov, n, flags);
         /* Nothing went out, and the socket is not connected yet: the client comes again. */
-        if (sent < 0 && c->request.connects_by_send)
+        if (sent < 0 && c->request.by_send != BY_SEND_NO && c->request.by_send != BY_SEND_FAILED)
             return sent;
     }
     conn_bypass(c, why);
@@ -83,7 +83,7 @@ static bool may_withhold(struct conn *c)
 /* The beginning of a request line: nothing in it can change. */
 static ssize_t send_line(struct conn *c, int fd, size_t held, int flags)
 {
-    if (c->state == CONN_LEASED && !c->copied) {
+    if (conn_is_leased(c) && !c->copied) {
         int result = swap_rehome(c, false);
         if (result < 0)
             return result;
@@ -132,7 +132,7 @@ static int choose_lease(struct conn *c, const struct request *request, size_t he
 {
     bool fresh = self.config.unsafe == CONFIG_UNSAFE_FRESH;
 
-    if (c->state != CONN_LEASED)
+    if (!conn_is_leased(c))
         return 0;
     if (fresh && (!request->idempotent || !outgoing_holdable(c, head))) {
         conn_note(c, request->idempotent ? REASON_long_body : REASON_unsafe_method);
@@ -154,9 +154,9 @@ static int choose_lease(struct conn *c, const struct request *request, size_t he
 static int choose_connection(struct conn *c, const struct request *request, size_t head)
 {
     int result = choose_lease(c, request, head);
-    enum reason why = result == 0 && c->state == CONN_LEASED ? trial_begin(c) : REASON_none;
+    enum reason why = result == 0 && conn_is_leased(c) ? trial_begin(c) : REASON_none;
 
-    if (result == 0 && why == REASON_none && c->state == CONN_LEASED)
+    if (result == 0 && why == REASON_none && conn_is_leased(c))
         why = after_body_begin(c);
 
     if (why != REASON_none) {
@@ -256,7 +256,9 @@ static ssize_t send_adapted(struct conn *c, int fd, struct slice head, size_t he
     }
     hold_clear(&kept);
     bool observed = c->x.kind == EXCHANGE_OBSERVED;
-    if (!accepted)
+    if (sent < 0)
+        conn_set_state(c, observed ? CONN_OBSERVED_PARTLY_SENT : CONN_EXCHANGE_PARTLY_SENT);
+    else if (!accepted)
         conn_set_state(c, observed ? CONN_OBSERVED : CONN_EXCHANGE);
     stall_begin(c);
     if (sent > 0)
@@ -265,7 +267,6 @@ static ssize_t send_adapted(struct conn *c, int fd, struct slice head, size_t he
         stats_count(adapted);
     tracing_note(c, observed ? TRACE_observed : TRACE_adapted);
     if (sent < 0) {
-        c->request.head_partly_sent = true;
         hold_clear(&own);
         path_sending(c);
         return used > 1 ? (ssize_t)used - 1 : -EAGAIN;
@@ -320,13 +321,13 @@ static ssize_t send_first(struct conn *c, int fd, const struct iovec *iov, int n
         if (!direct)
             c->request.bytes.end = held; /* what lies behind it is still the client's */
         result = send_adapted(c, fd, view, held, iov, n, flags);
-    } else if (step.action == EXCHANGE_PASS_KEEP && !(c->state == CONN_LEASED && may_withhold(c))) {
+    } else if (step.action == EXCHANGE_PASS_KEEP && !(conn_is_leased(c) && may_withhold(c))) {
         c->x = before;
         result = send_line(c, fd, held, flags);
     } else {
         return (ssize_t)total_of(iov, n);
     }
-    if (result < 0 && result != CONN_PLAIN && c->state != CONN_EXCHANGE && c->state != CONN_OBSERVED) {
+    if (result < 0 && result != CONN_PLAIN && !conn_is_asked(c)) {
         c->request.bytes.end = c->request.bytes.data ? held : 0;
         c->x = before;
         connecting_send_failed(c, (int)result);
@@ -341,8 +342,9 @@ static ssize_t send_rest_of_head(struct conn *c, int fd, const struct iovec *iov
 
     if (sent < 0)
         return sent;
-    c->request.head_partly_sent = false;
-    if (!c->reused)
+    if (conn_head_partly_sent(c))
+        conn_set_state(c, conn_is_observed(c) ? CONN_OBSERVED : CONN_EXCHANGE);
+    if (!c->reused || exchange_answered(&c->x)) /* no replay */
         hold_clear(&c->request.bytes);
     return behind_send(c, fd, (struct outgoing_pieces){ iov, n, 1 }, flags);
 }
@@ -357,17 +359,19 @@ ssize_t send_pieces(struct conn *c, int fd, const struct iovec *iov, int n, int 
     if (c->fds.count == 0)
         return conn_lost(c);
     path_sending(c);
-    if (c->request.error && total && (c->state == CONN_EXCHANGE || c->state == CONN_OBSERVED)) {
+    if (c->request.error && total && conn_is_asked(c)) {
         int error = c->request.error;
         c->request.error = 0;
         return -error;
     }
     switch (c->state) {
     case CONN_FRESH:
+    case CONN_LEASED_UNREGISTERED:
     case CONN_LEASED:
         if (flags & MSG_OOB)
             exchange_release(&c->x, REASON_odd_descriptor);
         return total ? send_first(c, fd, iov, n, flags) : CONN_PLAIN;
+    case CONN_EXCHANGE_PARTLY_SENT:
     case CONN_EXCHANGE:
         if (c->after.write_shut)
             return CONN_SIGPIPE;
@@ -375,13 +379,15 @@ ssize_t send_pieces(struct conn *c, int fd, const struct iovec *iov, int n, int 
             conn_forbid_parking(c, REASON_odd_descriptor);
         if (!total || flags & MSG_OOB)
             return CONN_PLAIN;
-        return c->request.head_partly_sent ? send_rest_of_head(c, fd, iov, n, flags)
+        return conn_head_partly_sent(c) ? send_rest_of_head(c, fd, iov, n, flags)
                             : behind_send(c, fd, (struct outgoing_pieces){ iov, n, 0 }, flags);
+    case CONN_OBSERVED_PARTLY_SENT:
     case CONN_OBSERVED:
         if (!total)
             return CONN_PLAIN;
-        return c->request.head_partly_sent ? send_rest_of_head(c, fd, iov, n, flags)
+        return conn_head_partly_sent(c) ? send_rest_of_head(c, fd, iov, n, flags)
                                            : observed_send(c, fd, iov, n, flags);
+    case CONN_ENDED_UNSWAPPED:
     case CONN_ENDED:
         if (c->after.swallowed_send || c->after.write_shut)
             return CONN_SIGPIPE;

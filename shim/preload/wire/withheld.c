@@ -68,7 +68,7 @@ int withheld_flush(struct conn *c, int fd)
 {
     int result = 0;
 
-    if (c->state == CONN_LEASED && !c->copied)
+    if (conn_is_leased(c) && !c->copied)
         result = swap_rehome(c, true);
     if (may_be_kept_waiting(c))
         stall_make_way(&c->to);
@@ -99,7 +99,7 @@ int withheld_release(struct conn *c, int fd)
     int result = 0;
 
     withheld_over(c);
-    if (c->state == CONN_EXCHANGE) {
+    if (conn_is_exchange(c)) {
         if (exchange_listens(&c->x) == EXCHANGE_LISTENS_PERHAPS && c->fds.count) {
             conn_forbid_parking(c, REASON_half_closed);
             real.shutdown(fd, SHUT_WR);
@@ -109,7 +109,7 @@ int withheld_release(struct conn *c, int fd)
         if (result == 0)
             conn_bypass(c, REASON_slow_body);
     } else if (hold_len(&c->request.bytes)) {
-        result = c->state != CONN_LEASED ? 0 : c->copied ? -ENOTSUP : swap_rehome_at_once(c);
+        result = !conn_is_leased(c) ? 0 : c->copied ? -ENOTSUP : swap_rehome_at_once(c);
         result = result == 0 ? send_fixed(c, fd) : result;
     }
     return result;

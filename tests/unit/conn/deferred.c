@@ -27,6 +27,11 @@ static int asked(unsigned where)
     return fd;
 }
 
+static bool is_deferred(int fd)
+{
+    return conn_find(fd)->state == CONN_ENDED_UNSWAPPED || conn_find(fd)->state == CONN_LEASED_UNREGISTERED;
+}
+
 /* Ended, and the kernel was not told. */
 static int answered(int fd)
 {
@@ -34,7 +39,7 @@ static int answered(int fd)
 
     fake_arrives(fake_under(fd), fake_answer, strlen(fake_answer));
     assert_true(fake_receives(fd, bytes, sizeof bytes) > 0);
-    assert_true(conn_find(fd)->end_owed);
+    assert_true(is_deferred(fd));
     return fd;
 }
 
@@ -83,7 +88,7 @@ static void is_applied_end(int fd, const struct fake_socket *connection)
 
     assert_true(under && under != connection);
     assert_int_equal(connection->refs, 1);
-    assert_false(conn_find(fd)->end_owed);
+    assert_false(is_deferred(fd));
     assert_int_equal(conn_find(fd)->fds.private_fd, -1);
 }
 
@@ -187,7 +192,7 @@ static void test_not_deferred(void **state)
             adds(SET, fd, EPOLLIN), adds(OTHER_SET, fd, EPOLLIN);
         fake_arrives(fake_under(fd), fake_answer, strlen(fake_answer));
         fake_receives(fd, bytes, sizeof bytes);
-        assert_false(conn_find(fd)->end_owed);
+        assert_false(is_deferred(fd));
         is_applied_end(fd, connection);
         if (copy >= 0)
             assert_ptr_equal(fake_under(copy), fake_under(fd));
@@ -238,7 +243,7 @@ static void test_poll(void **state)
     assert_int_equal(deferred_poll(fds, 2, NULL), 2);
     fds[1].events = POLLOUT; /* that is the kernel's to say */
     assert_int_equal(deferred_poll(fds, 2, NULL), 0);
-    assert_true(conn_find(fd)->end_owed);
+    assert_true(is_deferred(fd));
     real.close(other);
 }
 
@@ -257,7 +262,7 @@ static void test_select(void **state)
     assert_int_equal(deferred_select(fd + 1, &in, &ready), 1);
     assert_true(FD_ISSET(fd, &ready));
     assert_int_equal(deferred_select(fd + 1, &in, &ready), 0); /* not twice */
-    assert_true(conn_find(fd)->end_owed);
+    assert_true(is_deferred(fd));
 }
 
 /* What the kernel says: registrations of sockets with something to read. */
@@ -287,10 +292,10 @@ static void test_epoll(void **state)
     assert_int_equal(deferred_epoll(SET, events, 4, NULL), 2);
     assert_true(events[0].data.u64 == (uint64_t)first && events[0].events == EPOLLIN);
     assert_true(events[1].data.u64 == (uint64_t)second && events[1].events == EPOLLIN);
-    assert_true(conn_find(first)->end_owed && conn_find(second)->end_owed);
+    assert_true(is_deferred(first) && is_deferred(second));
 
     assert_int_equal(deferred_epoll(SET, events, 1, NULL), 1); /* of the other one the kernel tells from now on */
-    assert_true(conn_find(first)->end_owed && !conn_find(second)->end_owed);
+    assert_true(is_deferred(first) && !is_deferred(second));
     assert_int_equal(deferred_epoll(OTHER_SET, events, 4, NULL), 0); /* of what is waited for in another set, too */
     assert_int_equal(deferred_count, 0);
 }
@@ -324,7 +329,7 @@ static void test_epoll_fails(void **state)
     assert_int_equal(deferred_epoll(SET, events, 4, NULL), -1);
     assert_int_equal(errno, EBADF);
     assert_int_equal(deferred_epoll(SET, events, 0, NULL), 0);
-    assert_false(conn_find(fd)->end_owed);
+    assert_false(is_deferred(fd));
 }
 
 /* A set, or a copy of a number, is about to be made: the number of the set may be another one's soon. */

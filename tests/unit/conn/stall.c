@@ -59,7 +59,7 @@ static int waits_beside(unsigned idle, unsigned where)
     real.connect(waiting, (struct sockaddr *)&to, sizeof to);
     conn_leave(c);
     assert_int_equal(fake_sends(waiting, fake_request, strlen(fake_request)), (ssize_t)strlen(fake_request));
-    assert_true(conn_find(waiting)->waiter.waits && stall_any());
+    assert_true(conn_find(waiting)->waiter.ticket && stall_any());
     return waiting;
 }
 
@@ -85,7 +85,7 @@ static void answers(int fd)
 
     fake_arrives(fake_under(fd), fake_answer, strlen(fake_answer));
     assert_true(fake_receives(fd, bytes, sizeof bytes) > 0);
-    assert_false(conn_find(fd)->waiter.waits);
+    assert_false(conn_find(fd)->waiter.ticket);
     fake_closes(fd);
 }
 
@@ -237,13 +237,13 @@ static void test_who_waits(void **state)
     int fd = fake_open(false);
     assert_int_equal(fake_connect_to(fd, port), 0);
     assert_int_equal(fake_sends(fd, fake_request, strlen(fake_request)), (ssize_t)strlen(fake_request));
-    assert_true(conn_find(fd)->reused && !conn_find(fd)->waiter.waits);
+    assert_true(conn_find(fd)->reused && !conn_find(fd)->waiter.ticket);
     assert_false(stall_any());
     fake_closes(fd);
 
     fd = waits_beside(0, port);
     stall_after_fork();
-    assert_false(stall_any() || conn_find(fd)->waiter.waits);
+    assert_false(stall_any() || conn_find(fd)->waiter.ticket);
     passes(10000);
     fake_closes(fd);
 }

@@ -28,7 +28,7 @@ static inline struct sockaddr_in fake_address(unsigned port)
 static inline int fake_open(bool nonblocking)
 {
     int fd = real.socket(AF_INET, SOCK_STREAM | (nonblocking ? SOCK_NONBLOCK : 0), 0);
-    struct conn *c = conn_create(fd, false);
+    struct conn *c = conn_create(fd, false, CONN_NEW);
 
     assert_non_null(c);
     c->to.family = AF_INET;
@@ -120,7 +120,7 @@ static inline int fake_exchange(unsigned port)
     struct fake_socket *s = fake_under(fd);
     fake_arrives(s, fake_answer, strlen(fake_answer));
     assert_true(fake_receives(fd, bytes, sizeof bytes) > 0);
-    assert_int_equal(fake_enter(fd)->state, CONN_ENDED);
+    assert_true(conn_has_ended(fake_enter(fd)));
     conn_leave(conn_find(fd));
     return fd;
 }
