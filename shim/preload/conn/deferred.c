@@ -3,7 +3,6 @@
 
 #include "base/lock.h"
 #include "preload/share/idle.h"
-#include "preload/wire/readiness.h"
 #include "preload/libc/real.h"
 #include "preload/conn/swap.h"
 #include "preload/self/self.h"
@@ -212,34 +211,30 @@ static bool any_concerns(int epfd)
 }
 
 /* No event twice: the kernel may have told one of the socket itself, whose server has closed it. */
-static int add_ends(int epfd, struct epoll_event *events, int n, int most)
+int deferred_tell_epoll(int epfd, struct epoll_event *events, int ready, int most)
 {
-    for (unsigned i = 0; i < atomic_load(&used); i++) {
+    for (unsigned i = 0; i < atomic_load(&used) && ready >= 0; i++) {
         struct conn *c = enter(i);
         if (!c)
             continue;
         const struct registration *r = &c->registrations.set[0];
         if (concerns(c, epfd)) {
-            if (n < most && !is_there(events, n, r->data))
-                events[n++] = (struct epoll_event){ .events = shown(c, r->events), .data.u64 = r->data };
+            if (ready < most && !is_there(events, ready, r->data))
+                events[ready++] = (struct epoll_event){ .events = shown(c, r->events), .data.u64 = r->data };
             else
                 deferred_apply(c);
         }
         conn_leave(c);
     }
-    return n;
+    return ready;
 }
 
-int deferred_epoll(int epfd, struct epoll_event *events, int most, const sigset_t *mask)
+bool deferred_waited(int epfd, const struct epoll_event *events, int most)
 {
-    if (!events || most <= 0) {
-        deferred_apply_all();
-        return 0;
-    }
-    if (!any_concerns(epfd))
-        return 0;
-    int n = mask ? readiness_epoll_pwait(epfd, events, most, 0, mask) : readiness_epoll_wait(epfd, events, most, 0);
-    return n < 0 ? n : add_ends(epfd, events, n, most);
+    if (events && most > 0)
+        return any_concerns(epfd);
+    deferred_apply_all();
+    return false;
 }
 
 /* What waits in a set, which may be polled, is settled.  Returns whether anything is owed still. */
@@ -266,19 +261,29 @@ static bool has_ended(int fd)
     return c && c->state == CONN_ENDED_UNSWAPPED;
 }
 
-int deferred_poll(struct pollfd *fds, nfds_t n, const sigset_t *mask)
+static short asked_of(const struct pollfd *fd)
 {
-    const struct timespec no_time = { 0 };
+    short asked = fd->events & (POLLIN | POLLRDNORM | POLLRDHUP);
+
+    return asked && has_ended(fd->fd) ? asked : 0;
+}
+
+bool deferred_polled(const struct pollfd *fds, nfds_t n)
+{
     bool any = false;
 
     if (!apply_registered() || !fds)
-        return 0;
+        return false;
     for (nfds_t i = 0; i < n && !any; i++)
-        any = fds[i].events & (POLLIN | POLLRDNORM | POLLRDHUP) && has_ended(fds[i].fd);
-    int ready = !any ? 0 : mask ? readiness_ppoll(fds, n, &no_time, mask) : readiness_poll(fds, n, 0);
-    for (nfds_t i = 0; i < n && any && ready >= 0; i++) {
-        short told = fds[i].events & (POLLIN | POLLRDNORM | POLLRDHUP);
-        if (!told || !has_ended(fds[i].fd))
+        any = asked_of(&fds[i]);
+    return any;
+}
+
+int deferred_tell_poll(struct pollfd *fds, nfds_t n, int ready)
+{
+    for (nfds_t i = 0; i < n && ready >= 0; i++) {
+        short told = asked_of(&fds[i]);
+        if (!told)
             continue;
         ready += fds[i].revents == 0;
         fds[i].revents |= told;

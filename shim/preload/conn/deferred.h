@@ -55,16 +55,24 @@ static inline void deferred_before_wait(void)
         deferred_apply_all();
 }
 
-/* Where something is owed: what is ready now, if an end that is owed is among it; 0: go on; or -1 and errno. */
-int deferred_poll(struct pollfd *fds, nfds_t n, const sigset_t *mask);
+/* Is an end that is owed among what these wait for?  Then the caller looks, without waiting, and the function behind it adds
+ * the ends to what is ready.  What waits in a set where that cannot be told is applied.  By poll: */
+bool deferred_polled(const struct pollfd *fds, nfds_t n);
 
-/* Is an end that is owed among these?  If so, deferred_select adds it to what select has said is `ready`, and
- * returns how many it has added. */
+/* Returns how many are ready then; `ready` itself, if it is an error. */
+int deferred_tell_poll(struct pollfd *fds, nfds_t n, int ready);
+
+/* By select: */
 bool deferred_selected(int n, const fd_set *in);
+
+/* `in`: as the client gave it.  Returns how many it has added to *ready. */
 int deferred_select(int n, const fd_set *in, fd_set *ready);
 
-/* As deferred_poll; the set is settled where that cannot be told. */
-int deferred_epoll(int epfd, struct epoll_event *events, int most, const sigset_t *mask);
+/* By epoll: */
+bool deferred_waited(int epfd, const struct epoll_event *events, int most);
+
+/* As deferred_tell_poll; 0: all was applied. */
+int deferred_tell_epoll(int epfd, struct epoll_event *events, int ready, int most);
 
 /* Grows before the program makes an epoll set, or a copy of some number: what was registered before may have
  * been in another set than the one that has its number then. */

@@ -5,7 +5,6 @@
 #include "preload/conn/conn.h"
 #include "preload/wire/incoming.h"
 #include "preload/libc/real.h"
-#include "preload/libc/signals.h"
 
 #include <errno.h>
 #include <string.h>
@@ -108,47 +107,4 @@ bool endwait_look(int epfd)
     looking.any = false;
     conn_each(consider);
     return looking.any;
-}
-
-/* A turn of a wait for the end of an answer; *last: no time is left for another. */
-static const struct timespec *end_turn(struct readiness_time *t, struct timespec *room, bool *last)
-{
-    const struct timespec *left = readiness_left(t);
-
-    *room = (struct timespec){ .tv_nsec = ENDWAIT_TURN_MS * 1000000L };
-    *last = left && left->tv_sec == 0 && left->tv_nsec <= room->tv_nsec;
-    return *last ? left : room;
-}
-
-int endwait_ppoll(struct pollfd *fds, nfds_t n, struct readiness_time *t, const sigset_t *mask, void (*meanwhile)(void))
-{
-    struct timespec room;
-    sigset_t own;
-    bool last;
-    int result;
-
-    signals_hold(&own);
-    do {
-        result = readiness_ppoll(fds, n, end_turn(t, &room, &last), mask ? mask : &own);
-        meanwhile();
-    } while (result == 0 && !last && endwait_poll(fds, n));
-    signals_release(&own);
-    return result;
-}
-
-int endwait_pwait(struct endwait_set set, struct readiness_time *t, const sigset_t *mask, void (*meanwhile)(void))
-{
-    struct timespec room;
-    sigset_t own;
-    bool last;
-    int result;
-
-    signals_hold(&own);
-    do {
-        result = readiness_epoll_pwait(set.epfd, set.events, set.most, readiness_ms(end_turn(t, &room, &last)),
-                                       mask ? mask : &own);
-        meanwhile();
-    } while (result == 0 && !last && endwait_look(set.epfd));
-    signals_release(&own);
-    return result;
 }

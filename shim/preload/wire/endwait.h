@@ -5,8 +5,6 @@
 #ifndef HOLDFAST_PRELOAD_ENDWAIT_H
 #define HOLDFAST_PRELOAD_ENDWAIT_H
 
-#include "preload/wire/readiness.h"
-
 #include <poll.h>
 #include <stdatomic.h>
 #include <stdbool.h>
@@ -33,15 +31,5 @@ static inline bool endwait_epoll(int epfd)
 {
     return __builtin_expect(atomic_load_explicit(&endwait_registered, memory_order_relaxed), 0) && endwait_look(epfd);
 }
-
-/* As ppoll and epoll_pwait, for as long as somebody waits so, in turns; `meanwhile` after each.  0: nobody does any more,
- * or the time is over; readiness_left says how much of it is left. */
-int endwait_ppoll(struct pollfd *fds, nfds_t n, struct readiness_time *t, const sigset_t *mask, void (*meanwhile)(void));
-struct endwait_set {
-    int epfd;
-    struct epoll_event *events;
-    int most;
-};
-int endwait_pwait(struct endwait_set set, struct readiness_time *t, const sigset_t *mask, void (*meanwhile)(void));
 
 #endif

@@ -1,19 +1,19 @@
-/* poll and select; those of epoll are in readiness_epoll.c. */
+/* The filter behind all waits, and what poll has of its own; select and epoll have theirs in readiness_select.c and
+ * readiness_epoll.c. */
 #define _GNU_SOURCE
 #include "preload/wire/readiness.h"
 
+#include "preload/wire/endwait.h"
 #include "preload/wire/incoming.h"
 #include "preload/wire/provisional.h"
+#include "preload/conn/deferred.h"
 #include "preload/libc/real.h"
+#include "preload/wire/readiness_kinds.h"
 
 #include <errno.h>
 #include <string.h>
 
-enum {
-    POLL_COPIED = 64,  /* of more, the ends that come without an error show when the client receives */
-    SETS_MOST = 8192,
-    NANO = 1000000000,
-};
+enum { NANO = 1000000000 };
 
 void readiness_begin(struct readiness_time *t, const struct timespec *time)
 {
@@ -58,15 +58,14 @@ int readiness_ms(const struct timespec *time)
     return time ? (int)(time->tv_sec * 1000 + (time->tv_nsec + 999999) / 1000000) : -1;
 }
 
-static bool is_borrowed(int fd)
+bool readiness_is_borrowed(int fd)
 {
     const struct conn *c = conn_find(fd);
 
     return c && atomic_load_explicit(&c->borrowed, memory_order_relaxed);
 }
 
-/* The client waits to read from a borrowed number, where nothing more may come: exchange_awaits_end. */
-static void before_read(int fd)
+void readiness_before_read(int fd)
 {
     struct conn *c = conn_enter(fd, NEED_AS_IS);
 
@@ -77,199 +76,139 @@ static void before_read(int fd)
     conn_leave(c);
 }
 
-enum sight { TRUE, WRITABLE, REPLACED };
-
-/* Of a number that is ready.  `writing`: the client waits to write, too. */
-static enum sight look(int fd, bool writing)
+enum readiness_sight readiness_look(int fd, bool writing)
 {
-    struct conn *c = is_borrowed(fd) ? conn_enter(fd, NEED_AS_IS) : NULL;
-    enum sight sight = TRUE;
+    struct conn *c = readiness_is_borrowed(fd) ? conn_enter(fd, NEED_AS_IS) : NULL;
+    enum readiness_sight sight = SIGHT_TRUE;
 
     if (!c)
-        return TRUE;
+        return SIGHT_TRUE;
     if (provisional_is_dead(c)) {
         if (conn_is_leased(c) && writing)
-            sight = WRITABLE;
+            sight = SIGHT_WRITABLE;
         else if (provisional_mend(c) == 0)
-            sight = REPLACED;
+            sight = SIGHT_REPLACED;
     }
     conn_leave(c);
     return sight;
 }
 
+/* Another thread may lease one while this one waits: so the question is asked again behind the call. */
+int readiness_wait(struct wait *w, const struct timespec *time, const sigset_t *mask)
+{
+    bool looks = w->family->begin(w);
+    struct readiness_time t;
+
+    if (looks)
+        readiness_begin(&t, time);
+    for (;; time = looks ? readiness_left(&t) : time) {
+        int ready = w->call(w, time, mask);
+        if (ready < 0 || (!looks && !readiness_any()))
+            return ready;
+        int told = w->family->tell(w, ready);
+        if (told > 0 || ready == 0)
+            return told;
+    }
+}
+
 /* ---- poll ---- */
 
-static bool any_borrowed(const struct pollfd *fds, nfds_t n)
+static bool poll_begin(struct wait *w)
 {
+    const struct pollfd *fds = w->poll.fds;
     bool any = false;
 
-    for (nfds_t i = 0; i < n; i++) {
-        if (!is_borrowed(fds[i].fd))
+    w->poll.asked = w->poll.fds;
+    if (!readiness_any() || !fds)
+        return false;
+    for (nfds_t i = 0; i < w->poll.n; i++) {
+        if (!readiness_is_borrowed(fds[i].fd))
             continue;
         any = true;
         if (fds[i].events & (POLLIN | POLLRDNORM))
-            before_read(fds[i].fd);
+            readiness_before_read(fds[i].fd);
     }
+    if (any && w->poll.n <= READINESS_POLLED)
+        w->poll.asked = w->poll.room;
     return any;
 }
 
-static void ask_more(struct pollfd *more, const struct pollfd *fds, nfds_t n)
+static void ask_more(struct wait *w)
 {
-    memcpy(more, fds, n * sizeof *fds);
-    for (nfds_t i = 0; i < n; i++)
-        if (is_borrowed(fds[i].fd))
-            more[i].events |= POLLRDHUP;
+    if (w->poll.asked == w->poll.fds)
+        return;
+    memcpy(w->poll.asked, w->poll.fds, w->poll.n * sizeof *w->poll.fds);
+    for (nfds_t i = 0; i < w->poll.n; i++)
+        if (readiness_is_borrowed(w->poll.fds[i].fd))
+            w->poll.asked[i].events |= POLLRDHUP;
 }
 
-/* Sets `revents` to what the client is told; returns of how many, or -1: wait again. */
-static int tell(struct pollfd *fds, const struct pollfd *more, nfds_t n)
+static int call_ppoll(struct wait *w, const struct timespec *time, const sigset_t *mask)
+{
+    ask_more(w);
+    return real.ppoll(w->poll.asked, w->poll.n, time, mask);
+}
+
+static int call_poll(struct wait *w, const struct timespec *time, const sigset_t *mask)
+{
+    if (mask)
+        return call_ppoll(w, time, mask);
+    ask_more(w);
+    return real.poll(w->poll.asked, w->poll.n, readiness_ms(time));
+}
+
+/* Sets `revents` to what the client is told.  One that it is not told of must not be told again at once: then it is not
+ * asked for any more. */
+static int poll_tell(struct wait *w, int ready)
 {
     const short ends = POLLERR | POLLHUP | POLLRDHUP, writing = POLLOUT | POLLWRNORM;
+    struct pollfd *fds = w->poll.fds;
     int told = 0;
 
-    for (nfds_t i = 0; i < n; i++) {
-        short events = more[i].revents;
+    for (nfds_t i = 0; i < w->poll.n; i++) {
+        short events = w->poll.asked[i].revents;
         if (events & ends) {
-            enum sight sight = look(fds[i].fd, fds[i].events & writing);
-            if (sight == REPLACED)
-                return -1;
-            events = sight == WRITABLE ? fds[i].events & writing : events & (fds[i].events | ~POLLRDHUP);
+            enum readiness_sight sight = readiness_look(fds[i].fd, fds[i].events & writing);
+            if (sight == SIGHT_REPLACED)
+                return 0;
+            events = sight == SIGHT_WRITABLE ? fds[i].events & writing : events & (fds[i].events | ~POLLRDHUP);
         }
         fds[i].revents = events;
         told += events != 0;
     }
+    if (told == 0 && ready > 0)
+        w->poll.asked = fds;
     return told;
 }
 
-/* One that the client is not told of must not be told again at once: then it is not asked for any more. */
-static int poll_on(struct pollfd *fds, nfds_t n, struct readiness_time *t, const sigset_t *mask)
+static bool poll_repeats(struct wait *w)
 {
-    struct pollfd room[POLL_COPIED], *more = n <= POLL_COPIED ? room : fds;
-
-    for (const struct timespec *left = t->for_ever ? NULL : &t->left;; left = readiness_left(t)) {
-        if (more != fds)
-            ask_more(more, fds, n);
-        int ready = real.ppoll(more, n, left, mask);
-        if (ready < 0)
-            return ready;
-        int told = tell(fds, more, n);
-        if (told > 0 || (told == 0 && ready == 0))
-            return told;
-        if (told == 0)
-            more = fds;
-    }
-}
-
-int readiness_ppoll(struct pollfd *fds, nfds_t n, const struct timespec *time, const sigset_t *mask)
-{
-    struct readiness_time t;
-
-    if (!readiness_any() || !any_borrowed(fds, n))
-        return real.ppoll(fds, n, time, mask);
-    readiness_begin(&t, time);
-    return poll_on(fds, n, &t, mask);
-}
-
-int readiness_poll(struct pollfd *fds, nfds_t n, int ms)
-{
-    struct readiness_time t;
-    struct timespec room;
-
-    if (!readiness_any() || !any_borrowed(fds, n))
-        return real.poll(fds, n, ms);
-    readiness_begin(&t, readiness_time(ms, &room));
-    return poll_on(fds, n, &t, NULL);
-}
-
-/* ---- select ---- */
-
-struct sets {
-    fd_set *given[3];
-    size_t len;
-    char asked[3][SETS_MOST / 8] __attribute__((aligned(__alignof__(fd_set))));
-};
-
-static bool save(struct sets *sets, int n, fd_set *in, fd_set *out, fd_set *except)
-{
-    const size_t bits = 8 * sizeof(long);
-    fd_set *given[3] = { in, out, except };
-    bool any = false;
-
-    if (n <= 0 || n > SETS_MOST || !in)
-        return false;
-    for (int fd = 0; fd < n; fd++) {
-        if (!is_borrowed(fd) || !FD_ISSET(fd, in))
-            continue;
-        any = true;
-        before_read(fd);
-    }
-    if (!any)
-        return false;
-    sets->len = ((size_t)n + bits - 1) / bits * sizeof(long);
-    for (int i = 0; i < 3; i++) {
-        sets->given[i] = given[i];
-        if (given[i])
-            memcpy(sets->asked[i], given[i], sets->len);
-    }
+    (void)w;
     return true;
 }
 
-static void restore(const struct sets *sets)
+static bool poll_deferred(struct wait *w)
 {
-    for (int i = 0; i < 3; i++)
-        if (sets->given[i])
-            memcpy(sets->given[i], sets->asked[i], sets->len);
+    return deferred_polled(w->poll.fds, w->poll.n);
 }
 
-/* Takes out of the result what the client is not told; returns how many bits are left, or -1: wait again. */
-static int pick(struct sets *sets, int n, int ready)
+static int poll_tell_deferred(struct wait *w, int ready)
 {
-    fd_set *in = sets->given[0], *out = sets->given[1];
-
-    for (int fd = 0; fd < n; fd++) {
-        if (!is_borrowed(fd) || !FD_ISSET(fd, in))
-            continue;
-        enum sight sight = look(fd, out && FD_ISSET(fd, (fd_set *)(void *)sets->asked[1]));
-        if (sight == REPLACED)
-            return -1;
-        if (sight == TRUE)
-            continue;
-        FD_CLR(fd, in);
-        ready--;
-        if (!FD_ISSET(fd, out)) {
-            FD_SET(fd, out);
-            ready++;
-        }
-    }
-    return ready;
+    return deferred_tell_poll(w->poll.fds, w->poll.n, ready);
 }
 
-int readiness_select(int n, fd_set *in, fd_set *out, fd_set *except, struct timeval *time)
+static bool poll_awaits_end(struct wait *w)
 {
-    struct sets sets;
-    int ready;
-
-    if (!readiness_any() || !save(&sets, n, in, out, except))
-        return real.select(n, in, out, except, time);
-    /* Linux leaves in *time what was not waited. */
-    while ((ready = real.select(n, in, out, except, time)) > 0 && (ready = pick(&sets, n, ready)) < 0)
-        restore(&sets);
-    return ready;
+    return w->poll.fds && endwait_poll(w->poll.fds, w->poll.n);
 }
 
-int readiness_pselect(int n, fd_set *in, fd_set *out, fd_set *except, const struct timespec *time,
-                      const sigset_t *mask)
+void readiness_of_poll(struct wait *w, bool masked, struct pollfd *fds, nfds_t n)
 {
-    struct readiness_time t;
-    struct sets sets;
+    static const struct wait_family family = { poll_begin,    poll_tell,          poll_repeats,
+                                               poll_deferred, poll_tell_deferred, poll_awaits_end };
 
-    if (!readiness_any() || !save(&sets, n, in, out, except))
-        return real.pselect(n, in, out, except, time, mask);
-    readiness_begin(&t, time);
-    int ready = real.pselect(n, in, out, except, time, mask);
-    while (ready > 0 && (ready = pick(&sets, n, ready)) < 0) {
-        restore(&sets);
-        ready = real.pselect(n, in, out, except, readiness_left(&t), mask);
-    }
-    return ready;
+    w->family = &family;
+    w->call = masked ? call_ppoll : call_poll;
+    w->poll.fds = w->poll.asked = fds;
+    w->poll.n = n;
 }

@@ -17,16 +17,56 @@
 #include <sys/select.h>
 #include <time.h>
 
-/* Each as the function of libc; a process without a reused connection pays one load. */
-int readiness_poll(struct pollfd *fds, nfds_t n, int ms);
-int readiness_ppoll(struct pollfd *fds, nfds_t n, const struct timespec *time, const sigset_t *mask);
-int readiness_select(int n, fd_set *in, fd_set *out, fd_set *except, struct timeval *time);
-int readiness_pselect(int n, fd_set *in, fd_set *out, fd_set *except, const struct timespec *time,
-                      const sigset_t *mask);
-int readiness_epoll_wait(int epfd, struct epoll_event *events, int most, int ms);
-int readiness_epoll_pwait(int epfd, struct epoll_event *events, int most, int ms, const sigset_t *mask);
-int readiness_epoll_pwait2(int epfd, struct epoll_event *events, int most, const struct timespec *time,
-                           const sigset_t *mask);
+enum { READINESS_POLLED = 64, READINESS_SELECTED = 8192 };
+
+/* One wait of libc, on its caller's stack: what it waits for, and by which call. */
+struct wait {
+    const struct wait_family *family;
+    /* The real call, once.  `time` NULL: for ever; `mask` NULL: the thread's own. */
+    int (*call)(struct wait *w, const struct timespec *time, const sigset_t *mask);
+    union {
+        struct {
+            struct pollfd *fds, *asked; /* asked: `fds`, or `room` where the kernel is asked for more */
+            nfds_t n;
+            struct pollfd room[READINESS_POLLED]; /* of more than these, the ends that come without an error show when
+                                                     the client receives */
+        } poll;
+        struct {
+            int n;
+            size_t len; /* of each of `saved`; 0: not saved */
+            fd_set *given[3];
+            char saved[3][READINESS_SELECTED / 8] __attribute__((aligned(__alignof__(fd_set))));
+        } select;
+        struct {
+            int epfd, most;
+            struct epoll_event *events;
+        } epoll;
+    };
+};
+
+/* `masked`: by ppoll and pselect, else by the plain call as long as there is no mask. */
+void readiness_of_poll(struct wait *w, bool masked, struct pollfd *fds, nfds_t n);
+
+/* As readiness_of_poll. */
+void readiness_of_select(struct wait *w, bool masked, int n, fd_set *const given[3]);
+
+enum readiness_epoll { READINESS_WAIT, READINESS_PWAIT, READINESS_PWAIT2 };
+
+/* By epoll_wait as long as there is no mask; by epoll_pwait; by epoll_pwait2. */
+void readiness_of_epoll(struct wait *w, enum readiness_epoll how, int epfd, struct epoll_event *events, int most);
+
+/* Waits.  As the function of libc; a process without a reused connection pays one load. */
+int readiness_wait(struct wait *w, const struct timespec *time, const sigset_t *mask);
+
+/* What waiting.c asks of each kind of wait. */
+struct wait_family {
+    bool (*begin)(struct wait *w);            /* is a borrowed connection among what it waits for? */
+    int (*tell)(struct wait *w, int ready);   /* how many of `ready` the client is told of; 0: wait again */
+    bool (*repeats)(struct wait *w);          /* before the call is made more than once.  False: it cannot be */
+    bool (*deferred)(struct wait *w);         /* is an end among it that the kernel was not told of (deferred.h)? */
+    int (*tell_deferred)(struct wait *w, int ready); /* how many are ready with those */
+    bool (*awaits_end)(struct wait *w);       /* does it wait for an end alone (endwait.h)?  What can be ended is */
+};
 
 /* What is left of a wait. */
 struct readiness_time {
@@ -36,10 +76,14 @@ struct readiness_time {
 
 /* NULL: for ever. */
 void readiness_begin(struct readiness_time *t, const struct timespec *time);
+
+/* NULL: for ever, else 0 or more. */
 const struct timespec *readiness_left(struct readiness_time *t);
 
-/* The same in milliseconds; negative: for ever. */
+/* From milliseconds, as poll has them: negative is for ever. */
 const struct timespec *readiness_time(int ms, struct timespec *room);
+
+/* And back, rounded up. */
 int readiness_ms(const struct timespec *time);
 
 static inline bool readiness_any(void)

@@ -3,7 +3,9 @@
 #define _GNU_SOURCE
 #include "preload/wire/readiness.h"
 
+#include "preload/wire/endwait.h"
 #include "preload/wire/provisional.h"
+#include "preload/conn/deferred.h"
 #include "preload/libc/real.h"
 
 #include <errno.h>
@@ -53,14 +55,15 @@ static bool consider(struct conn *c, void *arg)
     return r;
 }
 
-/* Takes out what the client is not told; returns how many events are left. */
-static int pick(int epfd, struct epoll_event *events, int ready)
+/* Takes out what the client is not told. */
+static int tell(struct wait *w, int ready)
 {
     const uint32_t ends = EPOLLERR | EPOLLHUP | EPOLLRDHUP;
+    struct epoll_event *events = w->epoll.events;
     int told = 0;
 
     for (int i = 0; i < ready; i++) {
-        struct telling t = { .epfd = epfd, .event = events[i] };
+        struct telling t = { .epfd = w->epoll.epfd, .event = events[i] };
         if (t.event.events & ends)
             conn_each_borrowed(consider, &t);
         if (t.event.events)
@@ -69,54 +72,57 @@ static int pick(int epfd, struct epoll_event *events, int ready)
     return told;
 }
 
-typedef int wait_call(int epfd, struct epoll_event *events, int most, const struct timespec *time,
-                      const sigset_t *mask);
-
-static int wait_plainly(int epfd, struct epoll_event *events, int most, const struct timespec *time,
-                        const sigset_t *mask)
+static int call_pwait2(struct wait *w, const struct timespec *time, const sigset_t *mask)
 {
-    (void)mask;
-    return real.epoll_wait(epfd, events, most, readiness_ms(time));
+    return real.epoll_pwait2(w->epoll.epfd, w->epoll.events, w->epoll.most, time, mask);
 }
 
-static int wait_masked(int epfd, struct epoll_event *events, int most, const struct timespec *time,
-                       const sigset_t *mask)
+static int call_pwait(struct wait *w, const struct timespec *time, const sigset_t *mask)
 {
-    return real.epoll_pwait(epfd, events, most, readiness_ms(time), mask);
+    return real.epoll_pwait(w->epoll.epfd, w->epoll.events, w->epoll.most, readiness_ms(time), mask);
 }
 
-/* Another thread may lease one meanwhile. */
-static int wait_on(wait_call *wait, int epfd, struct epoll_event *events, int most, const struct timespec *time,
-                   const sigset_t *mask)
+static int call_wait(struct wait *w, const struct timespec *time, const sigset_t *mask)
 {
-    struct readiness_time t = { .for_ever = true };
-    bool any = readiness_any();
-    int ready;
-
-    if (any)
-        readiness_begin(&t, time);
-    while ((ready = wait(epfd, events, most, time, mask)) > 0 && readiness_any() &&
-           (ready = pick(epfd, events, ready)) == 0)
-        time = any ? readiness_left(&t) : time;
-    return ready;
+    if (mask)
+        return call_pwait(w, time, mask);
+    return real.epoll_wait(w->epoll.epfd, w->epoll.events, w->epoll.most, readiness_ms(time));
 }
 
-int readiness_epoll_wait(int epfd, struct epoll_event *events, int most, int ms)
+static bool begin(struct wait *w)
 {
-    struct timespec room;
-
-    return wait_on(wait_plainly, epfd, events, most, readiness_time(ms, &room), NULL);
+    (void)w;
+    return readiness_any();
 }
 
-int readiness_epoll_pwait(int epfd, struct epoll_event *events, int most, int ms, const sigset_t *mask)
+static bool repeats(struct wait *w)
 {
-    struct timespec room;
-
-    return wait_on(wait_masked, epfd, events, most, readiness_time(ms, &room), mask);
+    (void)w;
+    return true;
 }
 
-int readiness_epoll_pwait2(int epfd, struct epoll_event *events, int most, const struct timespec *time,
-                           const sigset_t *mask)
+static bool deferred(struct wait *w)
 {
-    return wait_on(real.epoll_pwait2, epfd, events, most, time, mask);
+    return deferred_waited(w->epoll.epfd, w->epoll.events, w->epoll.most);
+}
+
+static int tell_deferred(struct wait *w, int ready)
+{
+    return deferred_tell_epoll(w->epoll.epfd, w->epoll.events, ready, w->epoll.most);
+}
+
+static bool awaits_end(struct wait *w)
+{
+    return endwait_epoll(w->epoll.epfd);
+}
+
+void readiness_of_epoll(struct wait *w, enum readiness_epoll how, int epfd, struct epoll_event *events, int most)
+{
+    static const struct wait_family family = { begin, tell, repeats, deferred, tell_deferred, awaits_end };
+
+    w->family = &family;
+    w->call = how == READINESS_WAIT ? call_wait : how == READINESS_PWAIT ? call_pwait : call_pwait2;
+    w->epoll.epfd = epfd;
+    w->epoll.events = events;
+    w->epoll.most = most;
 }

@@ -1,0 +1,126 @@
+/* select(2) empties its sets when the time is over: what is called more than once begins each time with what the client
+ * gave. */
+#define _GNU_SOURCE
+#include "preload/wire/readiness.h"
+
+#include "preload/conn/deferred.h"
+#include "preload/libc/real.h"
+#include "preload/wire/readiness_kinds.h"
+
+#include <string.h>
+
+enum { IN, OUT, SETS = 3 };
+
+/* False: too many to be saved. */
+static bool save(struct wait *w)
+{
+    const size_t bits = 8 * sizeof(long);
+    const int n = w->select.n;
+
+    if (w->select.len)
+        return true;
+    if (n <= 0 || n > READINESS_SELECTED)
+        return false;
+    w->select.len = ((size_t)n + bits - 1) / bits * sizeof(long);
+    for (int i = 0; i < SETS; i++)
+        if (w->select.given[i])
+            memcpy(w->select.saved[i], w->select.given[i], w->select.len);
+    return true;
+}
+
+static void restore(const struct wait *w)
+{
+    for (int i = 0; i < SETS && w->select.len; i++)
+        if (w->select.given[i])
+            memcpy(w->select.given[i], w->select.saved[i], w->select.len);
+}
+
+static int call_pselect(struct wait *w, const struct timespec *time, const sigset_t *mask)
+{
+    fd_set *const *given = w->select.given;
+
+    restore(w);
+    return real.pselect(w->select.n, given[IN], given[OUT], given[2], time, mask);
+}
+
+static int call_select(struct wait *w, const struct timespec *time, const sigset_t *mask)
+{
+    fd_set *const *given = w->select.given;
+    struct timeval rounded = { 0 };
+
+    if (mask)
+        return call_pselect(w, time, mask);
+    restore(w);
+    if (time)
+        rounded = (struct timeval){ time->tv_sec + (time->tv_nsec > 999999000), (time->tv_nsec + 999) / 1000 % 1000000 };
+    return real.select(w->select.n, given[IN], given[OUT], given[2], time ? &rounded : NULL);
+}
+
+static bool begin(struct wait *w)
+{
+    const fd_set *in = w->select.given[IN];
+    bool any = false;
+
+    if (!readiness_any() || !in || w->select.n > READINESS_SELECTED)
+        return false;
+    restore(w);
+    for (int fd = 0; fd < w->select.n; fd++) {
+        if (!readiness_is_borrowed(fd) || !FD_ISSET(fd, in))
+            continue;
+        any = true;
+        readiness_before_read(fd);
+    }
+    return any && save(w);
+}
+
+/* Takes out of the result what the client is not told. */
+static int tell(struct wait *w, int ready)
+{
+    fd_set *in = w->select.given[IN], *out = w->select.given[OUT];
+
+    for (int fd = 0; in && w->select.len && fd < w->select.n; fd++) {
+        if (!readiness_is_borrowed(fd) || !FD_ISSET(fd, in))
+            continue;
+        enum readiness_sight sight =
+            readiness_look(fd, out && FD_ISSET(fd, (fd_set *)(void *)w->select.saved[OUT]));
+        if (sight == SIGHT_REPLACED)
+            return 0;
+        if (sight == SIGHT_TRUE || !out)
+            continue;
+        FD_CLR(fd, in);
+        ready--;
+        if (!FD_ISSET(fd, out)) {
+            FD_SET(fd, out);
+            ready++;
+        }
+    }
+    return ready;
+}
+
+static bool deferred(struct wait *w)
+{
+    return w->select.n >= 0 && w->select.n <= READINESS_SELECTED && deferred_selected(w->select.n, w->select.given[IN]) &&
+           save(w);
+}
+
+static int tell_deferred(struct wait *w, int ready)
+{
+    return ready + deferred_select(w->select.n, (const fd_set *)(void *)w->select.saved[IN], w->select.given[IN]);
+}
+
+static bool awaits_end(struct wait *w)
+{
+    (void)w;
+    return false;
+}
+
+void readiness_of_select(struct wait *w, bool masked, int n, fd_set *const given[3])
+{
+    static const struct wait_family family = { begin, tell, save, deferred, tell_deferred, awaits_end };
+
+    w->family = &family;
+    w->call = masked ? call_pselect : call_select;
+    w->select.n = n;
+    w->select.len = 0;
+    memcpy(w->select.given, given, sizeof w->select.given);
+}

@@ -1,0 +1,23 @@
+/* waiting: how a process waits.  What the kernel says of readiness is true and passes as it is (but see readiness.h); but a
+ * process that waits for long has no use for the idle connections that it kept, and others may; and what it waits for may
+ * be a server that serves one connection at a time (stall.h), an answer whose end alone it is told of (endwait.h), or an
+ * answer to what is withheld (withheld.h).  Only then is a wait split: into turns, and after each in which nothing has
+ * happened something is let go.  What is ready already needs no splitting: a look comes before.
+ *
+ * A signal that came between two turns of a wait would interrupt neither.  So signals are held over all, and let
+ * through by the turns themselves, which the kernel does in one step. */
+#ifndef HOLDFAST_PRELOAD_WAITING_H
+#define HOLDFAST_PRELOAD_WAITING_H
+
+#include "preload/wire/readiness.h"
+
+/* A wait that is not longer is never split. */
+enum { WAITING_SHORT_MS = 20 };
+
+/* Is there anything for which a wait is more than libc's call? */
+bool waiting_is_special(void);
+
+/* The whole wait: what w's call would answer. */
+int waiting_for(struct wait *w, const struct timespec *time, const sigset_t *mask);
+
+#endif
