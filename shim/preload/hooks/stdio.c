@@ -252,7 +252,7 @@ static bool write_all(int fd, const char *bytes, size_t len)
 }
 
 /* dprintf on a tracked socket: formatted here, sent by our own write. */
-static int print(int fd, const char *format, va_list ap)
+__attribute__((format(printf, 2, 0))) static int print(int fd, const char *format, va_list ap)
 {
     va_list again;
     va_copy(again, ap);
@@ -284,13 +284,13 @@ int dprintf(int fd, const char *format, ...)
 }
 
 /* The fortified ones (glibc). */
-int __vdprintf_chk(int fd, int flag, const char *format, va_list ap)
+__attribute__((format(printf, 3, 0))) int __vdprintf_chk(int fd, int flag, const char *format, va_list ap)
 {
     return likely(!conn_find(fd)) ? real.__vdprintf_chk(fd, flag, format, ap)
                                   : print(fd, format, ap);
 }
 
-int __dprintf_chk(int fd, int flag, const char *format, ...)
+__attribute__((format(printf, 3, 4))) int __dprintf_chk(int fd, int flag, const char *format, ...)
 {
     va_list ap;
     va_start(ap, format);
