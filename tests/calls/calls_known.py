@@ -44,9 +44,7 @@ def half_head(m):
 
 
 def passed_on(m):
-    """What another process reads of a socket, or its copy, that was given to it in mid-exchange."""
-    if m.call and m.call[0] == "exec":
-        return m.direct.startswith("  reader:")
+    """What is read of a socket, or of its copy, that was passed on in mid-exchange."""
     if not m.call or m.call[0] not in RECEIVES:
         return False
     slot = m.call[1]
