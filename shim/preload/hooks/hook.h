@@ -80,10 +80,6 @@ EXPORTED ssize_t __sendmsg64(int fd, const struct msghdr *msg, int flags);
 EXPORTED int __sendmmsg64(int fd, struct mmsghdr *msgs, unsigned n, real_mmsg_flags flags);
 #endif
 
-/* hooks/wait.c: before a long wait.  Leaves idle connections to others, and says whether a handler ran for a
- * signal that came meanwhile: the wait that was to follow is over then. */
-bool hook_wait_interrupted(void);
-
 /* hooks/identity.c: the system calls that change a user or a namespace, or make a process.  False: none of them. */
 bool hook_identity_syscall(long number, const long a[6], long *result);
 
