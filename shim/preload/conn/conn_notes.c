@@ -3,6 +3,7 @@
 
 #include "base/log.h"
 #include "base/stats.h"
+#include "preload/conn/event.h"
 #include "preload/share/path.h"
 #include "preload/fds/private.h"
 #include "preload/wire/provisional.h"
@@ -23,8 +24,8 @@ void conn_bypass(struct conn *c, enum reason why)
 {
     if (why != REASON_none) {
         if (conn_is_new(c) || c->state == CONN_FRESH || conn_is_leased(c))
-            tracing_note(c, TRACE_direct);
-        stats_count(opaque);
+            conn_event(c, EVENT_DIRECT, REASON_none);
+        conn_event(c, EVENT_BYPASSED, REASON_none);
         conn_note(c, why);
     }
     path_unguard(c);
@@ -45,6 +46,11 @@ void conn_forbid_parking(struct conn *c, enum reason why)
         c->unparkable = why;
 }
 
+void event_trace(const struct conn *c, enum trace_event event)
+{
+    tracing_write(&c->to, event, REASON_none);
+}
+
 void conn_note(const struct conn *c, enum reason why)
 {
     char text[ENDPOINT_TEXT_MAX] = "-";
@@ -53,7 +59,7 @@ void conn_note(const struct conn *c, enum reason why)
     if (why == REASON_bytes_left && c->reused)
         pool_note_closed(&c->to, 0);
     if (tracing_on())
-        tracing_write(c, TRACE_reason, why);
+        tracing_write(&c->to, TRACE_reason, why);
     if (!log_on())
         return;
     if (c->to.family)

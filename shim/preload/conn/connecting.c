@@ -1,6 +1,6 @@
 #include "preload/conn/connecting.h"
 
-#include "base/stats.h"
+#include "preload/conn/event.h"
 #include "preload/self/choice.h"
 #include "preload/wire/closing.h"
 #include "preload/share/evidence.h"
@@ -13,7 +13,6 @@
 #include "preload/wire/send.h"
 #include "preload/share/shared.h"
 #include "preload/conn/swap.h"
-#include "preload/share/tracing.h"
 
 #include <errno.h>
 #include <string.h>
@@ -45,10 +44,10 @@ int connecting_lease(struct conn *c, const struct sockaddr *to, socklen_t len)
         conn_bypass(c, c->unparkable);
         return CONN_PLAIN;
     }
-    tracing_note(c, TRACE_connect);
+    conn_event(c, EVENT_CONNECT, REASON_none);
     enum reason why = left_alone(&c->to);
     if (why != REASON_none) {
-        tracing_note(c, TRACE_open);
+        conn_event(c, EVENT_OPENED, REASON_none);
         conn_bypass(c, why);
         return CONN_PLAIN;
     }
@@ -56,11 +55,11 @@ int connecting_lease(struct conn *c, const struct sockaddr *to, socklen_t len)
     memcpy(&c->peer, to, c->peer_len);
     c->to.options = options_hash(&c->options) + device_hash(&c->options, c->fds.numbers[0].fd);
     if (!identity_key(&c->to, &made, c->fds.numbers[0].fd)) {
-        tracing_note(c, TRACE_open);
+        conn_event(c, EVENT_OPENED, REASON_none);
         conn_bypass(c, REASON_other_user);
         return CONN_PLAIN;
     }
-    stats_count(connects);
+    conn_event(c, EVENT_ASKED_POOL, REASON_none);
     evidence_refresh();
     shared_note_connect();
     return swap_lease(c) == 0 ? 0 : CONN_PLAIN;
@@ -70,7 +69,7 @@ void connecting_fresh(struct conn *c)
 {
     spare_touch(c);
     c->idle.opened_ms = self_now_ms();
-    stats_count(fresh);
+    conn_event(c, EVENT_BEGUN, REASON_none);
     conn_set_state(c, CONN_FRESH);
 }
 
@@ -81,11 +80,11 @@ static bool is_pending(int error)
 
 void connecting_begun(struct conn *c, int error)
 {
-    tracing_note(c, TRACE_open);
+    conn_event(c, EVENT_OPENED, REASON_none);
     c->opening.connect_pending = is_pending(error);
     if (error == 0 || c->opening.connect_pending)
         return;
-    tracing_note(c, TRACE_fail);
+    conn_event(c, EVENT_FAILED, REASON_none);
     if (error == EISCONN || error == EALREADY) /* the program has connected it where we did not see it */
         conn_bypass(c, REASON_odd_descriptor);
     else if (c->state == CONN_FRESH && c->fds.count)
@@ -154,7 +153,7 @@ int connecting_by_send(struct conn *c, int fd, int flags, const struct sockaddr 
     if (c->fds.count == 0)
         return CONN_PLAIN;
     connecting_fresh(c);
-    tracing_note(c, TRACE_open);
+    conn_event(c, EVENT_OPENED, REASON_none);
     c->request.by_send = BY_SEND_CLIENTS_OWN;
     return 0;
 }

@@ -1,7 +1,7 @@
 #define _GNU_SOURCE
 #include "preload/conn/swap.h"
 
-#include "base/stats.h"
+#include "preload/conn/event.h"
 #include "preload/fds/confined.h"
 #include "preload/wire/after_body.h"
 #include "preload/conn/deferred.h"
@@ -14,7 +14,6 @@
 #include "preload/libc/real.h"
 #include "preload/share/shared.h"
 #include "preload/fds/spare.h"
-#include "preload/share/tracing.h"
 #include "preload/conn/trial.h"
 
 #include <errno.h>
@@ -101,7 +100,7 @@ int swap_lease(struct conn *c)
     const struct wanted anything = { .any = true };
 
     if (lease(c, &anything, &idle, &why) != 0) {
-        conn_note(c, why);
+        conn_event(c, EVENT_REASON, why);
         return -ENOENT;
     }
     int own = take_own(c);
@@ -117,8 +116,7 @@ int swap_lease(struct conn *c)
         spare_give_own(c, own);
     idle_adopt(c, &idle);
     conn_set_state(c, CONN_LEASED);
-    stats_count(leased);
-    tracing_note(c, TRACE_lease);
+    conn_event(c, EVENT_LEASED, REASON_none);
     return 0;
 }
 
@@ -151,7 +149,7 @@ int swap_exchange_lease(struct conn *c, bool healthy)
         if (why == REASON_pool_empty) /* but for the one that it has got */
             why = form ? REASON_other_form : REASON_other_host;
         if (healthy)
-            conn_note(c, why);
+            conn_event(c, EVENT_REASON, why);
         return swap_rehome(c, healthy);
     }
     if (swap_under(c, idle.fd) < 0) {
@@ -228,17 +226,14 @@ static int rehome(struct conn *c, bool keep, enum fresh_how how)
         return result;
     trial_drop(c);
     c->request.by_send = by_send;
-    if (c->reused) {
-        stats_uncount(leased);
-        tracing_note(c, TRACE_return);
-    }
-    tracing_note(c, TRACE_open);
+    if (c->reused)
+        conn_event(c, EVENT_RETURNED, REASON_none);
+    conn_event(c, EVENT_REHOMED, REASON_none);
     c->reused = false;
     conn_recount(c);
     c->idle = (struct idle){ .fd = -1, .max_left = -1, .opened_ms = self_now_ms() };
     if (conn_is_leased(c))
         conn_set_state(c, CONN_FRESH);
-    stats_count(fresh);
     return 0;
 }
 
@@ -274,7 +269,7 @@ static enum reason obstacle(const struct conn *c)
 static void end_closed(struct conn *c)
 {
     conn_set_state(c, CONN_ENDED);
-    conn_note(c, REASON_busy_thread);
+    conn_event(c, EVENT_REASON, REASON_busy_thread);
     c->reply.peeked_unread = 0;
     hold_clear(&c->request.bytes);
 }
@@ -300,7 +295,7 @@ void swap_end(struct conn *c)
     if (why != REASON_none || !deferred_end(c)) {
         conn_set_state(c, CONN_ENDED);
         if (why != REASON_none)
-            conn_note(c, why);
+            conn_event(c, EVENT_REASON, why);
         swap_finish(c, why);
     }
     hold_clear(&c->request.bytes);

@@ -4,6 +4,7 @@
 #include "base/lock.h"
 #include "base/stats.h"
 #include "pool/pool.h"
+#include "preload/conn/event.h"
 #include "preload/conn/conn.h"
 #include "preload/conn/deferred.h"
 #include "preload/conn/stall.h"
@@ -97,7 +98,7 @@ static void end_lease(struct conn *c)
         return;
     if (conn_is_leased(entered) && !entered->copied && !entered->use.reconnecting &&
         swap_rehome_at_once(entered) == 0)
-        conn_note(entered, REASON_crossed_fork);
+        conn_event(entered, EVENT_REASON, REASON_crossed_fork);
     conn_leave(entered);
 }
 

@@ -230,7 +230,7 @@ static enum reason catch_up(struct conn *c, uint64_t now)
 static void lose(const struct conn *c, enum reason why)
 {
     if (tracing_on())
-        tracing_write(c, TRACE_reason, why);
+        tracing_write(&c->to, TRACE_reason, why);
     idle_discard(&c->idle, why);
 }
 
@@ -270,7 +270,7 @@ void idle_park(struct conn *c, bool served)
     if (why == REASON_none && served)
         stats_count(parked);
     if (tracing_on() && (why != REASON_none || served))
-        tracing_write(c, why == REASON_none ? TRACE_parked : TRACE_reason, why);
+        tracing_write(&c->to, why == REASON_none ? TRACE_parked : TRACE_reason, why);
 }
 
 void idle_adopt(struct conn *c, const struct idle *idle)

@@ -2,6 +2,7 @@
 #include "preload/share/tracing.h"
 
 #include "base/quiet.h"
+#include "pool/endpoint.h"
 #include "preload/self/env.h"
 #include "preload/fds/private.h"
 #include "preload/self/self.h"
@@ -67,12 +68,12 @@ void tracing_start(bool left_alone)
         write_program(left_alone ? TRACE_left : TRACE_start, self.name);
 }
 
-void tracing_write(const struct conn *c, enum trace_event event, enum reason why)
+void tracing_write(const struct endpoint *to, enum trace_event event, enum reason why)
 {
     struct trace trace = { .event = event, .reason = why };
 
-    if (c->to.port)
-        endpoint_text(&c->to, trace.place);
+    if (to->port)
+        endpoint_text(to, trace.place);
     trace_set_program(&trace, *self.name ? self.name : "-");
     write_trace(&trace);
 }
@@ -81,18 +82,4 @@ void tracing_exec(const char *path, char *const *env)
 {
     if (tracing_on() && strlen(path) < TRACE_PROGRAM)
         write_program(env_preload(env).variable ? TRACE_exec : TRACE_bare, path);
-}
-
-void tracing_unused(const struct conn *c)
-{
-    struct sockaddr_storage peer;
-    socklen_t len = sizeof peer;
-    int saved = errno;
-
-    if (!tracing_on())
-        return;
-    if (c->fds.count && real.getpeername(c->fds.numbers[0].fd, (struct sockaddr *)&peer, &len) != 0 &&
-        errno == ENOTCONN)
-        tracing_write(c, TRACE_fail, REASON_none);
-    errno = saved;
 }

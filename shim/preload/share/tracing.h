@@ -4,9 +4,10 @@
 #define HOLDFAST_PRELOAD_TRACING_H
 
 #include "base/trace.h"
-#include "preload/conn/conn.h"
 
 #include <stdbool.h>
+
+struct endpoint;
 
 extern int tracing_fd; /* -1: off */
 
@@ -15,19 +16,10 @@ static inline bool tracing_on(void) { return tracing_fd >= 0; }
 /* In the constructor: opens the file that the environment names, which has to be there already. */
 void tracing_start(bool left_alone);
 
-/* What has happened to c; `why` for TRACE_reason. */
-void tracing_write(const struct conn *c, enum trace_event event, enum reason why);
-
-static inline void tracing_note(const struct conn *c, enum trace_event event)
-{
-    if (tracing_on())
-        tracing_write(c, event, REASON_none);
-}
+/* What has happened to a connection to there; `why` for TRACE_reason. */
+void tracing_write(const struct endpoint *to, enum trace_event event, enum reason why);
 
 /* A program is about to be executed, with this environment. */
 void tracing_exec(const char *path, char *const *env);
-
-/* A connection is closed that carried no request: was it ever one? */
-void tracing_unused(const struct conn *c);
 
 #endif

@@ -1,6 +1,7 @@
 #define _GNU_SOURCE
 #include "preload/wire/closing.h"
 
+#include "preload/conn/event.h"
 #include "preload/wire/after_body.h"
 #include "preload/conn/deferred.h"
 #include "preload/share/idle.h"
@@ -28,7 +29,7 @@ static void close_new(struct conn *c, int fd)
 /* An idle connection that was not used through us may have been used past us: it does not go back. */
 static void close_leased(struct conn *c, int fd)
 {
-    conn_note(c, REASON_unused);
+    conn_event(c, EVENT_REASON, REASON_unused);
     if (hold_len(&c->request.bytes) && !c->copied)
         send_held(c, fd);
 }
@@ -57,7 +58,7 @@ static void close_exchange(struct conn *c, int fd)
     if (why == REASON_none)
         why = exchange_verdict(&c->x) != REASON_none ? exchange_verdict(&c->x) : REASON_response_unfinished;
     if (why != REASON_closed_by_server) /* that was noted when it was seen */
-        conn_note(c, why);
+        conn_event(c, EVENT_REASON, why);
 }
 
 /* Between two exchanges a client's close is a park. */
@@ -76,11 +77,22 @@ static void close_observed(struct conn *c, int fd)
         why = c->fds.private_fd < 0 ? REASON_no_private_fd : REASON_none;
     }
     if (why != REASON_none) {
-        conn_note(c, why);
+        conn_event(c, EVENT_REASON, why);
         return;
     }
     registrations_drop(&c->registrations, fd);
     idle_park(c, true);
+}
+
+/* A connection is closed that carried no request: was it ever one? */
+static void trace_unused(const struct conn *c)
+{
+    struct sockaddr_storage peer;
+    socklen_t len = sizeof peer;
+
+    if (c->fds.count && real.getpeername(c->fds.numbers[0].fd, (struct sockaddr *)&peer, &len) != 0 &&
+        errno == ENOTCONN)
+        conn_event(c, EVENT_FAILED, REASON_none);
 }
 
 void closing_number(struct conn *c, int fd)
@@ -102,7 +114,8 @@ void closing_number(struct conn *c, int fd)
         close_new(c, fd);
         break;
     case CONN_FRESH:
-        tracing_unused(c);
+        if (tracing_on())
+            trace_unused(c);
         if (hold_len(&c->request.bytes))
             send_held(c, fd);
         break;

@@ -2,6 +2,7 @@
 #include "preload/wire/dialect.h"
 
 #include "http/opening.h"
+#include "preload/conn/event.h"
 #include "preload/share/evidence.h"
 #include "preload/wire/outgoing.h"
 #include "preload/self/self.h"
@@ -59,7 +60,7 @@ static int send_own(struct conn *c)
         return result;
     exchange_release(&c->x, REASON_http10_only);
     conn_forbid_parking(c, REASON_http10_only);
-    conn_note(c, REASON_asked_as_1_0);
+    conn_event(c, EVENT_REASON, REASON_asked_as_1_0);
     hold_clear(&c->reply.bytes);
     c->reply.held = HELD_NOTHING;
     c->reply.peeked_unread = 0;

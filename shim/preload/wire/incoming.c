@@ -8,6 +8,7 @@
 #include "preload/wire/incoming.h"
 
 #include "base/block.h"
+#include "preload/conn/event.h"
 #include "preload/wire/behind.h"
 #include "preload/wire/dialect.h"
 #include "preload/share/idle.h"
@@ -231,7 +232,7 @@ void incoming_end(struct conn *c)
         return;
     }
     discard_peeked(c, EXCHANGE_DATA);
-    conn_note(c, why);
+    conn_event(c, EVENT_REASON, why);
     conn_bypass(c, REASON_none);
 }
 

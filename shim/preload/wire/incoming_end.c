@@ -2,6 +2,7 @@
 #define _GNU_SOURCE
 #include "preload/wire/incoming.h"
 
+#include "preload/conn/event.h"
 #include "preload/wire/dialect.h"
 #include "preload/wire/outgoing.h"
 #include "preload/share/path.h"
@@ -58,13 +59,13 @@ ssize_t incoming_at_end(struct conn *c, ssize_t n)
         c->reply.held = HELD_EDITED;
         c->reply.error = (int)-n;
         exchange_release(&c->x, REASON_closed_by_server);
-        conn_note(c, REASON_closed_by_server);
+        conn_event(c, EVENT_REASON, REASON_closed_by_server);
         return -ESTALE;
     }
     trial_ended(c);
     if (c->unparkable == REASON_none) {
         enum reason why = exchange_verdict(&c->x);
-        conn_note(c, why != REASON_none ? why : REASON_closed_by_server);
+        conn_event(c, EVENT_REASON, why != REASON_none ? why : REASON_closed_by_server);
         conn_forbid_parking(c, REASON_closed_by_server);
     }
     if (exchange_cut_short(&c->x) && !c->after.read_shut) {

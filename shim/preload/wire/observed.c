@@ -1,7 +1,7 @@
 #define _GNU_SOURCE
 #include "preload/wire/observed.h"
 
-#include "base/stats.h"
+#include "preload/conn/event.h"
 #include "preload/share/idle.h"
 #include "preload/wire/incoming.h"
 #include "preload/wire/outgoing.h"
@@ -9,7 +9,6 @@
 #include "preload/wire/provisional.h"
 #include "preload/libc/real.h"
 #include "preload/conn/stall.h"
-#include "preload/share/tracing.h"
 #include "preload/conn/trial.h"
 
 #include <errno.h>
@@ -39,7 +38,7 @@ static void follow_client(struct conn *c, const char *bytes, size_t len)
         len -= step.take;
     }
     for (; requests < c->x.requests; requests++)
-        tracing_note(c, TRACE_more);
+        conn_event(c, EVENT_MORE, REASON_none);
     if (hold_len(partial))
         partial->start = partial->end - len;
     else if (len && !hold_append(partial, bytes, len))

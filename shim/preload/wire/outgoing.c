@@ -3,7 +3,7 @@
 #define _GNU_SOURCE
 #include "preload/wire/outgoing.h"
 
-#include "base/stats.h"
+#include "preload/conn/event.h"
 #include "preload/conn/fresh.h"
 #include "preload/wire/incoming.h"
 #include "preload/share/path.h"
@@ -216,7 +216,7 @@ ssize_t outgoing_head(struct conn *c, int fd, struct outgoing_pieces body, int f
         return -EBADF;
     if (sent < 0 && sent != -EAGAIN && sent != -EINTR && c->reused && !c->copied) {
         /* Broken before it was sent whole: nothing was asked yet. */
-        conn_note(c, REASON_stale);
+        conn_event(c, EVENT_REASON, REASON_stale);
         int result = swap_rehome(c, false);
         c->request.bytes.start = result < 0 ? c->request.bytes.start : 0;
         return result < 0 ? result : outgoing_head(c, fd, body, flags);
@@ -243,12 +243,12 @@ static int replay(struct conn *c, bool at_once)
     }
     if (!outgoing_may_replay(c))
         return -ENOTSUP;
-    conn_note(c, REASON_replayed);
+    conn_event(c, EVENT_REASON, REASON_replayed);
     trial_failed(c);
     int result = at_once ? swap_rehome_at_once(c) : swap_rehome(c, false);
     if (result < 0)
         return result;
-    stats_count(replayed);
+    conn_event(c, EVENT_REPLAYED, REASON_none);
     stall_begin(c);
     if (!c->request.bytes.data)
         return -ENOTSUP;

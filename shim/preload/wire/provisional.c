@@ -3,6 +3,7 @@
 
 #include "base/block.h"
 #include "http/opening.h"
+#include "preload/conn/event.h"
 #include "preload/share/evidence.h"
 #include "preload/wire/incoming.h"
 #include "preload/wire/outgoing.h"
@@ -63,7 +64,7 @@ static enum evidence genuine(unsigned status)
 /* Bytes came that belong to the connection's past. */
 static void mark(struct conn *c)
 {
-    conn_note(c, REASON_poisoned);
+    conn_event(c, EVENT_REASON, REASON_poisoned);
     evidence_note(&c->to, EVIDENCE_UNEXPECTED_BYTES);
     pool_note_closed(&c->to, 0);
 }
@@ -247,7 +248,7 @@ int provisional_mend(struct conn *c)
     } else if (conn_is_leased(c)) {
         result = !conn_make_ready(c, NEED_ALL_BUT_END) || c->copied ? -ENOTSUP : swap_rehome_at_once(c);
         if (result == 0)
-            conn_note(c, REASON_stale);
+            conn_event(c, EVENT_REASON, REASON_stale);
     } else if (c->reply.first) {
         result = provisional_fall_back(c);
     } else {

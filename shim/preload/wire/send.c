@@ -5,8 +5,8 @@
 #define _GNU_SOURCE
 #include "preload/wire/send.h"
 
-#include "base/stats.h"
 #include "http/request.h"
+#include "preload/conn/event.h"
 #include "preload/wire/after_body.h"
 #include "preload/wire/behind.h"
 #include "preload/self/choice.h"
@@ -21,7 +21,6 @@
 #include "preload/libc/real.h"
 #include "preload/conn/stall.h"
 #include "preload/conn/swap.h"
-#include "preload/share/tracing.h"
 #include "preload/conn/trial.h"
 #include "preload/wire/withheld.h"
 
@@ -135,12 +134,12 @@ static int choose_lease(struct conn *c, const struct request *request, size_t he
     if (!conn_is_leased(c))
         return 0;
     if (fresh && (!request->idempotent || !outgoing_holdable(c, head))) {
-        conn_note(c, request->idempotent ? REASON_long_body : REASON_unsafe_method);
+        conn_event(c, EVENT_REASON, request->idempotent ? REASON_long_body : REASON_unsafe_method);
         return swap_rehome(c, false); /* see swap.h */
     }
     enum reason ill = c->copied && !c->idle.unseen ? REASON_none : idle_second_look(c);
     if (ill != REASON_none) {
-        conn_note(c, ill);
+        conn_event(c, EVENT_REASON, ill);
         if (c->copied) /* nothing can take its place */
             return -ECONNRESET;
         return swap_exchange_lease(c, false);
@@ -160,7 +159,7 @@ static int choose_connection(struct conn *c, const struct request *request, size
         why = after_body_begin(c);
 
     if (why != REASON_none) {
-        conn_note(c, why);
+        conn_event(c, EVENT_REASON, why);
         result = swap_rehome(c, why == REASON_on_trial);
     }
     if (result == 0 && c->state == CONN_FRESH)
@@ -263,9 +262,10 @@ static ssize_t send_adapted(struct conn *c, int fd, struct slice head, size_t he
     stall_begin(c);
     if (sent > 0)
         stall_sent(c);
-    if (!observed)
-        stats_count(adapted);
-    tracing_note(c, observed ? TRACE_observed : TRACE_adapted);
+    if (observed)
+        conn_event(c, EVENT_OBSERVED, REASON_none);
+    else
+        conn_event(c, EVENT_ADAPTED, REASON_none);
     if (sent < 0) {
         hold_clear(&own);
         path_sending(c);
@@ -306,7 +306,7 @@ static ssize_t send_first(struct conn *c, int fd, const struct iovec *iov, int n
         exchange_awaits_body(&c->x))
         exchange_release(&c->x, c->copied ? REASON_duplicated : REASON_busy_thread);
     if (step.action == EXCHANGE_HEAD) {
-        stats_count(requests);
+        conn_event(c, EVENT_REQUEST, REASON_none);
         enum reason why = objection(c, &c->x.request, (struct slice){ view.data, step.take });
         if (view.len > step.take && exchange_goes_beyond(&c->x, view.data, view.len))
             why = REASON_open_ended;
