@@ -119,6 +119,10 @@ def after_fork(m):
     return any(w[0] in ("fork", "exec") for w in m.before)
 
 
+def dead_lease(m):
+    return bool(m.call) and any(w[0] in ("end", "reset") for w in m.before)
+
+
 def spliced(m):
     return bool(m.call) and m.call[-1] == "splice"
 
@@ -143,7 +147,7 @@ OPEN = [
     ("edges at the end", edges), ("204 or 304 that announces chunks", chunked_without_body),
     ("after shutdown", after_shutdown), ("registrations after dup2 and dup3", registration_after_dup),
     ("MSG_CMSG_CLOEXEC in msg_flags", told_cloexec), ("a 1xx response is received alone", interim_alone),
-    ("after SCM_RIGHTS", passed), ("an idle connection that the server ended is leased, then fork", after_fork),
+    ("after SCM_RIGHTS", passed), ("an idle connection that the server ended is leased", dead_lease), ("after fork", after_fork),
     ("splice that does not wait", spliced),
     ("resets after the end", reset_by_send), ("recvmmsg", mmsg), ("what follows a one-shot request", stray),
 ]

@@ -200,7 +200,7 @@ class Maker:
                  self.sleep]
         if self.wild:
             kinds += [self.copy, self.half_close, self.process, self.thread, self.blocked, self.pass_on, self.misuse,
-                      self.any_call]
+                      self.any_call, self.any_call]
         self.one_of(kinds)(s)
 
     def wait_line(self, s, ms):
@@ -328,6 +328,14 @@ class Maker:
     def any_call(self, s):
         """What moves no byte and changes nothing that lasts, whatever the state is."""
         n = s.slot
+        if self.chance(0.3):
+            via = self.one_of(RECEIVES)
+            if via in BARE_RECEIVES + ("splice",):
+                self.add(f"setfl {n} 1")
+                s.nonblocking = True
+            self.add(f"recv {n} {self.one_of(LENGTHS)} {'-' if via in BARE_RECEIVES else 'dontwait'} {via}")
+            s.disturbed = True
+            return
         self.add(self.one_of(
             f"send {n} 0 0 0 dontwait+nosignal {self.one_of(SENDS)}", f"accept4 {n}", f"fcntl64 {n}", "list fd",
             f"misc {self.one_of(MISC)}", f"misc {self.one_of(MISC)}", f"__poll 0 {n} 0x5", f"__select 0 {n} rw",

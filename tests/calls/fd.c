@@ -259,7 +259,17 @@ static void do_misc(const struct call *call)
     say_result(result);
 }
 
-/* The same by fdopendir and readdir64. */
+/* With 64 bits the two have the same entries. */
+static struct dirent *read_entry(DIR *folder, bool wide)
+{
+#if defined __GLIBC__ && __WORDSIZE == 64
+    if (wide)
+        return (struct dirent *)readdir64(folder);
+#endif
+    return readdir(folder);
+}
+
+/* `list fd`: by fdopendir and readdir64. */
 static DIR *numbers(const struct call *call)
 {
     int fd = strcmp(call_word(call, 1), "fd") == 0 ? open("/proc/self/fd", O_RDONLY | O_DIRECTORY | O_CLOEXEC) : -1;
@@ -272,11 +282,11 @@ static void do_list(const struct call *call)
     DIR *folder = numbers(call);
     bool there[HIGH_FD] = { false };
 
-    for (struct dirent *entry; folder && (entry = readdir(folder));) {
-        int fd = atoi(entry->d_name);
-        if (entry->d_name[0] != '.' && fd < HIGH_FD && fd != dirfd(folder))
+    for (struct dirent *one; folder && (one = read_entry(folder, call->argc > 1));) {
+        int fd = atoi(one->d_name);
+        if (one->d_name[0] != '.' && fd < HIGH_FD && fd != dirfd(folder))
             there[fd] = true;
-        else if (entry->d_name[0] != '.' && fd > HIGH_FD)
+        else if (one->d_name[0] != '.' && fd > HIGH_FD)
             say(" above:%d", fd);
     }
     if (folder)
