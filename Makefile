@@ -170,6 +170,8 @@ $(ASSUMES): $(BUILD)/tests/assume_%: $(BUILD)/obj/tests/assume/%.o
 
 # What gets nothing of ours.
 $(BUILD)/tests/spy: LDFLAGS += -static
+# The sanitizers' libraries are not for that.
+$(BUILD)/tests/spy: override CFLAGS := $(filter-out -fsanitize% -fno-sanitize% -static-lib%,$(CFLAGS))
 
 # The library as one object, whose own names are nobody else's.
 $(BUILD)/library.o: $(LIB_OBJ)
