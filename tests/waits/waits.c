@@ -1,10 +1,10 @@
-/* waits: pairs of threads.  One waits for a socket, the other does something by which, under holdfast, another socket
- * gets under its number, or closes or shuts down.
+/* waits: two threads.  One waits for a socket, the other does something by which, under holdfast, another socket gets
+ * under its number, or closes or shuts down.  Two at a time: what holdfast does for more waits would wake these.
  *
- *     waits PORT FIRST STEP      every STEP-th case from FIRST on; the server is that of e2e_waits
+ *     waits                      lists all cases
+ *     waits PORT PLACE NUMBER... these of them; the server is that of e2e_waits, on 127.0.1.PLACE
  *
- * A line for each case: `CASE: WHAT`, where WHAT is what the waiting thread was told, or `slept`.  Each pair has an
- * address of its own, 127.0.1.N, and so a place of its own for idle connections. */
+ * A line for each case: `NUMBER NAME: WHAT`, where WHAT is what the waiting thread was told, or `slept`. */
 #define _GNU_SOURCE
 #include <arpa/inet.h>
 #include <errno.h>
@@ -24,7 +24,7 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { PAIRS = 24, WAIT_MS = 900, ANSWER_MS = 80 };
+enum { WAIT_MS = 900, LATE_MS = 700, ANSWER_MS = 120 };
 
 enum way { POLL, PPOLL, SELECT, PSELECT, EPOLL };
 static const struct wait {
@@ -91,17 +91,16 @@ struct pair {
     const struct wait *wait;
     enum style style;
     bool nonblocking, by_copy;
-    int number;             /* of the pair */
+    long which;             /* case */
     int fd, copy, epfd;     /* copy: -1 */
     pthread_t waiter;
     atomic_int waiter_id;
+    atomic_bool waits;
     sem_t go;
     char told[64];
 };
 
-static int port, null_fd;
-static long first, step;
-static atomic_long next_case;
+static int port, place, null_fd;
 
 static void need(bool fine, const char *what)
 {
@@ -116,6 +115,14 @@ static void sleep_ms(long ms)
     const struct timespec time = { ms / 1000, ms % 1000 * 1000000 };
 
     syscall(SYS_nanosleep, &time, NULL);
+}
+
+static long now_ms(void)
+{
+    struct timespec now;
+
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return now.tv_sec * 1000 + now.tv_nsec / 1000000;
 }
 
 /* ---- the waiting thread ---- */
@@ -171,11 +178,15 @@ static void *waits_for_it(void *argument)
 
     p->waiter_id = (int)syscall(SYS_gettid);
     sem_wait(&p->go);
+    long began = now_ms();
+    p->waits = true;
     int events = p->wait->way == EPOLL ? wait_epoll(p) : p->wait->way <= PPOLL ? wait_poll(p, fd) : wait_select(p, fd);
     if (events < 0)
         snprintf(p->told, sizeof p->told, "%s ", strerrorname_np(errno));
     else
         tell(p, (unsigned)events);
+    if (events && now_ms() - began >= LATE_MS) /* the kernel looks once more when the time is over */
+        strcat(p->told, "late ");
     return NULL;
 }
 
@@ -193,18 +204,18 @@ static void let_it_sleep(struct pair *p)
             close(fd);
         text[n > 0 ? n : 0] = '\0';
         const char *state = strrchr(text, ')');
-        quiet = !state || state[2] == 'S' ? quiet + 1 : 0;
+        quiet = !state || (p->waits && state[2] == 'S') ? quiet + 1 : 0;
     }
 }
 
 /* ---- the other ---- */
 
-static int dial(const struct pair *p)
+static int dial(void)
 {
     struct sockaddr_in to = { .sin_family = AF_INET, .sin_port = htons((uint16_t)port) };
     int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
 
-    to.sin_addr.s_addr = htonl(0x7f000101u + (unsigned)p->number);
+    to.sin_addr.s_addr = htonl(0x7f000100u + (unsigned)place);
     need(fd >= 0 && connect(fd, (struct sockaddr *)&to, sizeof to) == 0, "connect");
     return fd;
 }
@@ -248,8 +259,21 @@ static void drain(const struct pair *p, int fd, size_t most)
     }
 }
 
+/* Of a kept connection all may be read before the other thread looks, and then nothing wakes it: the rest is left for
+ * a moment. */
+static void reads_slowly(const struct pair *p)
+{
+    char byte;
+
+    while (p->style == KEPT && recv(p->fd, &byte, 1, 0) < 0 && errno == EAGAIN)
+        wait_readable(p->fd);
+    if (p->style == KEPT)
+        sleep_ms(ANSWER_MS / 2);
+}
+
 static void reads_it(struct pair *p)
 {
+    reads_slowly(p);
     drain(p, p->fd, SIZE_MAX);
 }
 
@@ -257,7 +281,8 @@ static void reads_rest(struct pair *p)
 {
     char rest[200];
 
-    for (ssize_t n = 1, all = 0; n > 0 && all < 80;) {
+    reads_slowly(p);
+    for (ssize_t n = 1, all = p->style == KEPT; n > 0 && all < 80;) {
         n = recv(p->fd, rest, sizeof rest, 0);
         all += n > 0 ? n : 0;
         if (n < 0 && errno == EAGAIN) {
@@ -319,10 +344,10 @@ static void covers(struct pair *p)
 }
 
 /* A connection for the case to find, of a server that is known to keep them. */
-static void warm(struct pair *p, const char *path)
+static void warm(const char *path)
 {
-    struct pair other = { .style = ONE_SHOT_11, .number = p->number };
-    int fd = dial(p);
+    struct pair other = { .style = ONE_SHOT_11 };
+    int fd = dial();
 
     ask(&other, fd, "GET", path, "localhost");
     drain(&other, fd, SIZE_MAX);
@@ -333,8 +358,8 @@ static void begin(struct pair *p)
 {
     bool leaves = p->scene->path && strcmp(p->scene->path, "leaves") == 0;
 
-    warm(p, leaves ? "leaves" : "at-once");
-    p->fd = dial(p);
+    warm(leaves ? "leaves" : "at-once");
+    p->fd = dial();
     if (p->nonblocking)
         fcntl(p->fd, F_SETFL, O_RDWR | O_NONBLOCK);
     p->copy = p->by_copy ? fcntl(p->fd, F_DUPFD_CLOEXEC, 0) : -1;
@@ -359,6 +384,7 @@ static void begin(struct pair *p)
     }
     if (p->scene->before == ENDED)
         drain(p, p->fd, SIZE_MAX);
+    poll(NULL, 0, 30); /* leaves what is idle to others: a wait for the socket is one wait then, not several short ones */
     if (p->wait->way == EPOLL) {
         struct epoll_event event = { .events = p->wait->events | p->wait->mode };
         p->epfd = epoll_create1(EPOLL_CLOEXEC);
@@ -376,10 +402,18 @@ static void finish(struct pair *p)
         close(p->epfd);
 }
 
+static void show(const struct pair *p, const char *told)
+{
+    printf("%ld %s %s %s %s %s: %s\n", p->which, p->scene->name, styles[p->style], p->wait->name,
+           p->nonblocking ? "nonblocking" : "blocking", p->by_copy ? "copy" : "same", told);
+    fflush(stdout);
+}
+
 static void run_case(struct pair *p)
 {
     p->epfd = -1;
     p->waiter_id = 0;
+    p->waits = false;
     begin(p);
     sem_init(&p->go, 0, 0);
     need(pthread_create(&p->waiter, NULL, waits_for_it, p) == 0, "pthread_create");
@@ -389,18 +423,16 @@ static void run_case(struct pair *p)
     p->scene->act(p);
     pthread_join(p->waiter, NULL);
     finish(p);
-    printf("%s %s %s %s %s: %s\n", p->scene->name, styles[p->style], p->wait->name, p->nonblocking ? "nonblocking" : "blocking",
-           p->by_copy ? "copy" : "same", p->told);
-    fflush(stdout);
+    show(p, p->told);
 }
 
-/* False: there are no more. */
-static bool take_case(struct pair *p)
+/* False: there is no such case. */
+static bool choose_case(struct pair *p, long which)
 {
-    long which = first + step * next_case++;
     const long counts[] = { COUNT(waits), 2, 2, COUNT(styles), COUNT(scenes) };
     long part[COUNT(counts)];
 
+    p->which = which;
     for (size_t i = 0; i < COUNT(counts); i++) {
         part[i] = which % counts[i];
         which /= counts[i];
@@ -413,32 +445,21 @@ static bool take_case(struct pair *p)
     return which == 0;
 }
 
-static void *pair_work(void *argument)
-{
-    struct pair p = { .number = (int)(intptr_t)argument };
-
-    for (int i = 0; i < 3; i++)
-        warm(&p, "at-once");
-    while (take_case(&p))
-        run_case(&p);
-    return NULL;
-}
-
 int main(int argc, char **argv)
 {
-    pthread_t threads[PAIRS];
+    struct pair p = { .fd = -1 };
 
-    if (argc != 4) {
-        fputs("usage: waits PORT FIRST STEP\n", stderr);
-        return 2;
-    }
+    for (long i = 0; argc < 2 && choose_case(&p, i); i++)
+        show(&p, "");
+    if (argc < 3)
+        return 0;
     port = atoi(argv[1]);
-    first = atol(argv[2]);
-    step = atol(argv[3]);
+    place = atoi(argv[2]);
     null_fd = open("/dev/null", O_RDWR | O_CLOEXEC);
-    for (int i = 0; i < PAIRS; i++)
-        need(pthread_create(&threads[i], NULL, pair_work, (void *)(intptr_t)i) == 0, "pthread_create");
-    for (int i = 0; i < PAIRS; i++)
-        pthread_join(threads[i], NULL);
+    for (int i = 0; i < 3; i++)
+        warm("at-once");
+    for (int i = 3; i < argc; i++)
+        if (choose_case(&p, atol(argv[i])))
+            run_case(&p);
     return 0;
 }

@@ -81,7 +81,8 @@ struct conn_use {
     unsigned inside;               /* threads inside real calls */
     const void *reader;            /* conn_self of the thread inside a real receive call, or NULL */
     const void *reconnecting;      /* the thread that connects another socket for it: whoever wants to send waits */
-    atomic_bool closed_in_handler; /* a signal handler closed one of the numbers while its thread held the lock */
+    atomic_bool unfinished;        /* something is to be done before it is unlocked: a signal handler closed one of the
+                                      numbers while its thread held the lock, or registrations are held back */
     atomic_uint busy_answers;      /* calls of such a handler that were answered as busy */
 };
 
@@ -185,6 +186,8 @@ struct waiter {
 
 struct conn {
     struct lock lock;
+    atomic_uint polled; /* threads that wait for it in poll or select: bell.h.  Any state, also across a new life: who
+                           counts for the one before only wakes somebody for nothing */
     struct conn_use use;
     enum conn_state state;
     enum conn_trial trial;
@@ -307,6 +310,9 @@ struct conn *conn_enter(int fd, enum need need);
 void conn_outside_begin(struct conn *c);
 void conn_outside_end(struct conn *c);
 
+/* What this thread holds of conns is given back when it ends.  `ends`, or NULL: is called then. */
+void conn_watch_thread(void (*ends)(void));
+
 /* An address that names the calling thread. */
 const void *conn_self(void);
 
@@ -383,8 +389,8 @@ void conn_note(const struct conn *c, enum reason why);
 /* Calls `each` for every conn in use, without locks: for the child of a fork. */
 void conn_each(void (*each)(struct conn *c));
 
-/* Calls `each` for every borrowed one, locked, until it says true. */
-void conn_each_borrowed(bool (*each)(struct conn *c, void *arg), void *arg);
+/* Calls `each` for every borrowed one, or for all that have a number, locked, until it says true. */
+void conn_each_entered(bool all, bool (*each)(struct conn *c, void *arg), void *arg);
 void conn_init(void);
 extern struct lock conn_arena_lock;
 

@@ -56,7 +56,7 @@ void conn_drop_stale(struct conn *stale, int fd)
 
     atomic_compare_exchange_strong(&conn_table[fd], &known, NULL); /* unless it leads to the new one already */
     if (!lock_take(&stale->lock)) {
-        stale->use.closed_in_handler = true; /* conn_leave sees to it */
+        stale->use.unfinished = true; /* conn_leave sees to it */
         cancel_allow(state);
         return;
     }

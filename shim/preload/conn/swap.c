@@ -4,6 +4,7 @@
 #include "preload/conn/event.h"
 #include "preload/fds/confined.h"
 #include "preload/wire/after_body.h"
+#include "preload/fds/bell.h"
 #include "preload/conn/deferred.h"
 #include "preload/fds/eof.h"
 #include "preload/conn/fresh.h"
@@ -18,6 +19,8 @@
 
 #include <errno.h>
 #include <fcntl.h>
+
+atomic_uint swap_replaced;
 
 /* dup3 answers EBUSY while another thread's open is about to take the number (dup(2)).  A signal handler may
  * close the number at any moment: it does not come back then. */
@@ -40,14 +43,19 @@ int swap_under(struct conn *c, int source)
     int saved = errno;
     int result = 0, i = 0;
 
-    registrations_remove(&c->registrations);
+    if (c->registrations.count)
+        registrations_remove(&c->registrations);
     while (i < c->fds.count && (result = put(c, source, &c->fds.numbers[i])) == 0)
         i++;
     for (int k = 0; result < 0 && k < i; k++) /* number i still leads to the old one */
         put(c, c->fds.numbers[i].fd, &c->fds.numbers[k]);
-    registrations_restore(&c->registrations);
-    if (result == 0)
+    if (c->registrations.count && !c->registrations.held_back)
+        registrations_restore(&c->registrations);
+    if (result == 0) {
         c->fds.generation++;
+        if (!self_alone())
+            bell_ring(&c->polled);
+    }
     errno = saved;
     return result;
 }
@@ -200,6 +208,10 @@ static int replace(struct conn *c, bool keep, enum fresh_how how, enum conn_by_s
     if (result == 0) {
         bool watched = c->registrations.watched;
         c->registrations.watched = false;
+        c->registrations.held_back = fastopen;
+        if (fastopen)
+            c->use.unfinished = true;
+        atomic_fetch_add(&swap_replaced, 1);
         result = swap_under(c, fd) == 0 ? 0 : -ENOTSUP;
         c->registrations.watched = watched && result < 0;
         fresh_close(fd);

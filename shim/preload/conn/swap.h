@@ -4,7 +4,12 @@
 
 #include "preload/conn/conn.h"
 
+#include <stdatomic.h>
 #include <stdbool.h>
+
+/* Grows before a socket that is to be connected gets under a conn's numbers: what the kernel said of them may be true of
+ * the one before. */
+extern atomic_uint swap_replaced;
 
 /* Puts `source` under every number of c, and moves its epoll registrations; what was there loses these
  * references.  0 or -errno with nothing changed. */

@@ -118,6 +118,16 @@ void registrations_untell(struct registration *which)
     errno = saved;
 }
 
+void registrations_disarm(struct registration *which)
+{
+    struct epoll_event event = { .events = which->events & SILENT, .data.u64 = which->data };
+    int saved = errno;
+
+    if (which->events & EPOLLONESHOT)
+        control(which->epfd, EPOLL_CTL_MOD, which->fd, &event);
+    errno = saved;
+}
+
 void registrations_unwatch(struct registrations *r)
 {
     r->watched = false;
@@ -138,6 +148,8 @@ void registrations_remove(struct registrations *r)
 
     for (int i = 0; i < r->count; i++) {
         struct registration *which = &r->set[i];
+        if (which->out)
+            continue;
         which->events = armed(which);
         which->out = control(which->epfd, EPOLL_CTL_DEL, which->fd, NULL) == 0;
     }

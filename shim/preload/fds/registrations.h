@@ -21,6 +21,7 @@ struct registration {
 struct registrations {
     int count;
     bool watched; /* on a reused connection: each gets that extra */
+    bool held_back; /* some are out until the conn is unlocked: the socket is not connected yet, and would say POLLHUP */
     struct registration set[REGISTRATIONS_MAX];
 };
 
@@ -40,6 +41,9 @@ struct registration *registrations_find(struct registrations *r, int epfd, uint6
 /* An event was taken from the kernel that the client is not told of: as if it had not been.  Without the extra,
  * or it would be told again at once. */
 void registrations_untell(struct registration *which);
+
+/* A registration that has fired under EPOLLONESHOT, and was armed again, is silent as before. */
+void registrations_disarm(struct registration *which);
 
 /* Takes all out, remembering which masks were armed; registrations_restore puts back what was in. */
 void registrations_remove(struct registrations *r);

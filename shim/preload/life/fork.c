@@ -5,6 +5,7 @@
 #include "base/stats.h"
 #include "pool/pool.h"
 #include "preload/conn/event.h"
+#include "preload/fds/bell.h"
 #include "preload/conn/conn.h"
 #include "preload/conn/deferred.h"
 #include "preload/conn/stall.h"
@@ -157,6 +158,7 @@ void fork_repair_child(void)
     block_after_fork();
     locks_reset();
     conn_after_fork();
+    bell_after_fork();
     stall_after_fork();
     withheld_after_fork();
     stats_reset();

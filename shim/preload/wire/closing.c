@@ -53,7 +53,7 @@ static void close_exchange(struct conn *c, int fd)
         close_ended(c, fd);
         return;
     }
-    if (c->use.inside) /* who still waits for the response is to find its end */
+    if (c->use.inside || atomic_load(&c->polled)) /* who still waits for the response is to find its end */
         closing_ask_end(c);
     if (why == REASON_none)
         why = exchange_verdict(&c->x) != REASON_none ? exchange_verdict(&c->x) : REASON_response_unfinished;

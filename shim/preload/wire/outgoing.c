@@ -83,7 +83,7 @@ ssize_t outgoing_send(struct conn *c, int fd, const struct iovec *iov, int n, in
     }
 }
 
-static bool writable(int fd)
+bool outgoing_writable(int fd)
 {
     struct pollfd wait = { .fd = fd, .events = POLLOUT };
 
@@ -97,7 +97,7 @@ int outgoing_all(struct conn *c, int fd, const char *bytes, size_t len)
     while (len) {
         struct iovec piece = { (void *)(uintptr_t)bytes, len };
         ssize_t sent = outgoing_transmit(c, fd, &piece, 1, MSG_NOSIGNAL | MSG_DONTWAIT);
-        if (sent == -EINTR || (sent == -EAGAIN && writable(conn_number(c, fd))))
+        if (sent == -EINTR || (sent == -EAGAIN && outgoing_writable(conn_number(c, fd))))
             continue;
         if (sent < 0)
             return (int)sent;
@@ -195,9 +195,9 @@ static bool wait_for_room(struct conn *c, int fd)
     unsigned generation = c->fds.generation;
 
     if (!conn_head_partly_sent(c)) /* nobody else may touch it yet */
-        return writable(conn_number(c, fd));
+        return outgoing_writable(conn_number(c, fd));
     conn_outside_begin(c);
-    writable(conn_number(c, fd));
+    outgoing_writable(conn_number(c, fd));
     conn_outside_end(c);
     return c->fds.generation == generation && c->fds.count;
 }

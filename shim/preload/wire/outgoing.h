@@ -41,6 +41,9 @@ void outgoing_collect(const struct exchange *x, struct outgoing_pieces from, str
 /* `len` bytes of what outgoing_collect let pass have gone out. */
 void outgoing_sent(struct conn *c, const struct iovec *iov, size_t len);
 
+/* Can it be written to, within a second? */
+bool outgoing_writable(int fd);
+
 /* One real send.  After a re-home without waiting the first one also connects: it is accepted at once,
  * and the client's own wait for the answer does the waiting (tcp(7), TCP_FASTOPEN).  Bytes or -errno. */
 ssize_t outgoing_transmit(struct conn *c, int fd, struct iovec *iov, int n, int flags);

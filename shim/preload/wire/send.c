@@ -44,6 +44,8 @@ int send_held(struct conn *c, int fd)
         c->request.by_send = BY_SEND_NO;
         if (real.connect(fd, (struct sockaddr *)&c->peer, c->peer_len) != 0 && errno != EINPROGRESS)
             result = -errno;
+        else
+            outgoing_writable(fd); /* the client takes it for connected, and may shut it down */
     }
     return result;
 }

@@ -4,6 +4,7 @@
 #include "unit/preload/fake_conn.h"
 
 #include "preload/conn/stall.h"
+#include "preload/fds/bell.h"
 #include "preload/life/exit.h"
 #include "preload/life/fork.h"
 #include "preload/share/shared.h"
