@@ -92,7 +92,7 @@ def edges(m):
 
 def chunked_without_body(m):
     statuses = {w[3] for w in m.heads if w[0] == "resp" and w[2] in ("chunked", "extended")}
-    return bool(m.call) and m.call[0] in RECEIVES + WAITS and bool({"204", "304"} & statuses)
+    return bool(m.call) and m.call[0] in RECEIVES + WAITS + ("exec",) and bool({"204", "304"} & statuses)
 
 
 def after_shutdown(m):
@@ -112,7 +112,7 @@ def interim_alone(m):
 
 
 def passed(m):
-    return bool(m.call) and any(w[0] == "pass" for w in m.before) and m.call[0] in ("getfl", "send", "names") + RECEIVES
+    return bool(m.call) and any(w[0] == "pass" for w in m.before) and m.call[0] in ("getfl", "send", "names", "shutdown") + RECEIVES
 
 
 def after_fork(m):
