@@ -1,5 +1,6 @@
 """What may differ under holdfast: at most twelve rows, each a predicate on the call whose answer differs first, on what was
-done to its socket before, and on both answers, with its reason.  README's "What it does not do" says each of these.
+done to its socket before, and on both answers, with its reason.  holdfast(7) says each of these: "Descriptors" and "Half a
+head" among its limits, and WHAT IS REPEATED.
 
 A row is for what cannot be had, or is documented; what is only not mended yet has no place here."""
 
