@@ -14,14 +14,14 @@
 /* The address is AF_UNSPEC: connect(2) gives up what connection there is. */
 bool connecting_is_nowhere(const struct sockaddr *to, socklen_t len);
 
-/* NEW: remembers where the socket goes and leases an idle connection to there: 0 (the state is LEASED), or
+/* Locked.  NEW: remembers where the socket goes and leases an idle connection to there: 0 (the state is LEASED), or
  * CONN_PLAIN: make the real call; without numbers if it is not ours. */
 int connecting_lease(struct conn *c, const struct sockaddr *to, socklen_t len);
 
-/* The socket is about to be connected by a real call: the state is FRESH. */
+/* Locked.  The socket is about to be connected by a real call: the state is FRESH. */
 void connecting_fresh(struct conn *c);
 
-/* FRESH, after that call: `error` is its errno, or 0.  NEW again if nothing is connected or pending. */
+/* Locked.  FRESH, after that call: `error` is its errno, or 0.  NEW again if nothing is connected or pending. */
 void connecting_begun(struct conn *c, int error);
 
 /* Any further connect, of whatever state.  Locked; released while a socket is waited for.  0 or -errno: the answer.
@@ -29,11 +29,11 @@ void connecting_begun(struct conn *c, int error);
 int connecting_again(struct conn *c, int fd, const struct sockaddr *to, socklen_t len);
 void connecting_asked(struct conn *c, const struct sockaddr *to, socklen_t len, int error);
 
-/* sendto(2) with MSG_FASTOPEN, which connects as connect(2) does.  0: send without the flag.  CONN_PLAIN: make the
- * plain call, with it.  Else the answer. */
+/* Locked; released as by connecting_again. sendto(2) with MSG_FASTOPEN, which connects as connect(2) does. 0: send
+ * without the flag. CONN_PLAIN: make the plain call, with it. Else the answer. */
 int connecting_by_send(struct conn *c, int fd, int flags, const struct sockaddr *to, socklen_t len);
 
-/* FRESH, after the client's own fast open has failed by -errno: NEW again if nothing is pending. */
+/* Locked.  FRESH, after the client's own fast open has failed by -errno: NEW again if nothing is pending. */
 void connecting_send_failed(struct conn *c, int error);
 
 #endif
