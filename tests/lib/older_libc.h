@@ -5,8 +5,7 @@
 
 #include <features.h>
 
-#ifdef __GLIBC__ /* __GLIBC_PREREQ is its own */
-#if !__GLIBC_PREREQ(2, 35)
+#if defined(__GLIBC__) && !__GLIBC_PREREQ(2, 35)
 
 #include "base/syscalls.h"
 
@@ -84,7 +83,6 @@ static inline const char *older_strerrorname_np(int error)
 }
 #define strerrorname_np older_strerrorname_np
 
-#endif
 #endif
 #endif
 #endif

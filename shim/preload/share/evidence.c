@@ -202,22 +202,13 @@ bool evidence_trial_possible(const struct endpoint *to)
 }
 
 /* As it was when a trial was begun last: a filter of system calls may have come since. */
-static _Atomic uint32_t my_pid, my_space;
-
-static struct evidence_who me_then(void)
-{
-    return (struct evidence_who){ .pid = atomic_load_explicit(&my_pid, memory_order_relaxed),
-                                  .space = atomic_load_explicit(&my_space, memory_order_relaxed),
-                                  .is_gone = is_gone };
-}
+static struct evidence_who me;
 
 bool evidence_trial_begin(const struct endpoint *to)
 {
     int saved = errno;
 
-    atomic_store_explicit(&my_pid, (uint32_t)getpid(), memory_order_relaxed);
-    atomic_store_explicit(&my_space, pid_space(), memory_order_relaxed);
-    struct evidence_who me = me_then();
+    me = (struct evidence_who){ .pid = (uint32_t)getpid(), .space = pid_space(), .is_gone = is_gone };
     bool begun = report(to, evidence_table_try(table(), to, &me, self_coarse_s()));
     errno = saved;
     return begun;
@@ -225,7 +216,5 @@ bool evidence_trial_begin(const struct endpoint *to)
 
 void evidence_trial_end(const struct endpoint *to)
 {
-    struct evidence_who me = me_then();
-
     evidence_table_tried(table(), to, &me);
 }
