@@ -170,6 +170,8 @@ $(ASSUMES): $(BUILD)/tests/assume_%: $(BUILD)/obj/tests/assume/%.o
 
 # What gets nothing of ours.
 $(BUILD)/tests/spy: LDFLAGS += -static
+# The sanitizers' libraries are not for that.
+$(BUILD)/tests/spy: override CFLAGS := $(filter-out -fsanitize% -fno-sanitize% -static-lib%,$(CFLAGS))
 
 # The library as one object, whose own names are nobody else's.
 $(BUILD)/library.o: $(LIB_OBJ)
@@ -263,6 +265,18 @@ CALLS_PROGRAMS ?= 2000
 CALLS_SEED ?= 1
 fuzz-calls: all
 	tests/calls/calls_fuzz --programs $(CALLS_PROGRAMS) --seed $(CALLS_SEED) --state $(BUILD)/calls.state
+
+# The same with a player and a library for musl, and with 32-bit ones.
+fuzz-calls-musl: musl
+	+$(MAKE) --no-print-directory BUILD=$(BUILD)/musl CC=musl-gcc CPPFLAGS='-idirafter $(MUSL_INCLUDE)' PRELOADS= \
+	    $(BUILD)/musl/tests/calls
+	CALLS=$(abspath $(BUILD))/musl/tests/calls HOLDFAST_UNDER_TEST=$(abspath $(BUILD))/musl/holdfast \
+	    tests/calls/calls_fuzz --programs $(CALLS_PROGRAMS) --seed $(CALLS_SEED) --state $(BUILD)/musl/calls.state
+
+fuzz-calls-i386: all i386
+	+$(MAKE) --no-print-directory BUILD=$(BUILD)/i386 CC='$(CC_i386)' PRELOADS= $(BUILD)/i386/tests/calls
+	CALLS=$(abspath $(BUILD))/i386/tests/calls tests/calls/calls_fuzz --programs $(CALLS_PROGRAMS) --seed $(CALLS_SEED) \
+	    --state $(BUILD)/i386/calls.state
 
 # What it costs, as counts that repeat; some of them are compared with what is recorded by tests/cost/e2e_counts.
 bench-count: all

@@ -14,8 +14,11 @@
 #include <string.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
+#include <threads.h>
 #include <time.h>
 #include <unistd.h>
+
+#include "lib/older_libc.h"
 
 enum { LINES = 200, LINE = 400, BLOCKED_MS = 300 };
 
@@ -114,15 +117,18 @@ static void split(char *line, struct call *call)
 static void play(int n);
 static void play_one(void);
 
-/* `fork N [HOW]`: a child makes the next N calls, then its parent goes on behind them.  HOW it ends: _exit, exit, quick. */
+/* `fork N [HOW]`: a child makes the next N calls, then its parent goes on behind them.  HOW it ends: _exit, _Exit, exit,
+ * quick.  `_fork`: likewise. */
 static void do_fork(const struct call *call)
 {
     int n = (int)call_number(call, 1);
     flush();
-    pid_t pid = fork();
+    pid_t pid = call->argv[0][0] == '_' ? _Fork() : fork();
 
     if (pid == 0) {
         play(n);
+        if (strcmp(call_word(call, 2), "_Exit") == 0)
+            _Exit(0);
         if (strcmp(call_word(call, 2), "exit") == 0)
             exit(0);
         if (strcmp(call_word(call, 2), "quick") == 0)
@@ -141,14 +147,26 @@ static void *thread_play(void *n)
     return NULL;
 }
 
-/* `thread N`: the next N calls in a thread, which is joined first. */
+static int thrd_play(void *n)
+{
+    play((int)(intptr_t)n);
+    return 0;
+}
+
+/* `thread N [thrd]`: the next N calls in a thread, which is joined first. */
 static void do_thread(const struct call *call)
 {
     pthread_t thread;
 
     flush();
-    pthread_create(&thread, NULL, thread_play, (void *)(intptr_t)call_number(call, 1));
-    pthread_join(thread, NULL);
+    if (strcmp(call_word(call, 2), "thrd") == 0) {
+        thrd_t other;
+        thrd_create(&other, thrd_play, (void *)(intptr_t)call_number(call, 1));
+        thrd_join(other, NULL);
+    } else {
+        pthread_create(&thread, NULL, thread_play, (void *)(intptr_t)call_number(call, 1));
+        pthread_join(thread, NULL);
+    }
     say("  joined");
 }
 
@@ -242,8 +260,13 @@ static void settle_later(void)
 /* The number in a shell's words. */
 static void run_shell(const char *how, const char *number)
 {
+#ifndef __GLIBC__ /* the shell is glibc's, and the library is not: `make portable` is for both */
+    how = number = NULL;
+#endif
     char command[64];
 
+    if (!how)
+        return;
     snprintf(command, sizeof command, "exec /proc/%d/exe reader %s", (int)getpid(), number);
     if (strcmp(how, "system") == 0) {
         say("  status %d", system(command));
@@ -256,7 +279,7 @@ static void run_shell(const char *how, const char *number)
     say("  status %d", stream ? pclose(stream) : -1);
 }
 
-/* `exec SLOT fork|vfork|spawn|fexec|system|popen`: another program, this one, reads what comes by that number. */
+/* `exec SLOT fork|vfork|spawn|spawnp|fexec|execvpe|system|popen`: another program, this one, reads what comes by that number. */
 static void do_exec(const struct call *call)
 {
     char number[16];
@@ -271,13 +294,17 @@ static void do_exec(const struct call *call)
         run_shell(how, number);
         return;
     }
-    if (strcmp(how, "spawn") == 0) {
+    if (strcmp(how, "spawnp") == 0) {
+        posix_spawnp(&pid, self, NULL, NULL, argv, environ);
+    } else if (strcmp(how, "spawn") == 0) {
         posix_spawn(&pid, self, NULL, NULL, argv, environ);
     } else {
         pid = strcmp(how, "vfork") == 0 ? vfork() : fork();
         if (pid == 0) {
             if (strcmp(how, "fexec") == 0)
                 fexecve(open(self, O_RDONLY | O_CLOEXEC), argv, environ);
+            if (strcmp(how, "execvpe") == 0)
+                execvpe(self, argv, environ);
             execv(self, argv);
             _exit(127);
         }
@@ -322,7 +349,9 @@ static void do_sleep(const struct call *call)
     struct timespec time = { .tv_sec = ms / 1000, .tv_nsec = ms % 1000 * 1000000 };
     const char *how = call_word(call, 2);
 
-    if (strcmp(how, "pause") == 0)
+    if (strcmp(how, "sleep") == 0)
+        say_result((long)sleep((unsigned)ms / 1000));
+    else if (strcmp(how, "pause") == 0)
         say_result(pause());
     else if (strcmp(how, "nanosleep") == 0)
         say_result(nanosleep(&time, NULL));
@@ -333,7 +362,7 @@ static void do_sleep(const struct call *call)
 }
 
 static const struct call_entry own[] = {
-    { "fork", do_fork },     { "thread", do_thread }, { "blocked", do_blocked }, { "later", do_later },
+    { "fork", do_fork },     { "_fork", do_fork },    { "thread", do_thread }, { "blocked", do_blocked }, { "later", do_later },
     { "exec", do_exec },     { "answer", do_origin }, { "end", do_origin },      { "reset", do_origin },
     { "sleep", do_sleep },
 };

@@ -1,5 +1,6 @@
 """What may differ under holdfast: at most twelve rows, each a predicate on the call whose answer differs first, on what was
-done to its socket before, and on both answers, with its reason.  README's "What it does not do" says each of these.
+done to its socket before, and on both answers, with its reason.  holdfast(7) says each of these: "Descriptors" and "Half a
+head" among its limits, and WHAT IS REPEATED.
 
 A row is for what cannot be had, or is documented; what is only not mended yet has no place here."""
 
@@ -44,9 +45,7 @@ def half_head(m):
 
 
 def passed_on(m):
-    """What another process reads of a socket, or its copy, that was given to it in mid-exchange."""
-    if m.call and m.call[0] == "exec":
-        return m.direct.startswith("  reader:")
+    """What is read of a socket, or of its copy, that was passed on in mid-exchange."""
     if not m.call or m.call[0] not in RECEIVES:
         return False
     slot = m.call[1]
@@ -94,7 +93,7 @@ def edges(m):
 
 def chunked_without_body(m):
     statuses = {w[3] for w in m.heads if w[0] == "resp" and w[2] in ("chunked", "extended")}
-    return bool(m.call) and m.call[0] in RECEIVES + WAITS and bool({"204", "304"} & statuses)
+    return bool(m.call) and m.call[0] in RECEIVES + WAITS + ("exec",) and bool({"204", "304"} & statuses)
 
 
 def after_shutdown(m):
@@ -114,11 +113,15 @@ def interim_alone(m):
 
 
 def passed(m):
-    return bool(m.call) and any(w[0] == "pass" for w in m.before) and m.call[0] in ("getfl", "send", "names") + RECEIVES
+    return bool(m.call) and any(w[0] == "pass" for w in m.before) and m.call[0] in ("getfl", "send", "names", "shutdown") + RECEIVES
 
 
 def after_fork(m):
     return any(w[0] in ("fork", "exec") for w in m.before)
+
+
+def dead_lease(m):
+    return bool(m.call) and any(w[0] in ("end", "reset") for w in m.before)
 
 
 def spliced(m):
@@ -145,7 +148,7 @@ OPEN = [
     ("edges at the end", edges), ("204 or 304 that announces chunks", chunked_without_body),
     ("after shutdown", after_shutdown), ("registrations after dup2 and dup3", registration_after_dup),
     ("MSG_CMSG_CLOEXEC in msg_flags", told_cloexec), ("a 1xx response is received alone", interim_alone),
-    ("after SCM_RIGHTS", passed), ("an idle connection that the server ended is leased, then fork", after_fork),
+    ("after SCM_RIGHTS", passed), ("an idle connection that the server ended is leased", dead_lease), ("after fork", after_fork),
     ("splice that does not wait", spliced),
     ("resets after the end", reset_by_send), ("recvmmsg", mmsg), ("what follows a one-shot request", stray),
 ]

@@ -9,12 +9,13 @@ import random
 METHODS = ["GET"] * 8 + ["HEAD", "HEAD", "POST", "PUT", "DELETE"]
 CLIENTS = [(0, "none")] * 5 + [(1, "close")] * 3 + [(1, "none")] * 3 + [(0, "keep"), (1, "keep")]
 KINDS = ["length"] * 3 + ["chunked"] * 2 + ["extended", "close", "none", "interim", "interims"]
-SENDS = ["write", "send", "sendto", "writev", "sendmsg", "sendmmsg", "sendfile", "splice", "dprintf", "pwritev2", "syscall"]
+SENDS = ["write", "send", "sendto", "writev", "sendmsg", "sendmmsg", "sendfile", "splice", "dprintf", "pwritev2", "syscall",
+         "pwritev64v2", "vdprintf", "sendfile64"]
 FLAGGED_SENDS = ("send", "sendto", "sendmsg", "sendmmsg")
 SEND_FLAGS = ["-", "nosignal", "dontwait", "nosignal+dontwait", "eor", "confirm", "zerocopy"]
 RECEIVES = ["read", "recv", "recvfrom", "readv", "recvmsg", "recvmmsg", "splice", "preadv2", "syscall", "read_chk",
-            "recv_chk", "recvfrom_chk"]
-BARE_RECEIVES = ("read", "readv", "preadv2", "syscall", "read_chk")
+            "recv_chk", "recvfrom_chk", "preadv64v2"]
+BARE_RECEIVES = ("read", "readv", "preadv2", "preadv64v2", "syscall", "read_chk")
 RECEIVE_FLAGS = ["-", "-", "-", "dontwait", "dontwait", "peek+dontwait", "peek", "waitall", "trunc", "dontwait+waitall",
                  "dontwait+errqueue", "cloexec"]
 LENGTHS = [1, 2, 7, 64, 100, 512, 1000, 1500, 4000, 4000, 4000, 16000]
@@ -24,7 +25,9 @@ OPTIONS = ["error", "type", "nodelay", "keepalive", "domain", "protocol", "accep
 SETTABLE = ["nodelay 0", "nodelay 1", "keepalive 0", "keepalive 1", "rcvtimeo 20", "rcvtimeo 0", "sndtimeo 50", "cork 0",
             "quickack 1", "reuse 1"]
 DISTURBING = ["linger 0", "linger -1", "lowat 1", "lowat 200", "oobinline 1", "user 5000", "cork 1", "sendbuf 20000"]
-EXECS = ["fork", "vfork", "spawn", "fexec", "system", "popen"]
+EXECS = ["fork", "vfork", "spawn", "spawnp", "fexec", "execvpe", "system", "popen"]
+ENDS = ["_exit", "exit", "quick", "_Exit"]
+MISC = ["setns", "unshare", "setuid", "seteuid", "setreuid", "setresuid", "setfsuid", "prctl"]
 
 
 class Socket:
@@ -196,7 +199,8 @@ class Maker:
         kinds = [self.wait, self.wait, self.epoll, self.epoll, self.epoll, self.query, self.query, self.number, self.flag,
                  self.sleep]
         if self.wild:
-            kinds += [self.copy, self.half_close, self.process, self.thread, self.blocked, self.pass_on, self.misuse]
+            kinds += [self.copy, self.half_close, self.process, self.thread, self.blocked, self.pass_on, self.misuse,
+                      self.any_call, self.any_call]
         self.one_of(kinds)(s)
 
     def wait_line(self, s, ms):
@@ -222,7 +226,7 @@ class Maker:
         e = self.random.randrange(2)
         if e not in self.sets:
             self.sets[e] = set()
-            self.add(f"epmake {e}")
+            self.add(f"epmake {e}{self.one_of('', ' old')}")
         members = self.sets[e]
         if s.slot not in members and s.exists:
             members.add(s.slot)
@@ -282,12 +286,12 @@ class Maker:
             return
         lines = [self.one_of(f"recv {s.slot} 64 dontwait recv", f"poll 0 {s.slot} 0x5", f"inq {s.slot}", f"close {s.slot}",
                              f"drain {s.slot}") for _ in range(self.random.randint(1, 2))]
-        self.add(f"fork {len(lines)} {self.one_of('_exit', 'exit', 'quick')}")
+        self.add(f"fork {len(lines)} {self.one_of(ENDS)}")
         self.lines += lines
         s.given = s.given or any(line.startswith(("recv", "drain")) for line in lines)
 
     def thread(self, s):
-        self.add("thread 1")
+        self.add(self.one_of("thread 1", "thread 1 thrd"))
         self.add(self.one_of(self.wait_line(s, 0), f"recv {s.slot} 64 dontwait recv", f"inq {s.slot}"))
         s.disturbed = True
 
@@ -320,6 +324,29 @@ class Maker:
         if self.lines[-1].startswith("listen"):
             self.add(f"setfl {s.slot} 1")
             self.add(f"accept {s.slot}")
+
+    def any_call(self, s):
+        """What moves no byte and changes nothing that lasts, whatever the state is."""
+        n = s.slot
+        if self.chance(0.3):
+            via = self.one_of(RECEIVES)
+            if via in BARE_RECEIVES + ("splice",):
+                self.add(f"setfl {n} 1")
+                s.nonblocking = True
+            self.add(f"recv {n} {self.one_of(LENGTHS)} {'-' if via in BARE_RECEIVES else 'dontwait'} {via}")
+            s.disturbed = True
+            return
+        self.add(self.one_of(
+            f"send {n} 0 0 0 dontwait+nosignal {self.one_of(SENDS)}", f"accept4 {n}", f"fcntl64 {n}", "list fd",
+            f"misc {self.one_of(MISC)}", f"misc {self.one_of(MISC)}", f"__poll 0 {n} 0x5", f"__select 0 {n} rw",
+            "sleep 0 sleep", f"listen {n}", f"exec {n} {self.one_of(EXECS)}", f"dup3 {n} 5"))
+        if self.lines[-1].startswith("exec"):
+            s.disturbed = s.given = True
+        elif self.lines[-1].startswith(("dup3", "listen")):
+            s.disturbed = True
+        if self.chance(0.1):
+            self.add(f"_fork 1 {self.one_of(ENDS)}")
+            self.add(f"from {n}")
 
     def stage(self, s):
         """The next step of this socket."""

@@ -3,7 +3,8 @@
  * getfl SLOT, setfl SLOT 0|1 (O_NONBLOCK), getfd SLOT, setfd SLOT 0|1, nbio SLOT 0|1, inq SLOT, outq SLOT
  * control SLOT NAME (an ioctl), getopt SLOT NAME, setopt SLOT NAME VALUE (ms for times), names SLOT
  * bind SLOT, listen SLOT, accept SLOT, pass SLOT TO (SCM_RIGHTS), range SLOT [cloexec] (close_range)
- * list: what lies in /proc/self/fd */
+ * list [fd]: what lies in /proc/self/fd     fcntl64 SLOT     misc NAME (of users and namespaces; changes nothing)
+ * from SLOT: closefrom, as the last call of a child */
 #define _GNU_SOURCE
 #include "calls.h"
 
@@ -13,9 +14,12 @@
 #include <fcntl.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <sched.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/fsuid.h>
 #include <sys/ioctl.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -213,20 +217,76 @@ static void do_listener(const struct call *call)
 
     say_result(*name == 'b'   ? bind(fd, (struct sockaddr *)&in, sizeof in)
                : *name == 'l' ? listen(fd, 4)
+               : name[6]      ? accept4(fd, NULL, NULL, 0)
                               : accept(fd, NULL, NULL));
+}
+
+#ifdef __GLIBC__
+extern int wide_fcntl(int fd, int command, ...) __asm__("fcntl64");
+#else
+#define wide_fcntl fcntl
+#endif
+
+static void do_wide(const struct call *call)
+{
+    say_result(wide_fcntl(*slot_of(call, 1), F_GETFL));
+}
+
+/* Only in a child that says nothing any more: the line to the origin goes, too. */
+static void do_from(const struct call *call)
+{
+    int first = *slot_of(call, 1);
+
+    (void)first;
+#ifdef __GLIBC__
+    if (first >= 3)
+        closefrom(first);
+#endif
+}
+
+/* What changes nothing for this process, but could. */
+static void do_misc(const struct call *call)
+{
+    const char *name = call_word(call, 1);
+    int result = strcmp(name, "setns") == 0       ? setns(-1, 0)
+                 : strcmp(name, "unshare") == 0   ? unshare(0)
+                 : strcmp(name, "setuid") == 0    ? setuid(geteuid())
+                 : strcmp(name, "seteuid") == 0   ? seteuid(geteuid())
+                 : strcmp(name, "setreuid") == 0  ? setreuid((uid_t)-1, (uid_t)-1)
+                 : strcmp(name, "setresuid") == 0 ? setresuid((uid_t)-1, (uid_t)-1, (uid_t)-1)
+                 : strcmp(name, "setfsuid") == 0  ? setfsuid(geteuid())
+                                                  : prctl(PR_GET_DUMPABLE, 0, 0, 0, 0);
+    say_result(result);
+}
+
+/* With 64 bits the two have the same entries. */
+static struct dirent *read_entry(DIR *folder, bool wide)
+{
+#if defined __GLIBC__ && __WORDSIZE == 64
+    if (wide)
+        return (struct dirent *)readdir64(folder);
+#endif
+    return readdir(folder);
+}
+
+/* `list fd`: by fdopendir and readdir64. */
+static DIR *numbers(const struct call *call)
+{
+    int fd = strcmp(call_word(call, 1), "fd") == 0 ? open("/proc/self/fd", O_RDONLY | O_DIRECTORY | O_CLOEXEC) : -1;
+
+    return fd >= 0 ? fdopendir(fd) : opendir("/proc/self/fd");
 }
 
 static void do_list(const struct call *call)
 {
-    DIR *folder = opendir("/proc/self/fd");
+    DIR *folder = numbers(call);
     bool there[HIGH_FD] = { false };
 
-    (void)call;
-    for (struct dirent *entry; folder && (entry = readdir(folder));) {
-        int fd = atoi(entry->d_name);
-        if (entry->d_name[0] != '.' && fd < HIGH_FD && fd != dirfd(folder))
+    for (struct dirent *one; folder && (one = read_entry(folder, call->argc > 1));) {
+        int fd = atoi(one->d_name);
+        if (one->d_name[0] != '.' && fd < HIGH_FD && fd != dirfd(folder))
             there[fd] = true;
-        else if (entry->d_name[0] != '.' && fd > HIGH_FD)
+        else if (one->d_name[0] != '.' && fd > HIGH_FD)
             say(" above:%d", fd);
     }
     if (folder)
@@ -266,7 +326,8 @@ do_call fd_find(const char *name)
         { "fdup", do_dup },      { "getfl", do_flags },     { "setfl", do_flags },       { "getfd", do_flags },
         { "setfd", do_flags },   { "nbio", do_flags },      { "inq", do_queue },         { "outq", do_queue },
         { "fdupc", do_dup },     { "control", do_control }, { "bind", do_listener },     { "listen", do_listener },
-        { "accept", do_listener }, { "list", do_list },
+        { "accept", do_listener }, { "accept4", do_listener }, { "list", do_list },
+        { "fcntl64", do_wide },  { "misc", do_misc },       { "from", do_from },
         { "getopt", do_option }, { "setopt", do_option },   { "names", do_names },       { "pass", do_pass },
     };
 

@@ -6,6 +6,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/ioctl.h>
@@ -62,15 +63,15 @@ static int pieces(struct iovec iov[2], char *bytes, size_t len)
     return 2;
 }
 
-static ssize_t send_file(int fd, const char *bytes, size_t len, bool by_pipe)
+static ssize_t send_file(int fd, const char *bytes, size_t len, const char *via)
 {
     int ends[2];
 
-    if (!by_pipe) {
+    if (strcmp(via, "splice") != 0) {
         int file = memfd_create("calls", MFD_CLOEXEC);
         if (write(file, bytes, len) != (ssize_t)len || lseek(file, 0, SEEK_SET) != 0)
             return -1;
-        ssize_t n = sendfile(fd, file, NULL, len);
+        ssize_t n = strcmp(via, "sendfile") == 0 ? sendfile(fd, file, NULL, len) : sendfile64(fd, file, NULL, len);
         int saved = errno;
         close(file);
         errno = saved;
@@ -87,13 +88,24 @@ static ssize_t send_file(int fd, const char *bytes, size_t len, bool by_pipe)
 }
 
 /* At no position: as readv and writev. */
-static ssize_t positioned(int fd, const struct iovec iov[2], bool in)
+static ssize_t positioned(int fd, const struct iovec iov[2], bool in, bool wide)
 {
 #ifdef __GLIBC__
+    if (wide)
+        return in ? preadv64v2(fd, iov, 2, -1, 0) : pwritev64v2(fd, iov, 2, -1, 0);
     return in ? preadv2(fd, iov, 2, -1, 0) : pwritev2(fd, iov, 2, -1, 0);
 #else
     return in ? readv(fd, iov, 2) : writev(fd, iov, 2);
 #endif
+}
+
+static int __attribute__((format(printf, 2, 3))) print_list(int fd, const char *format, ...)
+{
+    va_list ap;
+    va_start(ap, format);
+    int n = vdprintf(fd, format, ap);
+    va_end(ap);
+    return n;
 }
 
 static ssize_t send_by(int fd, const char *via, char *bytes, size_t len, int flags)
@@ -113,14 +125,16 @@ static ssize_t send_by(int fd, const char *via, char *bytes, size_t len, int fla
         return sendmsg(fd, &msg, flags);
     if (strcmp(via, "sendmmsg") == 0)
         return sendmmsg(fd, many, 2, flags);
-    if (strcmp(via, "pwritev2") == 0)
-        return positioned(fd, iov, false);
+    if (strcmp(via, "pwritev2") == 0 || strcmp(via, "pwritev64v2") == 0)
+        return positioned(fd, iov, false, via[7] == '6');
+    if (strcmp(via, "vdprintf") == 0)
+        return print_list(fd, "%.*s", (int)len, bytes);
     if (strcmp(via, "syscall") == 0)
         return syscall(SYS_write, fd, bytes, len);
     if (strcmp(via, "dprintf") == 0)
         return dprintf(fd, "%.*s", (int)len, bytes);
-    if (strcmp(via, "sendfile") == 0 || strcmp(via, "splice") == 0)
-        return send_file(fd, bytes, len, *via == 's' && via[1] == 'p');
+    if (strncmp(via, "sendfile", 8) == 0 || strcmp(via, "splice") == 0)
+        return send_file(fd, bytes, len, via);
     return send(fd, bytes, len, flags);
 }
 
@@ -163,8 +177,8 @@ static ssize_t receive_by(int fd, const char *via, char *bytes, size_t len, int 
         return read(fd, bytes, len);
     if (strcmp(via, "readv") == 0)
         return readv(fd, iov, 2);
-    if (strcmp(via, "preadv2") == 0)
-        return positioned(fd, iov, true);
+    if (strcmp(via, "preadv2") == 0 || strcmp(via, "preadv64v2") == 0)
+        return positioned(fd, iov, true, via[6] == '6');
     if (strcmp(via, "syscall") == 0)
         return syscall(SYS_read, fd, bytes, len);
     if (strcmp(via, "read_chk") == 0)
@@ -281,6 +295,10 @@ static void do_fileno(const struct call *call)
 {
     if (*stream_of(call))
         say_result(fileno(*stream_of(call)));
+#ifdef __GLIBC__
+    if (*stream_of(call))
+        say_result(fileno_unlocked(*stream_of(call)));
+#endif
 }
 
 static void do_fclose(const struct call *call)

@@ -1,5 +1,5 @@
-/* poll MS SLOT EVENTS [SLOT EVENTS]     ppoll, poll_chk, ppoll_chk likewise     select MS SLOT WHICH [...]: WHICH of r, w, x
- * epmake SET, epadd SET SLOT EVENTS, epmod, epdel, epwait SET MS, epclose SET
+/* poll MS SLOT EVENTS [SLOT EVENTS]     ppoll, poll_chk, ppoll_chk, __poll, __select likewise     select MS SLOT WHICH [...]: WHICH of r, w, x
+ * epmake SET [old], epadd SET SLOT EVENTS, epmod, epdel, epwait SET MS, epclose SET
  * EVENTS: hexadecimal, as poll(2) and epoll(7) have them.  Events are printed in the order of the slots. */
 #define _GNU_SOURCE
 #include "calls.h"
@@ -15,14 +15,19 @@
 
 #include "lib/older_libc.h"
 
-#ifdef __GLIBC__ /* by the names of which programs call that are compiled with _FORTIFY_SOURCE */
+#ifdef __GLIBC__
+extern int other_poll(struct pollfd *fds, nfds_t n, int ms) __asm__("__poll");
+extern int other_select(int n, fd_set *in, fd_set *out, fd_set *except, struct timeval *time) __asm__("__select");
+/* By these names programs call that are compiled with _FORTIFY_SOURCE. */
 extern int checked_poll(struct pollfd *fds, nfds_t n, int ms, size_t room) __asm__("__poll_chk");
 extern int checked_ppoll(struct pollfd *fds, nfds_t n, const struct timespec *time, const sigset_t *mask,
                          size_t room) __asm__("__ppoll_chk");
 #else
+#define other_poll poll
+#define other_select select
 #define checked_poll(fds, n, ms, room) poll(fds, n, ms)
 #define checked_ppoll(fds, n, time, mask, room) ppoll(fds, n, time, mask)
-#define epoll_pwait2(set, events, most, time, mask) epoll_pwait(set, events, most, ms, mask)
+#define epoll_pwait2(set, events, most, time, mask) ((void)(time), epoll_pwait(set, events, most, ms, mask))
 #endif
 
 static int sets[SETS] = { -1, -1, -1 };
@@ -50,6 +55,7 @@ static void do_poll(const struct call *call)
     struct timespec *limit = ms < 0 ? NULL : &time;
     say_result(strcmp(name, "ppoll") == 0       ? ppoll(fds, n, limit, NULL)
                : strcmp(name, "poll_chk") == 0  ? checked_poll(fds, n, (int)ms, sizeof fds)
+               : strcmp(name, "__poll") == 0    ? other_poll(fds, n, (int)ms)
                : strcmp(name, "ppoll_chk") == 0 ? checked_ppoll(fds, n, limit, NULL, sizeof fds)
                                                 : poll(fds, n, (int)ms));
     for (nfds_t i = 0; i < n; i++)
@@ -76,6 +82,7 @@ static void do_select(const struct call *call)
         most = fd > most ? fd : most;
     }
     int result = call->argv[0][0] == 'p' ? pselect(most + 1, &of[0], &of[1], &of[2], ms < 0 ? NULL : &precise, NULL)
+                 : call->argv[0][0] == '_' ? other_select(most + 1, &of[0], &of[1], &of[2], ms < 0 ? NULL : &time)
                                          : select(most + 1, &of[0], &of[1], &of[2], ms < 0 ? NULL : &time);
     say_result(result);
     for (int i = 2; result >= 0 && i + 1 < call->argc; i += 2) {
@@ -89,7 +96,7 @@ static void do_select(const struct call *call)
 
 static void do_epmake(const struct call *call)
 {
-    *set_of(call) = epoll_create1(EPOLL_CLOEXEC);
+    *set_of(call) = strcmp(call_word(call, 2), "old") == 0 ? epoll_create(1) : epoll_create1(EPOLL_CLOEXEC);
     say_result(*set_of(call));
 }
 
@@ -129,7 +136,8 @@ static void do_epclose(const struct call *call)
 do_call wait_find(const char *name)
 {
     static const struct call_entry table[] = {
-        { "poll", do_poll },   { "ppoll", do_poll }, { "poll_chk", do_poll }, { "ppoll_chk", do_poll },  { "select", do_select }, { "pselect", do_select },
+        { "poll", do_poll },   { "ppoll", do_poll }, { "poll_chk", do_poll }, { "ppoll_chk", do_poll }, { "__poll", do_poll },
+        { "__select", do_select },  { "select", do_select }, { "pselect", do_select },
         { "epmake", do_epmake }, { "epadd", do_epctl }, { "epmod", do_epctl },   { "epdel", do_epctl },
         { "epwait", do_epwait }, { "epclose", do_epclose },
     };

@@ -5,7 +5,8 @@
 
 #include <features.h>
 
-#if defined(__GLIBC__) && !__GLIBC_PREREQ(2, 35)
+#ifdef __GLIBC__ /* __GLIBC_PREREQ is its own */
+#if !__GLIBC_PREREQ(2, 35)
 
 #include "base/syscalls.h"
 
@@ -83,6 +84,7 @@ static inline const char *older_strerrorname_np(int error)
 }
 #define strerrorname_np older_strerrorname_np
 
+#endif
 #endif
 #endif
 #endif

@@ -3,8 +3,10 @@
 
 #include "base/block.h"
 #include "preload/libc/cancel.h"
+#include "preload/conn/deferred.h"
 #include "preload/fds/private.h"
 #include "preload/self/self.h"
+#include "preload/wire/provisional.h"
 #include "preload/libc/real.h"
 
 #include <errno.h>
@@ -19,9 +21,13 @@ struct chunk {
     struct conn conns[CHUNK];
 };
 
+struct conn *_Atomic conn_table[CONN_TABLE_SIZE];
+struct conn conn_private;
+
 /* A thread that is cancelled in a real call leaves by its destructor (see thread_ended_inside). */
 static __thread struct conn *inside_of, *locked;
 static __thread bool watched;
+static __thread void (*other_end)(void);
 static pthread_key_t thread_end;
 
 struct lock conn_arena_lock;
@@ -115,8 +121,10 @@ struct conn *conn_create(int fd, bool cloexec, enum conn_state state)
     return NULL;
 }
 
-static void watch_thread(void)
+void conn_watch_thread(void (*ends)(void))
 {
+    if (ends)
+        other_end = ends;
     if (!watched)
         watched = pthread_setspecific(thread_end, &watched) == 0;
 }
@@ -128,7 +136,7 @@ static struct conn *lock_one(int fd)
         struct conn *c = (unsigned)fd < CONN_TABLE_SIZE
                              ? atomic_load_explicit(&conn_table[fd], memory_order_acquire)
                              : NULL;
-        if (!c || c == CONN_PRIVATE || !lock_take(&c->lock))
+        if (!c || c == &conn_private || !lock_take(&c->lock))
             return NULL;
         if (conn_find(fd) == c)
             return c;
@@ -141,7 +149,7 @@ static inline struct conn *enter_alone(int fd)
 {
     struct conn *c = (unsigned)fd < CONN_TABLE_SIZE && lock_alone() && watched ? conn_find(fd) : NULL;
 
-    if (!c || c == CONN_PRIVATE || !lock_take_alone(&c->lock))
+    if (!c || c == &conn_private || !lock_take_alone(&c->lock))
         return NULL;
     if (conn_find(fd) == c) {
         locked = c;
@@ -158,7 +166,7 @@ static __attribute__((noinline)) struct conn *enter_among(int fd)
     struct conn *c = lock_one(fd);
 
     if (c) {
-        watch_thread();
+        conn_watch_thread(NULL);
         locked = c;
         c->use.cancel = state;
     } else {
@@ -179,14 +187,27 @@ struct conn *conn_enter(int fd, enum need need)
     return self_is_ours() ? conn_enter_ours(fd, need) : NULL;
 }
 
+bool conn_make_ready(struct conn *c, enum need need)
+{
+    if (conn_is_ready(c, need))
+        return c->fds.count;
+    if (conn_is_new(c) && need == NEED_ALL)
+        spare_touch(c);
+    else if (conn_is_new(c))
+        spare_make_ready(c);
+    else
+        deferred_apply(c);
+    return c->fds.count;
+}
+
 bool conn_close_from_handler(int fd)
 {
     struct conn *c = conn_find(fd);
 
-    if (!c || c == CONN_PRIVATE || !lock_mine(&c->lock))
+    if (!c || c == &conn_private || !lock_mine(&c->lock))
         return false;
     atomic_store(&conn_table[fd], NULL);
-    c->use.closed_in_handler = true;
+    c->use.unfinished = true;
     return true;
 }
 
@@ -195,14 +216,38 @@ ssize_t conn_answer_busy(int fd, int flags)
     enum { REFUSALS_MAX = 100 }; /* then it was no handler: the holder has left by longjmp */
     struct conn *c = conn_find(fd);
 
-    if (!c || c == CONN_PRIVATE || !lock_mine(&c->lock) || ++c->use.busy_answers > REFUSALS_MAX)
+    if (!c || c == &conn_private || !lock_mine(&c->lock) || ++c->use.busy_answers > REFUSALS_MAX)
         return CONN_PLAIN;
     return c->nonblocking || flags & MSG_DONTWAIT ? -EAGAIN : -EINTR;
 }
 
+/* Numbers that a signal handler has closed are gone. */
+static void finish(struct conn *c)
+{
+    int before = c->fds.count;
+
+    c->use.unfinished = false;
+    for (int i = c->fds.count; i-- > 0;)
+        if (!conn_owns(c, c->fds.numbers[i].fd))
+            c->fds.numbers[i] = c->fds.numbers[--c->fds.count];
+    if (c->registrations.held_back) {
+        c->registrations.held_back = false;
+        registrations_restore(&c->registrations);
+    }
+    if (c->fds.count || !before) /* bypassed */
+        return;
+    deferred_done(c);
+    private_close(c->fds.private_fd);
+    c->fds.private_fd = -1;
+    c->fds.closed = true;
+}
+
 static __attribute__((noinline)) void give_back(struct conn *c)
 {
-    conn_set_free(c);
+    provisional_drop(c);
+    private_close(c->fds.private_fd);
+    c->fds.private_fd = -1;
+    conn_set_state(c, CONN_FREE);
     lock_give(&c->lock);
     recycle(c);
 }
@@ -210,8 +255,8 @@ static __attribute__((noinline)) void give_back(struct conn *c)
 /* A conn goes back when it has no number and no thread is inside a real call for it.  Nothing of it stays. */
 void conn_leave(struct conn *c)
 {
-    if (c->use.closed_in_handler)
-        conn_drop_closed_in_handler(c);
+    if (c->use.unfinished)
+        finish(c);
     int state = c->use.cancel;
 
     atomic_store_explicit(&c->use.busy_answers, 0, memory_order_relaxed);
@@ -235,6 +280,8 @@ static void thread_ended_inside(void *unused)
     struct conn *c = locked;
 
     watched = false;
+    if (other_end)
+        other_end();
     if (c && lock_mine(&c->lock)) { /* nobody knows how far it came: libc alone has the socket now */
         conn_bypass(c, REASON_busy_thread);
         conn_leave(c);
@@ -257,8 +304,8 @@ void conn_outside_begin(struct conn *c)
 {
     int state = c->use.cancel;
 
-    if (c->use.closed_in_handler)
-        conn_drop_closed_in_handler(c);
+    if (c->use.unfinished)
+        finish(c);
     locked = NULL;
     inside_of = c;
     c->use.inside++;
@@ -284,7 +331,7 @@ void conn_wait_reconnected(struct conn *c)
 
     for (int i = 0; i < NAPS_MAX && c->use.reconnecting && c->use.reconnecting != conn_self() && c->fds.count; i++) {
         conn_outside_begin(c);
-        real.nanosleep(&nap, NULL);
+        nanosleep(&nap, NULL);
         conn_outside_end(c);
     }
 }
@@ -297,34 +344,33 @@ void conn_each(void (*each)(struct conn *c))
                 each(&chunk->conns[i]);
 }
 
-static bool enter_borrowed(struct conn *c)
+static bool enter_one(struct conn *c)
 {
-    if (!atomic_load_explicit(&c->borrowed, memory_order_relaxed))
-        return false;
     int state = cancel_forbid();
     if (!lock_take(&c->lock)) {
         cancel_allow(state);
         return false;
     }
-    watch_thread();
+    conn_watch_thread(NULL);
     locked = c;
     c->use.cancel = state;
-    if (c->borrowed && c->fds.count && conn_owns(c, c->fds.numbers[0].fd))
+    if (c->fds.count && conn_owns(c, c->fds.numbers[0].fd))
         return true;
     conn_leave(c);
     return false;
 }
 
-void conn_each_borrowed(bool (*each)(struct conn *c, void *arg), void *arg)
+void conn_each_entered(bool all, bool (*each)(struct conn *c, void *arg), void *arg)
 {
     bool done = false;
 
     for (struct chunk *chunk = chunks; chunk && !done; chunk = chunk->next)
         for (int i = 0; i < CHUNK && !done; i++) {
-            if (!enter_borrowed(&chunk->conns[i]))
+            struct conn *c = &chunk->conns[i];
+            if (!(all || atomic_load_explicit(&c->borrowed, memory_order_relaxed)) || !enter_one(c))
                 continue;
-            done = each(&chunk->conns[i], arg);
-            conn_leave(&chunk->conns[i]);
+            done = (all || c->borrowed) && each(c, arg);
+            conn_leave(c);
         }
 }
 
@@ -340,5 +386,6 @@ void conn_after_fork(void)
         for (int i = 0; i < CHUNK; i++) {
             lock_init(&chunk->conns[i].lock);
             chunk->conns[i].use.reconnecting = NULL;
+            atomic_store(&chunk->conns[i].polled, 0);
         }
 }

@@ -1,12 +1,13 @@
 /* conn: what is known of one tracked TCP socket, and the table that leads from an fd number to it.
  *
- * Theory of operation.  A socket(2) of the right kind gets a conn.  The client's fd is always a real
- * socket; what changes is which socket lies under the number.  Which socket that is, and what may be sent and received, is the state's business: states.def.
+ * Theory of operation. A socket(2) of the right kind gets a conn. The client's fd is always a real socket; what
+ * changes is which socket lies under the number. Which socket that is, and what may be sent and received, is the
+ * state's business: states.def.
  *
- * Memory: conns come from blocks that never turn into anything else, so a stale pointer from the
- * table still points at a conn, and conn_enter finds under its lock whether it is still the one.
- * Locking: `lock` guards all of it and is never held across a call that can block.  Its holder cannot be
- * cancelled (preload/libc/cancel.h): a thread that ends in a real call would hold it for ever. */
+ * Memory: conns come from blocks that never turn into anything else, so a stale pointer from the table still points
+ * at a conn, and conn_enter finds under its lock whether it is still the one. Locking: `lock` guards all of it and is
+ * never held across a call that can block. Its holder cannot be cancelled (preload/libc/cancel.h): a thread that ends
+ * in a real call would hold it for ever. */
 #ifndef HOLDFAST_PRELOAD_CONN_H
 #define HOLDFAST_PRELOAD_CONN_H
 
@@ -14,13 +15,11 @@
 #include "http/exchange.h"
 #include "pool/endpoint.h"
 #include "pool/pool.h"
+#include "preload/conn/state.h"
 #include "preload/fds/hold.h"
 #include "preload/fds/registrations.h"
 #include "preload/fds/options.h"
 #include "preload/fds/spare.h"
-#include "preload/fds/table.h"
-#include "preload/conn/first.h"
-#include "preload/conn/withheld.h"
 
 #include <stdatomic.h>
 #include <stdbool.h>
@@ -28,37 +27,8 @@
 #include <sys/socket.h>
 
 enum {
+    CONN_TABLE_SIZE = 65536, /* fds above are not tracked */
     CONN_FDS = 8,            /* numbers that may lead to one conn */
-};
-
-enum conn_state {
-#define STATE(name, missing, send, receive, moves) CONN_##name,
-#include "preload/conn/states.def"
-#undef STATE
-    CONN_STATES,
-};
-
-/* What has not been done yet to the socket under a number; the last two matter also where the end does not. */
-enum conn_missing {
-    MISSING_nothing,
-    MISSING_touch,    /* the socket is to count as touched: fds/spare.h */
-    MISSING_swap,     /* the end-of-file socket is to lie there: deferred.h */
-    MISSING_spare,    /* the spare is to be what the client believes it is: fds/spare.h */
-    MISSING_register, /* an epoll set is to know it: deferred.h */
-};
-
-/* The states, as bits, that lack anything before a call that needs all, or all but the end (enum need). */
-enum {
-#define STATE(name, missing, send, receive, moves) | (MISSING_##missing > MISSING_nothing) << CONN_##name
-    CONN_LACKING = 0
-#include "preload/conn/states.def"
-    ,
-#undef STATE
-#define STATE(name, missing, send, receive, moves) | (MISSING_##missing > MISSING_swap) << CONN_##name
-    CONN_LACKING_BUT_END = 0
-#include "preload/conn/states.def"
-    ,
-#undef STATE
 };
 
 /* What the exchange is to show of its server: trial.h. */
@@ -83,7 +53,8 @@ struct conn_use {
     unsigned inside;               /* threads inside real calls */
     const void *reader;            /* conn_self of the thread inside a real receive call, or NULL */
     const void *reconnecting;      /* the thread that connects another socket for it: whoever wants to send waits */
-    atomic_bool closed_in_handler; /* a signal handler closed one of the numbers while its thread held the lock */
+    atomic_bool unfinished;        /* something is to be done before it is unlocked: a signal handler closed one of the
+                                      numbers while its thread held the lock, or registrations are held back */
     atomic_uint busy_answers;      /* calls of such a handler that were answered as busy */
 };
 
@@ -187,12 +158,14 @@ struct waiter {
 
 struct conn {
     struct lock lock;
+    atomic_uint polled; /* threads that wait for it in poll or select: bell.h.  Any state, also across a new life: who
+                           counts for the one before only wakes somebody for nothing */
     struct conn_use use;
     enum conn_state state;
     enum conn_trial trial;
     enum reason unparkable; /* found outside of the exchange: why not to park, or REASON_none */
     bool nonblocking;       /* as the client believes.  Any state; set by socket, fcntl and ioctl */
-    bool reused;            /* the socket has served requests before this one.  LEASED and later: set by parking_adopt,
+    bool reused;            /* the socket has served requests before this one.  LEASED and later: set by idle_adopt,
                                cleared by a re-home */
     atomic_bool borrowed;   /* it does, or did until a moment ago: what the kernel says of it may not be the client's
                                business (readiness.h).  Set and cleared by conn_recount alone */
@@ -252,7 +225,17 @@ static inline void conn_saw(struct conn *c, enum conn_seen seen)
         c->reply.seen = seen;
 }
 
+extern struct conn *_Atomic conn_table[CONN_TABLE_SIZE];
 extern atomic_uint conn_borrowed; /* how many are `borrowed` */
+extern struct conn conn_private; /* stands in the table for our own fds: to the client they are closed */
+
+/* The conn of an fd, or NULL: one load and one branch for what is not tracked. */
+static inline struct conn *conn_find(int fd)
+{
+    if ((unsigned)fd >= CONN_TABLE_SIZE)
+        return NULL;
+    return atomic_load_explicit(&conn_table[fd], memory_order_relaxed);
+}
 
 /* What has to be true of the socket under an fd for what is about to happen: see spare.h, deferred.h. */
 enum need {
@@ -262,11 +245,11 @@ enum need {
     NEED_ALL,         /* and an end of file lies under an ENDED number.  The socket of a NEW conn counts as touched */
 };
 
-/* Locks the conn of an fd.  NULL: the fd is not tracked, or not any more; or this thread is inside already (a signal
- * handler).  Not in a vfork child: ask self_is_ours before. */
+/* Not locked. Locks the conn of an fd. NULL: the fd is not tracked, or not any more; or this thread is inside already
+ * (a signal handler). Not in a vfork child: ask self_is_ours before. */
 struct conn *conn_lock(int fd);
 
-/* Locked; not any more.  A conn without numbers, which no other thread is inside of, is free for others then. */
+/* Locked; released.  A conn without numbers that no thread is inside of is free from here on. */
 void conn_leave(struct conn *c);
 
 /* Locked.  Is nothing missing of `need`? */
@@ -280,7 +263,7 @@ static inline bool conn_is_ready(const struct conn *c, enum need need)
 /* Locked.  Does what is missing.  False: another thing was found under the numbers, and c has none any more. */
 bool conn_make_ready(struct conn *c, enum need need);
 
-/* Both.  NULL: make the plain libc call. */
+/* Not locked.  Both.  NULL: make the plain libc call. */
 static inline struct conn *conn_enter_ours(int fd, enum need need)
 {
     struct conn *c = conn_lock(fd);
@@ -291,17 +274,19 @@ static inline struct conn *conn_enter_ours(int fd, enum need need)
     return NULL;
 }
 
-/* The same, and NULL in a vfork child, whose numbers are its own, but not this memory. */
+/* Not locked.  The same, and NULL in a vfork child, whose numbers are its own, but not this memory. */
 struct conn *conn_enter(int fd, enum need need);
 
-/* Locked; not any more, for a real call that may block: the lock is not held, the thread can be cancelled, and `inside` tells
- * the others.  What was true before need not be true after: look at `generation`, `nfds` (0: closed, and
- * the numbers may be somebody else's) and `state`.  After a thread was cancelled in between, the
- * connection is not pooled. */
+/* Locked; released.  Before a real call that may block: the thread can be cancelled, and `inside` tells the others.
+ * After a thread was cancelled here, the connection is not pooled. */
 void conn_outside_begin(struct conn *c);
 
-/* Behind it: locked again. */
+/* Not locked; locks, behind conn_outside_begin.  What was true before need not be true: look at `generation`, the count
+ * of numbers (0: closed, and the numbers may be somebody else's) and `state`. */
 void conn_outside_end(struct conn *c);
+
+/* What this thread holds of conns is given back when it ends.  `ends`, or NULL: is called then. */
+void conn_watch_thread(void (*ends)(void));
 
 /* An address that names the calling thread. */
 const void *conn_self(void);
@@ -310,12 +295,12 @@ const void *conn_self(void);
  * table had. */
 struct conn *conn_create(int fd, bool cloexec, enum conn_state state);
 
-/* For a signal handler that finds its own thread inside (conn_enter said NULL, and it is not gone): the number
- * leaves the table at once, and the conn when it is unlocked.  False: it is not so. */
+/* Not locked by this call. For a signal handler that finds its own thread inside (conn_enter said NULL, and it is not
+ * gone): the number leaves the table at once, and the conn when it is unlocked. False: it is not so. */
 bool conn_close_from_handler(int fd);
 
-/* What such a handler's send or receive answers: -EINTR, -EAGAIN, or CONN_PLAIN if it is not so.  A real call
- * would take bytes out of the middle of what the interrupted one follows. */
+/* Not locked by this call. What such a handler's send or receive answers: -EINTR, -EAGAIN, or CONN_PLAIN if it is not
+ * so. A real call would take bytes out of the middle of what the interrupted one follows. */
 ssize_t conn_answer_busy(int fd, int flags);
 
 /* Whether the number, one of c's, still leads here. */
@@ -324,35 +309,35 @@ static inline bool conn_owns(const struct conn *c, int fd)
     return conn_find(fd) == c;
 }
 
-/* One more number for a locked conn; false: no room. */
+/* Locked.  One more number; false: no room. */
 bool conn_add_fd(struct conn *c, int fd, bool cloexec);
 
-/* The number leaves the table.  The conn is freed with its last number; conn_leave still follows. */
+/* Locked.  The number leaves the table.  The conn is freed with its last number; conn_leave still follows. */
 void conn_drop_fd(struct conn *c, int fd);
 
-/* Locked.  The number was closed where we did not see it: under it lies nothing, or another thing.  So nothing is put there,
- * nor taken out of an epoll set; what lies in the table for somebody else stays. */
+/* Locked. The number was closed where we did not see it: under it lies nothing, or another thing. So nothing is put
+ * there, nor taken out of an epoll set; what lies in the table for somebody else stays. */
 void conn_lose(struct conn *c, int fd);
 
-/* A number that was closed where we did not see it leads to another conn now, or to none: `stale`, which the
- * table had, loses the number.  Nothing is put under the number.  No conn is locked. */
+/* Not locked.  A number that was closed where we did not see it leads to another conn now, or to none: `stale`, which the
+ * table had, loses the number.  Nothing is put under the number. */
 void conn_drop_stale(struct conn *stale, int fd);
 
-/* The kernel has just given out the number: whatever was known under it was closed where we did not see it, and
- * is parked or closed now.  No conn is locked. */
+/* Not locked.  The kernel has just given out the number: whatever was known under it was closed where we did not see it,
+ * and is parked or closed now. */
 void conn_number_is_new(int fd);
 
-/* The number to make real calls by, of one that the client has called with: fd, or another one if that was
+/* Locked.  The number to make real calls by, of one that the client has called with: fd, or another one if that was
  * closed meanwhile; -1: all were. */
 int conn_number(const struct conn *c, int fd);
 
-/* Until no other thread is connecting another socket for c. */
+/* Locked; released inside.  Waits until no other thread is connecting another socket for c. */
 void conn_wait_reconnected(struct conn *c);
 
-/* The client has set or cleared FD_CLOEXEC on this number. */
+/* Locked.  The client has set or cleared FD_CLOEXEC on this number. */
 void conn_set_cloexec(struct conn *c, int fd, bool on);
 
-/* Brings `borrowed` up to date; whoever changes `reused`, `reply.first` or `x.end_when_awaited` calls it. */
+/* Locked.  Brings `borrowed` up to date; whoever changes `reused`, `reply.first` or `x.end_when_awaited` calls it. */
 void conn_recount(struct conn *c);
 
 /* For the log. */
@@ -365,30 +350,24 @@ bool conn_may_become(enum conn_state from, enum conn_state to);
  * goes on.  In debug builds (base/debug.h) every move is logged, and such a one ends the program. */
 void conn_set_state(struct conn *c, enum conn_state state);
 
-/* Locked, without numbers.  Nothing of it stays; the lock does. */
-void conn_set_free(struct conn *c);
-
-/* Locked.  The numbers that a signal handler has closed meanwhile are gone. */
-void conn_drop_closed_in_handler(struct conn *c);
-
-/* Leaves all its numbers to libc alone.  Held bytes must have been dealt with. */
+/* Locked.  Leaves all its numbers to libc alone.  Held bytes must have been dealt with. */
 void conn_bypass(struct conn *c, enum reason why);
 
-/* Marks what the pool must not have; the first reason counts. */
+/* Locked.  Marks what the pool must not have; the first reason counts. */
 void conn_forbid_parking(struct conn *c, enum reason why);
 
-/* Writes a log line and counts a reason for this connection.  If a reused one is found with more bytes on
- * it than its answer, the answer may have been one to an earlier request, come too late for anybody to
- * tell: that is not to happen again with this endpoint. */
+/* Locked. Writes a log line and counts a reason for this connection (conn/event.h). If a reused one is found with more
+ * bytes on it than its answer, the answer may have been one to an earlier request, come too late for anybody to tell:
+ * that is not to happen again with this endpoint. */
 void conn_note(const struct conn *c, enum reason why);
 
-/* Calls `each` for every conn in use, without locks: for the child of a fork. */
+/* Not locked, and calls `each` for every conn in use so: for the child of a fork. */
 void conn_each(void (*each)(struct conn *c));
 
-/* Calls `each` for every borrowed one, locked, until it says true. */
-void conn_each_borrowed(bool (*each)(struct conn *c, void *arg), void *arg);
+/* Not locked.  Calls `each` for every borrowed one, or for all that have a number, locked, until it says true. */
+void conn_each_entered(bool all, bool (*each)(struct conn *c, void *arg), void *arg);
 
-/* In the constructor. */
+/* In the constructor: no conn can be made before. */
 void conn_init(void);
 extern struct lock conn_arena_lock;
 
@@ -401,7 +380,7 @@ enum {
     CONN_SIGPIPE = -5001, /* EPIPE, and the signal is ours to raise */
 };
 
-/* What a call answers whose conn has lost all its numbers while the thread was outside. */
+/* Locked.  What a call answers whose conn has lost all its numbers while the thread was outside. */
 ssize_t conn_lost(const struct conn *c);
 
 #endif

@@ -3,11 +3,12 @@
 
 #include "base/log.h"
 #include "base/stats.h"
-#include "preload/conn/path.h"
+#include "preload/conn/event.h"
+#include "preload/share/path.h"
 #include "preload/fds/private.h"
+#include "preload/wire/provisional.h"
 #include "preload/libc/real.h"
 #include "preload/share/tracing.h"
-#include "preload/conn/first.h"
 
 #include <errno.h>
 
@@ -23,12 +24,12 @@ void conn_bypass(struct conn *c, enum reason why)
 {
     if (why != REASON_none) {
         if (conn_is_new(c) || c->state == CONN_FRESH || conn_is_leased(c))
-            tracing_note(&c->to, TRACE_direct);
-        stats_count(opaque);
+            conn_event(c, EVENT_DIRECT, REASON_none);
+        conn_event(c, EVENT_BYPASSED, REASON_none);
         conn_note(c, why);
     }
     path_unguard(c);
-    first_drop(c);
+    provisional_drop(c);
     private_close(c->fds.private_fd);
     c->fds.private_fd = -1;
     if (c->reused && !conn_has_ended(c) && c->fds.count) /* it is the client's own from here on */
@@ -43,6 +44,11 @@ void conn_forbid_parking(struct conn *c, enum reason why)
 {
     if (c->unparkable == REASON_none)
         c->unparkable = why;
+}
+
+void event_trace(const struct conn *c, enum trace_event event)
+{
+    tracing_write(&c->to, event, REASON_none);
 }
 
 void conn_note(const struct conn *c, enum reason why)

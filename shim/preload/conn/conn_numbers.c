@@ -5,7 +5,6 @@
 #include "preload/share/idle.h"
 #include "preload/conn/deferred.h"
 #include "preload/fds/private.h"
-#include "preload/conn/parking.h"
 
 bool conn_add_fd(struct conn *c, int fd, bool cloexec)
 {
@@ -30,7 +29,7 @@ void conn_drop_fd(struct conn *c, int fd)
 static void lose_last(struct conn *c)
 {
     if (c->state == CONN_ENDED_UNSWAPPED && c->fds.private_fd >= 0)
-        parking_park(c, true);
+        idle_park(c, true);
     deferred_done(c);
     c->fds.closed = true;
 }
@@ -57,7 +56,7 @@ void conn_drop_stale(struct conn *stale, int fd)
 
     atomic_compare_exchange_strong(&conn_table[fd], &known, NULL); /* unless it leads to the new one already */
     if (!lock_take(&stale->lock)) {
-        stale->use.closed_in_handler = true; /* conn_leave sees to it */
+        stale->use.unfinished = true; /* conn_leave sees to it */
         cancel_allow(state);
         return;
     }
@@ -71,7 +70,7 @@ void conn_number_is_new(int fd)
 {
     struct conn *stale = conn_find(fd);
 
-    if (stale == CONN_PRIVATE)
+    if (stale == &conn_private)
         private_forget(fd);
     else if (stale)
         conn_drop_stale(stale, fd);

@@ -25,23 +25,23 @@ struct epoll_event;
 /* How many conns something is owed for. */
 extern atomic_uint deferred_count;
 
-/* The response of c is complete, and the connection can be parked; its private fd is there.  False: it has to
+/* Locked.  The response of c is complete, and the connection can be parked; its private fd is there.  False: it has to
  * be swapped now. */
 bool deferred_end(struct conn *c);
 
-/* LEASED: the client adds fd to a set.  False: the kernel has to be told now. */
+/* Locked, LEASED: the client adds fd to a set.  False: the kernel has to be told now. */
 bool deferred_add(struct conn *c, int epfd, int fd, const struct epoll_event *event);
 
-/* The kernel has taken a registration: it is a set that lies under this number. */
+/* Not locked.  The kernel has taken a registration: it is a set that lies under this number. */
 void deferred_is_set(int epfd);
 
-/* Locked.  Does what is owed for c. */
+/* Locked.  Does what is owed for c.  c has no number any more if its own was closed where we did not see it. */
 void deferred_apply(struct conn *c);
 
-/* Does it for all.  One conn may be locked: no others are waited for, since the thread is alone. */
+/* Not locked, or one conn locked for which nothing is owed: the process has one thread then.  For all of them. */
 void deferred_apply_all(void);
 
-/* Nothing is owed for c any more. */
+/* Locked.  Nothing is owed for c any more: it was done, or its number is closed. */
 void deferred_done(struct conn *c);
 
 static inline bool deferred_any(void)
@@ -49,15 +49,16 @@ static inline bool deferred_any(void)
     return __builtin_expect(atomic_load_explicit(&deferred_count, memory_order_relaxed) != 0, 0);
 }
 
-/* Before anything waits. */
+/* Not locked.  Before anything waits. */
 static inline void deferred_before_wait(void)
 {
     if (deferred_any())
         deferred_apply_all();
 }
 
-/* Is an end that is owed among what these wait for?  Then the caller looks, without waiting, and the function behind it adds
- * the ends to what is ready.  What waits in a set where that cannot be told is applied.  By poll: */
+/* Not locked. Is an end that is owed among what these wait for? Then the caller looks, without waiting, and the
+ * function behind it adds the ends to what is ready. What waits in a set where that cannot be told is applied. By
+ * poll: */
 bool deferred_polled(const struct pollfd *fds, nfds_t n);
 
 /* Returns how many are ready then; `ready` itself, if it is an error. */
@@ -75,11 +76,13 @@ bool deferred_waited(int epfd, const struct epoll_event *events, int most);
 /* As deferred_tell_poll; 0: all was applied. */
 int deferred_tell_epoll(int epfd, struct epoll_event *events, int ready, int most);
 
-/* The program is about to make an epoll set, or a copy of some number. */
+/* Grows before the program makes an epoll set, or a copy of some number: what was registered before may have
+ * been in another set than the one that has its number then. */
+extern atomic_uint deferred_numbers;
 static inline void deferred_new_number(void)
 {
     deferred_before_wait();
-    atomic_fetch_add_explicit(&registrations_numbers, 1, memory_order_relaxed);
+    atomic_fetch_add_explicit(&deferred_numbers, 1, memory_order_relaxed);
 }
 
 #endif

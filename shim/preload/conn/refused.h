@@ -15,8 +15,8 @@
  * answer. */
 int refused_again(const struct endpoint *to, bool gave_up, int fd, const struct sockaddr *name, socklen_t len);
 
-/* A connect to there was refused, and that is the answer: what speaks for its server is forgotten (preload/share/evidence.h),
- * because the next one that listens there may be another.  errno is left alone. */
+/* A connect to there was refused, and that is the answer: what speaks for its server is forgotten
+ * (preload/share/evidence.h), because the next one that listens there may be another. errno is left alone. */
 void refused_forget(const struct endpoint *to);
 
 #endif

@@ -25,10 +25,10 @@ static inline bool stall_any(void)
     return atomic_load_explicit(&stall_count, memory_order_relaxed) != 0;
 }
 
-/* A locked conn has sent its request on a connection of its own. */
+/* Locked.  c has sent its request on a connection of its own. */
 void stall_begin(struct conn *c);
 
-/* A locked conn has sent bytes of a request's body. */
+/* Locked.  c has sent bytes of a request's body. */
 enum stall_sent { STALL_HEAD, STALL_BODY_IN_PART, STALL_WHOLE };
 static inline void stall_sent(struct conn *c)
 {
@@ -37,7 +37,7 @@ static inline void stall_sent(struct conn *c)
                               memory_order_relaxed);
 }
 
-/* Nobody waits for that any more; `answered`: because the first byte has come. */
+/* Locked.  Nobody waits for that any more; `answered`: because the first byte has come. */
 void stall_over(struct conn *c, bool answered);
 
 /* Guards who waits (preload/life/fork.h). */
@@ -46,18 +46,22 @@ extern struct lock stall_lock;
 /* In the child of a fork: nobody waits there. */
 void stall_after_fork(void);
 
-/* A connection to there goes to libc, on which nobody will see how long its client waits: lets go of all that is
- * idle there at once, before its first bytes are sent. */
+/* Locked, or not. A connection to there goes to libc, on which nobody will see how long its client waits: lets go of
+ * all that is idle there at once, before its first bytes are sent. */
 void stall_make_way(const struct endpoint *to);
 
 /* Milliseconds until it is time to let go for somebody: 1 or more. */
 int stall_turn_ms(void);
 
-/* Lets go for all who have waited for so long. */
+/* Not locked, or one conn locked.  Lets go for all who have waited for so long. */
 void stall_relieve(void);
 
-/* Before a call that blocks: waits for POLLIN or POLLOUT as it would, and lets go meanwhile.  0: it is time for
- * the call; 1: likewise, and it is not to be done by this; -EINTR: a signal's handler has run that ends a wait. */
+/* Locked; released inside.  Before a call that blocks: waits for POLLIN or POLLOUT as it would, and lets go meanwhile.
+ * Returns 0: make the call now.  1: make the call now, and do not call stall_wait for this call again.  -EINTR: a signal
+ * without SA_RESTART arrived. */
 int stall_wait(struct conn *c, int fd, short events);
+
+/* Is nothing to be left idle there? */
+bool stall_forbids(const struct endpoint *to);
 
 #endif

@@ -1,24 +1,26 @@
 #define _GNU_SOURCE
 #include "preload/conn/swap.h"
 
-#include "base/stats.h"
+#include "preload/conn/event.h"
 #include "preload/fds/confined.h"
-#include "preload/conn/after_body.h"
+#include "preload/wire/after_body.h"
+#include "preload/fds/bell.h"
 #include "preload/conn/deferred.h"
 #include "preload/fds/eof.h"
 #include "preload/conn/fresh.h"
 #include "preload/share/idle.h"
+#include "preload/wire/incoming.h"
 #include "preload/fds/private.h"
 #include "preload/self/self.h"
 #include "preload/libc/real.h"
 #include "preload/share/shared.h"
-#include "preload/share/tracing.h"
+#include "preload/fds/spare.h"
 #include "preload/conn/trial.h"
-#include "preload/fds/socket.h"
-#include "preload/conn/parking.h"
 
 #include <errno.h>
 #include <fcntl.h>
+
+atomic_uint swap_replaced;
 
 /* dup3 answers EBUSY while another thread's open is about to take the number (dup(2)).  A signal handler may
  * close the number at any moment: it does not come back then. */
@@ -41,14 +43,19 @@ int swap_under(struct conn *c, int source)
     int saved = errno;
     int result = 0, i = 0;
 
-    registrations_remove(&c->registrations);
+    if (c->registrations.count)
+        registrations_remove(&c->registrations);
     while (i < c->fds.count && (result = put(c, source, &c->fds.numbers[i])) == 0)
         i++;
     for (int k = 0; result < 0 && k < i; k++) /* number i still leads to the old one */
         put(c, c->fds.numbers[i].fd, &c->fds.numbers[k]);
-    registrations_restore(&c->registrations);
-    if (result == 0)
+    if (c->registrations.count && !c->registrations.held_back)
+        registrations_restore(&c->registrations);
+    if (result == 0) {
         c->fds.generation++;
+        if (!self_alone())
+            bell_ring(&c->polled);
+    }
     errno = saved;
     return result;
 }
@@ -77,15 +84,15 @@ static int lease(struct conn *c, const struct wanted *wanted, struct idle *out, 
         result = pool_lease(&c->to, wanted, out, why);
     }
     if (result != 0)
-        result = shared_lease(&c->to, wanted, out, why);
+        result = shared_lease(c, wanted, out, why);
     if (result != 0)
         return result;
-    if (!confined_allows(out->fd, (const struct sockaddr *)&c->peer, c->peer_len)) {
+    if (!confined_allows(c, out->fd)) {
         *why = REASON_not_allowed;
     } else if (!out->proven && !idle_wait_for_proof(out)) {
         pool_note_closed(&c->to, 0);
         *why = REASON_closer;
-    } else if (parking_match_blocking(c, out)) {
+    } else if (idle_match_blocking(c, out)) {
         return 0;
     } else {
         *why = REASON_odd_descriptor;
@@ -101,7 +108,7 @@ int swap_lease(struct conn *c)
     const struct wanted anything = { .any = true };
 
     if (lease(c, &anything, &idle, &why) != 0) {
-        conn_note(c, why);
+        conn_event(c, EVENT_REASON, why);
         return -ENOENT;
     }
     int own = take_own(c);
@@ -114,11 +121,10 @@ int swap_lease(struct conn *c)
         return result;
     }
     if (own >= 0)
-        parking_give_own(c, own);
-    parking_adopt(c, &idle);
+        spare_give_own(c, own);
+    idle_adopt(c, &idle);
     conn_set_state(c, CONN_LEASED);
-    stats_count(leased);
-    tracing_note(&c->to, TRACE_lease);
+    conn_event(c, EVENT_LEASED, REASON_none);
     return 0;
 }
 
@@ -126,7 +132,7 @@ int swap_lease(struct conn *c)
 static void give_back(struct conn *c, bool keep)
 {
     if (keep && !c->copied && !c->use.inside && c->fds.private_fd >= 0) {
-        parking_park(c, false);
+        idle_park(c, false);
     } else {
         /* Wakes those who wait on it, they look again; and a child's copy does not withhold the end. */
         if (c->use.inside || (self.forked && !c->copied))
@@ -151,7 +157,7 @@ int swap_exchange_lease(struct conn *c, bool healthy)
         if (why == REASON_pool_empty) /* but for the one that it has got */
             why = form ? REASON_other_form : REASON_other_host;
         if (healthy)
-            conn_note(c, why);
+            conn_event(c, EVENT_REASON, why);
         return swap_rehome(c, healthy);
     }
     if (swap_under(c, idle.fd) < 0) {
@@ -159,10 +165,27 @@ int swap_exchange_lease(struct conn *c, bool healthy)
         return swap_rehome(c, healthy);
     }
     give_back(c, healthy);
-    parking_adopt(c, &idle);
+    idle_adopt(c, &idle);
     options_apply(&c->options, c->fds.private_fd);
     options_hasten(c->fds.private_fd);
     return 0;
+}
+
+int swap_late_error(int error)
+{
+    switch (-error) {
+    case 0:
+    case EBADF:
+    case ECONNREFUSED:
+    case EHOSTUNREACH:
+    case ENETUNREACH:
+    case ENOBUFS:
+    case ENOMEM:
+    case ETIMEDOUT:
+        return error;
+    default:
+        return -ECONNRESET;
+    }
 }
 
 int swap_unconnected(struct conn *c)
@@ -185,6 +208,10 @@ static int replace(struct conn *c, bool keep, enum fresh_how how, enum conn_by_s
     if (result == 0) {
         bool watched = c->registrations.watched;
         c->registrations.watched = false;
+        c->registrations.held_back = fastopen;
+        if (fastopen)
+            c->use.unfinished = true;
+        atomic_fetch_add(&swap_replaced, 1);
         result = swap_under(c, fd) == 0 ? 0 : -ENOTSUP;
         c->registrations.watched = watched && result < 0;
         fresh_close(fd);
@@ -211,17 +238,14 @@ static int rehome(struct conn *c, bool keep, enum fresh_how how)
         return result;
     trial_drop(c);
     c->request.by_send = by_send;
-    if (c->reused) {
-        stats_uncount(leased);
-        tracing_note(&c->to, TRACE_return);
-    }
-    tracing_note(&c->to, TRACE_open);
+    if (c->reused)
+        conn_event(c, EVENT_RETURNED, REASON_none);
+    conn_event(c, EVENT_REHOMED, REASON_none);
     c->reused = false;
     conn_recount(c);
     c->idle = (struct idle){ .fd = -1, .max_left = -1, .opened_ms = self_now_ms() };
     if (conn_is_leased(c))
         conn_set_state(c, CONN_FRESH);
-    stats_count(fresh);
     return 0;
 }
 
@@ -257,7 +281,7 @@ static enum reason obstacle(const struct conn *c)
 static void end_closed(struct conn *c)
 {
     conn_set_state(c, CONN_ENDED);
-    conn_note(c, REASON_busy_thread);
+    conn_event(c, EVENT_REASON, REASON_busy_thread);
     c->reply.peeked_unread = 0;
     hold_clear(&c->request.bytes);
 }
@@ -272,7 +296,7 @@ void swap_end(struct conn *c)
     bool ours = self_is_ours(); /* or it is marked as shared by this look */
     enum reason why = ours ? obstacle(c) : REASON_crossed_fork;
 
-    parking_remember_name(c);
+    idle_remember_name(c);
     if (why == REASON_none && c->fds.private_fd < 0) {
         c->fds.private_fd = private_dup(c->fds.numbers[0].fd);
         if (c->fds.private_fd < 0)
@@ -283,7 +307,7 @@ void swap_end(struct conn *c)
     if (why != REASON_none || !deferred_end(c)) {
         conn_set_state(c, CONN_ENDED);
         if (why != REASON_none)
-            conn_note(c, why);
+            conn_event(c, EVENT_REASON, why);
         swap_finish(c, why);
     }
     hold_clear(&c->request.bytes);
@@ -309,11 +333,11 @@ void swap_finish(struct conn *c, enum reason why)
     }
     c->reply.peeked_unread += c->reply.undiscarded;
     if (c->reply.peeked_unread && c->fds.private_fd >= 0 &&
-        socket_discard(c->fds.private_fd, c->reply.peeked_unread) > 0)
+        incoming_discard(c->fds.private_fd, c->reply.peeked_unread) > 0)
         why = REASON_poisoned;
     c->reply.peeked_unread = c->reply.undiscarded = 0;
     if (why == REASON_none && c->fds.private_fd >= 0) /* not so in the child of a fork past libc */
-        parking_park(c, true);
+        idle_park(c, true);
     deferred_done(c);
     private_close(c->fds.private_fd);
     c->fds.private_fd = -1;

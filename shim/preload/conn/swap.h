@@ -4,39 +4,48 @@
 
 #include "preload/conn/conn.h"
 
+#include <stdatomic.h>
 #include <stdbool.h>
 
-/* Puts `source` under every number of c, and moves its epoll registrations; what was there loses these
+/* Grows before a socket that is to be connected gets under a conn's numbers: what the kernel said of them may be true of
+ * the one before. */
+extern atomic_uint swap_replaced;
+
+/* Locked.  Puts `source` under every number of c, and moves its epoll registrations; what was there loses these
  * references.  0 or -errno with nothing changed. */
 int swap_under(struct conn *c, int source);
 
-/* NEW: leases an idle connection to c->to.  0: the state is LEASED; -errno: nothing has changed. */
+/* Locked, NEW: leases an idle connection to c->to.  0: the state is LEASED; -errno: nothing has changed. */
 int swap_lease(struct conn *c);
 
-/* LEASED: the request wants another connection than the one it has, or that one is not `healthy` any
- * more.  Leases one that fits exactly, or re-homes.  0 or -errno as swap_rehome. */
+/* Locked; released inside. LEASED: the request wants another connection than the one it has, or that one is not
+ * `healthy` any more. Leases one that fits exactly, or re-homes. 0 or -errno as swap_rehome. */
 int swap_exchange_lease(struct conn *c, bool healthy);
 
-/* LEASED or EXCHANGE: puts a socket of its own under the fds, connected as the client's would have
- * been; without waiting if the client does not block (then the first send connects: `fastopen`).  The
- * old connection goes back to the pool if it is to be kept, or it is closed.  Not kept is one that is not
- * healthy, nor one whose place the new one will take: a server that serves one connection at a time would
- * wait for the end of the old one, and the client for the server.  0, or an error as of fresh_late_error,
- * with the old socket still there; but it may have no connection any more. */
+/* Locked; released while it connects. LEASED, EXCHANGE or OBSERVED: puts a socket of its own under the fds, connected
+ * as the client's would have been; without waiting if the client does not block (then the first send connects:
+ * `fastopen`). The old connection goes back to the pool if it is to be kept, or it is closed. Not kept is one that is
+ * not healthy, nor one whose place the new one will take: a server that serves one connection at a time would wait for
+ * the end of the old one, and the client for the server. 0, or an error as of swap_late_error, with the old socket
+ * still there; but it may have no connection any more. */
 int swap_rehome(struct conn *c, bool keep);
 
-/* The same, never waiting, whether the client blocks or not: before the first send (LEASED) the connection is
+/* Locked.  The same, never waiting, whether the client blocks or not: before the first send (LEASED) the connection is
  * being made, else the first send connects. */
 int swap_rehome_at_once(struct conn *c);
 
-/* ENDED: puts a socket under the fds that is not connected, with the client's options.  0, or -errno with nothing
- * changed. */
+/* Locked. ENDED: puts a socket under the fds that is not connected, with the client's options. 0, or -errno with
+ * nothing changed. */
 int swap_unconnected(struct conn *c);
 
-/* EXCHANGE: the response is complete.  Parks the connection or closes it, and shows an end of file. */
+/* The error of a connect that came later than the client's own, as a call on a connected socket may give
+ * it: -ECONNRESET for one that no such call gives. */
+int swap_late_error(int error);
+
+/* Locked.  EXCHANGE, OBSERVED: the response is complete.  Parks the connection or closes it, and shows an end of file. */
 void swap_end(struct conn *c);
 
-/* ENDED: the part of swap_end that can be put off (deferred.h).  `why` not to park. */
+/* Locked.  ENDED: the part of swap_end that can be put off (deferred.h).  `why` not to park. */
 void swap_finish(struct conn *c, enum reason why);
 
 #endif

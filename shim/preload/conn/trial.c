@@ -47,19 +47,19 @@ bool trial_may_lease(struct conn *c, enum reason *why)
 
 /* If nobody answers it, it is lost.  With a body, which others may take for the next request, only where the server
  * has said that it persists, or heeds Connection; it is held whole. */
-static bool can_be_risked(const struct conn *c, struct trial_request request)
+static bool can_be_risked(const struct conn *c)
 {
-    return (request.idempotent || self.config.unsafe == CONFIG_UNSAFE_REUSE) &&
-           (!request.has_more || persists(&c->to));
+    return (exchange_idempotent(&c->x) || self.config.unsafe == CONFIG_UNSAFE_REUSE) &&
+           (exchange_request_left(&c->x) == 0 || persists(&c->to));
 }
 
-enum reason trial_begin(struct conn *c, struct trial_request request)
+enum reason trial_begin(struct conn *c)
 {
     if (c->x.request.one_shot && evidence_has(&c->to, EVIDENCE_OPEN_ENDED))
         return REASON_stays_open;
     if (c->trial != TRIAL_DUE || evidence_has(&c->to, EVIDENCE_REUSED))
         return REASON_none;
-    if (!can_be_risked(c, request))
+    if (!can_be_risked(c))
         return REASON_unproven;
     if (c->x.request.one_shot && lacks_close_test(&c->to))
         return REASON_unproven;

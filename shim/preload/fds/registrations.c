@@ -1,6 +1,7 @@
 #define _GNU_SOURCE
 #include "preload/fds/registrations.h"
 
+#include "preload/conn/deferred.h"
 #include "preload/libc/real.h"
 
 #include <errno.h>
@@ -10,8 +11,6 @@
 #include <string.h>
 #include <sys/epoll.h>
 #include <unistd.h>
-
-atomic_uint registrations_numbers;
 
 /* Modes of a registration: with no more than these it reports nothing. */
 static const uint32_t SILENT = EPOLLET | EPOLLONESHOT | EPOLLWAKEUP | EPOLLEXCLUSIVE;
@@ -60,7 +59,7 @@ bool registrations_note(struct registrations *r, int epfd, int op, int fd, uint3
     }
     *which = (struct registration){ .epfd = epfd, .fd = fd, .events = events, .data = data,
                                     .extra = registrations_mask(r, events) != events,
-                                    .made = atomic_load_explicit(&registrations_numbers, memory_order_relaxed) };
+                                    .made = atomic_load_explicit(&deferred_numbers, memory_order_relaxed) };
     return true;
 }
 
@@ -119,6 +118,16 @@ void registrations_untell(struct registration *which)
     errno = saved;
 }
 
+void registrations_disarm(struct registration *which)
+{
+    struct epoll_event event = { .events = which->events & SILENT, .data.u64 = which->data };
+    int saved = errno;
+
+    if (which->events & EPOLLONESHOT)
+        control(which->epfd, EPOLL_CTL_MOD, which->fd, &event);
+    errno = saved;
+}
+
 void registrations_unwatch(struct registrations *r)
 {
     r->watched = false;
@@ -139,6 +148,8 @@ void registrations_remove(struct registrations *r)
 
     for (int i = 0; i < r->count; i++) {
         struct registration *which = &r->set[i];
+        if (which->out)
+            continue;
         which->events = armed(which);
         which->out = control(which->epfd, EPOLL_CTL_DEL, which->fd, NULL) == 0;
     }

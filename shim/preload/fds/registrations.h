@@ -4,7 +4,6 @@
 #ifndef HOLDFAST_PRELOAD_REGISTRATIONS_H
 #define HOLDFAST_PRELOAD_REGISTRATIONS_H
 
-#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -14,18 +13,15 @@ struct registration {
     int epfd, fd;
     uint32_t events;
     uint64_t data;
-    unsigned made; /* registrations_numbers at that moment */
+    unsigned made; /* deferred_numbers at that moment */
     bool out;   /* taken out by registrations_remove, to be put back */
     bool extra; /* the kernel also reports EPOLLRDHUP, for us: the client did not ask for it */
 };
 
-/* Grows before the program makes an epoll set, or a copy of some number: what was registered before may have
- * been in another set than the one that has its number then. */
-extern atomic_uint registrations_numbers;
-
 struct registrations {
     int count;
     bool watched; /* on a reused connection: each gets that extra */
+    bool held_back; /* some are out until the conn is unlocked: the socket is not connected yet, and would say POLLHUP */
     struct registration set[REGISTRATIONS_MAX];
 };
 
@@ -45,6 +41,9 @@ struct registration *registrations_find(struct registrations *r, int epfd, uint6
 /* An event was taken from the kernel that the client is not told of: as if it had not been.  Without the extra,
  * or it would be told again at once. */
 void registrations_untell(struct registration *which);
+
+/* A registration that has fired under EPOLLONESHOT, and was armed again, is silent as before. */
+void registrations_disarm(struct registration *which);
 
 /* Takes all out, remembering which masks were armed; registrations_restore puts back what was in. */
 void registrations_remove(struct registrations *r);

@@ -36,7 +36,7 @@ static inline enum hook_entry hook_enter(int fd, unsigned need, struct conn **c)
     *c = NULL;
     if (likely(!found) || !self_is_ours())
         return PLAIN;
-    if (found == CONN_PRIVATE)
+    if (found == &conn_private)
         return OURS;
     if (need & CANCELLATION_POINT) /* inside, only what may wait can be cancelled */
         pthread_testcancel();
@@ -47,7 +47,7 @@ static inline enum hook_entry hook_enter(int fd, unsigned need, struct conn **c)
 /* The first steps alone: is the fd one of ours, in our memory?  A vfork child may have put something of its own there. */
 static inline bool hook_hides(int fd)
 {
-    return conn_find(fd) == CONN_PRIVATE && self_is_ours();
+    return conn_find(fd) == &conn_private && self_is_ours();
 }
 
 /* hooks/fd.c: the number is about to mean something else, or nothing, by a call of libc's own. */
@@ -79,10 +79,6 @@ EXPORTED int __setsockopt64(int fd, int level, int name, const void *value, sock
 EXPORTED ssize_t __sendmsg64(int fd, const struct msghdr *msg, int flags);
 EXPORTED int __sendmmsg64(int fd, struct mmsghdr *msgs, unsigned n, real_mmsg_flags flags);
 #endif
-
-/* hooks/wait.c: before a long wait.  Leaves idle connections to others, and says whether a handler ran for a
- * signal that came meanwhile: the wait that was to follow is over then. */
-bool hook_wait_interrupted(void);
 
 /* hooks/identity.c: the system calls that change a user or a namespace, or make a process.  False: none of them. */
 bool hook_identity_syscall(long number, const long a[6], long *result);

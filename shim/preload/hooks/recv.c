@@ -2,7 +2,6 @@
 #include "preload/hooks/hook.h"
 
 #include "preload/wire/recv.h"
-#include "preload/fds/table.h"
 
 #include <unistd.h>
 

@@ -6,28 +6,59 @@
 
 #include "base/block.h"
 #include "preload/wire/closing.h"
-#include "preload/wire/stream.h"
 #include "preload/self/self.h"
-#include "preload/fds/table.h"
 
 #include <dlfcn.h>
 #include <fcntl.h>
 #include <stdarg.h>
+#include <stdatomic.h>
 #include <stdio_ext.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum { BUFFER_MAX = 65536 };
+enum { STREAMS_MAX = 64, BUFFER_MAX = 65536 };
+
+/* A slot is somebody's from the moment when `used` goes from false to true; `stream` is NULL until it is made. */
+static struct slot {
+    FILE *_Atomic stream;
+    char *buffer;
+    size_t buffer_len;
+    int fd;
+    atomic_bool used;
+} streams[STREAMS_MAX];
+static atomic_int streams_used;
+
+static struct slot *take_slot(int fd)
+{
+    for (int i = 0; i < STREAMS_MAX; i++)
+        if (!atomic_load(&streams[i].used) && !atomic_exchange(&streams[i].used, true)) {
+            streams[i].fd = fd;
+            atomic_fetch_add(&streams_used, 1);
+            return &streams[i];
+        }
+    errno = EMFILE;
+    return NULL;
+}
+
+static void give_slot(struct slot *slot)
+{
+    if (slot->buffer)
+        block_put(slot->buffer, slot->buffer_len);
+    slot->buffer = NULL;
+    atomic_store(&slot->stream, NULL);
+    atomic_fetch_sub(&streams_used, 1);
+    atomic_store(&slot->used, false);
+}
 
 static ssize_t stream_read(void *cookie, char *buf, size_t len)
 {
-    return read(((struct stream *)cookie)->fd, buf, len);
+    return read(((struct slot *)cookie)->fd, buf, len);
 }
 
 static ssize_t stream_write(void *cookie, const char *buf, size_t len)
 {
-    ssize_t written = write(((struct stream *)cookie)->fd, buf, len);
+    ssize_t written = write(((struct slot *)cookie)->fd, buf, len);
 
     return written < 0 ? 0 : written; /* fopencookie(3): 0 is an error */
 }
@@ -49,10 +80,10 @@ static int stream_seek(void *cookie, stream_position *position, int whence)
 
 static int stream_close(void *cookie)
 {
-    struct stream *slot = cookie;
+    struct slot *slot = cookie;
     int fd = slot->fd;
 
-    stream_give(slot);
+    give_slot(slot);
     return close(fd);
 }
 
@@ -62,7 +93,7 @@ static bool is_glibc(void)
 }
 
 /* glibc's stream on a number reads ahead by the block size of its file, one on functions by BUFSIZ. */
-static void set_buffer(struct stream *slot)
+static void set_buffer(struct slot *slot)
 {
     struct stat status;
 
@@ -72,24 +103,24 @@ static void set_buffer(struct stream *slot)
     slot->buffer_len = (size_t)status.st_blksize;
     slot->buffer = block_get(slot->buffer_len, NULL);
     if (slot->buffer)
-        setvbuf(slot->file, slot->buffer, _IOFBF, slot->buffer_len);
+        setvbuf(slot->stream, slot->buffer, _IOFBF, slot->buffer_len);
 }
 
 static FILE *stream_open(int fd, const char *mode)
 {
-    const cookie_io_functions_t io = {
+    static const cookie_io_functions_t io = {
         .read = stream_read, .write = stream_write, .seek = stream_seek, .close = stream_close
     };
-    struct stream *slot = stream_take(fd);
+    struct slot *slot = take_slot(fd);
 
     if (!slot)
         return NULL;
     FILE *stream = fopencookie(slot, mode, io);
     if (!stream) {
-        stream_give(slot);
+        give_slot(slot);
         return NULL;
     }
-    atomic_store(&slot->file, stream);
+    atomic_store(&slot->stream, stream);
     set_buffer(slot);
     return stream;
 }
@@ -115,6 +146,14 @@ FILE *fdopen(int fd, const char *mode)
     }
     errno = saved;
     return real.fdopen(fd, mode);
+}
+
+static int stream_fd(FILE *stream)
+{
+    for (int i = 0; streams_used && i < STREAMS_MAX; i++)
+        if (atomic_load(&streams[i].stream) == stream)
+            return streams[i].fd;
+    return -1;
 }
 
 void hook_stdio_take_stdin(void)
@@ -179,7 +218,7 @@ int fclose(FILE *stream)
 {
     int fd = stream_fd(stream) < 0 ? real.fileno(stream) : -1;
 
-    if (conn_find(fd) && conn_find(fd) != CONN_PRIVATE && self_is_ours()) {
+    if (conn_find(fd) && conn_find(fd) != &conn_private && self_is_ours()) {
         fflush(stream);
         hook_number_goes(fd);
     }
@@ -213,7 +252,7 @@ static bool write_all(int fd, const char *bytes, size_t len)
 }
 
 /* dprintf on a tracked socket: formatted here, sent by our own write. */
-static int print(int fd, const char *format, va_list ap)
+__attribute__((format(printf, 2, 0))) static int print(int fd, const char *format, va_list ap)
 {
     va_list again;
     va_copy(again, ap);
@@ -245,13 +284,13 @@ int dprintf(int fd, const char *format, ...)
 }
 
 /* The fortified ones (glibc). */
-int __vdprintf_chk(int fd, int flag, const char *format, va_list ap)
+__attribute__((format(printf, 3, 0))) int __vdprintf_chk(int fd, int flag, const char *format, va_list ap)
 {
     return likely(!conn_find(fd)) ? real.__vdprintf_chk(fd, flag, format, ap)
                                   : print(fd, format, ap);
 }
 
-int __dprintf_chk(int fd, int flag, const char *format, ...)
+__attribute__((format(printf, 3, 4))) int __dprintf_chk(int fd, int flag, const char *format, ...)
 {
     va_list ap;
     va_start(ap, format);

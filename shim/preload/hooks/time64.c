@@ -5,23 +5,13 @@
 
 #if REAL_TIME64
 
-#include "preload/wire/readiness.h"
+#include "preload/wire/waiting.h"
 #include "preload/share/shared.h"
-#include "preload/fds/table.h"
 
 #include <fcntl.h>
 #include <stdarg.h>
 #include <sys/ioctl.h>
 #include <sys/prctl.h>
-
-enum { SHORT_NS = 20000000 };
-
-/* A wait of so long is over before it begins, because a signal came. */
-static bool gives(const struct real_timespec64 *time)
-{
-    return shared_keeps() && (!time || time->tv_sec > 0 || (time->tv_sec == 0 && time->tv_nsec > SHORT_NS)) &&
-           hook_wait_interrupted();
-}
 
 /* As libc's own 32-bit names have it; longer than 68 years is for ever, nearly. */
 static const struct timespec *shorter(const struct real_timespec64 *time, struct timespec *room)
@@ -30,6 +20,14 @@ static const struct timespec *shorter(const struct real_timespec64 *time, struct
         return NULL;
     *room = (struct timespec){ time->tv_sec > INT32_MAX ? INT32_MAX : (time_t)time->tv_sec, time->tv_nsec };
     return room;
+}
+
+/* A wait of so long is over before it begins, because a signal came. */
+static bool gives(const struct real_timespec64 *time)
+{
+    struct timespec room;
+
+    return shared_keeps() && waiting_is_long(shorter(time, &room)) && waiting_interrupted();
 }
 
 int __ppoll64(struct pollfd *fds, nfds_t n, const struct real_timespec64 *time, const sigset_t *mask)

@@ -4,6 +4,8 @@
 #include "base/lock.h"
 #include "base/stats.h"
 #include "pool/pool.h"
+#include "preload/conn/event.h"
+#include "preload/fds/bell.h"
 #include "preload/conn/conn.h"
 #include "preload/conn/deferred.h"
 #include "preload/conn/stall.h"
@@ -17,8 +19,7 @@
 #include "preload/share/shared.h"
 #include "preload/share/tally.h"
 #include "preload/wire/closing.h"
-#include "preload/conn/withheld.h"
-#include "preload/conn/parking.h"
+#include "preload/wire/withheld.h"
 
 static struct lock *const locks[] = {
 #define X(name) &name,
@@ -86,7 +87,7 @@ static bool is_inherited(const struct conn *c)
 static void inherited(struct conn *c)
 {
     if (is_inherited(c))
-        parking_crossed_fork(c);
+        idle_crossed_fork(c);
 }
 
 static void end_lease(struct conn *c)
@@ -98,7 +99,7 @@ static void end_lease(struct conn *c)
         return;
     if (conn_is_leased(entered) && !entered->copied && !entered->use.reconnecting &&
         swap_rehome_at_once(entered) == 0)
-        conn_note(entered, REASON_crossed_fork);
+        conn_event(entered, EVENT_REASON, REASON_crossed_fork);
     conn_leave(entered);
 }
 
@@ -127,7 +128,7 @@ void fork_spawned(bool all)
     deferred_apply_all();
     self.forked = true;
     conn_each(settle);
-    conn_each(all ? parking_crossed_fork : inherited);
+    conn_each(all ? idle_crossed_fork : inherited);
 }
 
 /* Before a fork: others hold these locks for moments only, so that the child finds everything in order. */
@@ -147,7 +148,7 @@ void fork_after(void)
     if (!self_is_ours())
         return;
     locks_give();
-    conn_each(parking_crossed_fork);
+    conn_each(idle_crossed_fork);
     self.forked = true;
 }
 
@@ -157,12 +158,13 @@ void fork_repair_child(void)
     block_after_fork();
     locks_reset();
     conn_after_fork();
+    bell_after_fork();
     stall_after_fork();
     withheld_after_fork();
     stats_reset();
     pool_abandon(idle_close_copy);
     spare_abandon();
-    conn_each(parking_crossed_fork_child);
+    conn_each(idle_crossed_fork_child);
     self.forked = true;
     if (identity_changes && !self.has_left && identity_has_left(true))
         user_leave_home();

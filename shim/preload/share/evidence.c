@@ -202,13 +202,22 @@ bool evidence_trial_possible(const struct endpoint *to)
 }
 
 /* As it was when a trial was begun last: a filter of system calls may have come since. */
-static struct evidence_who me;
+static _Atomic uint32_t my_pid, my_space;
+
+static struct evidence_who me_then(void)
+{
+    return (struct evidence_who){ .pid = atomic_load_explicit(&my_pid, memory_order_relaxed),
+                                  .space = atomic_load_explicit(&my_space, memory_order_relaxed),
+                                  .is_gone = is_gone };
+}
 
 bool evidence_trial_begin(const struct endpoint *to)
 {
     int saved = errno;
 
-    me = (struct evidence_who){ .pid = (uint32_t)getpid(), .space = pid_space(), .is_gone = is_gone };
+    atomic_store_explicit(&my_pid, (uint32_t)getpid(), memory_order_relaxed);
+    atomic_store_explicit(&my_space, pid_space(), memory_order_relaxed);
+    struct evidence_who me = me_then();
     bool begun = report(to, evidence_table_try(table(), to, &me, self_coarse_s()));
     errno = saved;
     return begun;
@@ -216,5 +225,7 @@ bool evidence_trial_begin(const struct endpoint *to)
 
 void evidence_trial_end(const struct endpoint *to)
 {
+    struct evidence_who me = me_then();
+
     evidence_table_tried(table(), to, &me);
 }

@@ -114,9 +114,9 @@ static bool has_news(void)
 
 void tally(bool now)
 {
-    if (board_fd < 0 || !(now ? has_news() : is_due()) || !lock_take(&tally_adding))
+    if (board_fd < 0 || !(now || is_due()) || !lock_take(&tally_adding))
         return;
-    struct board *to = tally_board();
+    struct board *to = !now || has_news() ? tally_board() : NULL;
     if (to)
         add_all(to);
     lock_give(&tally_adding);

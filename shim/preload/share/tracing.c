@@ -2,6 +2,7 @@
 #include "preload/share/tracing.h"
 
 #include "base/quiet.h"
+#include "pool/endpoint.h"
 #include "preload/self/env.h"
 #include "preload/fds/private.h"
 #include "preload/self/self.h"

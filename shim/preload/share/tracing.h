@@ -4,10 +4,10 @@
 #define HOLDFAST_PRELOAD_TRACING_H
 
 #include "base/trace.h"
-#include "base/reason.h"
-#include "pool/endpoint.h"
 
 #include <stdbool.h>
+
+struct endpoint;
 
 extern int tracing_fd; /* -1: off */
 
@@ -18,12 +18,6 @@ void tracing_start(bool left_alone);
 
 /* What has happened to a connection to there; `why` for TRACE_reason. */
 void tracing_write(const struct endpoint *to, enum trace_event event, enum reason why);
-
-static inline void tracing_note(const struct endpoint *to, enum trace_event event)
-{
-    if (tracing_on())
-        tracing_write(to, event, REASON_none);
-}
 
 /* A program is about to be executed, with this environment. */
 void tracing_exec(const char *path, char *const *env);

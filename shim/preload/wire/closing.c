@@ -1,17 +1,19 @@
 #define _GNU_SOURCE
 #include "preload/wire/closing.h"
 
-#include "preload/conn/after_body.h"
+#include "preload/conn/event.h"
+#include "preload/wire/after_body.h"
 #include "preload/conn/deferred.h"
+#include "preload/share/idle.h"
 #include "preload/wire/observed.h"
-#include "preload/conn/path.h"
+#include "preload/share/path.h"
 #include "preload/fds/private.h"
 #include "preload/libc/real.h"
 #include "preload/wire/recv.h"
 #include "preload/wire/send.h"
+#include "preload/fds/spare.h"
 #include "preload/share/tracing.h"
 #include "preload/conn/trial.h"
-#include "preload/conn/parking.h"
 
 #include <errno.h>
 
@@ -20,14 +22,14 @@ static void close_new(struct conn *c, int fd)
 {
     registrations_drop(&c->registrations, fd);
     if (c->fds.private_fd >= 0 && !c->copied)
-        parking_give_own(c, c->fds.private_fd);
+        spare_give_own(c, c->fds.private_fd);
     c->fds.private_fd = -1;
 }
 
 /* An idle connection that was not used through us may have been used past us: it does not go back. */
 static void close_leased(struct conn *c, int fd)
 {
-    conn_note(c, REASON_unused);
+    conn_event(c, EVENT_REASON, REASON_unused);
     if (hold_len(&c->request.bytes) && !c->copied)
         send_held(c, fd);
 }
@@ -37,7 +39,7 @@ static void close_ended(struct conn *c, int fd)
 {
     registrations_drop(&c->registrations, fd);
     if (c->state == CONN_ENDED_UNSWAPPED && c->fds.private_fd >= 0)
-        parking_park(c, true);
+        idle_park(c, true);
     deferred_done(c);
 }
 
@@ -51,12 +53,12 @@ static void close_exchange(struct conn *c, int fd)
         close_ended(c, fd);
         return;
     }
-    if (c->use.inside) /* who still waits for the response is to find its end */
+    if (c->use.inside || atomic_load(&c->polled)) /* who still waits for the response is to find its end */
         closing_ask_end(c);
     if (why == REASON_none)
         why = exchange_verdict(&c->x) != REASON_none ? exchange_verdict(&c->x) : REASON_response_unfinished;
     if (why != REASON_closed_by_server) /* that was noted when it was seen */
-        conn_note(c, why);
+        conn_event(c, EVENT_REASON, why);
 }
 
 /* Between two exchanges a client's close is a park. */
@@ -69,17 +71,17 @@ static void close_observed(struct conn *c, int fd)
     if (why == REASON_none)
         why = trial_verdict(c);
     if (why == REASON_none) {
-        parking_remember_name(c);
+        idle_remember_name(c);
         if (c->fds.private_fd < 0)
             c->fds.private_fd = private_dup(fd);
         why = c->fds.private_fd < 0 ? REASON_no_private_fd : REASON_none;
     }
     if (why != REASON_none) {
-        conn_note(c, why);
+        conn_event(c, EVENT_REASON, why);
         return;
     }
     registrations_drop(&c->registrations, fd);
-    parking_park(c, true);
+    idle_park(c, true);
 }
 
 /* A connection is closed that carried no request: was it ever one? */
@@ -87,14 +89,10 @@ static void trace_unused(const struct conn *c)
 {
     struct sockaddr_storage peer;
     socklen_t len = sizeof peer;
-    int saved = errno;
 
-    if (!tracing_on())
-        return;
     if (c->fds.count && real.getpeername(c->fds.numbers[0].fd, (struct sockaddr *)&peer, &len) != 0 &&
         errno == ENOTCONN)
-        tracing_write(&c->to, TRACE_fail, REASON_none);
-    errno = saved;
+        conn_event(c, EVENT_FAILED, REASON_none);
 }
 
 void closing_number(struct conn *c, int fd)
@@ -116,7 +114,8 @@ void closing_number(struct conn *c, int fd)
         close_new(c, fd);
         break;
     case CONN_FRESH:
-        trace_unused(c);
+        if (tracing_on())
+            trace_unused(c);
         if (hold_len(&c->request.bytes))
             send_held(c, fd);
         break;

@@ -2,12 +2,12 @@
 #include "preload/wire/dialect.h"
 
 #include "http/opening.h"
+#include "preload/conn/event.h"
 #include "preload/share/evidence.h"
 #include "preload/wire/outgoing.h"
 #include "preload/self/self.h"
 #include "preload/libc/real.h"
 #include "preload/conn/swap.h"
-#include "preload/conn/fresh.h"
 
 #include <errno.h>
 
@@ -60,7 +60,7 @@ static int send_own(struct conn *c)
         return result;
     exchange_release(&c->x, REASON_http10_only);
     conn_forbid_parking(c, REASON_http10_only);
-    conn_note(c, REASON_asked_as_1_0);
+    conn_event(c, EVENT_REASON, REASON_asked_as_1_0);
     hold_clear(&c->reply.bytes);
     c->reply.held = HELD_NOTHING;
     c->reply.peeked_unread = 0;
@@ -71,7 +71,7 @@ static int send_own(struct conn *c)
     hold_clear(&c->request.bytes);
     if (result == 0 && c->after.write_shut && c->fds.count)
         real.shutdown(c->fds.numbers[0].fd, SHUT_WR);
-    return result < 0 ? fresh_late_error(result) : 0;
+    return result < 0 ? swap_late_error(result) : 0;
 }
 
 int dialect_judge(struct conn *c, struct slice bytes)

@@ -3,6 +3,7 @@
 
 #include "base/block.h"
 #include "preload/conn/conn.h"
+#include "preload/self/self.h"
 #include "preload/wire/incoming.h"
 #include "preload/libc/real.h"
 
@@ -75,7 +76,8 @@ static bool look(int fd)
         return false;
     if (may_take(c))
         take(c);
-    bool still = conn_is_exchange(c);
+    /* Another thread may be about to ask for the answer. */
+    bool still = conn_is_exchange(c) || (!self_alone() && (c->state == CONN_FRESH || conn_is_leased(c)));
     conn_leave(c);
     errno = saved;
     return still;

@@ -2,16 +2,33 @@
 #define _GNU_SOURCE
 #include "preload/wire/incoming.h"
 
+#include "preload/conn/event.h"
 #include "preload/wire/dialect.h"
 #include "preload/wire/outgoing.h"
-#include "preload/conn/path.h"
+#include "preload/share/path.h"
 #include "preload/libc/real.h"
 #include "preload/wire/provisional.h"
 #include "preload/conn/swap.h"
 #include "preload/conn/trial.h"
-#include "preload/fds/socket.h"
 
 #include <errno.h>
+
+bool incoming_is_end(ssize_t n)
+{
+    switch (-n) {
+    case 0:
+    case ECONNABORTED:
+    case ECONNRESET:
+    case EHOSTUNREACH:
+    case ENETUNREACH:
+    case ENOTCONN:
+    case EPIPE:
+    case ETIMEDOUT:
+        return true;
+    default:
+        return false;
+    }
+}
 
 int incoming_replay(struct conn *c)
 {
@@ -28,7 +45,7 @@ ssize_t incoming_at_end(struct conn *c, ssize_t n)
 {
     if (c->reply.first && provisional_is_over(n) && provisional_fall_back(c) == 0)
         return -ESTALE;
-    if (!socket_is_end(n) && !path_is_broken(c, (int)-n))
+    if (!incoming_is_end(n) && !path_is_broken(c, (int)-n))
         return n;
     int result = incoming_replay(c);
     if (result == -ENOTSUP)
@@ -42,13 +59,13 @@ ssize_t incoming_at_end(struct conn *c, ssize_t n)
         c->reply.held = HELD_EDITED;
         c->reply.error = (int)-n;
         exchange_release(&c->x, REASON_closed_by_server);
-        conn_note(c, REASON_closed_by_server);
+        conn_event(c, EVENT_REASON, REASON_closed_by_server);
         return -ESTALE;
     }
     trial_ended(c);
     if (c->unparkable == REASON_none) {
         enum reason why = exchange_verdict(&c->x);
-        conn_note(c, why != REASON_none ? why : REASON_closed_by_server);
+        conn_event(c, EVENT_REASON, why != REASON_none ? why : REASON_closed_by_server);
         conn_forbid_parking(c, REASON_closed_by_server);
     }
     if (exchange_cut_short(&c->x) && !c->after.read_shut) {

@@ -3,14 +3,14 @@
 #define _GNU_SOURCE
 #include "preload/wire/outgoing.h"
 
-#include "base/stats.h"
+#include "preload/conn/event.h"
 #include "preload/conn/fresh.h"
-#include "preload/conn/path.h"
+#include "preload/wire/incoming.h"
+#include "preload/share/path.h"
 #include "preload/libc/real.h"
 #include "preload/conn/stall.h"
 #include "preload/conn/swap.h"
 #include "preload/conn/trial.h"
-#include "preload/fds/socket.h"
 
 #include <errno.h>
 #include <poll.h>
@@ -51,7 +51,7 @@ ssize_t outgoing_transmit(struct conn *c, int fd, struct iovec *iov, int n, int 
     if (sent < 0)
         return errno == EINPROGRESS || errno == EAGAIN ? -EAGAIN
                : errno == EINTR || errno == EPIPE      ? -errno
-                                                       : fresh_late_error(-errno);
+                                                       : swap_late_error(-errno);
     return sent;
 }
 
@@ -83,7 +83,7 @@ ssize_t outgoing_send(struct conn *c, int fd, const struct iovec *iov, int n, in
     }
 }
 
-static bool writable(int fd)
+bool outgoing_writable(int fd)
 {
     struct pollfd wait = { .fd = fd, .events = POLLOUT };
 
@@ -97,7 +97,7 @@ int outgoing_all(struct conn *c, int fd, const char *bytes, size_t len)
     while (len) {
         struct iovec piece = { (void *)(uintptr_t)bytes, len };
         ssize_t sent = outgoing_transmit(c, fd, &piece, 1, MSG_NOSIGNAL | MSG_DONTWAIT);
-        if (sent == -EINTR || (sent == -EAGAIN && writable(conn_number(c, fd))))
+        if (sent == -EINTR || (sent == -EAGAIN && outgoing_writable(conn_number(c, fd))))
             continue;
         if (sent < 0)
             return (int)sent;
@@ -158,7 +158,7 @@ void outgoing_sent(struct conn *c, const struct iovec *iov, size_t len)
         len -= part;
     }
     stall_sent(c);
-    outgoing_sending(c);
+    path_sending(c);
 }
 
 /* Sends the head and, in the same call, the body behind it.  Returns the body bytes sent, or -EAGAIN with the
@@ -195,9 +195,9 @@ static bool wait_for_room(struct conn *c, int fd)
     unsigned generation = c->fds.generation;
 
     if (!conn_head_partly_sent(c)) /* nobody else may touch it yet */
-        return writable(conn_number(c, fd));
+        return outgoing_writable(conn_number(c, fd));
     conn_outside_begin(c);
-    writable(conn_number(c, fd));
+    outgoing_writable(conn_number(c, fd));
     conn_outside_end(c);
     return c->fds.generation == generation && c->fds.count;
 }
@@ -216,7 +216,7 @@ ssize_t outgoing_head(struct conn *c, int fd, struct outgoing_pieces body, int f
         return -EBADF;
     if (sent < 0 && sent != -EAGAIN && sent != -EINTR && c->reused && !c->copied) {
         /* Broken before it was sent whole: nothing was asked yet. */
-        conn_note(c, REASON_stale);
+        conn_event(c, EVENT_REASON, REASON_stale);
         int result = swap_rehome(c, false);
         c->request.bytes.start = result < 0 ? c->request.bytes.start : 0;
         return result < 0 ? result : outgoing_head(c, fd, body, flags);
@@ -243,12 +243,12 @@ static int replay(struct conn *c, bool at_once)
     }
     if (!outgoing_may_replay(c))
         return -ENOTSUP;
-    conn_note(c, REASON_replayed);
+    conn_event(c, EVENT_REASON, REASON_replayed);
     trial_failed(c);
     int result = at_once ? swap_rehome_at_once(c) : swap_rehome(c, false);
     if (result < 0)
         return result;
-    stats_count(replayed);
+    conn_event(c, EVENT_REPLAYED, REASON_none);
     stall_begin(c);
     if (!c->request.bytes.data)
         return -ENOTSUP;
@@ -256,7 +256,7 @@ static int replay(struct conn *c, bool at_once)
     hold_clear(&c->request.bytes); /* once more, and not again */
     if (result == 0 && c->unparkable == REASON_half_closed && c->fds.count) /* by the client, after its request */
         real.shutdown(c->fds.numbers[0].fd, SHUT_WR);
-    return result < 0 ? fresh_late_error(result) : 0;
+    return result < 0 ? swap_late_error(result) : 0;
 }
 
 int outgoing_replay(struct conn *c)
@@ -273,16 +273,10 @@ bool outgoing_mend(struct conn *c, int error)
 {
     char byte;
 
-    if ((error != EPIPE && !socket_is_end(-error) && !path_is_broken(c, error)) || !c->reused ||
+    if ((error != EPIPE && !incoming_is_end(-error) && !path_is_broken(c, error)) || !c->reused ||
         c->fds.count == 0 || hold_len(&c->reply.bytes) || c->unparkable == REASON_half_closed)
         return false;
     if (real.recv(c->fds.numbers[0].fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) > 0)
         return false; /* it has answered before it closed */
     return outgoing_replay(c) == 0;
-}
-
-void outgoing_sending_guarded(struct conn *c)
-{
-    if (conn_is_asked(c) && !outgoing_may_replay(c))
-        path_unguard_now(c);
 }

@@ -41,6 +41,9 @@ void outgoing_collect(const struct exchange *x, struct outgoing_pieces from, str
 /* `len` bytes of what outgoing_collect let pass have gone out. */
 void outgoing_sent(struct conn *c, const struct iovec *iov, size_t len);
 
+/* Can it be written to, within a second? */
+bool outgoing_writable(int fd);
+
 /* One real send.  After a re-home without waiting the first one also connects: it is accepted at once,
  * and the client's own wait for the answer does the waiting (tcp(7), TCP_FASTOPEN).  Bytes or -errno. */
 ssize_t outgoing_transmit(struct conn *c, int fd, struct iovec *iov, int n, int flags);
@@ -79,14 +82,5 @@ bool outgoing_mend(struct conn *c, int error);
 /* As send(2), without the lock; *error is its errno.  A server that has not accepted the connection takes as
  * much as the kernel does: see stall.h. */
 ssize_t outgoing_send(struct conn *c, int fd, const struct iovec *iov, int n, int flags, int *error);
-
-/* Bytes of a request are about to be sent, or were: where a break could not be mended from here on, there is to be none
- * (preload/conn/path.h). */
-void outgoing_sending_guarded(struct conn *c);
-static inline void outgoing_sending(struct conn *c)
-{
-    if (c->idle.guarded)
-        outgoing_sending_guarded(c);
-}
 
 #endif

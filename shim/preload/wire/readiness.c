@@ -5,11 +5,12 @@
 
 #include "preload/wire/endwait.h"
 #include "preload/wire/incoming.h"
+#include "preload/wire/listening.h"
 #include "preload/wire/provisional.h"
 #include "preload/conn/deferred.h"
+#include "preload/conn/swap.h"
 #include "preload/libc/real.h"
 #include "preload/wire/readiness_kinds.h"
-#include "preload/fds/table.h"
 
 #include <errno.h>
 #include <string.h>
@@ -103,9 +104,13 @@ int readiness_wait(struct wait *w, const struct timespec *time, const sigset_t *
     if (looks)
         readiness_begin(&t, time);
     for (;; time = looks ? readiness_left(&t) : time) {
+        w->again = false;
+        w->replaced = atomic_load(&swap_replaced);
         int ready = w->call(w, time, mask);
-        if (ready < 0 || (!looks && !readiness_any()))
+        if (ready < 0 || (!looks && !readiness_any() && atomic_load(&swap_replaced) == w->replaced))
             return ready;
+        if (w->again)
+            continue;
         int told = w->family->tell(w, ready);
         if (told > 0 || ready == 0)
             return told;
@@ -120,9 +125,10 @@ static bool poll_begin(struct wait *w)
     bool any = false;
 
     w->poll.asked = w->poll.fds;
-    if (!readiness_any() || !fds)
+    if (!fds)
         return false;
-    for (nfds_t i = 0; i < w->poll.n; i++) {
+    bool listens = listening_poll_needed(fds, w->poll.n);
+    for (nfds_t i = 0; readiness_any() && i < w->poll.n; i++) {
         if (!readiness_is_borrowed(fds[i].fd))
             continue;
         any = true;
@@ -131,7 +137,7 @@ static bool poll_begin(struct wait *w)
     }
     if (any && w->poll.n <= READINESS_POLLED)
         w->poll.asked = w->poll.room;
-    return any;
+    return any || listens;
 }
 
 static void ask_more(struct wait *w)
@@ -147,12 +153,12 @@ static void ask_more(struct wait *w)
 static int call_ppoll(struct wait *w, const struct timespec *time, const sigset_t *mask)
 {
     ask_more(w);
-    return real.ppoll(w->poll.asked, w->poll.n, time, mask);
+    return listening_ppoll(w->poll.asked, w->poll.n, time, mask, &w->again);
 }
 
 static int call_poll(struct wait *w, const struct timespec *time, const sigset_t *mask)
 {
-    if (mask)
+    if (mask || listening_poll_needed(w->poll.fds, w->poll.n))
         return call_ppoll(w, time, mask);
     ask_more(w);
     return real.poll(w->poll.asked, w->poll.n, readiness_ms(time));

@@ -22,6 +22,8 @@ enum { READINESS_POLLED = 64, READINESS_SELECTED = 8192 };
 /* One wait of libc, on its caller's stack: what it waits for, and by which call. */
 struct wait {
     const struct wait_family *family;
+    bool again;        /* set by the call: what was found may not be true of what lies there now (listening.h) */
+    unsigned replaced; /* swap_replaced before the call */
     /* The real call, once.  `time` NULL: for ever; `mask` NULL: the thread's own. */
     int (*call)(struct wait *w, const struct timespec *time, const sigset_t *mask);
     union {
@@ -60,7 +62,8 @@ int readiness_wait(struct wait *w, const struct timespec *time, const sigset_t *
 
 /* What waiting.c asks of each kind of wait. */
 struct wait_family {
-    bool (*begin)(struct wait *w);            /* is a borrowed connection among what it waits for? */
+    bool (*begin)(struct wait *w);            /* is a borrowed connection among what it waits for, or one that another
+                                                 thread may replace? */
     int (*tell)(struct wait *w, int ready);   /* how many of `ready` the client is told of; 0: wait again */
     bool (*repeats)(struct wait *w);          /* before the call is made more than once.  False: it cannot be */
     bool (*deferred)(struct wait *w);         /* is an end among it that the kernel was not told of (deferred.h)? */

@@ -6,6 +6,7 @@
 #include "preload/wire/endwait.h"
 #include "preload/wire/provisional.h"
 #include "preload/conn/deferred.h"
+#include "preload/conn/swap.h"
 #include "preload/libc/real.h"
 
 #include <errno.h>
@@ -25,6 +26,7 @@ static void rearm(struct registration *r)
 static void tell_of(struct conn *c, struct registration *r, struct telling *t)
 {
     const uint32_t writing = EPOLLOUT | EPOLLWRNORM;
+    bool extra = r->extra;
 
     if (provisional_is_dead(c)) {
         if (conn_is_leased(c) && r->events & writing) {
@@ -36,12 +38,31 @@ static void tell_of(struct conn *c, struct registration *r, struct telling *t)
             t->event.events = 0;
             return;
         }
+        registrations_disarm(r);
     }
-    if (!r->extra)
+    if (!extra)
         return;
     t->event.events &= ~(uint32_t)EPOLLRDHUP;
     if (t->event.events == 0)
         registrations_untell(r);
+}
+
+/* Another socket got under the number since, or while, the kernel was asked: only what is true of that one is told. */
+static bool compare(struct conn *c, void *arg)
+{
+    struct telling *t = arg;
+    struct registration *r = registrations_find(&c->registrations, t->epfd, t->event.data.u64);
+    struct pollfd now = { .events = (short)t->event.events };
+
+    if (!r)
+        return false;
+    now.fd = r->fd;
+    if (real.poll(&now, 1, 0) < 0)
+        return true;
+    t->event.events &= (uint32_t)(unsigned short)now.revents;
+    if (t->event.events == 0)
+        registrations_untell(r);
+    return true;
 }
 
 /* Of a locked conn. */
@@ -64,8 +85,10 @@ static int tell(struct wait *w, int ready)
 
     for (int i = 0; i < ready; i++) {
         struct telling t = { .epfd = w->epoll.epfd, .event = events[i] };
+        if (t.event.events & ends && atomic_load(&swap_replaced) != w->replaced)
+            conn_each_entered(true, compare, &t);
         if (t.event.events & ends)
-            conn_each_borrowed(consider, &t);
+            conn_each_entered(false, consider, &t);
         if (t.event.events)
             events[told++] = t.event;
     }

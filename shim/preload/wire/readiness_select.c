@@ -5,6 +5,7 @@
 
 #include "preload/conn/deferred.h"
 #include "preload/libc/real.h"
+#include "preload/wire/listening.h"
 #include "preload/wire/readiness_kinds.h"
 
 #include <string.h>
@@ -38,9 +39,10 @@ static void restore(const struct wait *w)
 static int call_pselect(struct wait *w, const struct timespec *time, const sigset_t *mask)
 {
     fd_set *const *given = w->select.given;
+    const struct listening_sets sets = { w->select.n, { given[IN], given[OUT], given[2] } };
 
     restore(w);
-    return real.pselect(w->select.n, given[IN], given[OUT], given[2], time, mask);
+    return listening_pselect(&sets, time, mask, &w->again);
 }
 
 static int call_select(struct wait *w, const struct timespec *time, const sigset_t *mask)
@@ -48,9 +50,9 @@ static int call_select(struct wait *w, const struct timespec *time, const sigset
     fd_set *const *given = w->select.given;
     struct timeval rounded = { 0 };
 
-    if (mask)
-        return call_pselect(w, time, mask);
     restore(w);
+    if (mask || listening_select_needed(w->select.n, given[IN], given[OUT], given[2]))
+        return call_pselect(w, time, mask);
     if (time)
         rounded = (struct timeval){ time->tv_sec + (time->tv_nsec > 999999000), (time->tv_nsec + 999) / 1000 % 1000000 };
     return real.select(w->select.n, given[IN], given[OUT], given[2], time ? &rounded : NULL);
@@ -59,12 +61,11 @@ static int call_select(struct wait *w, const struct timespec *time, const sigset
 static bool begin(struct wait *w)
 {
     const fd_set *in = w->select.given[IN];
-    bool any = false;
-
-    if (!readiness_any() || !in || w->select.n > READINESS_SELECTED)
+    if (w->select.n > READINESS_SELECTED)
         return false;
     restore(w);
-    for (int fd = 0; fd < w->select.n; fd++) {
+    bool any = listening_select_needed(w->select.n, in, w->select.given[OUT], w->select.given[2]);
+    for (int fd = 0; in && readiness_any() && fd < w->select.n; fd++) {
         if (!readiness_is_borrowed(fd) || !FD_ISSET(fd, in))
             continue;
         any = true;

@@ -5,26 +5,24 @@
 #define _GNU_SOURCE
 #include "preload/wire/send.h"
 
-#include "base/stats.h"
 #include "http/request.h"
-#include "preload/conn/after_body.h"
+#include "preload/conn/event.h"
+#include "preload/wire/after_body.h"
 #include "preload/wire/behind.h"
 #include "preload/self/choice.h"
 #include "preload/wire/dialect.h"
 #include "preload/conn/connecting.h"
 #include "preload/share/evidence.h"
+#include "preload/share/idle.h"
+#include "preload/wire/observed.h"
 #include "preload/wire/outgoing.h"
-#include "preload/conn/path.h"
+#include "preload/share/path.h"
 #include "preload/self/self.h"
 #include "preload/libc/real.h"
 #include "preload/conn/stall.h"
 #include "preload/conn/swap.h"
-#include "preload/share/tracing.h"
 #include "preload/conn/trial.h"
-#include "preload/conn/withheld.h"
-#include "preload/conn/parking.h"
-#include "preload/wire/release.h"
-#include "preload/wire/observed_send.h"
+#include "preload/wire/withheld.h"
 
 #include <errno.h>
 #include <string.h>
@@ -40,12 +38,14 @@ static size_t total_of(const struct iovec *iov, int n)
 
 int send_held(struct conn *c, int fd)
 {
-    int result = release_all(c, fd);
+    int result = withheld_flush(c, fd);
 
     if (result == 0 && c->request.by_send != BY_SEND_NO) { /* nothing was there to connect with */
         c->request.by_send = BY_SEND_NO;
         if (real.connect(fd, (struct sockaddr *)&c->peer, c->peer_len) != 0 && errno != EINPROGRESS)
             result = -errno;
+        else
+            outgoing_writable(fd); /* the client takes it for connected, and may shut it down */
     }
     return result;
 }
@@ -54,7 +54,7 @@ int send_held(struct conn *c, int fd)
 static ssize_t bypass(struct conn *c, int fd, const struct iovec *iov, int n, int flags)
 {
     enum reason why = c->x.reason != REASON_none ? c->x.reason : REASON_not_http;
-    int result = release_all(c, fd);
+    int result = withheld_flush(c, fd);
 
     if (result < 0)
         return result;
@@ -136,12 +136,12 @@ static int choose_lease(struct conn *c, const struct request *request, size_t he
     if (!conn_is_leased(c))
         return 0;
     if (fresh && (!request->idempotent || !outgoing_holdable(c, head))) {
-        conn_note(c, request->idempotent ? REASON_long_body : REASON_unsafe_method);
+        conn_event(c, EVENT_REASON, request->idempotent ? REASON_long_body : REASON_unsafe_method);
         return swap_rehome(c, false); /* see swap.h */
     }
-    enum reason ill = c->copied && !c->idle.unseen ? REASON_none : parking_second_look(c);
+    enum reason ill = c->copied && !c->idle.unseen ? REASON_none : idle_second_look(c);
     if (ill != REASON_none) {
-        conn_note(c, ill);
+        conn_event(c, EVENT_REASON, ill);
         if (c->copied) /* nothing can take its place */
             return -ECONNRESET;
         return swap_exchange_lease(c, false);
@@ -152,24 +152,16 @@ static int choose_lease(struct conn *c, const struct request *request, size_t he
     return 0;
 }
 
-/* LEASED: why the request wants a connection of its own, or REASON_none. */
-static enum reason objection_to_lease(struct conn *c)
-{
-    const bool is_asked = c->trial == TRIAL_DUE || c->idle.after_body;
-    const struct trial_request request = { .idempotent = is_asked && exchange_idempotent(&c->x),
-                                           .has_more = is_asked && exchange_request_left(&c->x) };
-    enum reason why = trial_begin(c, request);
-
-    return why == REASON_none ? after_body_begin(c, request.idempotent) : why;
-}
-
 static int choose_connection(struct conn *c, const struct request *request, size_t head)
 {
     int result = choose_lease(c, request, head);
-    enum reason why = result == 0 && conn_is_leased(c) ? objection_to_lease(c) : REASON_none;
+    enum reason why = result == 0 && conn_is_leased(c) ? trial_begin(c) : REASON_none;
+
+    if (result == 0 && why == REASON_none && conn_is_leased(c))
+        why = after_body_begin(c);
 
     if (why != REASON_none) {
-        conn_note(c, why);
+        conn_event(c, EVENT_REASON, why);
         result = swap_rehome(c, why == REASON_on_trial);
     }
     if (result == 0 && c->state == CONN_FRESH)
@@ -272,12 +264,13 @@ static ssize_t send_adapted(struct conn *c, int fd, struct slice head, size_t he
     stall_begin(c);
     if (sent > 0)
         stall_sent(c);
-    if (!observed)
-        stats_count(adapted);
-    tracing_note(&c->to, observed ? TRACE_observed : TRACE_adapted);
+    if (observed)
+        conn_event(c, EVENT_OBSERVED, REASON_none);
+    else
+        conn_event(c, EVENT_ADAPTED, REASON_none);
     if (sent < 0) {
         hold_clear(&own);
-        outgoing_sending(c);
+        path_sending(c);
         return used > 1 ? (ssize_t)used - 1 : -EAGAIN;
     }
     if (!c->reused)
@@ -315,7 +308,7 @@ static ssize_t send_first(struct conn *c, int fd, const struct iovec *iov, int n
         exchange_awaits_body(&c->x))
         exchange_release(&c->x, c->copied ? REASON_duplicated : REASON_busy_thread);
     if (step.action == EXCHANGE_HEAD) {
-        stats_count(requests);
+        conn_event(c, EVENT_REQUEST, REASON_none);
         enum reason why = objection(c, &c->x.request, (struct slice){ view.data, step.take });
         if (view.len > step.take && exchange_goes_beyond(&c->x, view.data, view.len))
             why = REASON_open_ended;
@@ -367,7 +360,7 @@ ssize_t send_pieces(struct conn *c, int fd, const struct iovec *iov, int n, int 
     conn_wait_reconnected(c);
     if (c->fds.count == 0)
         return conn_lost(c);
-    outgoing_sending(c);
+    path_sending(c);
     if (c->request.error && total && conn_is_asked(c)) {
         int error = c->request.error;
         c->request.error = 0;

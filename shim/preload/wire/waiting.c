@@ -3,11 +3,11 @@
 
 #include "preload/conn/deferred.h"
 #include "preload/conn/stall.h"
+#include "preload/libc/real.h"
 #include "preload/libc/signals.h"
 #include "preload/share/shared.h"
 #include "preload/wire/endwait.h"
-#include "preload/conn/withheld.h"
-#include "preload/wire/release.h"
+#include "preload/wire/withheld.h"
 
 static const struct timespec no_time;
 
@@ -28,14 +28,18 @@ static void let_go(void)
     if (stall_any())
         stall_relieve();
     if (withheld_any())
-        release_due();
+        withheld_release_due();
 }
 
-/* A time that the kernel will refuse is not. */
 static bool is_longer(const struct timespec *time, int ms)
 {
     return !time || (time->tv_nsec >= 0 && time->tv_nsec < 1000000000L && time->tv_sec >= 0 &&
                      (time->tv_sec > ms / 1000 || (time->tv_sec == ms / 1000 && time->tv_nsec > ms % 1000 * 1000000L)));
+}
+
+bool waiting_is_long(const struct timespec *time)
+{
+    return is_longer(time, WAITING_SHORT_MS);
 }
 
 /* How long a turn may last; 0: there is no reason for turns any more. */
@@ -90,7 +94,7 @@ int waiting_for(struct wait *w, const struct timespec *time, const sigset_t *mas
 
     if (result != 0)
         return result;
-    if (!(may_let_go() || awaits_end) || !is_longer(time, WAITING_SHORT_MS) || !w->family->repeats(w))
+    if (!(may_let_go() || awaits_end) || !waiting_is_long(time) || !w->family->repeats(w))
         return readiness_wait(w, time, mask);
     if (!awaits_end && (result = readiness_wait(w, &no_time, mask)) != 0)
         return result;
@@ -98,4 +102,15 @@ int waiting_for(struct wait *w, const struct timespec *time, const sigset_t *mas
     result = wait_in_turns(w, time, mask ? mask : &own, awaits_end);
     signals_release(&own);
     return result;
+}
+
+bool waiting_interrupted(void)
+{
+    sigset_t own;
+
+    signals_hold(&own);
+    shared_give_all();
+    bool interrupted = real.ppoll(NULL, 0, &no_time, &own) < 0;
+    signals_release(&own);
+    return interrupted;
 }

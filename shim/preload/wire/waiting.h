@@ -17,7 +17,14 @@ enum { WAITING_SHORT_MS = 20 };
 /* Is there anything for which a wait is more than libc's call? */
 bool waiting_is_special(void);
 
+/* Is it so long that idle connections are let go?  NULL: for ever.  A time that the kernel will refuse is not. */
+bool waiting_is_long(const struct timespec *time);
+
 /* The whole wait: what w's call would answer. */
 int waiting_for(struct wait *w, const struct timespec *time, const sigset_t *mask);
+
+/* Before a sleep, which is not split.  Leaves idle connections to others.  True: a handler ran for a signal that came
+ * meanwhile, so the sleep is over. */
+bool waiting_interrupted(void);
 
 #endif

@@ -4,6 +4,7 @@
 #include "unit/preload/fake_conn.h"
 
 #include "preload/conn/stall.h"
+#include "preload/fds/bell.h"
 #include "preload/life/exit.h"
 #include "preload/life/fork.h"
 #include "preload/share/shared.h"
@@ -140,7 +141,7 @@ static void test_deferred(void **state)
     (void)state;
     int fd = fake_exchange(port);
     const struct fake_socket *s = fake_under(fd);
-    assert_true(conn_find(fd)->end_owed);
+    assert_true(conn_find(fd)->state == CONN_ENDED_UNSWAPPED);
     fork_before();
     fork_after();
     assert_int_equal(deferred_count, 0);
@@ -156,7 +157,7 @@ static void test_child(void **state)
     assert_int_equal(idle->refs, 1);
     idle->refs++; /* the parent's */
     int fd = asked(port + 1), waiting = asked(port + 2);
-    assert_true(stall_any() && conn_find(waiting)->waiter.waits);
+    assert_true(stall_any() && conn_find(waiting)->waiter.ticket);
     struct conn *c = fake_enter(fd);
     c->use.inside = 1; /* a thread that the child does not have */
     c->trial = TRIAL_SECOND;
@@ -168,7 +169,7 @@ static void test_child(void **state)
     assert_null(strstr(kernel.log, "shutdown"));
     assert_int_equal(idle->refs, 1);
     idle->refs = 0;
-    assert_false(stall_any() || conn_find(waiting)->waiter.waits);
+    assert_false(stall_any() || conn_find(waiting)->waiter.ticket);
     assert_true(c->copied && c->use.inside == 0 && c->trial == TRIAL_NONE && c->fds.private_fd == -1);
     assert_int_equal(c->unparkable, REASON_crossed_fork);
 

@@ -1,4 +1,0 @@
-#include "preload/fds/table.h"
-
-struct conn *_Atomic conn_table[CONN_TABLE_SIZE];
-max_align_t conn_private_mark;
