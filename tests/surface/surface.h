@@ -254,6 +254,12 @@ int talk_seed(void);
     OP(storm_requests, "m", "wk", false)                                                                     \
     OP(cancel_recv, "cm", "wk", true)                                                                        \
     OP(cancel_poll, "cm", "w", true)                                                                         \
+    OP(wait_unread, "s", "cwn", false)                                                                       \
+    OP(wait_unread_epoll, "s", "cwn", false)                                                                 \
+    OP(wait_unread_edge, "s", "cwn", false)                                                                  \
+    OP(wait_unread_oneshot, "s", "cwn", false)                                                               \
+    OP(wait_hung_up, "s", "cwn", false)                                                                      \
+    OP(wait_hang_up, "s", "cwn", false)                                                                      \
     OP(wait_poll, "m", "cwn", false)                                                                         \
     OP(wait_ppoll, "m", "cwn", false)                                                                        \
     OP(wait_ppoll_chk, "m", "cwn", false)                                                                    \

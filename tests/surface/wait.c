@@ -9,6 +9,7 @@
 #include <stdint.h>
 #include <sys/epoll.h>
 #include <sys/select.h>
+#include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -56,6 +57,124 @@ static void finish(struct talk *t, int set)
     talk_end(t);
     if (set >= 0)
         close(set);
+}
+
+/* All of the answer has come, and the end with it; nothing was received. */
+static void let_come(struct talk *t)
+{
+    talk_reach(t, STATE_SENT);
+    sleep_ms(150);
+}
+
+static void say_poll(const struct talk *t, const char *what, short events)
+{
+    struct pollfd p = { .fd = t->fd, .events = events };
+
+    poll(&p, 1, SHORT_MS);
+    said(what, p.revents);
+}
+
+static void say_polls(const struct talk *t)
+{
+    say_poll(t, "IN and RDHUP", POLLIN | POLLRDHUP);
+    say_poll(t, "IN", POLLIN);
+    say_poll(t, "OUT", POLLOUT);
+    say_poll(t, "RDHUP", POLLRDHUP);
+    say_poll(t, "all", POLLIN | POLLOUT | POLLRDHUP | POLLPRI);
+    say_poll(t, "nothing", 0);
+}
+
+void op_wait_unread(struct talk *t)
+{
+    let_come(t);
+    say_polls(t);
+    talk_body(t, 1000);
+    say_polls(t);
+    talk_finish(t);
+    say_polls(t);
+    finish(t, -1);
+}
+
+static void unread_in_set(struct talk *t, uint32_t modes)
+{
+    static const uint32_t masks[] = { EPOLLIN | EPOLLRDHUP, EPOLLRDHUP, EPOLLIN | EPOLLOUT | EPOLLRDHUP };
+
+    let_come(t);
+    for (int i = 0; i < 3; i++) {
+        int set = set_with(t->fd, masks[i] | modes);
+        wait_in(set, SHORT_MS);
+        wait_in(set, 0);
+        close(set);
+    }
+    int set = set_with(t->fd, EPOLLIN | EPOLLRDHUP | modes);
+    wait_in(set, SHORT_MS);
+    talk_finish(t);
+    wait_in(set, 0);
+    finish(t, set);
+}
+
+void op_wait_unread_epoll(struct talk *t)
+{
+    unread_in_set(t, 0);
+}
+
+void op_wait_unread_edge(struct talk *t)
+{
+    unread_in_set(t, EPOLLET);
+}
+
+void op_wait_unread_oneshot(struct talk *t)
+{
+    unread_in_set(t, EPOLLONESHOT);
+}
+
+static void say_names(const struct talk *t)
+{
+    struct sockaddr_storage name;
+    socklen_t len = sizeof name;
+
+    said("getpeername", getpeername(t->fd, (struct sockaddr *)&name, &len));
+    len = sizeof name;
+    said("getsockname", getsockname(t->fd, (struct sockaddr *)&name, &len));
+}
+
+/* Both sides have ended: the client's first, or the server's. */
+void op_wait_hung_up(struct talk *t)
+{
+    talk_reach(t, STATE_SENT);
+    if (t->state == STATE_SENT && run.warm)
+        sleep_ms(150);
+    said("shutdown", shutdown(t->fd, SHUT_WR));
+    sleep_ms(150);
+    say_polls(t);
+    int set = set_with(t->fd, EPOLLOUT);
+    wait_in(set, SHORT_MS);
+    say_names(t);
+    said("shutdown", shutdown(t->fd, SHUT_WR));
+    talk_finish(t);
+    say_polls(t);
+    wait_in(set, SHORT_MS);
+    say_names(t);
+    said("shutdown", shutdown(t->fd, SHUT_RDWR));
+    finish(t, set);
+}
+
+/* The server's end has been received, then the client ends its side. */
+void op_wait_hang_up(struct talk *t)
+{
+    int set = set_with(t->fd, EPOLLIN | EPOLLRDHUP | EPOLLET);
+
+    talk_finish(t);
+    sleep_ms(20);
+    wait_in(set, SHORT_MS);
+    say_polls(t);
+    said("shutdown", shutdown(t->fd, SHUT_WR));
+    sleep_ms(20);
+    wait_in(set, SHORT_MS);
+    say_polls(t);
+    said("shutdown", shutdown(t->fd, SHUT_WR));
+    say_names(t);
+    finish(t, set);
 }
 
 void op_wait_poll(struct talk *t)

@@ -33,7 +33,7 @@ static pthread_key_t thread_end;
 struct lock conn_arena_lock;
 static bool arena_ready;
 static struct conn *free_list;
-static struct chunk *chunks;
+static struct chunk *_Atomic chunks; /* the newest, whole; the others behind it stay as they are */
 
 static bool grow(void)
 {
@@ -42,13 +42,13 @@ static bool grow(void)
     if (!chunk)
         return false;
     memset(chunk, 0, sizeof *chunk);
-    chunk->next = chunks;
-    chunks = chunk;
     for (int i = 0; i < CHUNK; i++) {
         lock_init(&chunk->conns[i].lock);
         chunk->conns[i].next_free = free_list;
         free_list = &chunk->conns[i];
     }
+    chunk->next = chunks;
+    chunks = chunk;
     return true;
 }
 

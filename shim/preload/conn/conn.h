@@ -138,9 +138,11 @@ struct conn_reply {
 
 /* What the client has done since it connected.  Nothing of it is undone. */
 struct conn_after {
-    bool write_shut;     /* EXCHANGE, OBSERVED, ENDED: it has ended its sending side, and the kernel does not know */
+    atomic_bool write_shut; /* EXCHANGE, OBSERVED, ENDED: it has ended its sending side, and the kernel does not know */
     bool read_shut;      /* any state but NEW: ... its receiving side */
     bool swallowed_send; /* ENDED: one send was swallowed already */
+    bool end_asked;      /* EXCHANGE: the library, not the client, has ended the sending side, so that the server closes.
+                            Set by conn_end_sending; waits hide the POLLHUP that comes of it */
 };
 
 /* EXCHANGE, OBSERVED: waits for its first byte: stall.h, whose lock guards it.  Whether it waits may be asked under the
@@ -339,6 +341,9 @@ void conn_set_cloexec(struct conn *c, int fd, bool on);
 
 /* Locked.  Brings `borrowed` up to date; whoever changes `reused`, `reply.first` or `x.end_when_awaited` calls it. */
 void conn_recount(struct conn *c);
+
+/* Locked, EXCHANGE.  Ends the sending side for the library's sake: see after.end_asked. */
+void conn_end_sending(struct conn *c);
 
 /* For the log. */
 const char *conn_state_name(enum conn_state state);

@@ -40,6 +40,13 @@ void conn_bypass(struct conn *c, enum reason why)
         conn_drop_fd(c, c->fds.numbers[0].fd);
 }
 
+void conn_end_sending(struct conn *c)
+{
+    real.shutdown(c->fds.numbers[0].fd, SHUT_WR);
+    c->after.end_asked = true;
+    conn_recount(c);
+}
+
 void conn_forbid_parking(struct conn *c, enum reason why)
 {
     if (c->unparkable == REASON_none)

@@ -15,7 +15,9 @@ static inline bool is_borrowed(const struct conn *c)
                           1 << CONN_EXCHANGE | 1 << CONN_OBSERVED_PARTLY_SENT | 1 << CONN_OBSERVED |
                           1 << CONN_ENDED_UNSWAPPED;
 
-    return (c->reused || c->reply.first || c->x.end_when_awaited) && used >> c->state & 1;
+    return (c->reused || c->reply.first || c->x.end_when_awaited || c->after.end_asked || c->after.write_shut ||
+            c->registrations.asks_end) &&
+           used >> c->state & 1;
 }
 
 void conn_recount(struct conn *c)

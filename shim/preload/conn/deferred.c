@@ -32,7 +32,9 @@ static bool is_deferred(const struct conn *c)
 /* What the kernel says of the end-of-file socket (eof.h), or of an idle connection. */
 static uint32_t shown(const struct conn *c, uint32_t events)
 {
-    return events & (conn_has_ended(c) ? EPOLLIN | EPOLLRDNORM | EPOLLRDHUP : EPOLLOUT | EPOLLWRNORM);
+    uint32_t told = conn_has_ended(c) ? EPOLLIN | EPOLLRDNORM | EPOLLRDHUP : EPOLLOUT | EPOLLWRNORM;
+
+    return (events & told) | (conn_has_ended(c) && c->after.write_shut ? EPOLLHUP : 0);
 }
 
 /* Only what asks for reading, as long as there is something: then nothing that the kernel says of the socket
@@ -263,9 +265,9 @@ static bool has_ended(int fd)
 
 static short asked_of(const struct pollfd *fd)
 {
-    short asked = fd->events & (POLLIN | POLLRDNORM | POLLRDHUP);
+    const struct conn *c = has_ended(fd->fd) ? conn_find(fd->fd) : NULL;
 
-    return asked && has_ended(fd->fd) ? asked : 0;
+    return c ? (short)shown(c, (unsigned short)fd->events) : 0;
 }
 
 bool deferred_polled(const struct pollfd *fds, nfds_t n)

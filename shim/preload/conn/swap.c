@@ -315,10 +315,23 @@ void swap_end(struct conn *c)
     errno = saved;
 }
 
+static int end_for(const struct conn *c, bool trusted)
+{
+    return c->after.write_shut ? eof_socket_hung_up(c->to.family) : eof_socket(c->to.family, trusted);
+}
+
+void swap_hang_up(struct conn *c)
+{
+    int end = c->copied || c->state == CONN_ENDED_UNSWAPPED ? -1 : end_for(c, false);
+
+    if (end >= 0 && c->fds.count)
+        swap_under(c, end);
+}
+
 void swap_finish(struct conn *c, enum reason why)
 {
     int saved = errno;
-    int end = c->copied ? -1 : eof_socket(c->to.family, c->reused);
+    int end = c->copied ? -1 : end_for(c, c->reused);
 
     if (c->use.inside) /* wakes those who wait for bytes that will never come */
         real.shutdown(c->fds.numbers[0].fd, SHUT_RDWR);

@@ -45,6 +45,10 @@ int swap_late_error(int error);
 /* Locked.  EXCHANGE, OBSERVED: the response is complete.  Parks the connection or closes it, and shows an end of file. */
 void swap_end(struct conn *c);
 
+/* Locked.  ENDED: the client has ended its sending side, too: waits say POLLHUP from here on.  Where the end is put off, it
+ * is told with that (deferred.h). */
+void swap_hang_up(struct conn *c);
+
 /* Locked.  ENDED: the part of swap_end that can be put off (deferred.h).  `why` not to park. */
 void swap_finish(struct conn *c, enum reason why);
 

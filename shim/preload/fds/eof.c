@@ -15,8 +15,11 @@
 
 #define NONE UINT64_MAX
 
-static _Atomic uint64_t ours[2] = { NONE, NONE }; /* AF_INET, AF_INET6; see named */
-static atomic_int far_end[2] = { -1, -1 };
+enum { KINDS = 4, HUNG_UP = 2 };
+
+/* AF_INET, AF_INET6, and the same hung up; see named. */
+static _Atomic uint64_t ours[KINDS] = { NONE, NONE, NONE, NONE };
+static atomic_int far_end[KINDS] = { -1, -1, -1, -1 };
 
 /* An fd, and which socket it is: it has to be still that one. */
 static uint64_t named(int fd)
@@ -91,7 +94,7 @@ static int make(int family, int slot)
 {
     int ends[2];
 
-    if (make_pair(family, ends) != 0) {
+    if (slot >= HUNG_UP || make_pair(family, ends) != 0) {
         ends[1] = -1;
         ends[0] = real.socket(family, SOCK_STREAM | SOCK_CLOEXEC, 0);
         if (ends[0] < 0)
@@ -114,9 +117,9 @@ static int make(int family, int slot)
     return fd;
 }
 
-int eof_socket(int family, bool trusted)
+static int find(int family, int slot, bool trusted)
 {
-    int slot = family == AF_INET ? 0 : 1, saved = errno;
+    int saved = errno;
     uint64_t known = atomic_load(&ours[slot]);
     int fd = (int)(uint32_t)known;
 
@@ -128,4 +131,14 @@ int eof_socket(int family, bool trusted)
     }
     errno = saved;
     return fd;
+}
+
+int eof_socket(int family, bool trusted)
+{
+    return find(family, family != AF_INET, trusted);
+}
+
+int eof_socket_hung_up(int family)
+{
+    return find(family, (family != AF_INET) + HUNG_UP, false);
 }

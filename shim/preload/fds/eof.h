@@ -11,4 +11,8 @@
  * another one of our numbers was still what we had put there, so that this one is not asked again. */
 int eof_socket(int family, bool trusted);
 
+/* The same for a client that has ended its sending side, too: POLLHUP, as where both sides have ended
+ * (tests/assume/never_connected.c). */
+int eof_socket_hung_up(int family);
+
 #endif

@@ -26,6 +26,7 @@ static struct registration *find(struct registrations *r, int epfd, int fd)
 static void erase(struct registrations *r, struct registration *which)
 {
     *which = r->set[--r->count];
+    r->asks_end &= r->count > 0;
 }
 
 struct registration *registrations_find(struct registrations *r, int epfd, uint64_t data)
@@ -57,6 +58,7 @@ bool registrations_note(struct registrations *r, int epfd, int op, int fd, uint3
             return false;
         which = &r->set[r->count++];
     }
+    r->asks_end |= (events & EPOLLRDHUP) != 0;
     *which = (struct registration){ .epfd = epfd, .fd = fd, .events = events, .data = data,
                                     .extra = registrations_mask(r, events) != events,
                                     .made = atomic_load_explicit(&deferred_numbers, memory_order_relaxed) };
@@ -124,6 +126,16 @@ void registrations_disarm(struct registration *which)
     int saved = errno;
 
     if (which->events & EPOLLONESHOT)
+        control(which->epfd, EPOLL_CTL_MOD, which->fd, &event);
+    errno = saved;
+}
+
+void registrations_silence(struct registration *which)
+{
+    struct epoll_event event = { .events = which->events & SILENT, .data.u64 = which->data };
+    int saved = errno;
+
+    if (!(which->events & EPOLLEXCLUSIVE)) /* epoll_ctl(2): such a one cannot be changed */
         control(which->epfd, EPOLL_CTL_MOD, which->fd, &event);
     errno = saved;
 }

@@ -22,6 +22,7 @@ struct registrations {
     int count;
     bool watched; /* on a reused connection: each gets that extra */
     bool held_back; /* some are out until the conn is unlocked: the socket is not connected yet, and would say POLLHUP */
+    bool asks_end; /* one of them asks for EPOLLRDHUP, or did.  Cleared with the last */
     struct registration set[REGISTRATIONS_MAX];
 };
 
@@ -44,6 +45,10 @@ void registrations_untell(struct registration *which);
 
 /* A registration that has fired under EPOLLONESHOT, and was armed again, is silent as before. */
 void registrations_disarm(struct registration *which);
+
+/* Edge-triggered: the kernel gives no edge for what the client was told of already, until the client changes the
+ * registration or the socket under the number hangs up. */
+void registrations_silence(struct registration *which);
 
 /* Takes all out, remembering which masks were armed; registrations_restore puts back what was in. */
 void registrations_remove(struct registrations *r);

@@ -330,8 +330,6 @@ static struct epoll_event *registered(const struct conn *c, int op, struct epoll
 /* Of a locked conn.  What the client takes out again before it was put in stays out. */
 static int register_entered(struct conn *c, int epfd, int op, int fd, struct epoll_event *event)
 {
-    if (event && op != EPOLL_CTL_DEL)
-        endwait_note(event->events);
     if (op == EPOLL_CTL_ADD && deferred_add(c, epfd, fd, event))
         return 0;
     if (op == EPOLL_CTL_DEL && c->state == CONN_LEASED_UNREGISTERED && c->registrations.set[0].epfd == epfd) {
@@ -348,6 +346,8 @@ static int register_entered(struct conn *c, int epfd, int op, int fd, struct epo
     deferred_is_set(epfd);
     if (!registrations_note(&c->registrations, epfd, op, fd, event ? event->events : 0, event ? event->data.u64 : 0))
         closing_leave_alone(c, fd, REASON_odd_descriptor);
+    if (event && op != EPOLL_CTL_DEL)
+        endwait_note(c, event->events);
     return result;
 }
 

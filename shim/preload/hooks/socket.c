@@ -3,6 +3,7 @@
 #include "preload/hooks/hook.h"
 
 #include "preload/wire/behind.h"
+#include "preload/wire/endwait.h"
 #include "preload/wire/closing.h"
 #include "preload/share/evidence.h"
 #include "preload/share/idle.h"
@@ -57,8 +58,11 @@ static int shut_entered(struct conn *c, int fd, int how)
         return CONN_PLAIN;
     case CONN_EXCHANGE_PARTLY_SENT:
     case CONN_EXCHANGE:
+        if (c->after.write_shut && sending && endwait_settle(c)) /* both sides have ended */
+            return -ENOTCONN;
         if (how == SHUT_WR && c->state == CONN_EXCHANGE && exchange_request_done(&c->x)) {
             c->after.write_shut = true; /* a FIN would end the connection */
+            endwait_note(c, 0);
             send_corked(c, fd);
             end_later(c);
             return 0;
@@ -78,7 +82,11 @@ static int shut_entered(struct conn *c, int fd, int how)
     case CONN_ENDED:
         if (how != SHUT_RD && !sending)
             return -EINVAL;
-        c->after.write_shut |= sending;
+        if (c->after.write_shut)
+            return -ENOTCONN; /* both sides have ended */
+        c->after.write_shut = sending;
+        if (sending)
+            swap_hang_up(c);
         return 0;
     default:
         return CONN_PLAIN;
@@ -294,13 +302,16 @@ static int tracked_name(int fd, const struct sockaddr *name, socklen_t *len, boo
         return (int)hook_result(-EBADF);
     if (!name || !len || hook_enter(fd, NEED_ALL, &c) != ENTERED)
         return CONN_PLAIN;
-    const union endpoint_name *known = known_name(c, fd, peer);
+    bool closed = peer && c->after.write_shut && (conn_has_ended(c) || endwait_settle(c));
+    const union endpoint_name *known = closed ? NULL : known_name(c, fd, peer);
     if (known) {
         socklen_t room = *len, whole = name_len(known);
         memcpy((void *)(uintptr_t)name, known, room < whole ? room : whole);
         *len = whole;
     }
     conn_leave(c);
+    if (closed) /* both sides have ended */
+        return (int)hook_result(-ENOTCONN);
     return known ? 0 : CONN_PLAIN;
 }
 

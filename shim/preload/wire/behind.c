@@ -168,7 +168,7 @@ static ssize_t send_adapted(struct conn *c, int fd, struct outgoing_pieces from,
             break; /* closed by another thread */
         fd = conn_number(c, fd);
         if (exchange_asks_close(&c->x)) /* the response came first */
-            real.shutdown(fd, SHUT_WR);
+            conn_end_sending(c);
         if ((!whole && !may_wait) || !conn_is_exchange(c))
             break;
     }

@@ -172,7 +172,7 @@ void closing_leave_alone(struct conn *c, int fd, enum reason why)
 void closing_ask_end(struct conn *c)
 {
     if (conn_is_exchange(c) && c->fds.count && exchange_request_done(&c->x) && !conn_head_partly_sent(c))
-        real.shutdown(c->fds.numbers[0].fd, SHUT_WR);
+        conn_end_sending(c);
 }
 
 void closing_share(struct conn *c, int fd, enum reason why)

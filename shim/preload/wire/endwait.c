@@ -4,24 +4,31 @@
 #include "base/block.h"
 #include "preload/conn/conn.h"
 #include "preload/self/self.h"
+#include "preload/conn/deferred.h"
 #include "preload/wire/incoming.h"
+#include "preload/wire/provisional.h"
 #include "preload/libc/real.h"
 
 #include <errno.h>
 #include <string.h>
 #include <sys/ioctl.h>
 
-atomic_bool endwait_registered;
+_Atomic uint8_t endwait_sets;
 
-static bool waits(uint32_t events)
+static bool asks_bytes(uint32_t events)
 {
-    return events & POLLRDHUP && !(events & (POLLIN | POLLRDNORM));
+    return events & (POLLIN | POLLRDNORM);
+}
+
+static bool wants_end(const struct conn *c, uint32_t events)
+{
+    return events & POLLRDHUP || c->after.write_shut;
 }
 
 /* An answer that goes on or may be waited for by another thread is left alone. */
 static bool may_take(const struct conn *c)
 {
-    return c->state == CONN_EXCHANGE && c->x.kind == EXCHANGE_ADAPTED && c->fds.count && !c->copied &&
+    return conn_is_exchange(c) && c->x.kind == EXCHANGE_ADAPTED && c->fds.count && !c->copied &&
            !c->use.inside && !c->use.reader && c->reply.tail == TAIL_NONE && !c->reply.error && !c->reply.broken && !c->reply.peeked_unread && !c->reply.undiscarded &&
            exchange_request_done(&c->x);
 }
@@ -66,21 +73,55 @@ static void take(struct conn *c)
     c->reply.held = HELD_EDITED;
 }
 
-/* Is there still something to be waited for? */
-static bool look(int fd)
+/* The server has ended its side by itself, and the client its own: now the server may be told, too. */
+static bool hangs_up(struct conn *c)
 {
-    int saved = errno;
-    struct conn *c = conn_find(fd) ? conn_enter(fd, NEED_AS_IS) : NULL;
+    struct pollfd p = { .fd = c->fds.count ? c->fds.numbers[0].fd : -1, .events = POLLRDHUP };
 
-    if (!c)
+    if (!conn_is_exchange(c) || !c->after.write_shut || !exchange_request_done(&c->x) ||
+        real.poll(&p, 1, 0) <= 0 || !(p.revents & POLLRDHUP) || provisional_is_dead(c))
         return false;
+    conn_forbid_parking(c, REASON_half_closed);
+    real.shutdown(p.fd, SHUT_WR);
+    return true;
+}
+
+bool endwait_settle(struct conn *c)
+{
     if (may_take(c))
         take(c);
-    /* Another thread may be about to ask for the answer. */
-    bool still = conn_is_exchange(c) || (!self_alone() && (c->state == CONN_FRESH || conn_is_leased(c)));
+    return conn_has_ended(c) || hangs_up(c);
+}
+
+enum sight { NOTHING, STILL, SHOWN };
+
+/* Of one who is told of the end and waits for these events.  `now`: the kernel is to show it at once. */
+static enum sight look(struct conn *c, uint32_t events, bool now)
+{
+    if (!wants_end(c, events))
+        return NOTHING;
+    if (!conn_is_exchange(c)) /* another thread may be about to ask for the answer */
+        return !self_alone() && (c->state == CONN_FRESH || conn_is_leased(c)) ? STILL : NOTHING;
+    if (!endwait_settle(c))
+        return STILL;
+    if (c->state == CONN_ENDED_UNSWAPPED && now)
+        deferred_apply(c);
+    return SHOWN;
+}
+
+static enum sight look_at(int fd, short events, bool now)
+{
+    int saved = errno;
+    const struct conn *found = conn_find(fd);
+    bool asked = found && (events & POLLRDHUP || atomic_load_explicit(&found->after.write_shut, memory_order_relaxed));
+    struct conn *c = asked ? conn_enter(fd, NEED_AS_IS) : NULL;
+
+    if (!c)
+        return NOTHING;
+    enum sight sight = look(c, (unsigned short)events, now);
     conn_leave(c);
     errno = saved;
-    return still;
+    return sight;
 }
 
 bool endwait_poll(struct pollfd *fds, nfds_t n)
@@ -88,25 +129,91 @@ bool endwait_poll(struct pollfd *fds, nfds_t n)
     bool any = false;
 
     for (nfds_t i = 0; i < n; i++)
-        if (waits((unsigned short)fds[i].events) && conn_find(fds[i].fd))
-            any |= look(fds[i].fd);
+        if (!asks_bytes((unsigned short)fds[i].events))
+            any |= look_at(fds[i].fd, fds[i].events, false) == STILL;
     return any;
 }
 
-static __thread struct { int epfd; bool any; } looking;
-
-/* Without its lock: what is read here only says which number to look at. */
-static void consider(struct conn *c)
+bool endwait_ended(const struct pollfd *fds, const struct pollfd *told, nfds_t n)
 {
-    for (int i = 0; i < c->registrations.count && i < REGISTRATIONS_MAX && conn_is_exchange(c); i++)
-        if (c->registrations.set[i].epfd == looking.epfd && waits(c->registrations.set[i].events))
-            looking.any |= look(c->fds.numbers[0].fd);
+    bool any = false;
+
+    for (nfds_t i = 0; i < n; i++)
+        if (asks_bytes((unsigned short)told[i].revents))
+            any |= look_at(fds[i].fd, fds[i].events, true) == SHOWN;
+    return any;
+}
+
+struct looking {
+    int epfd;
+    bool still;
+};
+
+/* Of a locked conn. */
+static bool consider(struct conn *c, void *arg)
+{
+    struct looking *looking = arg;
+
+    for (int i = 0; i < c->registrations.count; i++) {
+        const struct registration *r = &c->registrations.set[i];
+        if (r->epfd == looking->epfd && !asks_bytes(r->events))
+            looking->still |= look(c, r->events, false) == STILL;
+    }
+    return false;
 }
 
 bool endwait_look(int epfd)
 {
-    looking.epfd = epfd;
-    looking.any = false;
-    conn_each(consider);
-    return looking.any;
+    struct looking looking = { .epfd = epfd };
+    int saved = errno;
+
+    conn_each_entered(true, consider, &looking);
+    errno = saved;
+    return looking.still;
+}
+
+void endwait_note(struct conn *c, uint32_t events)
+{
+    bool alone = events && !asks_bytes(events);
+
+    for (int i = 0; i < c->registrations.count && c->after.write_shut; i++)
+        alone |= !asks_bytes(c->registrations.set[i].events);
+    if (!wants_end(c, events))
+        return;
+    conn_recount(c);
+    enum endwait_sets least = alone ? ENDWAIT_ALONE : ENDWAIT_WITH_BYTES;
+    if (atomic_load_explicit(&endwait_sets, memory_order_relaxed) < least)
+        atomic_store_explicit(&endwait_sets, least, memory_order_relaxed);
+}
+
+struct telling {
+    int epfd;
+    struct epoll_event *event;
+};
+
+/* Of a locked conn. */
+static bool tell(struct conn *c, void *arg)
+{
+    struct telling *t = arg;
+    struct registration *r = registrations_find(&c->registrations, t->epfd, t->event->data.u64);
+    uint32_t asked = r ? r->events : 0;
+
+    if (!r)
+        return false;
+    if (look(c, asked, true) != SHOWN)
+        return true;
+    t->event->events |= (asked & EPOLLRDHUP) | (c->after.write_shut ? EPOLLHUP : 0);
+    r = registrations_find(&c->registrations, t->epfd, t->event->data.u64); /* another socket is registered by now */
+    if (r && r->events & EPOLLET)
+        registrations_silence(r);
+    return true;
+}
+
+void endwait_tell(int epfd, struct epoll_event *event)
+{
+    struct telling t = { epfd, event };
+    int saved = errno;
+
+    conn_each_entered(false, tell, &t);
+    errno = saved;
 }

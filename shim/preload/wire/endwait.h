@@ -1,35 +1,57 @@
-/* endwait: clients that wait for the end of an answer and do not ask for its bytes: POLLRDHUP, or EPOLLRDHUP, without
- * POLLIN.  Directly the server's FIN wakes them; under holdfast none comes.  So while such a wait lasts the answer is
- * looked at: if it lies whole in the kernel, it is taken into the conn, the connection is given back, and what lies
- * under the fd then says that the end has come. */
+/* endwait: clients that are to be told of the end of an answer before they have received its bytes: those that ask for
+ * POLLRDHUP or EPOLLRDHUP, and those that have ended their sending side and are told POLLHUP, whatever they ask for.
+ * Directly the server's FIN tells them; under holdfast none comes.  So the answer is looked at: if it lies whole in the
+ * kernel, it is taken into the conn, the connection is given back, and what lies under the fd then says that the end has
+ * come, in each wait and to each thread.
+ *
+ * Who also asks for POLLIN is woken by the bytes: then is the time to look.  Who does not waits in turns.  An answer that
+ * is longer than EXCHANGE_HEAD_MAX is left where it is: its end shows when the client has received the rest.
+ *
+ * An edge-triggered registration that was told of the end with the bytes gets no edge more for another socket under the
+ * number. */
 #ifndef HOLDFAST_PRELOAD_ENDWAIT_H
 #define HOLDFAST_PRELOAD_ENDWAIT_H
+
+#include "preload/conn/conn.h"
 
 #include <poll.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
+#include <sys/epoll.h>
 
 enum { ENDWAIT_TURN_MS = 20 };
 
 /* Does any of these wait so?  What can be ended at once is. */
 bool endwait_poll(struct pollfd *fds, nfds_t n);
 
-/* A tracked fd is registered in a set for these events. */
-extern atomic_bool endwait_registered;
-static inline void endwait_note(uint32_t events)
-{
-    const uint32_t in = POLLIN | POLLRDNORM;
+/* poll says of these that there are bytes (`told`; what the client asks for is in `fds`): does one of them show its end by
+ * now?  Then poll has more to say. */
+bool endwait_ended(const struct pollfd *fds, const struct pollfd *told, nfds_t n);
 
-    if (events & POLLRDHUP && !(events & in))
-        atomic_store_explicit(&endwait_registered, true, memory_order_relaxed);
+/* Locked.  Ends what can be ended at once.  Does what lies under the number show the end of the answer now? */
+bool endwait_settle(struct conn *c);
+
+/* Whether somebody is to be told of an end in an epoll set: nobody (0); with the bytes; without asking for them. */
+enum endwait_sets { ENDWAIT_NONE, ENDWAIT_WITH_BYTES, ENDWAIT_ALONE };
+extern _Atomic uint8_t endwait_sets;
+
+/* Locked.  The client registers c for these events, or ends its sending side (0). */
+void endwait_note(struct conn *c, uint32_t events);
+
+static inline bool endwait_any(enum endwait_sets least)
+{
+    return __builtin_expect(atomic_load_explicit(&endwait_sets, memory_order_relaxed) >= least, 0);
 }
 
-/* The same for what is registered in a set. */
+/* As endwait_poll, for what is registered in a set. */
 bool endwait_look(int epfd);
 static inline bool endwait_epoll(int epfd)
 {
-    return __builtin_expect(atomic_load_explicit(&endwait_registered, memory_order_relaxed), 0) && endwait_look(epfd);
+    return endwait_any(ENDWAIT_ALONE) && endwait_look(epfd);
 }
+
+/* The client is about to be told of bytes by this event; adds the end, if it has come. */
+void endwait_tell(int epfd, struct epoll_event *event);
 
 #endif

@@ -205,7 +205,7 @@ ssize_t incoming_follow(struct conn *c, struct exchange_reply reply)
         trial_no_length(c);
     /* Also where copies of the fd are with others: nobody has more to send. */
     if (open && exchange_request_done(&c->x) && exchange_asks_close(&c->x))
-        real.shutdown(c->fds.numbers[0].fd, SHUT_WR);
+        conn_end_sending(c);
     if (c->x.end_when_awaited) /* waits look at it */
         conn_recount(c);
     if (reply.flow == EXCHANGE_BROKEN) {

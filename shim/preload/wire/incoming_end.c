@@ -4,6 +4,7 @@
 
 #include "preload/conn/event.h"
 #include "preload/wire/dialect.h"
+#include "preload/share/idle.h"
 #include "preload/wire/outgoing.h"
 #include "preload/share/path.h"
 #include "preload/libc/real.h"
@@ -41,6 +42,15 @@ int incoming_replay(struct conn *c)
     return result;
 }
 
+/* Both sides have ended, and the client is to see one: poll would say POLLHUP. */
+static void show_end(struct conn *c)
+{
+    idle_remember_name(c);
+    conn_set_state(c, CONN_ENDED);
+    swap_finish(c, REASON_closed_by_server);
+    hold_clear(&c->request.bytes);
+}
+
 ssize_t incoming_at_end(struct conn *c, ssize_t n)
 {
     if (c->reply.first && provisional_is_over(n) && provisional_fall_back(c) == 0)
@@ -72,6 +82,8 @@ ssize_t incoming_at_end(struct conn *c, ssize_t n)
         exchange_release(&c->x, REASON_closed_by_server); /* reported once, as the kernel does */
         return n < 0 ? n : -ECONNRESET;
     }
+    if (n == 0 && c->after.end_asked && !c->copied && c->fds.count)
+        show_end(c);
     return n;
 }
 
@@ -98,6 +110,5 @@ void incoming_awaits_end(struct conn *c)
 {
     if (!c->x.end_when_awaited || c->fds.count == 0 || !exchange_awaits_end(&c->x))
         return;
-    real.shutdown(c->fds.numbers[0].fd, SHUT_WR);
-    conn_recount(c);
+    conn_end_sending(c);
 }

@@ -78,7 +78,7 @@ void readiness_before_read(int fd)
     conn_leave(c);
 }
 
-enum readiness_sight readiness_look(int fd, bool writing)
+enum readiness_sight readiness_look(int fd, bool writing, uint32_t told)
 {
     struct conn *c = readiness_is_borrowed(fd) ? conn_enter(fd, NEED_AS_IS) : NULL;
     enum readiness_sight sight = SIGHT_TRUE;
@@ -90,6 +90,8 @@ enum readiness_sight readiness_look(int fd, bool writing)
             sight = SIGHT_WRITABLE;
         else if (provisional_mend(c) == 0)
             sight = SIGHT_REPLACED;
+    } else if (readiness_hides_hangup(c, told)) {
+        sight = SIGHT_HUNG_UP;
     }
     conn_leave(c);
     return sight;
@@ -98,6 +100,7 @@ enum readiness_sight readiness_look(int fd, bool writing)
 /* Another thread may lease one while this one waits: so the question is asked again behind the call. */
 int readiness_wait(struct wait *w, const struct timespec *time, const sigset_t *mask)
 {
+    static const struct timespec no_time;
     bool looks = w->family->begin(w);
     struct readiness_time t;
 
@@ -107,6 +110,8 @@ int readiness_wait(struct wait *w, const struct timespec *time, const sigset_t *
         w->again = false;
         w->replaced = atomic_load(&swap_replaced);
         int ready = w->call(w, time, mask);
+        if (ready > 0 && w->family->ended(w, ready))
+            ready = w->call(w, &no_time, mask);
         if (ready < 0 || (!looks && !readiness_any() && atomic_load(&swap_replaced) == w->replaced))
             return ready;
         if (w->again)
@@ -175,10 +180,12 @@ static int poll_tell(struct wait *w, int ready)
     for (nfds_t i = 0; i < w->poll.n; i++) {
         short events = w->poll.asked[i].revents;
         if (events & ends) {
-            enum readiness_sight sight = readiness_look(fds[i].fd, fds[i].events & writing);
+            enum readiness_sight sight = readiness_look(fds[i].fd, fds[i].events & writing, (unsigned short)events);
             if (sight == SIGHT_REPLACED)
                 return 0;
             events = sight == SIGHT_WRITABLE ? fds[i].events & writing : events & (fds[i].events | ~POLLRDHUP);
+            if (sight == SIGHT_HUNG_UP && w->poll.asked != fds)
+                events &= ~POLLHUP;
         }
         fds[i].revents = events;
         told += events != 0;
@@ -186,6 +193,12 @@ static int poll_tell(struct wait *w, int ready)
     if (told == 0 && ready > 0)
         w->poll.asked = fds;
     return told;
+}
+
+static bool poll_ended(struct wait *w, int ready)
+{
+    (void)ready;
+    return endwait_ended(w->poll.fds, w->poll.asked, w->poll.n);
 }
 
 static bool poll_repeats(struct wait *w)
@@ -211,7 +224,7 @@ static bool poll_awaits_end(struct wait *w)
 
 void readiness_of_poll(struct wait *w, bool masked, struct pollfd *fds, nfds_t n)
 {
-    static const struct wait_family family = { poll_begin,    poll_tell,          poll_repeats,
+    static const struct wait_family family = { poll_begin,    poll_tell,          poll_ended,     poll_repeats,
                                                poll_deferred, poll_tell_deferred, poll_awaits_end };
 
     w->family = &family;

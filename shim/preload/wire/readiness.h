@@ -65,6 +65,8 @@ struct wait_family {
     bool (*begin)(struct wait *w);            /* is a borrowed connection among what it waits for, or one that another
                                                  thread may replace? */
     int (*tell)(struct wait *w, int ready);   /* how many of `ready` the client is told of; 0: wait again */
+    bool (*ended)(struct wait *w, int ready); /* has an end come with the bytes that `ready` are told of (endwait.h)?  Then
+                                                 the call has more to say */
     bool (*repeats)(struct wait *w);          /* before the call is made more than once.  False: it cannot be */
     bool (*deferred)(struct wait *w);         /* is an end among it that the kernel was not told of (deferred.h)? */
     int (*tell_deferred)(struct wait *w, int ready); /* how many are ready with those */
@@ -88,6 +90,12 @@ const struct timespec *readiness_time(int ms, struct timespec *room);
 
 /* And back, rounded up. */
 int readiness_ms(const struct timespec *time);
+
+/* Locked.  Does a wait say POLLHUP because the library, and not the client, has ended the sending side? */
+static inline bool readiness_hides_hangup(const struct conn *c, uint32_t told)
+{
+    return c->after.end_asked && conn_is_exchange(c) && !c->after.write_shut && told & POLLHUP && !(told & POLLERR);
+}
 
 static inline bool readiness_any(void)
 {

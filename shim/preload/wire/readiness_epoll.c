@@ -40,6 +40,8 @@ static void tell_of(struct conn *c, struct registration *r, struct telling *t)
         }
         registrations_disarm(r);
     }
+    if (readiness_hides_hangup(c, t->event.events) && t->event.events != EPOLLHUP)
+        t->event.events &= ~(uint32_t)EPOLLHUP;
     if (!extra)
         return;
     t->event.events &= ~(uint32_t)EPOLLRDHUP;
@@ -95,6 +97,15 @@ static int tell(struct wait *w, int ready)
     return told;
 }
 
+/* The end is added to what the events say already. */
+static bool ended(struct wait *w, int ready)
+{
+    for (int i = 0; i < ready && endwait_any(ENDWAIT_WITH_BYTES); i++)
+        if (w->epoll.events[i].events & (EPOLLIN | EPOLLRDNORM))
+            endwait_tell(w->epoll.epfd, &w->epoll.events[i]);
+    return false;
+}
+
 static int call_pwait2(struct wait *w, const struct timespec *time, const sigset_t *mask)
 {
     return real.epoll_pwait2(w->epoll.epfd, w->epoll.events, w->epoll.most, time, mask);
@@ -141,7 +152,7 @@ static bool awaits_end(struct wait *w)
 
 void readiness_of_epoll(struct wait *w, enum readiness_epoll how, int epfd, struct epoll_event *events, int most)
 {
-    static const struct wait_family family = { begin, tell, repeats, deferred, tell_deferred, awaits_end };
+    static const struct wait_family family = { begin, tell, ended, repeats, deferred, tell_deferred, awaits_end };
 
     w->family = &family;
     w->call = how == READINESS_WAIT ? call_wait : how == READINESS_PWAIT ? call_pwait : call_pwait2;

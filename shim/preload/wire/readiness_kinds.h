@@ -12,9 +12,9 @@ void readiness_before_read(int fd);
 
 /* What the kernel says of a number that is ready is true; or it can be written to, and nothing else; or another socket lies
  * there now. */
-enum readiness_sight { SIGHT_TRUE, SIGHT_WRITABLE, SIGHT_REPLACED };
+enum readiness_sight { SIGHT_TRUE, SIGHT_HUNG_UP, SIGHT_WRITABLE, SIGHT_REPLACED };
 
-/* `writing`: the client waits to write, too. */
-enum readiness_sight readiness_look(int fd, bool writing);
+/* `writing`: the client waits to write, too.  `told`: what the wait says of it, 0: select. */
+enum readiness_sight readiness_look(int fd, bool writing, uint32_t told);
 
 #endif

@@ -83,7 +83,7 @@ static int tell(struct wait *w, int ready)
         if (!readiness_is_borrowed(fd) || !FD_ISSET(fd, in))
             continue;
         enum readiness_sight sight =
-            readiness_look(fd, out && FD_ISSET(fd, (fd_set *)(void *)w->select.saved[OUT]));
+            readiness_look(fd, out && FD_ISSET(fd, (fd_set *)(void *)w->select.saved[OUT]), 0);
         if (sight == SIGHT_REPLACED)
             return 0;
         if (sight == SIGHT_TRUE || !out)
@@ -115,9 +115,16 @@ static bool awaits_end(struct wait *w)
     return false;
 }
 
+/* select has no bit for it. */
+static bool ended(struct wait *w, int ready)
+{
+    (void)w, (void)ready;
+    return false;
+}
+
 void readiness_of_select(struct wait *w, bool masked, int n, fd_set *const given[3])
 {
-    static const struct wait_family family = { begin, tell, save, deferred, tell_deferred, awaits_end };
+    static const struct wait_family family = { begin, tell, ended, save, deferred, tell_deferred, awaits_end };
 
     w->family = &family;
     w->call = masked ? call_pselect : call_select;
