@@ -6,6 +6,8 @@
 #include <fcntl.h>
 #include <sys/socket.h>
 #include <unistd.h>
+#include <sys/types.h>
+#include <sys/epoll.h>
 
 /* The original goes; the copy carries on. */
 static void move_to(struct talk *t, const char *what, int copy)
@@ -229,4 +231,49 @@ void op_close_twice(struct talk *t)
     said("write", write(fd, "x", 1));
     said("fcntl", fcntl(fd, F_GETFD));
     said("dup", dup(fd));
+}
+
+static void say_registered(int set, const struct talk *t)
+{
+    struct epoll_event event = { .events = EPOLLOUT, .data.u32 = 5 }, told = { 0 };
+
+    said("mod", epoll_ctl(set, EPOLL_CTL_MOD, t->fd, &event));
+    said("epoll_wait", epoll_wait(set, &told, 1, 100));
+    said("events", (long)(told.events & EPOLLOUT));
+}
+
+/* A number of the same socket: a registration stays. */
+void op_dup2_registered(struct talk *t)
+{
+    struct epoll_event event = { .events = EPOLLOUT };
+    int set = epoll_create1(0), copy = dup(t->fd);
+
+    said("add", epoll_ctl(set, EPOLL_CTL_ADD, t->fd, &event));
+    said("dup2", dup2(copy, t->fd) == t->fd);
+    say_registered(set, t);
+    said("dup3", dup3(copy, t->fd, O_CLOEXEC) == t->fd);
+    said("flags", fcntl(t->fd, F_GETFD));
+    say_registered(set, t);
+    close(copy);
+    say_registered(set, t);
+    talk_end(t);
+    close(set);
+}
+
+/* What a child closes stays registered in the parent's set. */
+void op_fork_registered(struct talk *t)
+{
+    struct epoll_event event = { .events = EPOLLOUT };
+    int set = epoll_create1(0);
+
+    said("add", epoll_ctl(set, EPOLL_CTL_ADD, t->fd, &event));
+    pid_t pid = fork();
+    if (pid == 0) {
+        close(t->fd);
+        _exit(0);
+    }
+    say_child("child", pid);
+    say_registered(set, t);
+    talk_end(t);
+    close(set);
 }

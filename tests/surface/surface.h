@@ -98,6 +98,8 @@ int talk_seed(void);
     OP(dup2, "nchsme", "wk", false)                                                                          \
     OP(dup2_onto, "nchsme", "wk", false)                                                                     \
     OP(dup2_self, "cme", "w", false)                                                                         \
+    OP(dup2_registered, "csme", "cwk", false)                                                                \
+    OP(fork_registered, "ncsme", "cwk", false)                                                               \
     OP(dup3, "ncsme", "wk", false)                                                                           \
     OP(dupfd, "nchsme", "wk", false)                                                                         \
     OP(dupfd_cloexec, "ncsme", "w", false)                                                                   \

@@ -201,10 +201,29 @@ static bool prepare_target(int fd, int onto)
     return true;
 }
 
+/* One socket under two numbers already: the kernel lets its registrations in epoll sets be (tests/assume/dup_onto_copy.c).
+ * CONN_PLAIN or the answer. */
+static int copy_onto_copy(int fd, int onto, int flags)
+{
+    bool same = fd != onto && conn_find(fd) && conn_find(fd) == conn_find(onto);
+    struct conn *c = same ? conn_enter(onto, NEED_AS_IS) : NULL;
+
+    if (!c)
+        return CONN_PLAIN;
+    int result = conn_owns(c, fd) ? real.dup3(fd, onto, flags) : CONN_PLAIN;
+    if (result >= 0)
+        conn_set_cloexec(c, onto, flags & O_CLOEXEC);
+    conn_leave(c);
+    return result;
+}
+
 int dup2(int fd, int onto)
 {
     if (hook_hides(fd))
         return (int)hook_result(-EBADF);
+    int result = copy_onto_copy(fd, onto, 0);
+    if (result != CONN_PLAIN)
+        return result;
     if (!prepare_target(fd, onto))
         return real.dup2(fd, onto);
     return conn_find(fd) ? copy_number(COPY_ONTO, fd, onto, false) : replace(fd, onto, 0);
@@ -214,6 +233,9 @@ int dup3(int fd, int onto, int flags)
 {
     if (hook_hides(fd))
         return (int)hook_result(-EBADF);
+    int result = flags & ~O_CLOEXEC ? CONN_PLAIN : copy_onto_copy(fd, onto, flags);
+    if (result != CONN_PLAIN)
+        return result;
     if (flags & ~O_CLOEXEC || !prepare_target(fd, onto))
         return real.dup3(fd, onto, flags);
     return conn_find(fd) ? copy_number(COPY_ONTO, fd, onto, flags & O_CLOEXEC) : replace(fd, onto, flags);

@@ -304,6 +304,7 @@ void idle_crossed_fork_child(struct conn *c)
 {
     idle_crossed_fork(c);
     c->trial = TRIAL_NONE; /* the parent's */
+    c->registrations.count = 0; /* likewise: a close here leaves them in the set (epoll(7)) */
     hold_clear(&c->request.behind); /* the parent sends it */
     c->request.withheld_ms = 0;
     c->use.reader = NULL;
