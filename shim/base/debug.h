@@ -7,10 +7,10 @@
 
 #ifdef HOLDFAST_DEBUG
 enum { DEBUGGING = 1 };
+#define debug_assert(claim) assert(claim)
 #else
 enum { DEBUGGING = 0 };
+#define debug_assert(claim) (void)(DEBUGGING && (claim))
 #endif
-
-#define debug_assert(claim) assert(!DEBUGGING || (claim))
 
 #endif

@@ -67,6 +67,9 @@ ONCE = {
     "mkdir": f"ENOSPC EACCES EROFS {CHANCE}",
     "pwrite": f"ENOSPC EIO {CHANCE}",
     "socketpair": f"EMFILE ENFILE ENOMEM {CHANCE}",
+    "pipe2": f"EMFILE ENFILE {CHANCE}",
+    "tee": f"ENOMEM EAGAIN {CHANCE}",
+    "setvbuf": "EBADF",
     "unlink": f"ENOENT EACCES {CHANCE}",
     "utimensat": f"EROFS {CHANCE}",
 }
@@ -95,7 +98,7 @@ del EVER["pthread_create"]
 HARMLESS = set("""
     memccpy memchr memmem memrchr memcmp memcpy memmove memset strchr strchrnul strcspn strrchr strcmp strlen strncmp strspn
     strstr strtol strtoul snprintf vsnprintf inet_ntop inet_pton clock_gettime getpid getppid getuid geteuid getegid
-    getenv secure_getenv unsetenv getauxval sysconf raise sched_yield nanosleep sigsuspend dlsym dirfd fflush
+    getenv secure_getenv unsetenv getauxval sysconf raise sched_yield nanosleep sigsuspend dlsym dladdr dlclose dirfd fflush
     clearerr sigaction sigaddset sigandset sigemptyset sigfillset sigisemptyset sigismember
     sigpending sigprocmask sigtimedwait
     pthread_setcancelstate pthread_setcanceltype pthread_sigmask pthread_testcancel pthread_self

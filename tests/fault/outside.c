@@ -254,6 +254,27 @@ EXPORTED int socketpair(int family, int type, int protocol, int ends[2])
     return next(family, type, protocol, ends);
 }
 
+EXPORTED int pipe2(int ends[2], int flags)
+{
+    NEXT(pipe2);
+    FAIL_IF_TOLD("pipe2", flags, -1);
+    return next(ends, flags);
+}
+
+EXPORTED ssize_t tee(int in, int out, size_t len, unsigned flags)
+{
+    NEXT(tee);
+    FAIL_IF_TOLD("tee", in, -1);
+    return next(in, out, len, flags);
+}
+
+EXPORTED int setvbuf(FILE *stream, char *buffer, int mode, size_t len)
+{
+    NEXT(setvbuf);
+    FAIL_IF_TOLD("setvbuf", mode, -1);
+    return next(stream, buffer, mode, len);
+}
+
 EXPORTED int unlink(const char *path)
 {
     NEXT(unlink);

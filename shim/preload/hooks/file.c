@@ -9,6 +9,7 @@
 
 #include <fcntl.h>
 #include <limits.h>
+#include <poll.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -163,13 +164,35 @@ static void discard(int pipe_end, size_t len)
         n = real.read(pipe_end, page, len < sizeof page ? len : sizeof page);
 }
 
+/* No descriptor is left for a copy of the pipe's content: what is taken out of the pipe has to go, if it takes a wait. */
+static ssize_t send_taken(struct moving m)
+{
+    char page[PIPE_BUF];
+    struct pollfd wait = { .fd = m.in, .events = POLLIN };
+    size_t len = m.len < sizeof page ? m.len : sizeof page, moved = 0;
+
+    if (m.flags & SPLICE_F_NONBLOCK && real.poll(&wait, 1, 0) == 0)
+        return hook_result(-EAGAIN);
+    ssize_t got = real.read(m.in, page, len), sent = 0;
+    for (; got > 0 && moved < (size_t)got && sent >= 0; moved += sent > 0 ? (size_t)sent : 0) {
+        sent = send(m.out, page + moved, (size_t)got - moved, 0);
+        if (sent < 0 && errno == EAGAIN) {
+            wait = (struct pollfd){ .fd = m.out, .events = POLLOUT };
+            sent = real.poll(&wait, 1, -1) >= 0 ? 0 : -1;
+        }
+    }
+    return moved ? (ssize_t)moved : got > 0 ? sent : got;
+}
+
 /* CONN_PLAIN, or the answer with errno set. */
 static ssize_t move_onto(struct moving m)
 {
     int ends[2];
 
-    if (m.len == 0 || pipe2(ends, O_CLOEXEC | O_NONBLOCK) != 0)
+    if (m.len == 0)
         return CONN_PLAIN;
+    if (pipe2(ends, O_CLOEXEC | O_NONBLOCK) != 0)
+        return send_taken(m);
     ssize_t moved = tee(m.in, ends[1], m.len, m.flags);
     int saved = errno;
     if (moved > 0) {

@@ -59,7 +59,7 @@ char *const *reach_env(char *const *env, char **room, char *text)
     bool lost = variable && is_lost(preload.entry, preload.len);
 
     errno = saved;
-    if (!lost)
+    if (!lost || !env)
         return env;
     size_t before = (size_t)(preload.entry - variable);
     memcpy(text, variable, before);
