@@ -39,4 +39,10 @@
 #define SYS_epoll_pwait2 (SYSCALLS_OFFSET + 441)
 #endif
 
+/* Of close_range(2). */
+#ifndef CLOSE_RANGE_UNSHARE
+#define CLOSE_RANGE_UNSHARE 2
+#define CLOSE_RANGE_CLOEXEC 4
+#endif
+
 #endif

@@ -198,8 +198,8 @@ bool exchange_idle(const struct exchange *x);
  * from the end of its head on. */
 unsigned exchange_outstanding(const struct exchange *x);
 
-/* In a head: how many of these bytes end with the last whole head of which the client will see something: the final one,
- * or an interim one before it (interim responses that are swallowed count in); 0 if none is whole.  Changes nothing.  Also
+/* In a head: how many of these bytes end with the first head of which the client will see something
+ * (interim responses that are swallowed count in); 0 if that is not whole.  Changes nothing.  Also
  * answers `len` when no head is to be waited for (not HTTP, too long). */
 size_t exchange_head_end(const struct exchange *x, const char *bytes, size_t len);
 

@@ -255,23 +255,22 @@ bool exchange_in_head(const struct exchange *x)
 size_t exchange_head_end(const struct exchange *x, const char *bytes, size_t len)
 {
     unsigned interim = x->interim;
-    size_t at = 0, shown = 0;
+    size_t at = 0;
 
     while (exchange_in_head(x) && at < len) {
         uint32_t scanned = 0;
         struct response r;
         enum head_result result = exchange_server_head(&scanned, side_of(x), bytes + at, len - at, &r);
 
-        if (result == HEAD_MORE || (result == HEAD_BAD && shown))
-            return shown;
+        if (result == HEAD_MORE)
+            return 0;
         if (result == HEAD_BAD)
             break;
         at += r.len;
-        if (!exchange_server_interim(&r) || (decodes(x) && interim++ >= INTERIM_MAX))
+        if (!exchange_server_interim(&r) || !decodes(x) || interim++ >= INTERIM_MAX)
             return at;
-        shown = decodes(x) ? 0 : at;
     }
-    return at == len && exchange_in_head(x) ? shown : len;
+    return at == len && exchange_in_head(x) ? 0 : len;
 }
 
 bool exchange_cut_short(const struct exchange *x)

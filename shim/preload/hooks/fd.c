@@ -1,5 +1,6 @@
 /* Numbers: close, dup and their kind, fcntl, epoll_ctl. */
 #define _GNU_SOURCE
+#include "base/syscalls.h"
 #include "preload/hooks/hook.h"
 
 #include "preload/wire/closing.h"
@@ -12,11 +13,6 @@
 #include <stdarg.h>
 #include <sys/epoll.h>
 #include <unistd.h>
-
-#ifndef CLOSE_RANGE_UNSHARE
-#define CLOSE_RANGE_UNSHARE 2
-#define CLOSE_RANGE_CLOEXEC 4
-#endif
 
 void hook_number_goes(int fd)
 {

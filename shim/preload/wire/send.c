@@ -1,7 +1,6 @@
-/* A request's head is recognised, adapted, and sent on the right connection (send_first); what follows it is
- * behind.c's business.  Where the kernel accepts only part of an adapted head from a client
- * that does not block, the client is told that the last byte of its own head was not accepted; when it
- * comes again with that byte, the rest goes out first. */
+/* A request's head is recognised, adapted, and sent on the right connection (send_first); what follows is behind.c's
+ * business.  Where the kernel takes only part of an adapted head from a client that does not block, the client is told
+ * that the last byte of its own head was not taken; when it comes again with that byte, the rest goes out first. */
 #define _GNU_SOURCE
 #include "preload/wire/send.h"
 
