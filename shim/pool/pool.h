@@ -20,7 +20,7 @@ struct idle {
     bool proven;          /* the server said that it persists, or has answered twice on it */
     bool nonblocking;     /* O_NONBLOCK of its description */
     bool unseen;          /* leased without a look at it: see pool_lease */
-    bool guarded;         /* its socket has TCP_USER_TIMEOUT: preload/share/path.h */
+    bool guarded;         /* its socket has TCP_USER_TIMEOUT: preload/conn/path.h */
     bool absolute;        /* was used with absolute-form targets: it leads to a proxy */
     bool after_body;      /* its last request had a body */
     uint16_t requests;    /* served on it so far */

@@ -3,10 +3,8 @@
 
 #include "base/block.h"
 #include "preload/libc/cancel.h"
-#include "preload/conn/deferred.h"
 #include "preload/fds/private.h"
 #include "preload/self/self.h"
-#include "preload/wire/provisional.h"
 #include "preload/libc/real.h"
 
 #include <errno.h>
@@ -21,8 +19,7 @@ struct chunk {
     struct conn conns[CHUNK];
 };
 
-struct conn *_Atomic conn_table[CONN_TABLE_SIZE];
-struct conn conn_private;
+_Static_assert(sizeof(struct conn) <= CONN_PRIVATE_BYTES && CONN_FREE == 0, "what CONN_PRIVATE leads to is read as a free conn");
 
 /* A thread that is cancelled in a real call leaves by its destructor (see thread_ended_inside). */
 static __thread struct conn *inside_of, *locked;
@@ -136,7 +133,7 @@ static struct conn *lock_one(int fd)
         struct conn *c = (unsigned)fd < CONN_TABLE_SIZE
                              ? atomic_load_explicit(&conn_table[fd], memory_order_acquire)
                              : NULL;
-        if (!c || c == &conn_private || !lock_take(&c->lock))
+        if (!c || c == CONN_PRIVATE || !lock_take(&c->lock))
             return NULL;
         if (conn_find(fd) == c)
             return c;
@@ -149,7 +146,7 @@ static inline struct conn *enter_alone(int fd)
 {
     struct conn *c = (unsigned)fd < CONN_TABLE_SIZE && lock_alone() && watched ? conn_find(fd) : NULL;
 
-    if (!c || c == &conn_private || !lock_take_alone(&c->lock))
+    if (!c || c == CONN_PRIVATE || !lock_take_alone(&c->lock))
         return NULL;
     if (conn_find(fd) == c) {
         locked = c;
@@ -187,24 +184,11 @@ struct conn *conn_enter(int fd, enum need need)
     return self_is_ours() ? conn_enter_ours(fd, need) : NULL;
 }
 
-bool conn_make_ready(struct conn *c, enum need need)
-{
-    if (conn_is_ready(c, need))
-        return c->fds.count;
-    if (conn_is_new(c) && need == NEED_ALL)
-        spare_touch(c);
-    else if (conn_is_new(c))
-        spare_make_ready(c);
-    else
-        deferred_apply(c);
-    return c->fds.count;
-}
-
 bool conn_close_from_handler(int fd)
 {
     struct conn *c = conn_find(fd);
 
-    if (!c || c == &conn_private || !lock_mine(&c->lock))
+    if (!c || c == CONN_PRIVATE || !lock_mine(&c->lock))
         return false;
     atomic_store(&conn_table[fd], NULL);
     c->use.unfinished = true;
@@ -216,38 +200,14 @@ ssize_t conn_answer_busy(int fd, int flags)
     enum { REFUSALS_MAX = 100 }; /* then it was no handler: the holder has left by longjmp */
     struct conn *c = conn_find(fd);
 
-    if (!c || c == &conn_private || !lock_mine(&c->lock) || ++c->use.busy_answers > REFUSALS_MAX)
+    if (!c || c == CONN_PRIVATE || !lock_mine(&c->lock) || ++c->use.busy_answers > REFUSALS_MAX)
         return CONN_PLAIN;
     return c->nonblocking || flags & MSG_DONTWAIT ? -EAGAIN : -EINTR;
 }
 
-/* Numbers that a signal handler has closed are gone. */
-static void finish(struct conn *c)
-{
-    int before = c->fds.count;
-
-    c->use.unfinished = false;
-    for (int i = c->fds.count; i-- > 0;)
-        if (!conn_owns(c, c->fds.numbers[i].fd))
-            c->fds.numbers[i] = c->fds.numbers[--c->fds.count];
-    if (c->registrations.held_back) {
-        c->registrations.held_back = false;
-        registrations_restore(&c->registrations);
-    }
-    if (c->fds.count || !before) /* bypassed */
-        return;
-    deferred_done(c);
-    private_close(c->fds.private_fd);
-    c->fds.private_fd = -1;
-    c->fds.closed = true;
-}
-
 static __attribute__((noinline)) void give_back(struct conn *c)
 {
-    provisional_drop(c);
-    private_close(c->fds.private_fd);
-    c->fds.private_fd = -1;
-    conn_set_state(c, CONN_FREE);
+    conn_set_free(c);
     lock_give(&c->lock);
     recycle(c);
 }
@@ -256,7 +216,7 @@ static __attribute__((noinline)) void give_back(struct conn *c)
 void conn_leave(struct conn *c)
 {
     if (c->use.unfinished)
-        finish(c);
+        conn_finish(c);
     int state = c->use.cancel;
 
     atomic_store_explicit(&c->use.busy_answers, 0, memory_order_relaxed);
@@ -305,7 +265,7 @@ void conn_outside_begin(struct conn *c)
     int state = c->use.cancel;
 
     if (c->use.unfinished)
-        finish(c);
+        conn_finish(c);
     locked = NULL;
     inside_of = c;
     c->use.inside++;
@@ -331,7 +291,7 @@ void conn_wait_reconnected(struct conn *c)
 
     for (int i = 0; i < NAPS_MAX && c->use.reconnecting && c->use.reconnecting != conn_self() && c->fds.count; i++) {
         conn_outside_begin(c);
-        nanosleep(&nap, NULL);
+        real.nanosleep(&nap, NULL);
         conn_outside_end(c);
     }
 }

@@ -20,6 +20,9 @@
 #include "preload/fds/registrations.h"
 #include "preload/fds/options.h"
 #include "preload/fds/spare.h"
+#include "preload/fds/table.h"
+#include "preload/conn/first.h"
+#include "preload/conn/withheld.h"
 
 #include <stdatomic.h>
 #include <stdbool.h>
@@ -27,7 +30,6 @@
 #include <sys/socket.h>
 
 enum {
-    CONN_TABLE_SIZE = 65536, /* fds above are not tracked */
     CONN_FDS = 8,            /* numbers that may lead to one conn */
 };
 
@@ -167,7 +169,7 @@ struct conn {
     enum conn_trial trial;
     enum reason unparkable; /* found outside of the exchange: why not to park, or REASON_none */
     bool nonblocking;       /* as the client believes.  Any state; set by socket, fcntl and ioctl */
-    bool reused;            /* the socket has served requests before this one.  LEASED and later: set by idle_adopt,
+    bool reused;            /* the socket has served requests before this one.  LEASED and later: set by parking_adopt,
                                cleared by a re-home */
     atomic_bool borrowed;   /* it does, or did until a moment ago: what the kernel says of it may not be the client's
                                business (readiness.h).  Set and cleared by conn_recount alone */
@@ -227,17 +229,7 @@ static inline void conn_saw(struct conn *c, enum conn_seen seen)
         c->reply.seen = seen;
 }
 
-extern struct conn *_Atomic conn_table[CONN_TABLE_SIZE];
 extern atomic_uint conn_borrowed; /* how many are `borrowed` */
-extern struct conn conn_private; /* stands in the table for our own fds: to the client they are closed */
-
-/* The conn of an fd, or NULL: one load and one branch for what is not tracked. */
-static inline struct conn *conn_find(int fd)
-{
-    if ((unsigned)fd >= CONN_TABLE_SIZE)
-        return NULL;
-    return atomic_load_explicit(&conn_table[fd], memory_order_relaxed);
-}
 
 /* What has to be true of the socket under an fd for what is about to happen: see spare.h, deferred.h. */
 enum need {
@@ -354,6 +346,12 @@ bool conn_may_become(enum conn_state from, enum conn_state to);
 /* Locked.  The only way to change the state.  A move that states.def does not have is logged, and made: the program
  * goes on.  In debug builds (base/debug.h) every move is logged, and such a one ends the program. */
 void conn_set_state(struct conn *c, enum conn_state state);
+
+/* Locked, without numbers.  Nothing of it stays; the lock does. */
+void conn_set_free(struct conn *c);
+
+/* Locked.  Does what a signal handler has left unfinished: the numbers that it has closed are gone. */
+void conn_finish(struct conn *c);
 
 /* Locked.  Leaves all its numbers to libc alone.  Held bytes must have been dealt with. */
 void conn_bypass(struct conn *c, enum reason why);

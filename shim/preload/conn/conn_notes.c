@@ -4,11 +4,11 @@
 #include "base/log.h"
 #include "base/stats.h"
 #include "preload/conn/event.h"
-#include "preload/share/path.h"
+#include "preload/conn/path.h"
 #include "preload/fds/private.h"
-#include "preload/wire/provisional.h"
 #include "preload/libc/real.h"
 #include "preload/share/tracing.h"
+#include "preload/conn/first.h"
 
 #include <errno.h>
 
@@ -29,7 +29,7 @@ void conn_bypass(struct conn *c, enum reason why)
         conn_note(c, why);
     }
     path_unguard(c);
-    provisional_drop(c);
+    first_drop(c);
     private_close(c->fds.private_fd);
     c->fds.private_fd = -1;
     if (c->reused && !conn_has_ended(c) && c->fds.count) /* it is the client's own from here on */

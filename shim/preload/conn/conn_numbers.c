@@ -5,6 +5,7 @@
 #include "preload/share/idle.h"
 #include "preload/conn/deferred.h"
 #include "preload/fds/private.h"
+#include "preload/conn/parking.h"
 
 bool conn_add_fd(struct conn *c, int fd, bool cloexec)
 {
@@ -29,7 +30,7 @@ void conn_drop_fd(struct conn *c, int fd)
 static void lose_last(struct conn *c)
 {
     if (c->state == CONN_ENDED_UNSWAPPED && c->fds.private_fd >= 0)
-        idle_park(c, true);
+        parking_park(c, true);
     deferred_done(c);
     c->fds.closed = true;
 }
@@ -70,7 +71,7 @@ void conn_number_is_new(int fd)
 {
     struct conn *stale = conn_find(fd);
 
-    if (stale == &conn_private)
+    if (stale == CONN_PRIVATE)
         private_forget(fd);
     else if (stale)
         conn_drop_stale(stale, fd);

@@ -3,9 +3,13 @@
 
 #include "base/debug.h"
 #include "base/log.h"
+#include "preload/conn/deferred.h"
+#include "preload/conn/first.h"
+#include "preload/conn/parking.h"
 #include "preload/conn/stall.h"
+#include "preload/fds/private.h"
 #include "preload/conn/trial.h"
-#include "preload/wire/withheld.h"
+#include "preload/conn/withheld.h"
 
 atomic_uint conn_borrowed;
 
@@ -83,4 +87,45 @@ void conn_set_state(struct conn *c, enum conn_state state)
     c->state = state;
     if (c->borrowed || is_borrowed(c))
         conn_recount(c);
+}
+
+bool conn_make_ready(struct conn *c, enum need need)
+{
+    if (conn_is_ready(c, need))
+        return c->fds.count;
+    if (conn_is_new(c) && need == NEED_ALL)
+        parking_touch(c);
+    else if (conn_is_new(c))
+        parking_make_ready(c);
+    else
+        deferred_apply(c);
+    return c->fds.count;
+}
+
+void conn_finish(struct conn *c)
+{
+    int before = c->fds.count;
+
+    c->use.unfinished = false;
+    for (int i = c->fds.count; i-- > 0;)
+        if (!conn_owns(c, c->fds.numbers[i].fd))
+            c->fds.numbers[i] = c->fds.numbers[--c->fds.count];
+    if (c->registrations.held_back) {
+        c->registrations.held_back = false;
+        registrations_restore(&c->registrations);
+    }
+    if (c->fds.count || !before) /* bypassed */
+        return;
+    deferred_done(c);
+    private_close(c->fds.private_fd);
+    c->fds.private_fd = -1;
+    c->fds.closed = true;
+}
+
+void conn_set_free(struct conn *c)
+{
+    first_drop(c);
+    private_close(c->fds.private_fd);
+    c->fds.private_fd = -1;
+    conn_set_state(c, CONN_FREE);
 }

@@ -2,7 +2,6 @@
 
 #include "preload/conn/event.h"
 #include "preload/self/choice.h"
-#include "preload/wire/closing.h"
 #include "preload/share/evidence.h"
 #include "preload/fds/device.h"
 #include "preload/self/identity.h"
@@ -10,15 +9,15 @@
 #include "preload/share/idle.h"
 #include "preload/conn/deferred.h"
 #include "preload/self/self.h"
-#include "preload/wire/send.h"
 #include "preload/share/shared.h"
 #include "preload/conn/swap.h"
+#include "preload/conn/parking.h"
 
 #include <errno.h>
 #include <string.h>
 
 /* The kernel refuses such an address before it looks at the socket. */
-static bool is_bad(const struct sockaddr *to, socklen_t len)
+bool connecting_is_bad(const struct sockaddr *to, socklen_t len)
 {
     return !to || len < sizeof to->sa_family || len > sizeof(struct sockaddr_storage);
 }
@@ -39,7 +38,7 @@ int connecting_lease(struct conn *c, const struct sockaddr *to, socklen_t len)
 {
     const struct endpoint made = c->to; /* socket(2) */
 
-    if (is_bad(to, len) || endpoint_from(&c->to, to, len) != 0 ||
+    if (connecting_is_bad(to, len) || endpoint_from(&c->to, to, len) != 0 ||
         c->to.family != made.family || c->copied) {
         conn_bypass(c, c->unparkable);
         return CONN_PLAIN;
@@ -67,7 +66,7 @@ int connecting_lease(struct conn *c, const struct sockaddr *to, socklen_t len)
 
 void connecting_fresh(struct conn *c)
 {
-    spare_touch(c);
+    parking_touch(c);
     c->idle.opened_ms = self_now_ms();
     conn_event(c, EVENT_BEGUN, REASON_none);
     conn_set_state(c, CONN_FRESH);
@@ -93,69 +92,12 @@ void connecting_begun(struct conn *c, int error)
 
 void connecting_asked(struct conn *c, const struct sockaddr *to, socklen_t len, int error)
 {
-    if (conn_is_new(c) || is_bad(to, len)) /* AF_UNSPEC on what is not connected has no effect, either */
+    if (conn_is_new(c) || connecting_is_bad(to, len)) /* AF_UNSPEC on what is not connected has no effect, either */
         return;
     if (error == 0)
         c->opening.connect_pending = false;
     else if (error != EALREADY && error != EISCONN && error != EINTR)
         conn_bypass(c, REASON_odd_descriptor);
-}
-
-/* The client gives up its connection.  Under an ended number lies a socket that others share, but for an end that is
- * owed: that is the connection still. */
-static int disconnect(struct conn *c, int fd)
-{
-    conn_make_ready(c, NEED_ALL_BUT_END);
-    conn_wait_reconnected(c);
-    if (c->fds.count == 0)
-        return CONN_PLAIN;
-    if (c->state == CONN_ENDED && !c->copied && swap_unconnected(c) < 0)
-        return -ENOBUFS;
-    if (c->state == CONN_ENDED_UNSWAPPED)
-        options_slow(&c->options, fd);
-    deferred_done(c);
-    if (c->state == CONN_FRESH && hold_len(&c->request.bytes))
-        send_held(c, fd);
-    conn_bypass(c, REASON_odd_descriptor);
-    return CONN_PLAIN;
-}
-
-int connecting_again(struct conn *c, int fd, const struct sockaddr *to, socklen_t len)
-{
-    if (conn_is_new(c) || is_bad(to, len))
-        return CONN_PLAIN;
-    if (connecting_is_nowhere(to, len))
-        return disconnect(c, fd);
-    if (c->state == CONN_FRESH) {
-        if (c->use.inside)
-            closing_leave_alone(c, fd, REASON_busy_thread);
-        return CONN_PLAIN;
-    }
-    bool pending = c->opening.connect_pending;
-    c->opening.connect_pending = false;
-    return pending ? 0 : -EISCONN;
-}
-
-int connecting_by_send(struct conn *c, int fd, int flags, const struct sockaddr *to, socklen_t len)
-{
-    if (connecting_is_nowhere(to, len))
-        return conn_is_new(c) ? CONN_PLAIN : -EOPNOTSUPP;
-    if (c->state == CONN_FRESH) {
-        closing_leave_alone(c, fd, REASON_odd_descriptor);
-        return CONN_PLAIN;
-    }
-    if (!conn_is_new(c))
-        return connecting_again(c, fd, to, len);
-    if (connecting_lease(c, to, len) == 0) {
-        c->opening.connect_pending = c->nonblocking || flags & MSG_DONTWAIT;
-        return 0;
-    }
-    if (c->fds.count == 0)
-        return CONN_PLAIN;
-    connecting_fresh(c);
-    conn_event(c, EVENT_OPENED, REASON_none);
-    c->request.by_send = BY_SEND_CLIENTS_OWN;
-    return 0;
 }
 
 void connecting_send_failed(struct conn *c, int error)

@@ -14,6 +14,9 @@
 /* The address is AF_UNSPEC: connect(2) gives up what connection there is. */
 bool connecting_is_nowhere(const struct sockaddr *to, socklen_t len);
 
+/* The kernel refuses such an address before it looks at the socket. */
+bool connecting_is_bad(const struct sockaddr *to, socklen_t len);
+
 /* Locked.  NEW: remembers where the socket goes and leases an idle connection to there: 0 (the state is LEASED), or
  * CONN_PLAIN: make the real call; without numbers if it is not ours. */
 int connecting_lease(struct conn *c, const struct sockaddr *to, socklen_t len);
@@ -24,14 +27,8 @@ void connecting_fresh(struct conn *c);
 /* Locked.  FRESH, after that call: `error` is its errno, or 0.  NEW again if nothing is connected or pending. */
 void connecting_begun(struct conn *c, int error);
 
-/* Any further connect, of whatever state.  Locked; released while a socket is waited for.  0 or -errno: the answer.
- * CONN_PLAIN: make the real call, and tell connecting_asked what it said; without numbers if it is not ours any more. */
-int connecting_again(struct conn *c, int fd, const struct sockaddr *to, socklen_t len);
+/* Locked.  The kernel has answered a further connect (preload/wire/reconnect.h) with `error`, or 0. */
 void connecting_asked(struct conn *c, const struct sockaddr *to, socklen_t len, int error);
-
-/* Locked; released as by connecting_again. sendto(2) with MSG_FASTOPEN, which connects as connect(2) does. 0: send
- * without the flag. CONN_PLAIN: make the plain call, with it. Else the answer. */
-int connecting_by_send(struct conn *c, int fd, int flags, const struct sockaddr *to, socklen_t len);
 
 /* Locked.  FRESH, after the client's own fast open has failed by -errno: NEW again if nothing is pending. */
 void connecting_send_failed(struct conn *c, int error);

@@ -2,11 +2,11 @@
 #include "preload/conn/deferred.h"
 
 #include "base/lock.h"
-#include "preload/share/idle.h"
 #include "preload/libc/real.h"
 #include "preload/conn/swap.h"
 #include "preload/self/self.h"
 #include "preload/fds/socket.h"
+#include "preload/fds/table.h"
 
 #include <errno.h>
 #include <sys/epoll.h>
@@ -15,8 +15,6 @@
 enum { MOST = 256 };
 
 atomic_uint deferred_count;
-
-atomic_uint deferred_numbers;
 
 /* Where to look for them; the state is what counts.  One thread, and its signal handlers. */
 static int hints[MOST];
@@ -93,7 +91,7 @@ bool deferred_end(struct conn *c)
 
 static uint64_t set_now(int epfd)
 {
-    return (uint64_t)(unsigned)epfd << 32 | (atomic_load_explicit(&deferred_numbers, memory_order_relaxed) + 1);
+    return (uint64_t)(unsigned)epfd << 32 | (atomic_load_explicit(&registrations_numbers, memory_order_relaxed) + 1);
 }
 
 void deferred_is_set(int epfd)
@@ -192,7 +190,7 @@ static bool concerns(struct conn *c, int epfd)
 
     if (c->registrations.count == 0)
         return false; /* nobody waits for it */
-    if (c->registrations.count == 1 && r->epfd == epfd && r->made == atomic_load(&deferred_numbers))
+    if (c->registrations.count == 1 && r->epfd == epfd && r->made == atomic_load(&registrations_numbers))
         return true;
     deferred_apply(c);
     return false;

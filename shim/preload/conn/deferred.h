@@ -76,13 +76,11 @@ bool deferred_waited(int epfd, const struct epoll_event *events, int most);
 /* As deferred_tell_poll; 0: all was applied. */
 int deferred_tell_epoll(int epfd, struct epoll_event *events, int ready, int most);
 
-/* Grows before the program makes an epoll set, or a copy of some number: what was registered before may have
- * been in another set than the one that has its number then. */
-extern atomic_uint deferred_numbers;
+/* The program is about to make an epoll set, or a copy of some number. */
 static inline void deferred_new_number(void)
 {
     deferred_before_wait();
-    atomic_fetch_add_explicit(&deferred_numbers, 1, memory_order_relaxed);
+    atomic_fetch_add_explicit(&registrations_numbers, 1, memory_order_relaxed);
 }
 
 #endif

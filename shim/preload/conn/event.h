@@ -1,6 +1,6 @@
 /* event: what happens to a conn, said once.  The counters (base/stats.h), the lines of --explain (share/tracing.h) and
  * the log are made of it here, so that they cannot disagree; the board is filled from the counters.  Only what becomes of
- * an idle connection, which has no conn any more, share/idle.c says itself. */
+ * a connection that is idle from then on, conn/parking.c and share/idle.c say themselves. */
 #ifndef HOLDFAST_PRELOAD_EVENT_H
 #define HOLDFAST_PRELOAD_EVENT_H
 

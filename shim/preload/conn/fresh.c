@@ -2,12 +2,11 @@
 #include "preload/conn/fresh.h"
 
 #include "preload/libc/cancel.h"
-#include "preload/share/path.h"
+#include "preload/conn/path.h"
 #include "preload/self/identity.h"
 #include "preload/fds/private.h"
 #include "preload/libc/real.h"
 #include "preload/conn/refused.h"
-#include "preload/conn/swap.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -19,6 +18,23 @@
 #ifndef TCP_FASTOPEN_NO_COOKIE
 #define TCP_FASTOPEN_NO_COOKIE 34
 #endif
+
+int fresh_late_error(int error)
+{
+    switch (-error) {
+    case 0:
+    case EBADF:
+    case ECONNREFUSED:
+    case EHOSTUNREACH:
+    case ENETUNREACH:
+    case ENOBUFS:
+    case ENOMEM:
+    case ETIMEDOUT:
+        return error;
+    default:
+        return -ECONNRESET;
+    }
+}
 
 /* An interrupted connect goes on by itself (connect(2)). */
 static int await_connection(int fd)
@@ -68,7 +84,7 @@ static int outcome(int result)
 {
     if (result == -EBADF || result == -ENOTSOCK)
         return -ENOTSUP;
-    return result == -EINPROGRESS || result == -EINTR ? 0 : swap_late_error(result);
+    return result == -EINPROGRESS || result == -EINTR ? 0 : fresh_late_error(result);
 }
 
 /* The lock is not held while a connect may take its time.  Nobody would close the socket for a thread that
@@ -158,7 +174,7 @@ int fresh_reconnect(struct conn *c, enum fresh_how how)
     if (result < 0) {
         private_close(c->fds.private_fd);
         c->fds.private_fd = -1;
-        return swap_late_error(result);
+        return fresh_late_error(result);
     }
     c->fds.generation++;
     return 0;

@@ -13,7 +13,7 @@ enum fresh_how {
 };
 
 /* Locked; released while waiting.  Makes one, the caller's: 0 with *fastopen saying whether the first send has to
- * connect; -ENOTSUP: there is none to be had; or an error as of swap_late_error. */
+ * connect; -ENOTSUP: there is none to be had; or an error as of fresh_late_error. */
 int fresh_socket(struct conn *c, enum fresh_how how, int *fd, bool *fastopen);
 
 /* Closes one, whether its number is one of ours or could only be a low one. */
@@ -23,11 +23,15 @@ void fresh_close(int fd);
 int fresh_unconnected(struct conn *c, int *fd);
 
 /* Locked; released while waiting.  Where no other socket can be had (descriptors, memory, a policy) the one under the
- * fds gives up its connection (connect(2): AF_UNSPEC) and makes another.  0, or an error as of swap_late_error. */
+ * fds gives up its connection (connect(2): AF_UNSPEC) and makes another.  0, or an error as of fresh_late_error. */
 int fresh_reconnect(struct conn *c, enum fresh_how how);
 
 /* Locked. connect(2) to where c leads that never waits, whether the socket blocks or not. 0: connected or under way;
  * -errno. */
 int fresh_connect_at_once(const struct conn *c, int fd);
+
+/* The error of a connect that came later than the client's own, as a call on a connected socket may give
+ * it: -ECONNRESET for one that no such call gives. */
+int fresh_late_error(int error);
 
 #endif

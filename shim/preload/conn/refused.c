@@ -3,7 +3,6 @@
 
 #include "pool/pool.h"
 #include "preload/share/evidence.h"
-#include "preload/share/idle.h"
 #include "preload/conn/deferred.h"
 #include "preload/libc/real.h"
 #include "preload/share/shared.h"

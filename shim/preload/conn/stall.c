@@ -5,7 +5,6 @@
 #include "pool/pool.h"
 #include "preload/libc/cancel.h"
 #include "preload/share/evidence.h"
-#include "preload/share/idle.h"
 #include "preload/conn/deferred.h"
 #include "preload/self/self.h"
 #include "preload/libc/real.h"
@@ -48,11 +47,6 @@ int stall_turn_ms(void)
     uint64_t now = self_now_ms(), next = atomic_load_explicit(&next_ms, memory_order_relaxed);
 
     return next <= now ? 1 : next - now > SECOND_MS ? SECOND_MS : (int)(next - now);
-}
-
-bool stall_forbids(const struct endpoint *to)
-{
-    return evidence_has(to, EVIDENCE_ONE_AT_A_TIME);
 }
 
 /* It has helped.  What came of the same letting go, or nearly so, says nothing new. */

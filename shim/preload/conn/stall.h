@@ -61,7 +61,4 @@ void stall_relieve(void);
  * without SA_RESTART arrived. */
 int stall_wait(struct conn *c, int fd, short events);
 
-/* Is nothing to be left idle there? */
-bool stall_forbids(const struct endpoint *to);
-
 #endif

@@ -3,19 +3,19 @@
 
 #include "preload/conn/event.h"
 #include "preload/fds/confined.h"
-#include "preload/wire/after_body.h"
+#include "preload/conn/after_body.h"
 #include "preload/fds/bell.h"
 #include "preload/conn/deferred.h"
 #include "preload/fds/eof.h"
 #include "preload/conn/fresh.h"
 #include "preload/share/idle.h"
-#include "preload/wire/incoming.h"
 #include "preload/fds/private.h"
 #include "preload/self/self.h"
 #include "preload/libc/real.h"
 #include "preload/share/shared.h"
-#include "preload/fds/spare.h"
 #include "preload/conn/trial.h"
+#include "preload/fds/socket.h"
+#include "preload/conn/parking.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -84,15 +84,15 @@ static int lease(struct conn *c, const struct wanted *wanted, struct idle *out, 
         result = pool_lease(&c->to, wanted, out, why);
     }
     if (result != 0)
-        result = shared_lease(c, wanted, out, why);
+        result = shared_lease(&c->to, wanted, out, why);
     if (result != 0)
         return result;
-    if (!confined_allows(c, out->fd)) {
+    if (!confined_allows(out->fd, (const struct sockaddr *)&c->peer, c->peer_len)) {
         *why = REASON_not_allowed;
     } else if (!out->proven && !idle_wait_for_proof(out)) {
         pool_note_closed(&c->to, 0);
         *why = REASON_closer;
-    } else if (idle_match_blocking(c, out)) {
+    } else if (parking_match_blocking(c, out)) {
         return 0;
     } else {
         *why = REASON_odd_descriptor;
@@ -121,8 +121,8 @@ int swap_lease(struct conn *c)
         return result;
     }
     if (own >= 0)
-        spare_give_own(c, own);
-    idle_adopt(c, &idle);
+        parking_give_own(c, own);
+    parking_adopt(c, &idle);
     conn_set_state(c, CONN_LEASED);
     conn_event(c, EVENT_LEASED, REASON_none);
     return 0;
@@ -132,7 +132,7 @@ int swap_lease(struct conn *c)
 static void give_back(struct conn *c, bool keep)
 {
     if (keep && !c->copied && !c->use.inside && c->fds.private_fd >= 0) {
-        idle_park(c, false);
+        parking_park(c, false);
     } else {
         /* Wakes those who wait on it, they look again; and a child's copy does not withhold the end. */
         if (c->use.inside || (self.forked && !c->copied))
@@ -165,27 +165,10 @@ int swap_exchange_lease(struct conn *c, bool healthy)
         return swap_rehome(c, healthy);
     }
     give_back(c, healthy);
-    idle_adopt(c, &idle);
+    parking_adopt(c, &idle);
     options_apply(&c->options, c->fds.private_fd);
     options_hasten(c->fds.private_fd);
     return 0;
-}
-
-int swap_late_error(int error)
-{
-    switch (-error) {
-    case 0:
-    case EBADF:
-    case ECONNREFUSED:
-    case EHOSTUNREACH:
-    case ENETUNREACH:
-    case ENOBUFS:
-    case ENOMEM:
-    case ETIMEDOUT:
-        return error;
-    default:
-        return -ECONNRESET;
-    }
 }
 
 int swap_unconnected(struct conn *c)
@@ -296,7 +279,7 @@ void swap_end(struct conn *c)
     bool ours = self_is_ours(); /* or it is marked as shared by this look */
     enum reason why = ours ? obstacle(c) : REASON_crossed_fork;
 
-    idle_remember_name(c);
+    parking_remember_name(c);
     if (why == REASON_none && c->fds.private_fd < 0) {
         c->fds.private_fd = private_dup(c->fds.numbers[0].fd);
         if (c->fds.private_fd < 0)
@@ -346,11 +329,11 @@ void swap_finish(struct conn *c, enum reason why)
     }
     c->reply.peeked_unread += c->reply.undiscarded;
     if (c->reply.peeked_unread && c->fds.private_fd >= 0 &&
-        incoming_discard(c->fds.private_fd, c->reply.peeked_unread) > 0)
+        socket_discard(c->fds.private_fd, c->reply.peeked_unread) > 0)
         why = REASON_poisoned;
     c->reply.peeked_unread = c->reply.undiscarded = 0;
     if (why == REASON_none && c->fds.private_fd >= 0) /* not so in the child of a fork past libc */
-        idle_park(c, true);
+        parking_park(c, true);
     deferred_done(c);
     private_close(c->fds.private_fd);
     c->fds.private_fd = -1;

@@ -26,7 +26,7 @@ int swap_exchange_lease(struct conn *c, bool healthy);
  * as the client's would have been; without waiting if the client does not block (then the first send connects:
  * `fastopen`). The old connection goes back to the pool if it is to be kept, or it is closed. Not kept is one that is
  * not healthy, nor one whose place the new one will take: a server that serves one connection at a time would wait for
- * the end of the old one, and the client for the server. 0, or an error as of swap_late_error, with the old socket
+ * the end of the old one, and the client for the server. 0, or an error as of fresh_late_error, with the old socket
  * still there; but it may have no connection any more. */
 int swap_rehome(struct conn *c, bool keep);
 
@@ -37,10 +37,6 @@ int swap_rehome_at_once(struct conn *c);
 /* Locked. ENDED: puts a socket under the fds that is not connected, with the client's options. 0, or -errno with
  * nothing changed. */
 int swap_unconnected(struct conn *c);
-
-/* The error of a connect that came later than the client's own, as a call on a connected socket may give
- * it: -ECONNRESET for one that no such call gives. */
-int swap_late_error(int error);
 
 /* Locked.  EXCHANGE, OBSERVED: the response is complete.  Parks the connection or closes it, and shows an end of file. */
 void swap_end(struct conn *c);

@@ -47,19 +47,19 @@ bool trial_may_lease(struct conn *c, enum reason *why)
 
 /* If nobody answers it, it is lost.  With a body, which others may take for the next request, only where the server
  * has said that it persists, or heeds Connection; it is held whole. */
-static bool can_be_risked(const struct conn *c)
+static bool can_be_risked(const struct conn *c, struct trial_request request)
 {
-    return (exchange_idempotent(&c->x) || self.config.unsafe == CONFIG_UNSAFE_REUSE) &&
-           (exchange_request_left(&c->x) == 0 || persists(&c->to));
+    return (request.idempotent || self.config.unsafe == CONFIG_UNSAFE_REUSE) &&
+           (!request.has_more || persists(&c->to));
 }
 
-enum reason trial_begin(struct conn *c)
+enum reason trial_begin(struct conn *c, struct trial_request request)
 {
     if (c->x.request.one_shot && evidence_has(&c->to, EVIDENCE_OPEN_ENDED))
         return REASON_stays_open;
     if (c->trial != TRIAL_DUE || evidence_has(&c->to, EVIDENCE_REUSED))
         return REASON_none;
-    if (!can_be_risked(c))
+    if (!can_be_risked(c, request))
         return REASON_unproven;
     if (c->x.request.one_shot && lacks_close_test(&c->to))
         return REASON_unproven;
@@ -135,7 +135,7 @@ void trial_failed(const struct conn *c)
 
     if (c->trial != TRIAL_SECOND || c->fds.count == 0)
         return;
-    /* Else the path is at fault: preload/share/path.h. */
+    /* Else the path is at fault: preload/conn/path.h. */
     if (!tcpinfo_read(c->fds.numbers[0].fd, &info) || info.arrived)
         note_failed(&c->to);
 }

@@ -23,12 +23,17 @@
 
 #include <stdbool.h>
 
+/* Of the request: it may be sent twice; a body follows what was recognised so far. */
+struct trial_request {
+    bool idempotent, has_more;
+};
+
 /* NEW, LEASED: may an idle connection to c->to be lent?  Then the trial is set as it is due.  Else *why. */
 bool trial_may_lease(struct conn *c, enum reason *why);
 
 /* LEASED, and the request is known: REASON_none if it may go out here, or why it wants a connection of its own:
  * on_trial (another one is out), unproven (it cannot be risked, or the close test comes first). */
-enum reason trial_begin(struct conn *c);
+enum reason trial_begin(struct conn *c, struct trial_request request);
 
 /* FRESH, and the request is known: what it is to show. */
 void trial_choose(struct conn *c);

@@ -11,10 +11,9 @@
 #ifndef HOLDFAST_PRELOAD_CONFINED_H
 #define HOLDFAST_PRELOAD_CONFINED_H
 
-#include "preload/conn/conn.h"
-
 #include <stdatomic.h>
 #include <stdbool.h>
+#include <sys/socket.h>
 
 /* A policy may be there.  Set once. */
 extern atomic_bool confined_perhaps;
@@ -28,11 +27,11 @@ static inline void confined_note(void)
     atomic_store_explicit(&confined_perhaps, true, memory_order_relaxed);
 }
 
-/* Locked.  Would the calling thread be allowed to connect to where c leads?  `fd` is connected there. */
-bool confined_asks(const struct conn *c, int fd);
-static inline bool confined_allows(const struct conn *c, int fd)
+/* Would the calling thread be allowed to connect to `to`?  `fd` is connected there. */
+bool confined_asks(int fd, const struct sockaddr *to, socklen_t len);
+static inline bool confined_allows(int fd, const struct sockaddr *to, socklen_t len)
 {
-    return !atomic_load_explicit(&confined_perhaps, memory_order_relaxed) || confined_asks(c, fd);
+    return !atomic_load_explicit(&confined_perhaps, memory_order_relaxed) || confined_asks(fd, to, len);
 }
 
 #endif

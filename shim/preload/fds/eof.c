@@ -1,7 +1,6 @@
 #define _GNU_SOURCE
 #include "preload/fds/eof.h"
 
-#include "preload/share/idle.h"
 #include "preload/fds/private.h"
 #include "preload/libc/real.h"
 #include "preload/fds/socket.h"

@@ -13,6 +13,8 @@ struct hold {
 
 /* Room for `len` more bytes behind `end`; false: no memory. */
 bool hold_reserve(struct hold *h, size_t len);
+
+/* Adds bytes behind `end`; false: no memory, and nothing has changed. */
 bool hold_append(struct hold *h, const char *bytes, size_t len);
 void hold_give(struct hold *h); /* gives the block back */
 static inline size_t hold_len(const struct hold *h) { return h->end - h->start; }

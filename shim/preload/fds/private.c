@@ -2,7 +2,7 @@
 #include "preload/fds/private.h"
 
 #include "base/lock.h"
-#include "preload/conn/conn.h"
+#include "preload/fds/table.h"
 #include "preload/fds/limit.h"
 #include "preload/self/self.h"
 #include "preload/libc/real.h"
@@ -123,7 +123,7 @@ int private_dup(int fd)
     }
     if (copy >= 0) {
         atomic_fetch_add(&count, 1);
-        atomic_store(&conn_table[copy], &conn_private);
+        atomic_store(&conn_table[copy], CONN_PRIVATE);
     }
     errno = saved;
     return copy;
@@ -135,7 +135,7 @@ void private_adopt(int fd)
         return;
     adopted++;
     atomic_fetch_add(&count, 1);
-    atomic_store(&conn_table[fd], &conn_private);
+    atomic_store(&conn_table[fd], CONN_PRIVATE);
 }
 
 int private_move(int fd)
@@ -167,5 +167,5 @@ void private_close_own(int fd)
 
 bool private_is(int fd)
 {
-    return conn_find(fd) == &conn_private;
+    return conn_find(fd) == CONN_PRIVATE;
 }

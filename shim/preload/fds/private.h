@@ -25,6 +25,7 @@ void private_forget(int fd);
 /* Hides a number that was inherited and is ours. */
 void private_adopt(int fd);
 
+/* Is it a number of ours? */
 bool private_is(int fd);
 
 /* Held while the limit is raised for a moment: no child is born with it (preload/life/fork.h). */

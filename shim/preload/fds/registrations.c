@@ -1,7 +1,6 @@
 #define _GNU_SOURCE
 #include "preload/fds/registrations.h"
 
-#include "preload/conn/deferred.h"
 #include "preload/libc/real.h"
 
 #include <errno.h>
@@ -11,6 +10,8 @@
 #include <string.h>
 #include <sys/epoll.h>
 #include <unistd.h>
+
+atomic_uint registrations_numbers;
 
 /* Modes of a registration: with no more than these it reports nothing. */
 static const uint32_t SILENT = EPOLLET | EPOLLONESHOT | EPOLLWAKEUP | EPOLLEXCLUSIVE;
@@ -61,7 +62,7 @@ bool registrations_note(struct registrations *r, int epfd, int op, int fd, uint3
     r->asks_end |= (events & EPOLLRDHUP) != 0;
     *which = (struct registration){ .epfd = epfd, .fd = fd, .events = events, .data = data,
                                     .extra = registrations_mask(r, events) != events,
-                                    .made = atomic_load_explicit(&deferred_numbers, memory_order_relaxed) };
+                                    .made = atomic_load_explicit(&registrations_numbers, memory_order_relaxed) };
     return true;
 }
 

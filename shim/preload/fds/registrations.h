@@ -4,6 +4,7 @@
 #ifndef HOLDFAST_PRELOAD_REGISTRATIONS_H
 #define HOLDFAST_PRELOAD_REGISTRATIONS_H
 
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -13,10 +14,14 @@ struct registration {
     int epfd, fd;
     uint32_t events;
     uint64_t data;
-    unsigned made; /* deferred_numbers at that moment */
+    unsigned made; /* registrations_numbers at that moment */
     bool out;   /* taken out by registrations_remove, to be put back */
     bool extra; /* the kernel also reports EPOLLRDHUP, for us: the client did not ask for it */
 };
+
+/* Grows before the program makes an epoll set, or a copy of some number: what was registered before may have
+ * been in another set than the one that has its number then. */
+extern atomic_uint registrations_numbers;
 
 struct registrations {
     int count;

@@ -21,3 +21,35 @@ bool socket_cookie_unknown(void)
 {
     return errno && errno != EBADF && errno != ENOTSOCK;
 }
+
+bool socket_is_end(ssize_t n)
+{
+    switch (-n) {
+    case 0:
+    case ECONNABORTED:
+    case ECONNRESET:
+    case EHOSTUNREACH:
+    case ENETUNREACH:
+    case ENOTCONN:
+    case EPIPE:
+    case ETIMEDOUT:
+        return true;
+    default:
+        return false;
+    }
+}
+
+/* tcp(7): MSG_TRUNC discards.  The bytes are there: what fails may not fail again. */
+size_t socket_discard(int fd, size_t len)
+{
+    for (int tries = 0; len && tries < 4;) {
+        ssize_t n = real.recv(fd, NULL, len, MSG_TRUNC | MSG_DONTWAIT);
+        if (n == 0)
+            return 0; /* the connection has lost them */
+        if (n > 0)
+            len -= (size_t)n;
+        else if (tries++, socket_is_end(-errno))
+            break;
+    }
+    return len;
+}

@@ -2,7 +2,6 @@
 #include "preload/fds/spare.h"
 
 #include "preload/self/identity.h"
-#include "preload/share/idle.h"
 #include "preload/fds/private.h"
 #include "preload/self/self.h"
 #include "preload/libc/real.h"
@@ -80,71 +79,6 @@ void spare_give(int family, int fd, struct spare spare)
             return;
     }
     private_close(fd);
-}
-
-void spare_give_own(const struct conn *c, int fd)
-{
-    if (identity_is_mine(&c->to))
-        spare_give(c->to.family, fd, c->opening.spare);
-    else
-        private_close(fd);
-}
-
-/* What the program has put under the private number, where we did not see it, came under its own as well; or
- * the spare cannot be made what it is to be.  A fresh socket takes its place. */
-static void replace(struct conn *c)
-{
-    int number = c->fds.numbers[0].fd;
-
-    private_close(c->fds.private_fd);
-    c->fds.private_fd = -1;
-    int fd = real.socket(c->to.family, SOCK_STREAM | SOCK_CLOEXEC | (c->nonblocking ? SOCK_NONBLOCK : 0), 0);
-
-    if (fd < 0)
-        return;
-    real.dup3(fd, number, c->fds.numbers[0].cloexec ? O_CLOEXEC : 0);
-    real.close(fd);
-}
-
-static bool set_blocking(struct conn *c, int fd)
-{
-    void *flags = (void *)(intptr_t)(O_RDWR | (c->nonblocking ? O_NONBLOCK : 0));
-
-    if (real.fcntl(fd, F_SETFL, flags) != 0)
-        return false;
-    c->opening.spare.nonblocking = c->nonblocking;
-    return true;
-}
-
-void spare_make_ready(struct conn *c)
-{
-    if (c->state != CONN_NEW_UNREADY || c->fds.count == 0)
-        return;
-    int saved = errno, fd = c->fds.numbers[0].fd;
-
-    conn_set_state(c, CONN_NEW);
-    errno = 0;
-    if (!is_there(fd, c->opening.spare.cookie) && !socket_cookie_unknown()) {
-        /* The client's number was closed where we did not see it. */
-        if (is_there(c->fds.private_fd, c->opening.spare.cookie)) {
-            conn_bypass(c, REASON_replaced);
-        } else {
-            private_forget(c->fds.private_fd);
-            replace(c);
-        }
-    } else if (c->opening.spare.nonblocking != c->nonblocking && !set_blocking(c, fd)) {
-        replace(c);
-    }
-    errno = saved;
-}
-
-void spare_touch(struct conn *c)
-{
-    spare_make_ready(c);
-    if (c->state != CONN_NEW_TOUCHED)
-        conn_set_state(c, CONN_NEW_TOUCHED);
-    private_close(c->fds.private_fd);
-    c->fds.private_fd = -1;
 }
 
 void spare_abandon(void)

@@ -15,8 +15,6 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-struct conn;
-
 /* On a conn in NEW_UNREADY or NEW that was handed one.  All zero: it has a socket of its own. */
 struct spare {
     bool nonblocking; /* the socket is, whatever the client believes */
@@ -31,16 +29,6 @@ int spare_take(int family, struct spare *spare);
 
 /* Keeps a pristine socket (a private fd, the pool's now) for later, or closes it. */
 void spare_give(int family, int fd, struct spare spare);
-
-/* The same of a conn's own socket, which may have been made by another user, or elsewhere, than this thread is now. */
-void spare_give_own(const struct conn *c, int fd);
-
-/* An unready conn's socket becomes what the client believes it is; nothing of any other.  The conn has no
- * number any more if another thing was found under it. */
-void spare_make_ready(struct conn *c);
-
-/* NEW: something will be done to the socket.  Settles it; it is never a spare again. */
-void spare_touch(struct conn *c);
 
 /* Closes them: a child of a fork must not share them, nor a process that changed its namespace. */
 void spare_abandon(void);

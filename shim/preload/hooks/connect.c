@@ -11,8 +11,10 @@
 #include "preload/conn/refused.h"
 #include "preload/share/shared.h"
 #include "preload/fds/spare.h"
-#include "preload/conn/swap.h"
 #include "preload/share/tracing.h"
+#include "preload/conn/parking.h"
+#include "preload/fds/table.h"
+#include "preload/wire/reconnect.h"
 
 #include <fcntl.h>
 #include <netinet/in.h>
@@ -154,7 +156,7 @@ int accept4(int fd, struct sockaddr *from, socklen_t *len, int flags)
 static int connect_really(struct conn *c, int fd, const struct sockaddr *to, socklen_t len, bool first)
 {
     if (conn_is_new(c))
-        spare_touch(c);
+        parking_touch(c);
     if (c->fds.count == 0) {
         conn_leave(c);
         return real.connect(fd, to, len);
@@ -183,7 +185,7 @@ static int connect_really(struct conn *c, int fd, const struct sockaddr *to, soc
 static int connect_entered(struct conn *c, int fd, const struct sockaddr *to, socklen_t len)
 {
     bool first = conn_is_new(c) && !connecting_is_nowhere(to, len);
-    int result = first ? connecting_lease(c, to, len) : connecting_again(c, fd, to, len);
+    int result = first ? connecting_lease(c, to, len) : reconnect_again(c, fd, to, len);
 
     if (first && result == 0 && c->nonblocking) {
         c->opening.connect_pending = true; /* the answer that a non-blocking connect is used to */

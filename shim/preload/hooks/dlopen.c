@@ -11,16 +11,12 @@ void *dlopen_prepare(int *flags, const char *file);
 
 __attribute__((used)) void *dlopen_prepare(int *flags, const char *file)
 {
-    static void *libc;
-
-    if (!libc)
-        libc = dlsym(RTLD_NEXT, "dlopen");
     rings_look_at_library(file);
 #ifdef RTLD_DEEPBIND
     if (self.active)
         *flags &= ~RTLD_DEEPBIND;
 #endif
-    return libc;
+    return dlsym(RTLD_NEXT, "dlopen");
 }
 
 #if defined(__x86_64__)

@@ -57,9 +57,9 @@ static int close_around_ours(unsigned first, unsigned last, int flags)
 
     for (unsigned fd = first; fd <= stop; fd++) {
         struct conn *c = conn_find((int)fd);
-        if (c && c != &conn_private && !(flags & CLOSE_RANGE_CLOEXEC))
+        if (c && c != CONN_PRIVATE && !(flags & CLOSE_RANGE_CLOEXEC))
             hook_number_goes((int)fd);
-        if (c != &conn_private)
+        if (c != CONN_PRIVATE)
             continue;
         if (fd > start && real.close_range(start, fd - 1, flags) != 0)
             return -1;
@@ -137,7 +137,7 @@ static int copy_number(enum copying how, int fd, int number, bool cloexec)
     struct conn *stale = copy >= 0 ? conn_find(copy) : NULL; /* closed where we did not see it */
     bool under_way = false;
 
-    if (stale == &conn_private)
+    if (stale == CONN_PRIVATE)
         private_forget(copy);
     if (c && copy >= 0 && stale != c) {
         follow_copy(c, fd, copy, cloexec);
@@ -145,7 +145,7 @@ static int copy_number(enum copying how, int fd, int number, bool cloexec)
     }
     if (c)
         conn_leave(c);
-    if (stale && stale != &conn_private && stale != c)
+    if (stale && stale != CONN_PRIVATE && stale != c)
         conn_drop_stale(stale, copy);
     if (under_way)
         hook_stdio_take_stdin();
@@ -188,7 +188,7 @@ static bool prepare_target(int fd, int onto)
     deferred_new_number();
     if ((!conn_find(fd) && !target) || fd == onto)
         return false;
-    if (target == &conn_private)
+    if (target == CONN_PRIVATE)
         private_forget(onto);
     else if (real.fcntl(fd, F_GETFD) < 0)
         return false;

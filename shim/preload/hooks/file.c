@@ -6,6 +6,7 @@
 #include "preload/wire/moving.h"
 #include "preload/wire/readiness.h"
 #include "preload/wire/recv.h"
+#include "preload/fds/table.h"
 
 #include <fcntl.h>
 #include <limits.h>

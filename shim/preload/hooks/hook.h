@@ -36,7 +36,7 @@ static inline enum hook_entry hook_enter(int fd, unsigned need, struct conn **c)
     *c = NULL;
     if (likely(!found) || !self_is_ours())
         return PLAIN;
-    if (found == &conn_private)
+    if (found == CONN_PRIVATE)
         return OURS;
     if (need & CANCELLATION_POINT) /* inside, only what may wait can be cancelled */
         pthread_testcancel();
@@ -47,7 +47,7 @@ static inline enum hook_entry hook_enter(int fd, unsigned need, struct conn **c)
 /* The first steps alone: is the fd one of ours, in our memory?  A vfork child may have put something of its own there. */
 static inline bool hook_hides(int fd)
 {
-    return conn_find(fd) == &conn_private && self_is_ours();
+    return conn_find(fd) == CONN_PRIVATE && self_is_ours();
 }
 
 /* hooks/fd.c: the number is about to mean something else, or nothing, by a call of libc's own. */

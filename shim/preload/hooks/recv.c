@@ -2,6 +2,7 @@
 #include "preload/hooks/hook.h"
 
 #include "preload/wire/recv.h"
+#include "preload/fds/table.h"
 
 #include <unistd.h>
 

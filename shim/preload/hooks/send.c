@@ -3,8 +3,9 @@
 
 #include "preload/wire/closing.h"
 #include "preload/conn/connecting.h"
-#include "preload/share/path.h"
 #include "preload/wire/send.h"
+#include "preload/fds/table.h"
+#include "preload/wire/reconnect.h"
 
 #include <signal.h>
 #include <string.h>
@@ -80,7 +81,7 @@ static int send_to(int fd, int *flags, const struct sockaddr *to, socklen_t len)
 
     if (!(*flags & MSG_FASTOPEN) || !to || hook_enter(fd, NEED_ALL_BUT_END, &c) != ENTERED)
         return 0;
-    int result = connecting_by_send(c, fd, *flags, to, len);
+    int result = reconnect_by_send(c, fd, *flags, to, len);
     if (result == 0)
         *flags &= ~MSG_FASTOPEN;
     conn_leave(c);

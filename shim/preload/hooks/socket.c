@@ -10,29 +10,20 @@
 #include "preload/wire/lookahead.h"
 #include "preload/wire/observed.h"
 #include "preload/fds/options.h"
-#include "preload/share/path.h"
+#include "preload/conn/name.h"
+#include "preload/conn/path.h"
 #include "preload/fds/private.h"
-#include "preload/self/self.h"
 #include "preload/conn/refused.h"
 #include "preload/wire/send.h"
 #include "preload/conn/swap.h"
-#include "preload/wire/withheld.h"
+#include "preload/conn/withheld.h"
+#include "preload/fds/table.h"
 
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <stdarg.h>
 #include <string.h>
 #include <sys/ioctl.h>
-
-/* A server that has answered a second request on a connection does not wait for the end of the first.  Of another one
- * nothing is known: it has WITHHELD_MS to answer, then it gets the end. */
-static void end_later(struct conn *c)
-{
-    if (exchange_listens(&c->x) == EXCHANGE_LISTENS_PERHAPS && !evidence_has(&c->to, EVIDENCE_REUSED))
-        withheld_begin(c);
-    else
-        behind_settle(c);
-}
 
 /* A FIN takes along what TCP_CORK or MSG_MORE holds back; TCP_NODELAY, set anew, does too (tcp(7)). */
 static void send_corked(struct conn *c, int fd)
@@ -64,7 +55,7 @@ static int shut_entered(struct conn *c, int fd, int how)
             c->after.write_shut = true; /* a FIN would end the connection */
             endwait_note(c, 0);
             send_corked(c, fd);
-            end_later(c);
+            behind_end(c);
             return 0;
         }
         conn_forbid_parking(c, sending ? REASON_half_closed : REASON_odd_descriptor);
@@ -280,7 +271,7 @@ static socklen_t name_len(const union endpoint_name *name)
 static const union endpoint_name *known_name(struct conn *c, int fd, bool peer)
 {
     if (!peer && conn_is_leased(c) && !c->reported_name.any.sa_family)
-        path_check_name(c);
+        name_check(c);
     bool remember = conn_is_leased(c) || conn_is_asked(c);
     socklen_t len = sizeof c->reported_name;
 

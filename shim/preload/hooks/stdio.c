@@ -6,59 +6,28 @@
 
 #include "base/block.h"
 #include "preload/wire/closing.h"
+#include "preload/wire/stream.h"
 #include "preload/self/self.h"
+#include "preload/fds/table.h"
 
 #include <dlfcn.h>
 #include <fcntl.h>
 #include <stdarg.h>
-#include <stdatomic.h>
 #include <stdio_ext.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum { STREAMS_MAX = 64, BUFFER_MAX = 65536 };
-
-/* A slot is somebody's from the moment when `used` goes from false to true; `stream` is NULL until it is made. */
-static struct slot {
-    FILE *_Atomic stream;
-    char *buffer;
-    size_t buffer_len;
-    int fd;
-    atomic_bool used;
-} streams[STREAMS_MAX];
-static atomic_int streams_used;
-
-static struct slot *take_slot(int fd)
-{
-    for (int i = 0; i < STREAMS_MAX; i++)
-        if (!atomic_load(&streams[i].used) && !atomic_exchange(&streams[i].used, true)) {
-            streams[i].fd = fd;
-            atomic_fetch_add(&streams_used, 1);
-            return &streams[i];
-        }
-    errno = EMFILE;
-    return NULL;
-}
-
-static void give_slot(struct slot *slot)
-{
-    if (slot->buffer)
-        block_put(slot->buffer, slot->buffer_len);
-    slot->buffer = NULL;
-    atomic_store(&slot->stream, NULL);
-    atomic_fetch_sub(&streams_used, 1);
-    atomic_store(&slot->used, false);
-}
+enum { BUFFER_MAX = 65536 };
 
 static ssize_t stream_read(void *cookie, char *buf, size_t len)
 {
-    return read(((struct slot *)cookie)->fd, buf, len);
+    return read(((struct stream *)cookie)->fd, buf, len);
 }
 
 static ssize_t stream_write(void *cookie, const char *buf, size_t len)
 {
-    ssize_t written = write(((struct slot *)cookie)->fd, buf, len);
+    ssize_t written = write(((struct stream *)cookie)->fd, buf, len);
 
     return written < 0 ? 0 : written; /* fopencookie(3): 0 is an error */
 }
@@ -80,10 +49,10 @@ static int stream_seek(void *cookie, stream_position *position, int whence)
 
 static int stream_close(void *cookie)
 {
-    struct slot *slot = cookie;
+    struct stream *slot = cookie;
     int fd = slot->fd;
 
-    give_slot(slot);
+    stream_give(slot);
     return close(fd);
 }
 
@@ -93,7 +62,7 @@ static bool is_glibc(void)
 }
 
 /* glibc's stream on a number reads ahead by the block size of its file, one on functions by BUFSIZ. */
-static void set_buffer(struct slot *slot)
+static void set_buffer(struct stream *slot)
 {
     struct stat status;
 
@@ -103,24 +72,24 @@ static void set_buffer(struct slot *slot)
     slot->buffer_len = (size_t)status.st_blksize;
     slot->buffer = block_get(slot->buffer_len, NULL);
     if (slot->buffer)
-        setvbuf(slot->stream, slot->buffer, _IOFBF, slot->buffer_len);
+        setvbuf(slot->file, slot->buffer, _IOFBF, slot->buffer_len);
 }
 
 static FILE *stream_open(int fd, const char *mode)
 {
-    static const cookie_io_functions_t io = {
+    const cookie_io_functions_t io = {
         .read = stream_read, .write = stream_write, .seek = stream_seek, .close = stream_close
     };
-    struct slot *slot = take_slot(fd);
+    struct stream *slot = stream_take(fd);
 
     if (!slot)
         return NULL;
     FILE *stream = fopencookie(slot, mode, io);
     if (!stream) {
-        give_slot(slot);
+        stream_give(slot);
         return NULL;
     }
-    atomic_store(&slot->stream, stream);
+    atomic_store(&slot->file, stream);
     set_buffer(slot);
     return stream;
 }
@@ -146,14 +115,6 @@ FILE *fdopen(int fd, const char *mode)
     }
     errno = saved;
     return real.fdopen(fd, mode);
-}
-
-static int stream_fd(FILE *stream)
-{
-    for (int i = 0; streams_used && i < STREAMS_MAX; i++)
-        if (atomic_load(&streams[i].stream) == stream)
-            return streams[i].fd;
-    return -1;
 }
 
 void hook_stdio_take_stdin(void)
@@ -218,7 +179,7 @@ int fclose(FILE *stream)
 {
     int fd = stream_fd(stream) < 0 ? real.fileno(stream) : -1;
 
-    if (conn_find(fd) && conn_find(fd) != &conn_private && self_is_ours()) {
+    if (conn_find(fd) && conn_find(fd) != CONN_PRIVATE && self_is_ours()) {
         fflush(stream);
         hook_number_goes(fd);
     }

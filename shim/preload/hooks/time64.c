@@ -7,6 +7,7 @@
 
 #include "preload/wire/waiting.h"
 #include "preload/share/shared.h"
+#include "preload/fds/table.h"
 
 #include <fcntl.h>
 #include <stdarg.h>

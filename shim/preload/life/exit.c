@@ -10,8 +10,10 @@
 #include "preload/fds/spare.h"
 #include "preload/libc/real.h"
 #include "preload/self/self.h"
-#include "preload/share/path.h"
+#include "preload/conn/path.h"
 #include "preload/share/shared.h"
+#include "preload/wire/observed.h"
+#include "preload/conn/swap.h"
 
 #include <fcntl.h>
 #include <limits.h>
@@ -84,6 +86,33 @@ void exit_retire(void)
     conn_each(retire);
 }
 
+/* An observed client that has not closed: the connection is lent to others from here on, so what the
+ * program may still do with it must not reach it. */
+static void park_observed(struct conn *c)
+{
+    int fd = c->fds.count ? c->fds.numbers[0].fd : -1;
+    struct conn *entered = conn_is_observed(c) && c->fds.count == 1 ? conn_enter(fd, NEED_ALL) : NULL;
+
+    if (!entered)
+        return;
+    if (entered == c && conn_is_observed(c) && !c->use.inside) {
+        enum reason why = observed_verdict(c);
+        if (why == REASON_none)
+            swap_end(c);
+        else
+            conn_note(c, why); /* it will never be closed */
+    }
+    conn_leave(entered);
+}
+
+static void end_sharing(void)
+{
+    if (!shared_ends())
+        return;
+    conn_each(park_observed);
+    shared_give_rest();
+}
+
 void exit_process(void)
 {
     char line[4096];
@@ -91,7 +120,7 @@ void exit_process(void)
 
     if (self.active && self_is_ours())
         deferred_apply_all();
-    shared_end();
+    end_sharing();
     if (report.fd < 0 || !self_is_ours() || atomic_exchange(&report.written, true))
         return;
     if (!private_is(report.fd)) /* the program has taken the number */

@@ -19,7 +19,8 @@
 #include "preload/share/shared.h"
 #include "preload/share/tally.h"
 #include "preload/wire/closing.h"
-#include "preload/wire/withheld.h"
+#include "preload/conn/withheld.h"
+#include "preload/conn/parking.h"
 
 static struct lock *const locks[] = {
 #define X(name) &name,
@@ -87,7 +88,7 @@ static bool is_inherited(const struct conn *c)
 static void inherited(struct conn *c)
 {
     if (is_inherited(c))
-        idle_crossed_fork(c);
+        parking_crossed_fork(c);
 }
 
 static void end_lease(struct conn *c)
@@ -128,7 +129,7 @@ void fork_spawned(bool all)
     deferred_apply_all();
     self.forked = true;
     conn_each(settle);
-    conn_each(all ? idle_crossed_fork : inherited);
+    conn_each(all ? parking_crossed_fork : inherited);
 }
 
 /* Before a fork: others hold these locks for moments only, so that the child finds everything in order. */
@@ -148,7 +149,7 @@ void fork_after(void)
     if (!self_is_ours())
         return;
     locks_give();
-    conn_each(idle_crossed_fork);
+    conn_each(parking_crossed_fork);
     self.forked = true;
 }
 
@@ -164,7 +165,7 @@ void fork_repair_child(void)
     stats_reset();
     pool_abandon(idle_close_copy);
     spare_abandon();
-    conn_each(idle_crossed_fork_child);
+    conn_each(parking_crossed_fork_child);
     self.forked = true;
     if (identity_changes && !self.has_left && identity_has_left(true))
         user_leave_home();

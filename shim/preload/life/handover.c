@@ -6,13 +6,13 @@
 #include "preload/conn/deferred.h"
 #include "preload/life/fork.h"
 #include "preload/life/handover_parcel.h"
-#include "preload/hooks/hook.h"
-#include "preload/share/idle.h"
+#include "preload/conn/conn.h"
 #include "preload/fds/private.h"
 #include "preload/self/env.h"
 #include "preload/self/self.h"
 #include "preload/libc/real.h"
 #include "preload/fds/socket.h"
+#include "preload/conn/parking.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -110,7 +110,7 @@ static void pack(struct conn *c)
     if (conn_has_ended(c) || conn_is_new(c) || (fd < 0 && !packing->any))
         return;
     if (fd >= 0)
-        idle_crossed_fork(c);
+        parking_crossed_fork(c);
     if (!conn_is_exchange(c))
         return;
     if (write_parcel(c, fd)) {
@@ -163,14 +163,14 @@ char *const *handover_pack(const char *path, char *const *env, char **room, bool
     if (self.active)
         conn_each(find_use);
     if (self.active && self_is_ours())
-        conn_each(spare_make_ready);
+        conn_each(parking_make_ready);
     if (self.active && self_is_ours())
         deferred_apply_all();
     if (!in_use)
         return env;
     fork_end_leases(rearranged);
     if (self_is_ours())
-        conn_each(idle_identify);
+        conn_each(parking_identify);
     packing = &here;
     packing->hopeless = !env_preload(env).variable || program_is_static(path);
     look_at_fds();

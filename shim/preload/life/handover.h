@@ -17,9 +17,11 @@ size_t handover_entries(char *const *env);
  * that are close-on-exec here.  Also in a vfork child, whose fds are looked at. */
 char *const *handover_pack(const char *path, char *const *env, char **room, bool rearranged);
 
-/* Right before the real call: exec's program inherits the memfd; a child that is spawned does, too, or fetches it
- * from here where another thread could hand it to a child of its own. */
+/* Right before exec: its program inherits the memfd. */
 void handover_inherit(char *const *packed, char *const *env);
+
+/* Right before a child is spawned: it does, too, or fetches the memfd from here where another thread could hand it to a child
+ * of its own. */
 void handover_pass(char *const *packed, char *const *env);
 
 /* exec failed, or the program was spawned: the parcels are closed here. */

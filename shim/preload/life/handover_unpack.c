@@ -4,12 +4,12 @@
 
 #include "base/kernel.h"
 #include "preload/life/handover_parcel.h"
-#include "preload/hooks/hook.h"
-#include "preload/share/idle.h"
+#include "preload/conn/conn.h"
 #include "preload/libc/real.h"
 #include "preload/self/env.h"
 #include "preload/fds/socket.h"
-#include "preload/wire/withheld.h"
+#include "preload/conn/withheld.h"
+#include "preload/fds/table.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -177,6 +177,4 @@ void handover_unpack(void)
     if (from.at == 0 && first >= 0) /* nothing to be read: the response as it comes, but with an end */
         real.shutdown(first, SHUT_WR);
     real.close(fd);
-    if (conn_find(0))
-        hook_stdio_take_stdin();
 }

@@ -7,7 +7,6 @@
 #include "preload/fds/private.h"
 #include "preload/fds/spare.h"
 #include "preload/self/self.h"
-#include "preload/share/path.h"
 #include "preload/share/shared.h"
 #include "preload/wire/closing.h"
 

@@ -1,5 +1,6 @@
-/* The constructor. */
 #define _GNU_SOURCE
+#include "preload/life/start.h"
+
 #include "base/log.h"
 #include "base/policy.h"
 #include "base/version.h"
@@ -18,6 +19,7 @@
 #include "preload/share/idle.h"
 #include "preload/share/shared.h"
 #include "preload/share/tracing.h"
+#include "preload/conn/parking.h"
 
 #include <dlfcn.h>
 #include <errno.h>
@@ -43,7 +45,7 @@ static void before_vfork(void)
     if (!self_is_ours())
         return;
     fork_end_leases(false);
-    conn_each(idle_identify);
+    conn_each(parking_identify);
     fork_spawned(false);
 }
 
@@ -108,7 +110,7 @@ static bool filtered(void)
     return !env_get(VERSION_VARIABLE) && policy_filters() && !policy_allows();
 }
 
-__attribute__((constructor, used)) static void start(void)
+void start_process(void)
 {
     int saved = errno;
     bool secure = getauxval(AT_SECURE);

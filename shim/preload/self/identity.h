@@ -22,9 +22,10 @@ extern atomic_uint identity_changes;
 /* In the constructor: what the kernel told us at exec. */
 void identity_start(void);
 
-/* Another thread, or this one, may have another user or another place from now on.  Before and after the
- * call that does it. */
 enum identity_kind { IDENTITY_USER = 1, IDENTITY_FSUID = 2, IDENTITY_USER_NAMESPACE = 4, IDENTITY_NETWORK = 8 };
+
+/* Another thread, or this one, may have another user or another place from now on: `kinds`, a bit for each.  Before and
+ * after the call that does it. */
 void identity_changed(unsigned kinds);
 
 /* In the child of a fork past libc, which may have been born elsewhere. */

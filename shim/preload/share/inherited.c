@@ -6,7 +6,6 @@
 #include "pool/broker.h"
 #include "pool/broker_place.h"
 #include "preload/share/handdown.h"
-#include "preload/share/idle.h"
 #include "preload/fds/limit.h"
 #include "preload/fds/private.h"
 #include "preload/libc/real.h"

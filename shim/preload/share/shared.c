@@ -10,13 +10,10 @@
 #include "preload/self/identity.h"
 #include "preload/share/idle.h"
 #include "preload/share/inherited.h"
-#include "preload/wire/observed.h"
 #include "preload/fds/private.h"
 #include "preload/self/self.h"
 #include "preload/libc/real.h"
 #include "preload/self/env.h"
-#include "preload/conn/stall.h"
-#include "preload/conn/swap.h"
 #include "preload/share/tally.h"
 
 #include <errno.h>
@@ -189,10 +186,6 @@ static void give_some(unsigned most)
 
 enum reason shared_park(const struct endpoint *to, const struct idle *idle)
 {
-    if (stall_forbids(to)) {
-        idle_discard(idle, REASON_one_at_a_time);
-        return REASON_one_at_a_time;
-    }
     if (!is_for_all(to) || !reach())
         return pool_park(to, idle);
     tally(atomic_load(&ending));
@@ -234,18 +227,18 @@ static int take(const struct endpoint *key, const struct wanted *wanted, struct 
     return result == -ENOENT ? ask(key, wanted, out) : result;
 }
 
-int shared_lease(const struct conn *c, const struct wanted *wanted, struct idle *out, enum reason *why)
+int shared_lease(const struct endpoint *to, const struct wanted *wanted, struct idle *out, enum reason *why)
 {
     int saved = errno;
     int result = -ENOENT, taken;
 
-    if (!is_for_all(&c->to) || !reach() || !private_is(tree.first)) {
+    if (!is_for_all(to) || !reach() || !private_is(tree.first)) {
         errno = saved;
         return -ENOENT;
     }
     tally(false);
-    while ((taken = take(&c->to, wanted, out)) == 0) {
-        enum reason wrong = pool_examine(&c->to, out);
+    while ((taken = take(to, wanted, out)) == 0) {
+        enum reason wrong = pool_examine(to, out);
         if (wrong == REASON_none) {
             stats_count(shared_taken);
             result = 0;
@@ -283,30 +276,13 @@ void shared_give_all(void)
     tally(true);
 }
 
-/* An observed client that has not closed: the connection is lent to others from here on, so what the
- * program may still do with it must not reach it. */
-static void park_observed(struct conn *c)
+bool shared_ends(void)
 {
-    int fd = c->fds.count ? c->fds.numbers[0].fd : -1;
-    struct conn *entered = conn_is_observed(c) && c->fds.count == 1 ? conn_enter(fd, NEED_ALL) : NULL;
-
-    if (!entered)
-        return;
-    if (entered == c && conn_is_observed(c) && !c->use.inside) {
-        enum reason why = observed_verdict(c);
-        if (why == REASON_none)
-            swap_end(c);
-        else
-            conn_note(c, why); /* it will never be closed */
-    }
-    conn_leave(entered);
+    return on && self.active && self_is_ours() && !atomic_exchange(&ending, true);
 }
 
-void shared_end(void)
+void shared_give_rest(void)
 {
-    if (!on || !self.active || !self_is_ours() || atomic_exchange(&ending, true))
-        return;
-    conn_each(park_observed);
     give_some(private_limit());
     tally(true);
 }

@@ -8,7 +8,9 @@
 #ifndef HOLDFAST_PRELOAD_SHARED_H
 #define HOLDFAST_PRELOAD_SHARED_H
 
-#include "preload/conn/conn.h"
+#include "base/reason.h"
+#include "pool/endpoint.h"
+#include "pool/pool.h"
 
 #include <stdatomic.h>
 #include <stdbool.h>
@@ -33,8 +35,8 @@ void shared_note_connect(void);
 /* As pool_park, here or there. */
 enum reason shared_park(const struct endpoint *to, const struct idle *idle);
 
-/* As pool_lease, from the others: for a conn whose fd is not connected yet, or leased. */
-int shared_lease(const struct conn *c, const struct wanted *wanted, struct idle *out, enum reason *why);
+/* As pool_lease, from the others. */
+int shared_lease(const struct endpoint *to, const struct wanted *wanted, struct idle *out, enum reason *why);
 
 /* Closes what lies idle with the others for the place of `to`; how many, as far as is known. */
 unsigned shared_release_place(const struct endpoint *to);
@@ -45,8 +47,12 @@ ssize_t shared_send(int fd, const struct msghdr *msg, int flags);
 /* Leaves all idle connections to the others. */
 void shared_give_all(void);
 
-/* The process ends: all that can still be parked is, and whatever is parked later is given away. */
-void shared_end(void);
+/* The process ends.  True, once: there are queues.  Whatever is parked from now on is given away; park what can still be
+ * parked, and call shared_give_rest. */
+bool shared_ends(void);
+
+/* Then: what is idle here goes to the others. */
+void shared_give_rest(void);
 
 /* Could a program that is executed now be given the queues?  If not, its file need not be known. */
 bool shared_may_leave(void);

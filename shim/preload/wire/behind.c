@@ -1,14 +1,50 @@
 #define _GNU_SOURCE
 #include "preload/wire/behind.h"
 
-#include "preload/wire/lookahead.h"
-#include "preload/wire/observed.h"
+#include "base/block.h"
+#include "http/opening.h"
+#include "preload/fds/socket.h"
+#include "preload/conn/withheld.h"
 #include "preload/libc/real.h"
+#include "preload/share/evidence.h"
+#include "preload/wire/observed_send.h"
 
 #include <errno.h>
 #include <poll.h>
+#include <string.h>
 
-enum { BEHIND_MAX = 65536 };
+enum {
+    BEHIND_MAX = 65536,
+    ROOM = EXCHANGE_HEAD_MAX + EXCHANGE_RESPONSE_GROWTH,
+};
+
+/* EXCHANGE: if the head of the answer has arrived and was not received yet, x learns whether its server still
+ * listens. */
+static void learn_listens(struct conn *c)
+{
+    struct exchange ahead = c->x;
+    size_t raw = c->reply.held == HELD_RAW ? hold_len(&c->reply.bytes) : 0;
+    unsigned status;
+
+    if (!exchange_in_head(&c->x) || c->fds.count == 0 || raw >= EXCHANGE_HEAD_MAX)
+        return;
+    char *scratch = block_get(ROOM, NULL);
+    if (!scratch)
+        return;
+    if (raw)
+        memcpy(scratch, c->reply.bytes.data, raw);
+    ssize_t n = real.recv(c->fds.numbers[0].fd, scratch + raw, EXCHANGE_HEAD_MAX - raw, MSG_PEEK | MSG_DONTWAIT);
+    if (n < 0 && socket_is_end(-errno)) /* the kernel tells it once */
+        c->reply.kernel_error = errno;
+    size_t len = n > 0 ? raw + (size_t)n : 0;
+    /* On a reused connection it may be the rest of an earlier answer. */
+    bool ours = !c->reused || (len && opening_read(scratch, len, c->x.request.head_method, &status) == OPENING_ANSWER);
+    if (len && ours) {
+        exchange_server(&ahead, scratch, len);
+        exchange_learn_listens(&c->x, exchange_listens(&ahead));
+    }
+    block_put(scratch, ROOM);
+}
 
 /* As the kernel: of a call that has sent a part, the next one tells the error. */
 static ssize_t give_part(struct conn *c, size_t accepted, ssize_t error)
@@ -96,7 +132,7 @@ static ssize_t send_later(struct conn *c, struct outgoing_pieces from, int flags
 
     for (;;) {
         accepted += take_behind(c, &from);
-        lookahead_learn(c);
+        learn_listens(c);
         behind_settle(c);
         if (skip(&from))
             return (ssize_t)accepted;
@@ -209,4 +245,12 @@ ssize_t behind_send(struct conn *c, int fd, struct outgoing_pieces from, int fla
         conn_recount(c);
     }
     return conn_is_observed(c) ? send_observed(c, fd, from, flags) : send_adapted(c, fd, from, flags);
+}
+
+void behind_end(struct conn *c)
+{
+    if (exchange_listens(&c->x) == EXCHANGE_LISTENS_PERHAPS && !evidence_has(&c->to, EVIDENCE_REUSED))
+        withheld_begin(c);
+    else
+        behind_settle(c);
 }

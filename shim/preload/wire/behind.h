@@ -13,4 +13,8 @@ ssize_t behind_send(struct conn *c, int fd, struct outgoing_pieces from, int fla
  * half-close goes out, as a server would have met it that was not asked to persist. */
 void behind_settle(struct conn *c);
 
+/* EXCHANGE: the client has ended its sending side.  A server that has answered a second request on a connection does not
+ * wait for the end of the first.  Of another one nothing is known: it has WITHHELD_MS to answer, then it gets the end. */
+void behind_end(struct conn *c);
+
 #endif

@@ -2,18 +2,17 @@
 #include "preload/wire/closing.h"
 
 #include "preload/conn/event.h"
-#include "preload/wire/after_body.h"
+#include "preload/conn/after_body.h"
 #include "preload/conn/deferred.h"
-#include "preload/share/idle.h"
 #include "preload/wire/observed.h"
-#include "preload/share/path.h"
+#include "preload/conn/path.h"
 #include "preload/fds/private.h"
 #include "preload/libc/real.h"
 #include "preload/wire/recv.h"
-#include "preload/wire/send.h"
-#include "preload/fds/spare.h"
+#include "preload/wire/release.h"
 #include "preload/share/tracing.h"
 #include "preload/conn/trial.h"
+#include "preload/conn/parking.h"
 
 #include <errno.h>
 
@@ -22,7 +21,7 @@ static void close_new(struct conn *c, int fd)
 {
     registrations_drop(&c->registrations, fd);
     if (c->fds.private_fd >= 0 && !c->copied)
-        spare_give_own(c, c->fds.private_fd);
+        parking_give_own(c, c->fds.private_fd);
     c->fds.private_fd = -1;
 }
 
@@ -31,7 +30,7 @@ static void close_leased(struct conn *c, int fd)
 {
     conn_event(c, EVENT_REASON, REASON_unused);
     if (hold_len(&c->request.bytes) && !c->copied)
-        send_held(c, fd);
+        release_held(c, fd);
 }
 
 /* The end-of-file socket lives on, and so does the connection: they would go on firing. */
@@ -39,7 +38,7 @@ static void close_ended(struct conn *c, int fd)
 {
     registrations_drop(&c->registrations, fd);
     if (c->state == CONN_ENDED_UNSWAPPED && c->fds.private_fd >= 0)
-        idle_park(c, true);
+        parking_park(c, true);
     deferred_done(c);
 }
 
@@ -71,7 +70,7 @@ static void close_observed(struct conn *c, int fd)
     if (why == REASON_none)
         why = trial_verdict(c);
     if (why == REASON_none) {
-        idle_remember_name(c);
+        parking_remember_name(c);
         if (c->fds.private_fd < 0)
             c->fds.private_fd = private_dup(fd);
         why = c->fds.private_fd < 0 ? REASON_no_private_fd : REASON_none;
@@ -81,7 +80,7 @@ static void close_observed(struct conn *c, int fd)
         return;
     }
     registrations_drop(&c->registrations, fd);
-    idle_park(c, true);
+    parking_park(c, true);
 }
 
 /* A connection is closed that carried no request: was it ever one? */
@@ -117,7 +116,7 @@ void closing_number(struct conn *c, int fd)
         if (tracing_on())
             trace_unused(c);
         if (hold_len(&c->request.bytes))
-            send_held(c, fd);
+            release_held(c, fd);
         break;
     case CONN_LEASED_UNREGISTERED:
     case CONN_LEASED:
@@ -162,7 +161,7 @@ void closing_leave_alone(struct conn *c, int fd, enum reason why)
 
     if (conn_has_ended(c))
         return;
-    if (followed || (holds && send_held(c, fd) != 0))
+    if (followed || (holds && release_held(c, fd) != 0))
         conn_forbid_parking(c, why);
     else
         conn_bypass(c, why);

@@ -8,6 +8,7 @@
 #include "preload/self/self.h"
 #include "preload/libc/real.h"
 #include "preload/conn/swap.h"
+#include "preload/conn/fresh.h"
 
 #include <errno.h>
 
@@ -71,7 +72,7 @@ static int send_own(struct conn *c)
     hold_clear(&c->request.bytes);
     if (result == 0 && c->after.write_shut && c->fds.count)
         real.shutdown(c->fds.numbers[0].fd, SHUT_WR);
-    return result < 0 ? swap_late_error(result) : 0;
+    return result < 0 ? fresh_late_error(result) : 0;
 }
 
 int dialect_judge(struct conn *c, struct slice bytes)

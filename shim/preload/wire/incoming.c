@@ -11,17 +11,19 @@
 #include "preload/conn/event.h"
 #include "preload/wire/behind.h"
 #include "preload/wire/dialect.h"
-#include "preload/share/idle.h"
 #include "preload/wire/lookahead.h"
 #include "preload/libc/real.h"
 #include "preload/wire/outgoing.h"
-#include "preload/share/path.h"
+#include "preload/conn/path.h"
 #include "preload/self/self.h"
 #include "preload/wire/provisional.h"
 #include "preload/conn/stall.h"
 #include "preload/conn/swap.h"
 #include "preload/conn/trial.h"
-#include "preload/wire/withheld.h"
+#include "preload/conn/withheld.h"
+#include "preload/fds/socket.h"
+#include "preload/conn/parking.h"
+#include "preload/wire/release.h"
 
 #include <errno.h>
 #include <poll.h>
@@ -95,26 +97,11 @@ static void stand_back(struct conn *c, struct incoming *call)
     conn_outside_end(c);
 }
 
-/* tcp(7): MSG_TRUNC discards.  The bytes are there: what fails may not fail again. */
-size_t incoming_discard(int fd, size_t len)
-{
-    for (int tries = 0; len && tries < 4;) {
-        ssize_t n = real.recv(fd, NULL, len, MSG_TRUNC | MSG_DONTWAIT);
-        if (n == 0)
-            return 0; /* the connection has lost them */
-        if (n > 0)
-            len -= (size_t)n;
-        else if (tries++, incoming_is_end(-errno))
-            break;
-    }
-    return len;
-}
-
 /* Discards what the client has got already. */
 static void take_out(struct conn *c, int fd, size_t len)
 {
-    c->reply.undiscarded = incoming_discard(fd, len);
-    if (c->reply.undiscarded && incoming_is_end(-errno)) { /* lost as well */
+    c->reply.undiscarded = socket_discard(fd, len);
+    if (c->reply.undiscarded && socket_is_end(-errno)) { /* lost as well */
         c->reply.undiscarded = 0;
         c->reply.kernel_error = errno;
     }
@@ -135,7 +122,7 @@ static int wait_stalled(struct conn *c, struct incoming *call)
 ssize_t incoming_receive(struct conn *c, struct incoming *call, char *buf, size_t len, bool peek)
 {
     if (call->wait && c->request.withheld_ms)
-        withheld_wait(c, call->fd);
+        release_wait(c, call->fd);
     int stalled = call->wait && c->waiter.ticket ? wait_stalled(c, call) : 0;
     if (stalled)
         return stalled;
@@ -186,7 +173,7 @@ static void discard_peeked(struct conn *c, enum exchange_flow flow)
 static bool is_foreign(struct conn *c, ssize_t n)
 {
     return n > 0 && c->reused && !exchange_answered(&c->x) && !hold_len(&c->reply.bytes) &&
-           idle_answers_another(c);
+           parking_answers_another(c);
 }
 
 ssize_t incoming_follow(struct conn *c, struct exchange_reply reply)
@@ -292,7 +279,7 @@ static ssize_t recv_head_aside(struct conn *c, struct incoming *call)
     ssize_t n = peek_head(c, call);
 
     if (n <= 0) {
-        if (incoming_is_end(n) && hold_len(h) == 0)
+        if (socket_is_end(n) && hold_len(h) == 0)
             hold_clear(h);
         return incoming_at_end(c, n);
     }

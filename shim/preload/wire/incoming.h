@@ -38,10 +38,6 @@ ssize_t incoming_wait(struct conn *c, int fd, int flags);
  * it by -ECONNRESET. */
 ssize_t incoming_earlier_reply(struct conn *c);
 
-/* Of what a receive gave, 0 or -errno: is the connection at its end?  All else passes (a signal, memory, a
- * policy), and the next call may do. */
-bool incoming_is_end(ssize_t n);
-
 /* The end came: if the client has not got anything of the answer, sends the request again on a fresh
  * connection.  As outgoing_replay. */
 int incoming_replay(struct conn *c);
@@ -54,9 +50,6 @@ ssize_t incoming_follow(struct conn *c, struct exchange_reply reply);
 
 /* The response is complete. */
 void incoming_end(struct conn *c);
-
-/* Throws away `len` bytes that have arrived.  Returns how many are left: that could not be done. */
-size_t incoming_discard(int fd, size_t len);
 
 /* Edited bytes that are held for the client. */
 size_t incoming_edited(const struct conn *c);

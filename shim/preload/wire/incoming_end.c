@@ -4,32 +4,16 @@
 
 #include "preload/conn/event.h"
 #include "preload/wire/dialect.h"
-#include "preload/share/idle.h"
+#include "preload/conn/parking.h"
 #include "preload/wire/outgoing.h"
-#include "preload/share/path.h"
+#include "preload/conn/path.h"
 #include "preload/libc/real.h"
 #include "preload/wire/provisional.h"
 #include "preload/conn/swap.h"
 #include "preload/conn/trial.h"
+#include "preload/fds/socket.h"
 
 #include <errno.h>
-
-bool incoming_is_end(ssize_t n)
-{
-    switch (-n) {
-    case 0:
-    case ECONNABORTED:
-    case ECONNRESET:
-    case EHOSTUNREACH:
-    case ENETUNREACH:
-    case ENOTCONN:
-    case EPIPE:
-    case ETIMEDOUT:
-        return true;
-    default:
-        return false;
-    }
-}
 
 int incoming_replay(struct conn *c)
 {
@@ -45,7 +29,7 @@ int incoming_replay(struct conn *c)
 /* Both sides have ended, and the client is to see one: poll would say POLLHUP. */
 static void show_end(struct conn *c)
 {
-    idle_remember_name(c);
+    parking_remember_name(c);
     conn_set_state(c, CONN_ENDED);
     swap_finish(c, REASON_closed_by_server);
     hold_clear(&c->request.bytes);
@@ -55,7 +39,7 @@ ssize_t incoming_at_end(struct conn *c, ssize_t n)
 {
     if (c->reply.first && provisional_is_over(n) && provisional_fall_back(c) == 0)
         return -ESTALE;
-    if (!incoming_is_end(n) && !path_is_broken(c, (int)-n))
+    if (!socket_is_end(n) && !path_is_broken(c, (int)-n))
         return n;
     int result = incoming_replay(c);
     if (result == -ENOTSUP)

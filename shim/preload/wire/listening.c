@@ -18,7 +18,7 @@ static bool is_tracked(int fd)
 {
     const struct conn *c = conn_find(fd);
 
-    return c && c != &conn_private;
+    return c && c != CONN_PRIVATE;
 }
 
 bool listening_poll_needed(const struct pollfd *fds, nfds_t n)
@@ -75,7 +75,7 @@ static void begin(void)
 /* Once more, if the number leads to another conn by now. */
 static void watch(int fd)
 {
-    for (struct conn *c = conn_find(fd), *before = NULL; c && c != &conn_private && c != before; c = conn_find(fd)) {
+    for (struct conn *c = conn_find(fd), *before = NULL; c && c != CONN_PRIVATE && c != before; c = conn_find(fd)) {
         bell_watch(&c->polled);
         before = c;
     }

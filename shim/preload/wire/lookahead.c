@@ -2,8 +2,8 @@
 #include "preload/wire/lookahead.h"
 
 #include "base/block.h"
-#include "http/opening.h"
 #include "preload/libc/real.h"
+#include "preload/fds/socket.h"
 
 #include <errno.h>
 #include <poll.h>
@@ -22,7 +22,7 @@ static size_t foreseen(struct conn *c, int fd, size_t queued)
     if (raw)
         memcpy(scratch, c->reply.bytes.data, raw);
     ssize_t n = real.recv(fd, scratch + raw, EXCHANGE_HEAD_MAX - raw, MSG_PEEK | MSG_DONTWAIT);
-    if (n < 0 && incoming_is_end(-errno)) /* the kernel tells it once */
+    if (n < 0 && socket_is_end(-errno)) /* the kernel tells it once */
         c->reply.kernel_error = errno;
     size_t tail = c->reply.tail != TAIL_NONE && n > 0;
     if (n > 0)
@@ -30,32 +30,6 @@ static size_t foreseen(struct conn *c, int fd, size_t queued)
     block_put(scratch, INCOMING_ROOM);
     /* Never less than a receive would give: an edge-triggered client (nginx) counts down from this. */
     return n > 0 && (size_t)n < queued ? out + queued - (size_t)n : out;
-}
-
-void lookahead_learn(struct conn *c)
-{
-    struct exchange ahead = c->x;
-    size_t raw = c->reply.held == HELD_RAW ? hold_len(&c->reply.bytes) : 0;
-    unsigned status;
-
-    if (!exchange_in_head(&c->x) || c->fds.count == 0 || raw >= EXCHANGE_HEAD_MAX)
-        return;
-    char *scratch = block_get(INCOMING_ROOM, NULL);
-    if (!scratch)
-        return;
-    if (raw)
-        memcpy(scratch, c->reply.bytes.data, raw);
-    ssize_t n = real.recv(c->fds.numbers[0].fd, scratch + raw, EXCHANGE_HEAD_MAX - raw, MSG_PEEK | MSG_DONTWAIT);
-    if (n < 0 && incoming_is_end(-errno)) /* the kernel tells it once */
-        c->reply.kernel_error = errno;
-    size_t len = n > 0 ? raw + (size_t)n : 0;
-    /* On a reused connection it may be the rest of an earlier answer. */
-    bool ours = !c->reused || (len && opening_read(scratch, len, c->x.request.head_method, &status) == OPENING_ANSWER);
-    if (len && ours) {
-        exchange_server(&ahead, scratch, len);
-        exchange_learn_listens(&c->x, exchange_listens(&ahead));
-    }
-    block_put(scratch, INCOMING_ROOM);
 }
 
 /* A client that was told of input, and then that there is none, takes that for the end.  It is the end
@@ -138,6 +112,6 @@ void lookahead_take_framing(struct conn *c, struct incoming *call)
     while (n == -ESTALE && conn_is_exchange(c) && !c->reply.tail && !exchange_in_head(&c->x) &&
            exchange_body_left(&c->x) == UINT64_MAX)
         n = lookahead_peek(c, call, &byte, 1);
-    if (n < 0 && incoming_is_end(n))
+    if (n < 0 && socket_is_end(n))
         c->reply.error = (int)-n; /* the kernel says it once only */
 }

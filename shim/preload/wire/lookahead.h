@@ -17,8 +17,4 @@ void lookahead_take_framing(struct conn *c, struct incoming *call);
  * decoded, what lies behind the first 64 KiB is counted with its framing. */
 ssize_t lookahead_available(struct conn *c, int fd);
 
-/* EXCHANGE: if the head of the answer has arrived and was not received yet, x learns whether its server still
- * listens. */
-void lookahead_learn(struct conn *c);
-
 #endif

@@ -1,51 +1,20 @@
 #define _GNU_SOURCE
 #include "preload/wire/observed.h"
 
-#include "preload/conn/event.h"
-#include "preload/share/idle.h"
 #include "preload/wire/incoming.h"
+#include "preload/wire/observed_send.h"
 #include "preload/wire/outgoing.h"
-#include "preload/share/path.h"
+#include "preload/conn/path.h"
 #include "preload/wire/provisional.h"
 #include "preload/libc/real.h"
 #include "preload/conn/stall.h"
 #include "preload/conn/trial.h"
+#include "preload/fds/socket.h"
+#include "preload/conn/parking.h"
 
 #include <errno.h>
 #include <poll.h>
 #include <string.h>
-
-/* Follows what was sent.  The beginning of a head is kept to be shown again. */
-static void follow_client(struct conn *c, const char *bytes, size_t len)
-{
-    struct hold *partial = &c->request.rest;
-    uint32_t requests = c->x.requests;
-
-    outgoing_keep(c, bytes, len);
-    if (hold_len(partial)) {
-        if (!hold_append(partial, bytes, len)) {
-            exchange_release(&c->x, REASON_no_memory);
-            return;
-        }
-        bytes = partial->data + partial->start;
-        len = hold_len(partial);
-    }
-    while (len && c->x.kind == EXCHANGE_OBSERVED) {
-        struct exchange_step step = exchange_client(&c->x, bytes, len);
-        if (step.action == EXCHANGE_PASS_KEEP)
-            break;
-        bytes += step.take;
-        len -= step.take;
-    }
-    for (; requests < c->x.requests; requests++)
-        conn_event(c, EVENT_MORE, REASON_none);
-    if (hold_len(partial))
-        partial->start = partial->end - len;
-    else if (len && !hold_append(partial, bytes, len))
-        exchange_release(&c->x, REASON_no_memory);
-    if (len == 0)
-        hold_clear(partial);
-}
 
 static void follow_server(struct conn *c, const char *bytes, size_t len)
 {
@@ -69,61 +38,6 @@ static void follow_server(struct conn *c, const char *bytes, size_t len)
     c->reply.held = HELD_GIVEN;
     if (!hold_append(partial, bytes + used, len - used))
         exchange_release(&c->x, REASON_no_memory);
-}
-
-static void leave_if_lost(struct conn *c)
-{
-    if (c->x.kind == EXCHANGE_OPAQUE && c->fds.count)
-        conn_bypass(c, c->x.reason);
-}
-
-/* Shows `len` bytes of the pieces. */
-static void show(struct conn *c, const struct iovec *iov, int n, size_t len,
-                 void (*follow)(struct conn *c, const char *bytes, size_t len))
-{
-    for (int i = 0; i < n && len && c->x.kind == EXCHANGE_OBSERVED; i++) {
-        size_t part = iov[i].iov_len < len ? iov[i].iov_len : len;
-        if (part)
-            follow(c, iov[i].iov_base, part);
-        len -= part;
-    }
-    leave_if_lost(c);
-}
-
-/* A request that is not idempotent, sent behind others before any was answered, cannot be replayed. */
-static void forbid_replay(struct conn *c)
-{
-    if (!exchange_idempotent(&c->x))
-        hold_clear(&c->request.bytes);
-}
-
-ssize_t observed_send(struct conn *c, int fd, const struct iovec *iov, int n, int flags)
-{
-    struct msghdr msg = { .msg_iov = (struct iovec *)(uintptr_t)iov, .msg_iovlen = (size_t)n };
-    unsigned generation = c->fds.generation;
-    bool mendable = c->reused && !exchange_answered(&c->x);
-    int quiet = mendable ? MSG_NOSIGNAL : 0;
-
-    if (flags & MSG_OOB) {
-        conn_bypass(c, REASON_odd_descriptor);
-        return CONN_PLAIN;
-    }
-    conn_outside_begin(c);
-    ssize_t sent = n == 1 ? real.send(fd, iov->iov_base, iov->iov_len, flags | quiet)
-                          : real.sendmsg(fd, &msg, flags | quiet);
-    int error = errno;
-    conn_outside_end(c);
-    if (sent < 0 && mendable && c->fds.generation == generation && outgoing_mend(c, error))
-        return observed_send(c, conn_number(c, fd), iov, n, flags);
-    if (sent < 0)
-        return error == EPIPE && mendable ? CONN_SIGPIPE : -error;
-    if (c->fds.generation == generation && c->fds.count) {
-        show(c, iov, n, (size_t)sent, follow_client);
-        forbid_replay(c);
-        stall_sent(c);
-        path_sending(c);
-    }
-    return sent;
 }
 
 static ssize_t receive(struct conn *c, int fd, const struct iovec *iov, int n, int flags)
@@ -178,7 +92,7 @@ static void follow_held(struct conn *c)
     c->reply.held = HELD_NOTHING;
     follow_server(c, held.data, held.end);
     hold_clear(&held);
-    leave_if_lost(c);
+    observed_leave_if_lost(c);
 }
 
 /* The bytes that were held back, and what is there behind them: never shorter than the kernel would have been. */
@@ -203,11 +117,11 @@ static ssize_t serve_held(struct conn *c, int fd, const struct iovec *iov, int n
     if (!conn_is_observed(c) || c->fds.count == 0 || rest_of(iov, n, given, &rest) == 0)
         return (ssize_t)given;
     ssize_t more = receive(c, fd, &rest, 1, flags & MSG_WAITALL ? flags : flags | MSG_DONTWAIT);
-    if (more < 0 && incoming_is_end(more))
+    if (more < 0 && socket_is_end(more))
         c->reply.kernel_error = (int)-more; /* told by the next call, as the kernel does */
     if (more <= 0)
         return (ssize_t)given;
-    show(c, &rest, 1, (size_t)more, follow_server);
+    observed_show(c, &rest, 1, (size_t)more, follow_server);
     return (ssize_t)given + more;
 }
 
@@ -223,12 +137,12 @@ static ssize_t peek_opening(struct conn *c, int fd, int flags)
     ssize_t n = incoming_receive(c, &call, held->data + held->end, INCOMING_ROOM - held->end, true);
     if (n <= 0)
         return n;
-    if (idle_answers_another(c))
+    if (parking_answers_another(c))
         return incoming_earlier_reply(c);
     int verdict = provisional_judge(c, (struct slice){ held->data, held->end + (size_t)n }, held->end);
     if (verdict != 0)
         return verdict < 0 ? verdict : -ESTALE;
-    held->end += (size_t)n - incoming_discard(call.fd, (size_t)n);
+    held->end += (size_t)n - socket_discard(call.fd, (size_t)n);
     return -ESTALE;
 }
 
@@ -242,7 +156,7 @@ static ssize_t recv_opening(struct conn *c, int fd, const struct iovec *iov, int
 
     if (!direct || got <= 0)
         return got;
-    if (idle_answers_another(c))
+    if (parking_answers_another(c))
         return incoming_earlier_reply(c);
     int verdict = provisional_judge(c, (struct slice){ iov->iov_base, (size_t)got }, (size_t)got);
     if (verdict < 0)
@@ -251,7 +165,7 @@ static ssize_t recv_opening(struct conn *c, int fd, const struct iovec *iov, int
         c->reply.held = HELD_RAW;
         return -ESTALE;
     }
-    show(c, iov, n, (size_t)got, follow_server);
+    observed_show(c, iov, n, (size_t)got, follow_server);
     return got;
 }
 
@@ -290,13 +204,13 @@ ssize_t observed_recv(struct conn *c, int fd, const struct iovec *iov, int n, in
 
     if (got <= 0 && c->reply.first && provisional_is_over(got) && provisional_fall_back(c) == 0)
         return -ESTALE;
-    if (got <= 0 && !incoming_is_end(got) && !path_is_broken(c, (int)-got))
+    if (got <= 0 && !socket_is_end(got) && !path_is_broken(c, (int)-got))
         return got;
     if (got <= 0)
         return end_of(c, got);
     stall_over(c, true);
     if (!provisional && !(flags & MSG_PEEK))
-        show(c, iov, n, (size_t)got, follow_server);
+        observed_show(c, iov, n, (size_t)got, follow_server);
     path_answered(c, exchange_idle(&c->x));
     if (c->trial != TRIAL_NONE)
         trial_look(c);

@@ -8,8 +8,7 @@
 #include <sys/types.h>
 #include <sys/uio.h>
 
-/* As send_pieces and recv_pieces, of a locked conn in OBSERVED. */
-ssize_t observed_send(struct conn *c, int fd, const struct iovec *iov, int n, int flags);
+/* As recv_pieces, of a locked conn in OBSERVED. */
 ssize_t observed_recv(struct conn *c, int fd, const struct iovec *iov, int n, int flags);
 
 /* May the connection be parked now?  REASON_none, or why not. */

@@ -5,12 +5,12 @@
 
 #include "preload/conn/event.h"
 #include "preload/conn/fresh.h"
-#include "preload/wire/incoming.h"
-#include "preload/share/path.h"
+#include "preload/conn/path.h"
 #include "preload/libc/real.h"
 #include "preload/conn/stall.h"
 #include "preload/conn/swap.h"
 #include "preload/conn/trial.h"
+#include "preload/fds/socket.h"
 
 #include <errno.h>
 #include <poll.h>
@@ -51,7 +51,7 @@ ssize_t outgoing_transmit(struct conn *c, int fd, struct iovec *iov, int n, int 
     if (sent < 0)
         return errno == EINPROGRESS || errno == EAGAIN ? -EAGAIN
                : errno == EINTR || errno == EPIPE      ? -errno
-                                                       : swap_late_error(-errno);
+                                                       : fresh_late_error(-errno);
     return sent;
 }
 
@@ -158,7 +158,7 @@ void outgoing_sent(struct conn *c, const struct iovec *iov, size_t len)
         len -= part;
     }
     stall_sent(c);
-    path_sending(c);
+    outgoing_sending(c);
 }
 
 /* Sends the head and, in the same call, the body behind it.  Returns the body bytes sent, or -EAGAIN with the
@@ -256,7 +256,7 @@ static int replay(struct conn *c, bool at_once)
     hold_clear(&c->request.bytes); /* once more, and not again */
     if (result == 0 && c->unparkable == REASON_half_closed && c->fds.count) /* by the client, after its request */
         real.shutdown(c->fds.numbers[0].fd, SHUT_WR);
-    return result < 0 ? swap_late_error(result) : 0;
+    return result < 0 ? fresh_late_error(result) : 0;
 }
 
 int outgoing_replay(struct conn *c)
@@ -273,10 +273,16 @@ bool outgoing_mend(struct conn *c, int error)
 {
     char byte;
 
-    if ((error != EPIPE && !incoming_is_end(-error) && !path_is_broken(c, error)) || !c->reused ||
+    if ((error != EPIPE && !socket_is_end(-error) && !path_is_broken(c, error)) || !c->reused ||
         c->fds.count == 0 || hold_len(&c->reply.bytes) || c->unparkable == REASON_half_closed)
         return false;
     if (real.recv(c->fds.numbers[0].fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) > 0)
         return false; /* it has answered before it closed */
     return outgoing_replay(c) == 0;
+}
+
+void outgoing_sending_guarded(struct conn *c)
+{
+    if (conn_is_asked(c) && !outgoing_may_replay(c))
+        path_unguard_now(c);
 }

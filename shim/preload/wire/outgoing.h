@@ -83,4 +83,13 @@ bool outgoing_mend(struct conn *c, int error);
  * much as the kernel does: see stall.h. */
 ssize_t outgoing_send(struct conn *c, int fd, const struct iovec *iov, int n, int flags, int *error);
 
+/* Bytes of a request are about to be sent, or were: where a break could not be mended from here on, there is to be none
+ * (preload/conn/path.h). */
+void outgoing_sending_guarded(struct conn *c);
+static inline void outgoing_sending(struct conn *c)
+{
+    if (c->idle.guarded)
+        outgoing_sending_guarded(c);
+}
+
 #endif

@@ -7,38 +7,15 @@
 #include "preload/share/evidence.h"
 #include "preload/wire/incoming.h"
 #include "preload/wire/outgoing.h"
-#include "preload/share/path.h"
+#include "preload/conn/path.h"
 #include "preload/fds/private.h"
 #include "preload/self/self.h"
 #include "preload/libc/real.h"
 #include "preload/conn/swap.h"
+#include "preload/fds/socket.h"
+#include "preload/conn/first.h"
 
 #include <errno.h>
-
-struct first_answer {
-    int fd; /* the connection that it came on, ours */
-    unsigned status;
-    struct hold bytes; /* that are not in the kernel any more */
-    size_t cap;        /* of this block */
-};
-
-static void set_first(struct conn *c, struct first_answer *first)
-{
-    c->reply.first = first;
-    conn_recount(c);
-}
-
-void provisional_drop(struct conn *c)
-{
-    struct first_answer *first = c->reply.first;
-
-    if (!first)
-        return;
-    set_first(c, NULL);
-    private_close(first->fd);
-    hold_clear(&first->bytes);
-    block_put(first, first->cap);
-}
 
 /* EVIDENCE_count: of no such status. */
 static enum evidence genuine(unsigned status)
@@ -81,12 +58,12 @@ static bool hold_first(struct conn *c, struct slice taken, unsigned status)
     if (first->fd < 0)
         first->fd = private_dup(c->fds.numbers[0].fd);
     c->fds.private_fd = -1;
-    set_first(c, first);
+    first_set(c, first);
     if (first->fd >= 0 && (taken.len == 0 || hold_append(&first->bytes, taken.data, taken.len)))
         return true;
     c->fds.private_fd = first->fd;
     first->fd = -1;
-    provisional_drop(c);
+    first_drop(c);
     return false;
 }
 
@@ -105,7 +82,7 @@ static int ask_again(struct conn *c, struct slice taken, unsigned status)
     if (result < 0 && c->reused) { /* the old one still lies under the fds */
         c->fds.private_fd = c->reply.first->fd;
         c->reply.first->fd = -1;
-        provisional_drop(c);
+        first_drop(c);
         c->x = before;
         return 1;
     }
@@ -129,7 +106,7 @@ static int compare(struct conn *c, struct slice bytes, enum opening opening)
         mark(c);
     else if (opening == OPENING_MORE)
         return 0;
-    provisional_drop(c);
+    first_drop(c);
     return 1;
 }
 
@@ -183,7 +160,7 @@ static void end_held(const struct conn *c)
 
 bool provisional_is_over(ssize_t n)
 {
-    return incoming_is_end(n) || n == -ECONNREFUSED;
+    return socket_is_end(n) || n == -ECONNREFUSED;
 }
 
 int provisional_fall_back(struct conn *c)
@@ -198,7 +175,7 @@ int provisional_fall_back(struct conn *c)
     first->fd = -1;
     c->reply.bytes = first->bytes;
     first->bytes = (struct hold){ .data = NULL };
-    provisional_drop(c);
+    first_drop(c);
     bool any = hold_len(&c->reply.bytes);
     c->reply.held = any ? HELD_RAW : HELD_NOTHING;
     c->request.by_send = BY_SEND_NO;
@@ -231,7 +208,7 @@ bool provisional_is_dead(struct conn *c)
     if (!waits(c))
         return false;
     ssize_t n = real.recv(c->fds.numbers[0].fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT);
-    bool dead = n == 0 || (n < 0 && (incoming_is_end(-errno) || path_is_broken(c, errno) ||
+    bool dead = n == 0 || (n < 0 && (socket_is_end(-errno) || path_is_broken(c, errno) ||
                                      (c->reply.first && provisional_is_over(-errno))));
     if (n < 0 && dead && !conn_is_leased(c))
         c->reply.kernel_error = errno;

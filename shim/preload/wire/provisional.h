@@ -27,13 +27,11 @@ static inline bool provisional_is(const struct conn *c)
  *   -errno   for the client: the bytes belong to somebody else, and the request cannot be sent again */
 int provisional_judge(struct conn *c, struct slice bytes, size_t taken);
 
-/* The connection that the request was sent on once more ended before a byte (a receive gave n), or never came about:
- * the first answer is the client's.  0: look again; -ENOTSUP: there is none. */
+/* A receive gave n: has the connection that the request was sent on once more ended, or did it never come about? */
 bool provisional_is_over(ssize_t n);
-int provisional_fall_back(struct conn *c);
 
-/* The first answer, if there is one, is of no use any more. */
-void provisional_drop(struct conn *c);
+/* Then, before a byte: the first answer is the client's.  0: look again; -ENOTSUP: there is none. */
+int provisional_fall_back(struct conn *c);
 
 /* The socket of a borrowed conn is ready: because the connection is at its end, and nothing of an answer has come?
  * Does not wait. */

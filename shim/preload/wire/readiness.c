@@ -11,6 +11,7 @@
 #include "preload/conn/swap.h"
 #include "preload/libc/real.h"
 #include "preload/wire/readiness_kinds.h"
+#include "preload/fds/table.h"
 
 #include <errno.h>
 #include <string.h>

@@ -2,14 +2,15 @@
 #include "preload/wire/recv.h"
 
 #include "base/block.h"
-#include "preload/share/idle.h"
 #include "preload/wire/incoming.h"
 #include "preload/wire/lookahead.h"
 #include "preload/wire/observed.h"
 #include "preload/conn/swap.h"
 #include "preload/libc/real.h"
-#include "preload/wire/withheld.h"
+#include "preload/conn/withheld.h"
 #include "preload/self/self.h"
+#include "preload/fds/socket.h"
+#include "preload/wire/release.h"
 
 #include <errno.h>
 #include <limits.h>
@@ -93,7 +94,7 @@ static ssize_t recv_before_request(struct conn *c, int fd, int flags)
     if (flags & (MSG_OOB | MSG_ERRQUEUE))
         return CONN_PLAIN;
     if (hold_len(&c->request.bytes) && (wait || withheld_due(c))) { /* it waits for an answer to that */
-        int result = withheld_release(c, fd);
+        int result = release_some(c, fd);
         if (result < 0 || c->fds.count == 0)
             return result < 0 ? result : CONN_PLAIN;
         fd = conn_number(c, fd);
@@ -104,7 +105,7 @@ static ssize_t recv_before_request(struct conn *c, int fd, int flags)
     conn_wait_reconnected(c);
     if (c->fds.generation != generation || conn_is_asked(c))
         return -ESTALE;
-    bool end = error ? incoming_is_end(-error) : n == 0;
+    bool end = error ? socket_is_end(-error) : n == 0;
     if (c->fds.count && conn_is_leased(c) && !c->copied && (end || (!error && hold_len(&c->request.bytes)))) {
         /* What is still to come goes out on another one. */
         int result = swap_rehome_at_once(c);

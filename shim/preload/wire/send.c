@@ -6,22 +6,23 @@
 
 #include "http/request.h"
 #include "preload/conn/event.h"
-#include "preload/wire/after_body.h"
+#include "preload/conn/after_body.h"
 #include "preload/wire/behind.h"
 #include "preload/self/choice.h"
 #include "preload/wire/dialect.h"
 #include "preload/conn/connecting.h"
 #include "preload/share/evidence.h"
-#include "preload/share/idle.h"
-#include "preload/wire/observed.h"
 #include "preload/wire/outgoing.h"
-#include "preload/share/path.h"
+#include "preload/conn/path.h"
 #include "preload/self/self.h"
 #include "preload/libc/real.h"
 #include "preload/conn/stall.h"
 #include "preload/conn/swap.h"
 #include "preload/conn/trial.h"
-#include "preload/wire/withheld.h"
+#include "preload/conn/withheld.h"
+#include "preload/conn/parking.h"
+#include "preload/wire/release.h"
+#include "preload/wire/observed_send.h"
 
 #include <errno.h>
 #include <string.h>
@@ -35,25 +36,11 @@ static size_t total_of(const struct iovec *iov, int n)
     return total;
 }
 
-int send_held(struct conn *c, int fd)
-{
-    int result = withheld_flush(c, fd);
-
-    if (result == 0 && c->request.by_send != BY_SEND_NO) { /* nothing was there to connect with */
-        c->request.by_send = BY_SEND_NO;
-        if (real.connect(fd, (struct sockaddr *)&c->peer, c->peer_len) != 0 && errno != EINPROGRESS)
-            result = -errno;
-        else
-            outgoing_writable(fd); /* the client takes it for connected, and may shut it down */
-    }
-    return result;
-}
-
 /* Not ours: what was held goes out, then libc alone has the socket. */
 static ssize_t bypass(struct conn *c, int fd, const struct iovec *iov, int n, int flags)
 {
     enum reason why = c->x.reason != REASON_none ? c->x.reason : REASON_not_http;
-    int result = withheld_flush(c, fd);
+    int result = release_all(c, fd);
 
     if (result < 0)
         return result;
@@ -138,7 +125,7 @@ static int choose_lease(struct conn *c, const struct request *request, size_t he
         conn_event(c, EVENT_REASON, request->idempotent ? REASON_long_body : REASON_unsafe_method);
         return swap_rehome(c, false); /* see swap.h */
     }
-    enum reason ill = c->copied && !c->idle.unseen ? REASON_none : idle_second_look(c);
+    enum reason ill = c->copied && !c->idle.unseen ? REASON_none : parking_second_look(c);
     if (ill != REASON_none) {
         conn_event(c, EVENT_REASON, ill);
         if (c->copied) /* nothing can take its place */
@@ -151,13 +138,21 @@ static int choose_lease(struct conn *c, const struct request *request, size_t he
     return 0;
 }
 
+/* LEASED: why the request wants a connection of its own, or REASON_none. */
+static enum reason objection_to_lease(struct conn *c)
+{
+    const bool is_asked = c->trial == TRIAL_DUE || c->idle.after_body;
+    const struct trial_request request = { .idempotent = is_asked && exchange_idempotent(&c->x),
+                                           .has_more = is_asked && exchange_request_left(&c->x) };
+    enum reason why = trial_begin(c, request);
+
+    return why == REASON_none ? after_body_begin(c, request.idempotent) : why;
+}
+
 static int choose_connection(struct conn *c, const struct request *request, size_t head)
 {
     int result = choose_lease(c, request, head);
-    enum reason why = result == 0 && conn_is_leased(c) ? trial_begin(c) : REASON_none;
-
-    if (result == 0 && why == REASON_none && conn_is_leased(c))
-        why = after_body_begin(c);
+    enum reason why = result == 0 && conn_is_leased(c) ? objection_to_lease(c) : REASON_none;
 
     if (why != REASON_none) {
         conn_event(c, EVENT_REASON, why);
@@ -269,7 +264,7 @@ static ssize_t send_adapted(struct conn *c, int fd, struct slice head, size_t he
         conn_event(c, EVENT_ADAPTED, REASON_none);
     if (sent < 0) {
         hold_clear(&own);
-        path_sending(c);
+        outgoing_sending(c);
         return used > 1 ? (ssize_t)used - 1 : -EAGAIN;
     }
     if (!c->reused)
@@ -359,7 +354,7 @@ ssize_t send_pieces(struct conn *c, int fd, const struct iovec *iov, int n, int 
     conn_wait_reconnected(c);
     if (c->fds.count == 0)
         return conn_lost(c);
-    path_sending(c);
+    outgoing_sending(c);
     if (c->request.error && total && conn_is_asked(c)) {
         int error = c->request.error;
         c->request.error = 0;

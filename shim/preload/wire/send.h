@@ -11,8 +11,4 @@
  * client's bytes that were accepted, -errno, CONN_PLAIN or CONN_SIGPIPE. */
 ssize_t send_pieces(struct conn *c, int fd, const struct iovec *iov, int n, int flags);
 
-/* Sends held bytes of a head that will never be whole, as they are: before a close, a half-close,
- * fdopen.  A LEASED conn is re-homed first.  0 or -errno. */
-int send_held(struct conn *c, int fd);
-
 #endif

@@ -7,7 +7,8 @@
 #include "preload/libc/signals.h"
 #include "preload/share/shared.h"
 #include "preload/wire/endwait.h"
-#include "preload/wire/withheld.h"
+#include "preload/conn/withheld.h"
+#include "preload/wire/release.h"
 
 static const struct timespec no_time;
 
@@ -28,7 +29,7 @@ static void let_go(void)
     if (stall_any())
         stall_relieve();
     if (withheld_any())
-        withheld_release_due();
+        release_due();
 }
 
 static bool is_longer(const struct timespec *time, int ms)

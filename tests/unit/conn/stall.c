@@ -136,7 +136,7 @@ static void test_learns(void **state)
     fake_ms += 50;
     answers(fd);
     assert_true(evidence_has(&to, EVIDENCE_HELD_UP_ONCE));
-    assert_false(stall_forbids(&to));
+    assert_false(evidence_has(&to, EVIDENCE_ONE_AT_A_TIME));
 
     fake_ms += 5000;
     evidence_refresh();
@@ -147,7 +147,7 @@ static void test_learns(void **state)
     assert_int_equal(idle_count(), 0);
     answers(fd);
     evidence_refresh();
-    assert_true(stall_forbids(&to));
+    assert_true(evidence_has(&to, EVIDENCE_ONE_AT_A_TIME));
 }
 
 /* What comes later than a tenth of a second after it was chance; so was what came before anything was let go. */

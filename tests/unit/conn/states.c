@@ -3,6 +3,9 @@
 #include "unit/preload/fake_conn.h"
 
 #include "preload/fds/socket.h"
+#include "preload/wire/readiness_kinds.h"
+
+#include <poll.h>
 
 static int setup(void **state)
 {
@@ -421,6 +424,21 @@ static void test_number_is_new(void **state)
     assert_false(private_is(private));
 }
 
+/* Who looks at a number without the lock may find one of our own there: it looks like a free conn's. */
+static void test_hidden_number(void **state)
+{
+    (void)state;
+    static const struct conn none;
+    int fd = fake_open(false), hidden = private_dup(fd);
+    assert_true(private_is(hidden));
+    assert_memory_equal(conn_find(hidden), &none, sizeof none);
+    assert_null(conn_enter(hidden, NEED_ALL));
+    struct pollfd polled = { .fd = hidden, .events = POLLIN };
+    assert_int_equal(deferred_tell_poll(&polled, 1, 0), 0);
+    assert_false(readiness_is_borrowed(hidden));
+    private_close(hidden);
+}
+
 /* A signal handler that interrupts the holder closes the number; it leaves when the conn does. */
 static void test_closed_in_handler(void **state)
 {
@@ -513,6 +531,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_answered_in_part, setup, fake_end),
         cmocka_unit_test_setup_teardown(test_numbers, setup, fake_end),
         cmocka_unit_test_setup_teardown(test_number_is_new, setup, fake_end),
+        cmocka_unit_test_setup_teardown(test_hidden_number, setup, fake_end),
         cmocka_unit_test_setup_teardown(test_closed_in_handler, setup, fake_end),
         cmocka_unit_test_setup_teardown(test_holder_is_gone, setup, fake_end),
         cmocka_unit_test_setup_teardown(test_closed_outside, setup, fake_end),

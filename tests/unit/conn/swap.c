@@ -1,6 +1,7 @@
 #define _GNU_SOURCE
 /* Another socket under a client's numbers: all of them or none, whichever call fails. */
 #include "unit/preload/fake_conn.h"
+#include "preload/conn/fresh.h"
 
 enum { SET = 90 };
 
@@ -329,9 +330,9 @@ static void test_late_error(void **state)
 
     (void)state;
     for (size_t i = 0; i < sizeof same / sizeof *same; i++)
-        assert_int_equal(swap_late_error(-same[i]), -same[i]);
-    assert_int_equal(swap_late_error(-EINPROGRESS), -ECONNRESET);
-    assert_int_equal(swap_late_error(-EISCONN), -ECONNRESET);
+        assert_int_equal(fresh_late_error(-same[i]), -same[i]);
+    assert_int_equal(fresh_late_error(-EINPROGRESS), -ECONNRESET);
+    assert_int_equal(fresh_late_error(-EISCONN), -ECONNRESET);
 }
 
 int main(void)

@@ -33,7 +33,7 @@ static void test_marks(void **state)
     assert_int_equal(fd, FIRST);
     assert_int_equal(errno, 42);
     assert_true(private_is(fd) && !private_is(client) && !private_is(-1) && !private_is(CONN_TABLE_SIZE));
-    assert_ptr_equal(conn_find(fd), &conn_private);
+    assert_ptr_equal(conn_find(fd), CONN_PRIVATE);
     assert_null(conn_enter(fd, NEED_ALL));
     assert_true(kernel.cloexec[fd] && fake_under(fd) == fake_under(client));
     private_close(fd);

@@ -131,7 +131,7 @@ static inline int fake_end(void **state)
     (void)state;
     fake_fail_nothing();
     for (int fd = FAKE_FIRST; fd < FAKE_NUMBERS; fd++)
-        if (conn_find(fd) && conn_find(fd) != &conn_private)
+        if (conn_find(fd) && conn_find(fd) != CONN_PRIVATE)
             fake_closes(fd);
     spare_abandon();
     pool_shed(1000);

@@ -68,12 +68,6 @@ bool real_resolve(void)
     return true;
 }
 
-/* Of the hooks; an exec hands over what stdio has read of a socket. */
-void hook_stdio_take_stdin(void);
-void hook_stdio_take_stdin(void)
-{
-}
-
 /* ---- the clock ---- */
 
 static uint64_t fake_ms = 1000000;

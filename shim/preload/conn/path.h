@@ -37,24 +37,11 @@ static inline void path_unguard(struct conn *c)
         path_unguard_now(c);
 }
 
-/* Bytes of a request are about to be sent, or were. */
-void path_sending_guarded(struct conn *c);
-static inline void path_sending(struct conn *c)
-{
-    if (c->idle.guarded)
-        path_sending_guarded(c);
-}
-
 /* Bytes of the response came; `whole`: and it is complete. */
 void path_answered(struct conn *c, bool whole);
 
 /* May it be `error` by which the kernel says that a connection is broken?  Some of what ICMP reports (icmp(7)) could
  * also come from a policy: then the state of the socket says it. */
 bool path_is_broken(const struct conn *c, int error);
-
-/* LEASED: the client asks for its own name.  If the machine has lost that address (IPv4), a socket of its own comes
- * under the fds, connected or nearly so, and the state is FRESH; a connect would not have given that name.  Waits as
- * long as a connect takes, at most 200 ms for a client that does not block.  One call, none for loopback. */
-void path_check_name(struct conn *c);
 
 #endif

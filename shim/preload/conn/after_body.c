@@ -1,5 +1,5 @@
 #define _GNU_SOURCE
-#include "preload/wire/after_body.h"
+#include "preload/conn/after_body.h"
 
 #include "preload/share/evidence.h"
 #include "preload/libc/real.h"
@@ -7,11 +7,11 @@
 #include <errno.h>
 #include <sys/ioctl.h>
 
-enum reason after_body_begin(struct conn *c)
+enum reason after_body_begin(struct conn *c, bool idempotent)
 {
     if (!c->idle.after_body || evidence_has(&c->to, EVIDENCE_BODY_OK))
         return REASON_none;
-    if (!exchange_idempotent(&c->x))
+    if (!idempotent)
         return REASON_unproven;
     if (c->trial == TRIAL_SECOND)
         return REASON_none;

@@ -9,7 +9,7 @@
 
 /* LEASED, and the request is known: REASON_none if it may go out here, or why it wants a connection of its own.
  * After trial_begin. */
-enum reason after_body_begin(struct conn *c);
+enum reason after_body_begin(struct conn *c, bool idempotent);
 
 /* An exchange is complete that nothing else speaks against: why its connection is not to be kept, or REASON_none.
  * What it has shown is noted. */

@@ -22,27 +22,20 @@ static inline bool withheld_any(void)
     return __builtin_expect(atomic_load_explicit(&withheld_count, memory_order_relaxed) != 0, 0);
 }
 
-/* The client has sent something just now that is withheld; nothing is any more. */
+/* The client has sent something just now that is withheld. */
 void withheld_begin(struct conn *c);
+
+/* Nothing is any more. */
 void withheld_over(struct conn *c);
-
-/* FRESH, LEASED: all of it, as it is: for a close, a half-close, fdopen, or because it is no request.  A LEASED
- * conn is re-homed first.  0 or -errno. */
-int withheld_flush(struct conn *c, int fd);
-
-/* The client waits for an answer: sends what is withheld.  FRESH, LEASED: as far as it can still be adapted
- * afterwards; else libc alone has the socket then.  0 or -errno. */
-int withheld_release(struct conn *c, int fd);
-
-/* Before a receive that blocks: waits until there is something, or what is withheld is due, and then releases it. */
-void withheld_wait(struct conn *c, int fd);
 
 /* Of c: for longer than WITHHELD_MS? */
 bool withheld_due(const struct conn *c);
 
-/* Milliseconds until the first is due, at least 1; and what a wait does then, without a lock. */
+/* Milliseconds until the first is due, at least 1. */
 int withheld_turn_ms(void);
-void withheld_release_due(void);
+
+/* Not locked.  Calls `release` for each that is due, locked, with one of its numbers. */
+void withheld_each_due(int (*release)(struct conn *c, int fd));
 
 /* In the child of a fork: it waits for nobody's. */
 void withheld_after_fork(void);
