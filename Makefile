@@ -74,7 +74,9 @@ WIRE_OBJ     := $(patsubst %.c,$(BUILD)/obj/%.o,$(wildcard scripts/delay-wire/*.
 FUZZERS      := $(FUZZ_SRC:tests/fuzz/%.c=$(BUILD)/fuzz/bin/fuzz_%)
 FUZZ_OBJ     := $(TESTED_SRC:%.c=$(BUILD)/fuzz/obj/%.o)
 # Executable scripts; not C sources, headers or data that share the name.
-E2E          := $(shell find tests -maxdepth 2 -name 'e2e_*' -type f -perm -u+x 2>/dev/null | sort)
+# Builds as distributions make them: minutes, so a target of their own.
+RELEASE      := tests/package/e2e_roots tests/package/e2e_dist tests/package/e2e_flags
+E2E          := $(filter-out $(RELEASE),$(shell find tests -maxdepth 2 -name 'e2e_*' -type f -perm -u+x 2>/dev/null | sort))
 
 LIBRARY  := $(BUILD)/libholdfast.so
 LAUNCHER := $(BUILD)/holdfast
@@ -301,6 +303,10 @@ check-tree: all
 check-broker: all
 	tests/broker/e2e_broker --full
 
+# Archives and packages, other distributions' flags, a root of another distribution.
+check-release: all
+	+MAKE='$(MAKE)' BUILD='$(BUILD)' scripts/check $(RELEASE)
+
 # Every real call made to fail, everywhere; `make check` does a part.
 faults: all
 	tests/fault/e2e_fault --all
@@ -373,7 +379,7 @@ include scripts/packaging/install.mk
 clean:
 	rm -rf $(BUILD)
 
-.PHONY: all programs FORCE fuzz-calls bench bench-count lib units assumes check chaos check-matrix check-tree check-broker faults layers werror musl musl-headers demo lint clean tsan ubsan asan sanitize
+.PHONY: all check-release programs FORCE fuzz-calls bench bench-count lib units assumes check chaos check-matrix check-tree check-broker faults layers werror musl musl-headers demo lint clean tsan ubsan asan sanitize
 .DELETE_ON_ERROR:
 .SUFFIXES:
 # Keep objects that only a pattern mentions.
