@@ -41,14 +41,13 @@ void departure_begin(struct departure *d)
 {
     int saved = errno;
 
+    fork_end_leases(d->rearranged);
     d->reached = reach_env(d->env, d->rooms[0], d->text);
     d->env = d->reached;
     if (can_hand_over(d))
         d->env = handover_pack(d->file, d->reached, d->rooms[1], d->rearranged);
-    if (d->way == DEPARTURE_SHELL) {
-        fork_end_leases(false);
+    if (d->way == DEPARTURE_SHELL)
         fork_spawned(false);
-    }
     if (d->named)
         tracing_exec(d->named, d->reached);
     if (d->way == DEPARTURE_EXEC)

@@ -93,8 +93,7 @@ static void inherited(struct conn *c)
 
 static void end_lease(struct conn *c)
 {
-    int fd = c->fds.numbers[0].fd;
-    struct conn *entered = c->fds.count ? conn_enter(fd, NEED_ALL) : NULL;
+    struct conn *entered = conn_is_leased(c) && c->fds.count ? conn_enter(c->fds.numbers[0].fd, NEED_ALL) : NULL;
 
     if (!entered)
         return;
@@ -104,22 +103,16 @@ static void end_lease(struct conn *c)
     conn_leave(entered);
 }
 
-static void end_lease_always(struct conn *c)
-{
-    if (conn_is_leased(c))
-        end_lease(c);
-}
-
 static void end_lease_inherited(struct conn *c)
 {
-    if (conn_is_leased(c) && is_inherited(c))
+    if (is_inherited(c))
         end_lease(c);
 }
 
 void fork_end_leases(bool all)
 {
     if (self.active && self_is_ours())
-        conn_each(all ? end_lease_always : end_lease_inherited);
+        conn_each(all ? end_lease : end_lease_inherited);
 }
 
 void fork_spawned(bool all)

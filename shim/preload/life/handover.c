@@ -4,7 +4,6 @@
 #include "base/program.h"
 #include "base/quiet.h"
 #include "preload/conn/deferred.h"
-#include "preload/life/fork.h"
 #include "preload/life/handover_parcel.h"
 #include "preload/conn/conn.h"
 #include "preload/fds/private.h"
@@ -168,7 +167,6 @@ char *const *handover_pack(const char *path, char *const *env, char **room, bool
         deferred_apply_all();
     if (!in_use)
         return env;
-    fork_end_leases(rearranged);
     if (self_is_ours())
         conn_each(parking_identify);
     packing = &here;
