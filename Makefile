@@ -73,9 +73,9 @@ UNITS        := $(foreach room,$(UNIT_ROOMS),$(patsubst tests/unit/$(room)/%.c,$
 WIRE_OBJ     := $(patsubst %.c,$(BUILD)/obj/%.o,$(wildcard scripts/delay-wire/*.c))
 FUZZERS      := $(FUZZ_SRC:tests/fuzz/%.c=$(BUILD)/fuzz/bin/fuzz_%)
 FUZZ_OBJ     := $(TESTED_SRC:%.c=$(BUILD)/fuzz/obj/%.o)
-# Executable scripts; not C sources, headers or data that share the name.
 # Builds as distributions make them: minutes, so a target of their own.
 RELEASE      := tests/package/e2e_roots tests/package/e2e_dist tests/package/e2e_flags
+# Executable scripts; not C sources, headers or data that share the name.
 E2E          := $(filter-out $(RELEASE),$(shell find tests -maxdepth 2 -name 'e2e_*' -type f -perm -u+x 2>/dev/null | sort))
 
 LIBRARY  := $(BUILD)/libholdfast.so

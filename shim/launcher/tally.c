@@ -75,8 +75,7 @@ static void count(const struct trace *trace)
         break;
     case TRACE_connect:
         find_row(&tally.programs, trace->program)->n[trace->event]++;
-        find_row(&tally.places, trace->place)->n[trace->event]++;
-        break;
+        /* fall through */
     default:
         find_row(&tally.places, trace->place)->n[trace->event]++;
     }

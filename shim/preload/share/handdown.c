@@ -14,13 +14,6 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#ifdef __linux__
-#include <linux/close_range.h>
-#endif
-#ifndef CLOSE_RANGE_CLOEXEC
-#define CLOSE_RANGE_CLOEXEC 4
-#endif
-
 /* One library loads under either libc (README), so this is asked at run time. */
 extern const char *gnu_get_libc_version(void) __attribute__((weak));
 
