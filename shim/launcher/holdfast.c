@@ -184,7 +184,7 @@ int main(int argc, char **argv)
     case OPTIONS_VERSION:
         show_version();
     case OPTIONS_STATUS:
-        status_show(launch.options.value ? launch.options.value : "");
+        status_show(launch.options.value ? launch.options.value : "", launch.options.every_s);
     case OPTIONS_ENV:
         print_env(&launch);
         finish_output();

@@ -14,7 +14,7 @@ static const char help[] =
     "       holdfast --explain[=FILE] [-v] [--] COMMAND [ARG...]\n"
     "       holdfast --check [-v] [--] COMMAND [ARG...]\n"
     "       holdfast --env[=sh|fish|systemd] [-v] [--off]\n"
-    "       holdfast --status[=json|openmetrics]\n"
+    "       holdfast --status[=PID | =[PID,]json|openmetrics|prometheus] [--watch[=SECONDS]]\n"
     "       holdfast --help | --version\n\n"
     "Runs COMMAND with persistent HTTP/1.x connections.\n\n"
     "  -v     warn if holdfast cannot work in COMMAND (static, Go, setuid), and about unknown\n"
@@ -30,8 +30,10 @@ static const char help[] =
     "         for its unit: --env=systemd\n"
     "  --off  with --env: print what switches holdfast off again\n"
     "  --status\n"
-    "         idle connections and counts: inside `holdfast COMMAND` of the processes of that command,\n"
-    "         elsewhere of your broker\n"
+    "         idle connections and counts: of process PID and those that share connections with it; without\n"
+    "         PID, inside `holdfast COMMAND`, of the processes of that command; elsewhere of your broker\n"
+    "  --watch\n"
+    "         with --status: show them again every second, or every SECONDS, until the processes have exited\n"
     "  -h, --help\n"
     "         this text\n"
     "  -V, --version\n"
@@ -87,6 +89,22 @@ static const struct choice *find_choice(const char *word)
     return NULL;
 }
 
+/* "--watch" or "--watch=SECONDS". */
+static bool parse_watch(const char *word, struct options *options)
+{
+    enum { MOST_S = 86400 };
+    static const char name[] = "--watch";
+    const char *value = word + sizeof name - 1;
+    char *end;
+
+    if (strncmp(word, name, sizeof name - 1) != 0 || (*value && *value != '='))
+        return false;
+    options->every_s = *value ? strtod(value + 1, &end) : 1;
+    if (*value && (value[1] < '0' || value[1] > '9' || *end || options->every_s < 0.1 || options->every_s > MOST_S))
+        options_refuse_value(name, value + 1, "a number of seconds, from 0.1 to 86400");
+    return true;
+}
+
 static void parse_word(const char *word, struct options *options, const struct choice **choice)
 {
     const struct choice *found = find_choice(word);
@@ -95,6 +113,8 @@ static void parse_word(const char *word, struct options *options, const struct c
         options->verbose = true;
     else if (strcmp(word, "--off") == 0)
         options->off = true;
+    else if (parse_watch(word, options))
+        return;
     else if (!found)
         refuse("unknown option ", "", word);
     else if (*choice != &plain_run)
@@ -121,6 +141,8 @@ void options_parse(char **argv, struct options *options)
     }
     if (options->off && choice->mode != OPTIONS_ENV)
         refuse("--off", " needs ", "--env");
+    if (options->every_s > 0 && choice->mode != OPTIONS_STATUS)
+        refuse("--watch", " needs ", "--status");
     if (options->verbose && !choice->verbose)
         refuse(choice->name, " cannot be combined with ", "-v");
     if (choice->command && !*argv)

@@ -18,6 +18,7 @@ struct options {
     enum options_mode mode;
     bool verbose;      /* -v was given */
     bool off;          /* --off was given, which only OPTIONS_ENV has */
+    double every_s;    /* --watch: in seconds, 0: not given; only OPTIONS_STATUS has it */
     const char *value; /* what follows the `=` of the mode's option; NULL: nothing does */
     char **command;    /* the command and its arguments; empty for a mode that takes none */
 };

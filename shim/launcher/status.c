@@ -1,186 +1,168 @@
 #define _GNU_SOURCE
 #include "launcher/status.h"
 
-#include "launcher/broker.h"
 #include "launcher/fail.h"
-#include "launcher/tree.h"
-#include "pool/broker.h"
+#include "launcher/job.h"
+#include "launcher/options.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
-enum { NOTHING = 1, WAIT_MS = 1000, RECORDS_MOST = 1 << 20 };
-
-/* What is gathered first: an endpoint may be in several rows. */
-struct gathering {
-    struct status *status;
-    size_t room;
-    uint64_t now_ms;
-};
-
-static void gather(struct gathering *g, const struct endpoint *to, unsigned queued, unsigned held,
-                   uint64_t since_ms)
-{
-    struct status *s = g->status;
-
-    if (s->count == g->room) {
-        g->room = g->room ? 2 * g->room : 64;
-        s->rows = reallocarray(s->rows, g->room, sizeof *s->rows);
-        if (!s->rows)
-            fail("no memory", strerror(ENOMEM));
-    }
-    struct status_row *row = &s->rows[s->count++];
-    *row = (struct status_row){
-        .queued = queued, .held = held, .oldest_ms = g->now_ms > since_ms ? g->now_ms - since_ms : 0
-    };
-    endpoint_text(to, row->endpoint);
-}
-
-static void gather_queued(void *arg, const struct endpoint *to, const struct idle *idle)
-{
-    gather(arg, to, 1, 0, idle->parked_ms);
-}
-
-static void gather_held(struct gathering *g, int file, unsigned records)
-{
-    struct broker_record record;
-
-    for (unsigned i = 0; i < records && i < RECORDS_MOST; i++) {
-        if (pread(file, &record, sizeof record, (off_t)(i * sizeof record)) != sizeof record)
-            return;
-        gather(g, &record.to, 0, record.idle, record.oldest_ms);
-    }
-}
-
-static int by_endpoint(const void *a, const void *b)
-{
-    const struct status_row *x = a, *y = b;
-
-    return strcmp(x->endpoint, y->endpoint);
-}
-
-static void merge(struct status *s)
-{
-    size_t kept = 0;
-
-    if (s->count)
-        qsort(s->rows, s->count, sizeof *s->rows, by_endpoint);
-    for (size_t i = 0; i < s->count; i++) {
-        struct status_row *row = &s->rows[i], *last = kept ? &s->rows[kept - 1] : NULL;
-
-        if (!last || strcmp(last->endpoint, row->endpoint) != 0) {
-            s->rows[kept++] = *row;
-            continue;
-        }
-        last->queued += row->queued;
-        last->held += row->held;
-        last->oldest_ms = row->oldest_ms > last->oldest_ms ? row->oldest_ms : last->oldest_ms;
-    }
-    s->count = kept;
-}
-
-static void gather_fact(void *arg, const struct endpoint *place, enum evidence what, uint32_t left_s)
-{
-    struct status *s = arg;
-
-    s->facts = reallocarray(s->facts, s->facts_count + 1, sizeof *s->facts);
-    if (!s->facts)
-        fail("no memory", strerror(ENOMEM));
-    struct status_fact *fact = &s->facts[s->facts_count++];
-    *fact = (struct status_fact){ .what = what, .left_s = left_s };
-    endpoint_text(place, fact->endpoint);
-}
-
-static void gather_facts(struct status *s)
-{
-    struct timespec now;
-
-    clock_gettime(EVIDENCE_CLOCK, &now);
-    evidence_table_each(&s->counted.evidence, (uint32_t)now.tv_sec, gather_fact, s);
-}
-
-static void ask_broker(struct gathering *g, const struct tree *tree)
-{
-    struct broker_reply reply = { .magic = 0 };
-    int file;
-
-    if (broker_status(tree, &reply, &file, WAIT_MS) != 0)
-        return;
-    g->status->answered = true;
-    g->status->pid = reply.pid;
-    gather_held(g, file, reply.records);
-    close(file);
-}
-
-static void look(struct status *s, const struct tree *tree)
-{
-    struct gathering g = { .status = s, .now_ms = tree_now_ms() };
-    const struct board *board;
-
-    s->uid = tree->uid;
-    s->kind = (enum board_kind)tree_board(tree);
-    board = s->kind ? board_map(tree->first + TREE_BOARD) : NULL;
-    if (board) {
-        s->counted = *board;
-        s->age_ms = g.now_ms > board->head.made_ms ? g.now_ms - board->head.made_ms : 0;
-        gather_facts(s);
-    }
-    for (unsigned i = 0; i < TREE_QUEUES; i++)
-        if (tree_has(tree, i))
-            tree_look(tree, i, g.now_ms, gather_queued, &g);
-    if (tree_has_line(tree))
-        ask_broker(&g, tree);
-    merge(s);
-}
-
-static bool get_from_broker(void *arg, int first)
-{
-    return broker_get_running(arg, first, WAIT_MS);
-}
-
-uint64_t status_saved(const struct status *s)
-{
-    return s->counted.connects > s->counted.fresh ? s->counted.connects - s->counted.fresh : 0;
-}
+enum { NOTHING = 1 };
 
 /* Each process adds its numbers when it can: they need not fit together at every moment. */
-struct status_leases status_leases(const struct status *s)
+static uint64_t less(uint64_t all, uint64_t part)
 {
-    uint64_t leased = s->counted.leased, taken = s->counted.taken, asked = s->counted.asked_for;
-
-    return (struct status_leases){ .own = leased > taken ? leased - taken : 0,
-                                   .others = taken > asked ? taken - asked : 0,
-                                   .broker = asked };
+    return all > part ? all - part : 0;
 }
 
-static const struct {
+struct status_counts status_count(const struct board *counted)
+{
+    return (struct status_counts){ .connects = counted->connects,
+                                   .opened = counted->fresh,
+                                   .own = less(counted->leased, counted->taken),
+                                   .others = less(counted->taken, counted->asked_for),
+                                   .broker = counted->asked_for,
+                                   .saved = less(counted->connects, counted->fresh),
+                                   .parked = counted->parked };
+}
+
+const char *status_kind(const struct status *s)
+{
+    return s->kind == BOARD_BROKER ? "broker" : "tree";
+}
+
+static const struct format {
     const char *name;
     void (*print)(const struct status *s);
-} formats[] = { { "", status_table }, { "json", status_json }, { "openmetrics", status_openmetrics } };
+} formats[] = {
+    { "", status_table },
+    { "json", status_json },
+    { "openmetrics", status_openmetrics },
+    { "prometheus", status_prometheus },
+};
 
-void status_show(const char *format)
+static const struct format *find_format(const char *name)
 {
-    static struct status status;
-    struct tree tree;
-    size_t i = 0;
+    for (size_t i = 0; i < sizeof formats / sizeof *formats; i++)
+        if (strcmp(formats[i].name, name) == 0)
+            return &formats[i];
+    return NULL;
+}
 
-    while (i < sizeof formats / sizeof *formats && strcmp(formats[i].name, format) != 0)
-        i++;
-    if (i == sizeof formats / sizeof *formats)
-        fail("--status", "expected --status, --status=json or --status=openmetrics");
-    if (!tree_reach(&tree) && !tree_with_numbers(get_from_broker, &tree)) {
+/* What is asked for. */
+struct question {
+    pid_t pid; /* 0: no process is named */
+    const struct format *format;
+    struct job job;
+};
+
+static bool parse_pid(const char **word, pid_t *pid)
+{
+    char *end;
+    long number = strtol(*word, &end, 10);
+
+    if (**word < '0' || **word > '9' || number <= 0 || number > INT_MAX || (*end && *end != ','))
+        return false;
+    *pid = (pid_t)number;
+    *word = *end && end[1] ? end + 1 : end; /* a comma has something behind it */
+    return true;
+}
+
+static void parse(const char *what, struct question *q)
+{
+    const char *word = what;
+
+    *q = (struct question){ .pid = 0 };
+    if (*word >= '0' && *word <= '9' && !parse_pid(&word, &q->pid))
+        options_refuse_value("--status", what, "the number of a process");
+    q->format = find_format(word);
+    if (!q->format)
+        options_refuse_value("--status", what, "the number of a process, json, openmetrics or prometheus");
+}
+
+static _Noreturn void refuse_job(const struct question *q, const char *why)
+{
+    fprintf(stderr, "holdfast: %ld: %s\n", (long)q->pid, why);
+    exit(NOTHING);
+}
+
+static void look_first(struct question *q, struct status *s)
+{
+    if (q->pid) {
+        const char *why = job_find(q->pid, &q->job);
+        if (why)
+            refuse_job(q, why);
+        status_look_at_job(s, &q->job);
+        close(q->job.board);
+    } else if (!status_look_around(s)) {
         fputs("holdfast: nothing to report: not inside `holdfast COMMAND`, and no broker runs for this user\n",
               stderr);
         exit(NOTHING);
     }
-    look(&status, &tree);
-    formats[i].print(&status);
+}
+
+static bool look_again(struct question *q, struct status *s)
+{
+    static struct board before;
+
+    free(s->rows);
+    free(s->facts);
+    before = s->counted;
+    *s = (struct status){ .before = &before };
+    if (!q->pid)
+        return status_look_around(s);
+    if (!job_find_again(&q->job))
+        return false;
+    status_look_at_job(s, &q->job);
+    close(q->job.board);
+    return true;
+}
+
+static void print(const struct question *q, const struct status *s, const char *before)
+{
+    fputs(before, stdout);
+    q->format->print(s);
     if (fflush(stdout) != 0 || ferror(stdout))
         fail("standard output", strerror(errno));
+}
+
+static void wait_for(double seconds)
+{
+    struct timespec left = { .tv_sec = (time_t)seconds };
+
+    left.tv_nsec = (long)((seconds - (double)left.tv_sec) * 1e9);
+    while (nanosleep(&left, &left) != 0 && errno == EINTR)
+        continue;
+}
+
+void status_show(const char *what, double every_s)
+{
+    static struct status status;
+    static struct question q;
+    const char *term = getenv("TERM");
+
+    parse(what, &q);
+    bool table = q.format->print == status_table;
+    bool clears = table && every_s > 0 && isatty(STDOUT_FILENO) && term && strcmp(term, "dumb") != 0;
+    const char *between = clears ? "\033[H\033[2J" : table ? "\n" : "";
+    if (every_s > 0 && !table && q.format->print != status_json)
+        fail("--watch", "only for people and with json");
+    look_first(&q, &status);
+    print(&q, &status, clears ? between : "");
+    while (every_s > 0) {
+        wait_for(every_s);
+        if (!look_again(&q, &status)) {
+            if (table)
+                printf("\nThe last of these processes has exited.\n");
+            break;
+        }
+        print(&q, &status, between);
+    }
     exit(0);
 }

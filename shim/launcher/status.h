@@ -1,5 +1,5 @@
-/* status: `holdfast --status`: what lies idle, and what was counted, in the tree that this process was handed,
- * or else in the user's broker. */
+/* status: `holdfast --status`: idle connections and counts of the tree that this process was handed, or else of the
+ * user's broker, or of those that a given process shares with; once, or again and again. */
 #ifndef HOLDFAST_LAUNCHER_STATUS_H
 #define HOLDFAST_LAUNCHER_STATUS_H
 
@@ -8,10 +8,12 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/types.h>
 
-/* `format`: "", a table for people; "json"; "openmetrics".  Prints and exits: 0; 1 if there is nothing to tell
- * of; FAIL_OURS for another format. */
-_Noreturn void status_show(const char *format);
+/* `what`: "", or the number of a process, or "json", "openmetrics" or "prometheus" instead of a table for people, or both
+ * with a comma between them.  `every_s`: how often to print it, 0: once.  Prints and exits: 0; 1 if there is nothing to
+ * report; FAIL_OURS for another `what`. */
+_Noreturn void status_show(const char *what, double every_s);
 
 /* An address and port. */
 struct status_row {
@@ -30,6 +32,9 @@ struct status_fact {
 struct status {
     enum board_kind kind;
     bool answered;         /* the broker did */
+    pid_t job;             /* whose connections these are, if one was asked for, and its program */
+    const char *job_name;
+    bool queues_seen;      /* false: the queues could not be looked into */
     unsigned uid, pid;     /* pid: the broker's, 0: none that answers */
     uint64_t age_ms;
     struct status_row *rows; /* by endpoint, each once */
@@ -37,19 +42,28 @@ struct status {
     struct status_fact *facts;
     size_t facts_count;
     struct board counted;  /* a copy */
+    const struct board *before; /* what was counted the last time, NULL: this is the first */
 };
 
-/* status_text.c: to standard output. */
+/* status_look.c: fill *s, whose rows and facts are the caller's to free.  Around: of the tree that this process was
+ * handed, or else of the user's broker; false: there is neither.  At a job: job.h. */
+struct job;
+bool status_look_around(struct status *s);
+void status_look_at_job(struct status *s, const struct job *job);
+
+/* status_text.c, status_metrics.c: to standard output. */
 void status_table(const struct status *s);
 void status_json(const struct status *s);
 void status_openmetrics(const struct status *s);
+void status_prometheus(const struct status *s);
 
-/* Connects that opened no connection; and the leases of those that the process itself had kept, that another
- * process had left, that the broker had. */
-uint64_t status_saved(const struct status *s);
-struct status_leases {
-    uint64_t own, others, broker;
+/* Of a board: connects; those that opened a connection, and those that got one that the process itself had kept, that
+ * another process had left, that the broker had; connects that opened none; connections kept. */
+struct status_counts {
+    uint64_t connects, opened, own, others, broker, saved, parked;
 };
-struct status_leases status_leases(const struct status *s);
+struct status_counts status_count(const struct board *counted);
+
+const char *status_kind(const struct status *s); /* "tree", "broker" */
 
 #endif

@@ -1,14 +1,7 @@
 #include "launcher/status.h"
 
-#include "base/version.h"
-
 #include <inttypes.h>
 #include <stdio.h>
-
-static const char *kind_of(const struct status *s)
-{
-    return s->kind == BOARD_BROKER ? "broker" : "tree";
-}
 
 static double seconds(uint64_t ms)
 {
@@ -26,18 +19,42 @@ static void sum(const struct status *s, unsigned long *queued, unsigned long *he
 
 static void print_head(const struct status *s)
 {
-    if (s->kind != BOARD_BROKER)
+    if (s->kind != BOARD_BROKER && s->job)
+        printf("Process %ld (%s) and the others under the same holdfast, of user %u, for %.1f s\n", (long)s->job,
+               s->job_name, s->uid, seconds(s->age_ms));
+    else if (s->kind != BOARD_BROKER)
         printf("The processes under one holdfast, of user %u, for %.1f s\n", s->uid, seconds(s->age_ms));
     else if (s->answered)
         printf("The broker of user %u, process %u, for %.1f s\n", s->uid, s->pid, seconds(s->age_ms));
     else
-        printf("The broker of user %u, begun %.1f s ago, does not answer\n", s->uid,
-               seconds(s->age_ms));
+        printf("The broker of user %u, begun %.1f s ago, does not answer\n", s->uid, seconds(s->age_ms));
+    if (s->kind == BOARD_BROKER && s->job)
+        printf("Process %ld (%s) uses it\n", (long)s->job, s->job_name);
 }
 
-static void print_count(const char *what, uint64_t count)
+static void print_number(const char *what, uint64_t count, const uint64_t *before)
 {
-    printf("%-42s %10" PRIu64 "\n", what, count);
+    printf("%-42s %10" PRIu64, what, count);
+    if (before && count > *before)
+        printf(" %+10" PRId64, (int64_t)(count - *before));
+    putchar('\n');
+}
+
+static void print_rows(const struct status *s)
+{
+    unsigned long queued, held;
+
+    if (!s->queues_seen) {
+        printf("\nIdle connections: not shown, because the system lets only root look into a process of another terminal\n"
+               "(kernel.yama.ptrace_scope, for example).\n");
+        return;
+    }
+    sum(s, &queued, &held);
+    printf("\n%-42s %10s %10s %10s\n", "idle at", "in queues", "in broker", "oldest");
+    for (size_t i = 0; i < s->count; i++)
+        printf("%-42s %10u %10u %8.1f s\n", s->rows[i].endpoint, s->rows[i].queued, s->rows[i].held,
+               seconds(s->rows[i].oldest_ms));
+    printf("%-42s %10lu %10lu\n", "all", queued, held);
 }
 
 static void print_facts(const struct status *s)
@@ -49,26 +66,29 @@ static void print_facts(const struct status *s)
                evidence_sentence(s->facts[i].what));
 }
 
+static void print_counts(const struct status *s)
+{
+    struct status_counts now = status_count(&s->counted), before = { 0 };
+
+    if (s->before)
+        before = status_count(s->before);
+#define COUNT(what, field) print_number(what, now.field, s->before ? &before.field : NULL)
+    COUNT("connects", connects);
+    COUNT("  opened", opened);
+    COUNT("  reused: own process", own);
+    COUNT("  reused: another process", others);
+    COUNT("  reused: broker", broker);
+    COUNT("handshakes saved", saved);
+    COUNT("parked", parked);
+#undef COUNT
+}
+
 void status_table(const struct status *s)
 {
-    struct status_leases leases = status_leases(s);
-    unsigned long queued, held;
-
     print_head(s);
     printf("\n");
-    print_count("connects", s->counted.connects);
-    print_count("  opened", s->counted.fresh);
-    print_count("  reused: own process", leases.own);
-    print_count("  reused: another process", leases.others);
-    print_count("  reused: broker", leases.broker);
-    print_count("handshakes saved", status_saved(s));
-    print_count("parked", s->counted.parked);
-    sum(s, &queued, &held);
-    printf("\n%-42s %10s %10s %10s\n", "idle at", "in queues", "in broker", "oldest");
-    for (size_t i = 0; i < s->count; i++)
-        printf("%-42s %10u %10u %8.1f s\n", s->rows[i].endpoint, s->rows[i].queued, s->rows[i].held,
-               seconds(s->rows[i].oldest_ms));
-    printf("%-42s %10lu %10lu\n", "all", queued, held);
+    print_counts(s);
+    print_rows(s);
     print_facts(s);
     printf("\nWhy connections were not reused, not adapted or not parked:\n");
     for (unsigned i = REASON_none + 1; i < REASON_count; i++)
@@ -79,20 +99,22 @@ void status_table(const struct status *s)
 
 void status_json(const struct status *s)
 {
-    struct status_leases leases = status_leases(s);
+    struct status_counts counts = status_count(&s->counted);
     const char *comma = "";
 
     printf("{\"kind\":\"%s\",\"uid\":%u,\"pid\":%u,\"answers\":%s,\"age_seconds\":%.3f,\"handshakes_saved\":%" PRIu64,
-           kind_of(s), s->uid, s->pid, s->answered ? "true" : "false", seconds(s->age_ms), status_saved(s));
+           status_kind(s), s->uid, s->pid, s->answered ? "true" : "false", seconds(s->age_ms), counts.saved);
+    if (s->job)
+        printf(",\"job\":%ld", (long)s->job);
 #define X(name) printf(",\"" #name "\":%" PRIu64, s->counted.name);
     BOARD_COUNTERS(X)
 #undef X
-    printf(",\"leases\":{\"process\":%" PRIu64 ",\"others\":%" PRIu64 ",\"broker\":%" PRIu64 "},\"idle\":[",
-           leases.own, leases.others, leases.broker);
+    printf(",\"leases\":{\"process\":%" PRIu64 ",\"others\":%" PRIu64 ",\"broker\":%" PRIu64 "},\"idle\":%s",
+           counts.own, counts.others, counts.broker, s->queues_seen ? "[" : "null");
     for (size_t i = 0; i < s->count; i++, comma = ",")
         printf("%s{\"endpoint\":\"%s\",\"queued\":%u,\"held\":%u,\"oldest_seconds\":%.3f}", comma,
                s->rows[i].endpoint, s->rows[i].queued, s->rows[i].held, seconds(s->rows[i].oldest_ms));
-    printf("],\"servers\":[");
+    printf("%s,\"servers\":[", s->queues_seen ? "]" : "");
     comma = "";
     for (size_t i = 0; i < s->facts_count; i++, comma = ",")
         printf("%s{\"endpoint\":\"%s\",\"known\":\"%s\",\"seconds\":%u}", comma, s->facts[i].endpoint,
@@ -105,62 +127,4 @@ void status_json(const struct status *s)
             comma = ",";
         }
     printf("}}\n");
-}
-
-static void begin(const char *name, const char *type, const char *help)
-{
-    printf("# TYPE %s %s\n# HELP %s %s\n", name, type, name, help);
-}
-
-static void counter(const char *name, const char *help, uint64_t value)
-{
-    begin(name, "counter", help);
-    printf("%s_total %" PRIu64 "\n", name, value);
-}
-
-/* Metrics of one family stand together. */
-static void print_idle(const struct status *s)
-{
-    begin("holdfast_idle_connections", "gauge", "Idle connections, between processes or held by the broker.");
-    for (size_t i = 0; i < s->count; i++)
-        printf("holdfast_idle_connections{endpoint=\"%s\",place=\"queue\"} %u\n"
-               "holdfast_idle_connections{endpoint=\"%s\",place=\"broker\"} %u\n",
-               s->rows[i].endpoint, s->rows[i].queued, s->rows[i].endpoint, s->rows[i].held);
-    printf("# TYPE holdfast_idle_oldest_seconds gauge\n# UNIT holdfast_idle_oldest_seconds seconds\n"
-           "# HELP holdfast_idle_oldest_seconds How long the oldest idle connection has been idle.\n");
-    for (size_t i = 0; i < s->count; i++)
-        printf("holdfast_idle_oldest_seconds{endpoint=\"%s\"} %.3f\n", s->rows[i].endpoint,
-               seconds(s->rows[i].oldest_ms));
-}
-
-/* https://prometheus.io/docs/specs/om/open_metrics_spec/ */
-void status_openmetrics(const struct status *s)
-{
-    struct status_leases leases = status_leases(s);
-
-    begin("holdfast", "info", "What this is.");
-    printf("holdfast_info{version=\"" HOLDFAST_VERSION "\",kind=\"%s\"} 1\n", kind_of(s));
-    printf("# TYPE holdfast_age_seconds gauge\n# UNIT holdfast_age_seconds seconds\n"
-           "# HELP holdfast_age_seconds For how long this has been there.\nholdfast_age_seconds %.3f\n",
-           seconds(s->age_ms));
-    begin("holdfast_broker_up", "gauge", "Whether a broker answers.");
-    printf("holdfast_broker_up %d\n", s->answered);
-    print_idle(s);
-    begin("holdfast_leases", "counter", "Connects that got an idle connection, by who had kept it.");
-    printf("holdfast_leases_total{from=\"process\"} %" PRIu64 "\nholdfast_leases_total{from=\"others\"} %" PRIu64
-           "\nholdfast_leases_total{from=\"broker\"} %" PRIu64 "\n",
-           leases.own, leases.others, leases.broker);
-    counter("holdfast_requests", "Heads of requests.", s->counted.requests);
-    counter("holdfast_connects", "Connects of programs.", s->counted.connects);
-    counter("holdfast_opened", "Connects that really opened a connection.", s->counted.fresh);
-    counter("holdfast_handshakes_saved", "Connects that opened none.", status_saved(s));
-    counter("holdfast_parks", "Connections kept for reuse.", s->counted.parked);
-    counter("holdfast_broker_ended", "Connections that their servers closed while the broker had them.",
-            s->counted.ended);
-    counter("holdfast_broker_unanswered", "Questions that the broker did not answer in time.", s->counted.unanswered);
-    begin("holdfast_misses", "counter", "Why a connection was not reused, not adapted or not parked.");
-    for (unsigned i = REASON_none + 1; i < REASON_count; i++)
-        printf("holdfast_misses_total{reason=\"%s\"} %" PRIu64 "\n", reason_name((enum reason)i),
-               s->counted.reasons[i]);
-    printf("# EOF\n");
 }

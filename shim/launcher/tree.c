@@ -73,37 +73,60 @@ static bool parse(struct tree *tree)
     return tree->uid == kernel_euid();
 }
 
-/* Where the library is loaded into this very process it hides what was handed down; what the kernel copies
- * for us (pidfd_getfd(2), always of oneself) it does not know. */
-struct reached {
+/* What process `pid` has under `from` and up. */
+struct copying {
     struct tree *tree;
+    pid_t pid;
     int from;
 };
 
-static bool copy_all(void *arg, int first)
+static bool is_of_tree(const struct tree *tree, int i)
 {
-    struct reached *reached = arg;
-    int self = (int)syscall(SYS_pidfd_open, getpid(), 0), found = 0;
-
-    for (int i = 0; self >= 0 && i < TREE_FDS; i++) {
-        int fd = (int)syscall(SYS_pidfd_getfd, self, reached->from + i, 0);
-        if (fd < 0)
-            continue;
-        found += dup3(fd, first + i, O_CLOEXEC) >= 0;
-        close(fd);
-    }
-    if (self >= 0)
-        close(self);
-    reached->tree->first = first;
-    return found > 0 && tree_has(reached->tree, 0);
+    return i < TREE_QUEUES ? tree_has(tree, (unsigned)i) : i == TREE_BOARD ? tree_board(tree) : tree_has_line(tree);
 }
 
+/* What lies there besides is left alone. */
+static void copy_one(const struct tree *tree, int process, int from, int i)
+{
+    int fd = (int)syscall(SYS_pidfd_getfd, process, from + i, 0);
+
+    if (fd < 0)
+        return;
+    bool copied = dup3(fd, tree->first + i, O_CLOEXEC) >= 0;
+    close(fd);
+    if (copied && !is_of_tree(tree, i))
+        close(tree->first + i);
+}
+
+static bool copy_all(void *arg, int first)
+{
+    struct copying *copying = arg;
+    int process = (int)syscall(SYS_pidfd_open, copying->pid, 0);
+
+    if (process < 0)
+        return false;
+    copying->tree->first = first;
+    for (int i = 0; i < TREE_FDS; i++)
+        copy_one(copying->tree, process, copying->from, i);
+    close(process);
+    if (tree_has(copying->tree, 0))
+        return true;
+    tree_destroy(copying->tree);
+    return false;
+}
+
+bool tree_copy(struct tree *tree, pid_t pid, int from)
+{
+    struct copying copying = { tree, pid, from };
+
+    return tree_with_numbers(copy_all, &copying);
+}
+
+/* Where the library is loaded into this very process it hides what was handed down; what the kernel copies for us
+ * (pidfd_getfd(2), always of oneself) it does not know. */
 bool tree_reach(struct tree *tree)
 {
-    if (!parse(tree))
-        return false;
-    struct reached reached = { tree, tree->first };
-    return tree_with_numbers(copy_all, &reached);
+    return parse(tree) && tree_copy(tree, getpid(), tree->first);
 }
 
 /* A launcher under a launcher: the queues are there already.  Those of the wrong kind are given up. */

@@ -21,7 +21,7 @@ int board_create(enum board_kind kind, const char token[BOARD_TOKEN], uint64_t n
         .magic = MAGIC, .size = sizeof(struct board), .kind = kind, .made_ms = now_ms
     };
     struct quiet quiet;
-    int fd = memfd_create("holdfast-board", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+    int fd = memfd_create(BOARD_NAME, MFD_CLOEXEC | MFD_ALLOW_SEALING);
 
     if (fd < 0)
         return -errno;
@@ -37,7 +37,7 @@ int board_create(enum board_kind kind, const char token[BOARD_TOKEN], uint64_t n
     return error ? -error : -EIO;
 }
 
-enum board_kind board_check(int fd, const char token[BOARD_TOKEN])
+enum board_kind board_read(int fd, char token[BOARD_TOKEN])
 {
     struct stat status;
     struct board_head head;
@@ -45,10 +45,18 @@ enum board_kind board_check(int fd, const char token[BOARD_TOKEN])
     if (fstat(fd, &status) != 0 || status.st_size != sizeof(struct board) ||
         (kernel_seals(fd) & SEALS) != SEALS || pread(fd, &head, sizeof head, 0) != sizeof head)
         return 0;
+    memcpy(token, head.token, BOARD_TOKEN);
     bool good = head.magic == MAGIC && head.size == sizeof(struct board) &&
-                memcmp(head.token, token, BOARD_TOKEN) == 0 &&
                 (head.kind == BOARD_TREE || head.kind == BOARD_BROKER);
     return good ? (enum board_kind)head.kind : 0;
+}
+
+enum board_kind board_check(int fd, const char token[BOARD_TOKEN])
+{
+    char its[BOARD_TOKEN];
+    enum board_kind kind = board_read(fd, its);
+
+    return kind && memcmp(its, token, BOARD_TOKEN) == 0 ? kind : 0;
 }
 
 struct board *board_map(int fd)

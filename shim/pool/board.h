@@ -17,6 +17,8 @@
 
 enum { BOARD_BUCKETS = 8192, BOARD_TOKEN = 16 };
 
+#define BOARD_NAME "holdfast-board" /* memfd_create(2) */
+
 enum board_kind { BOARD_TREE = 1, BOARD_BROKER };
 
 /* X(name): what is counted, besides the reasons. */
@@ -56,7 +58,10 @@ struct board {
 /* A new one, as a close-on-exec fd, or -errno. */
 int board_create(enum board_kind kind, const char token[BOARD_TOKEN], uint64_t now_ms);
 
-/* Is it such a one, for these queues?  Its kind, or 0. */
+/* Is it one of this release?  Its kind, and in `token`, which gains no NUL, the queues' that it belongs to; or 0. */
+enum board_kind board_read(int fd, char token[BOARD_TOKEN]);
+
+/* Is it one, for these queues?  Its kind, or 0. */
 enum board_kind board_check(int fd, const char token[BOARD_TOKEN]);
 
 /* Maps what board_check has found good; NULL: no memory. */

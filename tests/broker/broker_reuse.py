@@ -230,7 +230,7 @@ def status_in_three_ways(world):
 PARSE = """
 import json, sys
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as parse
-rows = [[s.name, *(s.labels.values()), s.value] for family in parse(sys.stdin.read()) for s in family.samples]
+rows = [[s.name, *(v for k, v in s.labels.items() if k != "uid"), s.value] for family in parse(sys.stdin.read()) for s in family.samples]
 print(json.dumps(rows))
 """
 

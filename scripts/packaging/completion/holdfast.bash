@@ -16,7 +16,7 @@ _holdfast() {
     if [[ ${COMP_WORDS[COMP_CWORD - 1]} == = || $current == = ]]; then
         case $option in
         --env) mapfile -t COMPREPLY < <(compgen -W "sh fish systemd" -- "$value") ;;
-        --status) mapfile -t COMPREPLY < <(compgen -W "json openmetrics" -- "$value") ;;
+        --status) mapfile -t COMPREPLY < <(compgen -W "json openmetrics prometheus" -- "$value") ;;
         --explain) mapfile -t COMPREPLY < <(compgen -f -- "$value") ;;
         esac
     elif ((i < COMP_CWORD)); then

@@ -14,5 +14,6 @@ complete -c holdfast -n __holdfast_before_command -l env -d 'Print what switches
 complete -c holdfast -n __holdfast_before_command -a '--env=fish --env=systemd' -d 'Print what switches holdfast on'
 complete -c holdfast -n __holdfast_before_command -l off -d 'With --env: print what switches holdfast off'
 complete -c holdfast -n __holdfast_before_command -l status -d 'Show idle connections and counts'
-complete -c holdfast -n __holdfast_before_command -a '--status=json --status=openmetrics' -d 'Show idle connections and counts'
+complete -c holdfast -n __holdfast_before_command -a '--status=json --status=openmetrics --status=prometheus' -d 'Show idle connections and counts'
+complete -c holdfast -n __holdfast_before_command -l watch -d 'With --status: show them again and again'
 complete -c holdfast -x -a '(__fish_complete_subcommand)'
