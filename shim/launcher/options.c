@@ -105,26 +105,29 @@ static bool parse_watch(const char *word, struct options *options)
     return true;
 }
 
-static void parse_word(const char *word, struct options *options, const struct choice **choice)
+/* The options that go with a mode. */
+static bool parse_companion(const char *word, struct options *options)
 {
-    const struct choice *found = find_choice(word);
-
     if (strcmp(word, "-v") == 0)
         options->verbose = true;
     else if (strcmp(word, "--off") == 0)
         options->off = true;
-    else if (parse_watch(word, options))
-        return;
-    else if (!found)
-        refuse("unknown option ", "", word);
-    else if (*choice != &plain_run)
-        refuse((*choice)->name, " cannot be combined with ", word);
-    else {
-        const char *equals = strchr(word, '=');
+    else
+        return parse_watch(word, options);
+    return true;
+}
 
-        *choice = found;
-        options->value = equals ? equals + 1 : NULL;
-    }
+static void parse_choice(const char *word, struct options *options, const struct choice **choice)
+{
+    const struct choice *found = find_choice(word);
+    const char *equals = strchr(word, '=');
+
+    if (!found)
+        refuse("unknown option ", "", word);
+    if (*choice != &plain_run)
+        refuse((*choice)->name, " cannot be combined with ", word);
+    *choice = found;
+    options->value = equals ? equals + 1 : NULL;
 }
 
 void options_parse(char **argv, struct options *options)
@@ -137,7 +140,8 @@ void options_parse(char **argv, struct options *options)
             argv++;
             break;
         }
-        parse_word(*argv, options, &choice);
+        if (!parse_companion(*argv, options))
+            parse_choice(*argv, options, &choice);
     }
     if (options->off && choice->mode != OPTIONS_ENV)
         refuse("--off", " needs ", "--env");
