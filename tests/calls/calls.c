@@ -73,12 +73,7 @@ void say_bytes(const char *bytes, size_t len)
 static void flush(void)
 {
     say("\n");
-    for (size_t done = 0; done < used;) {
-        ssize_t n = write(STDOUT_FILENO, out + done, used - done);
-        if (n <= 0)
-            break;
-        done += (size_t)n;
-    }
+    said_add(out, used);
     used = 0;
 }
 
@@ -243,6 +238,7 @@ static void do_later(const struct call *call)
     snprintf(line, sizeof line, "later %d %ld %s %s %s", (int)getpid(), syscall(SYS_gettid), call_word(call, 1),
              call_word(call, 2), call_word(call, 3));
     talk_forward(line);
+    talk_flush();
     later = true;
 }
 
@@ -319,6 +315,7 @@ static int reader_main(int fd)
     char bytes[4096];
     ssize_t n = 1;
 
+    said_find();
     say("  reader:");
     for (int i = 0; i < 20 && n > 0; i++) {
         struct pollfd wait = { .fd = fd, .events = POLLIN };
@@ -421,13 +418,19 @@ static void load(void)
 
 static void finish(void)
 {
-    for (int i = 0; i < SLOTS; i++)
+    for (int i = 0; i < SLOTS; i++) {
         if (slots[i] >= 0)
             close(slots[i]);
+        slots[i] = -1;
+    }
     say("pipes %d", (int)signals);
     flush();
     talk_ask_origin("log");
     flush();
+    talk_close();
+    wait_forget();
+    count = at = 0;
+    signals = 0;
 }
 
 void play_text(const char *program, size_t len, const char *meeting, int port)

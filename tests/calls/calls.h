@@ -1,7 +1,8 @@
 /* calls: plays a program of socket calls, one a line, and prints what each has answered.
  *
  *   calls.c    the command line, the table of calls, threads and forks around them
- *   serve.c    plays programs that come by stdin, each in a child: `calls serve MEETING PORT`
+ *   said.c     what was printed
+ *   serve.c    plays programs that come by stdin: `calls serve MEETING PORT`
  *   talk.c     requests, and the line to the origin
  *   io.c       what sends and receives
  *   wait.c     poll, select, epoll
@@ -42,21 +43,36 @@ void say_result(long result);
 void say_bytes(const char *bytes, size_t len);
 uint64_t hash_bytes(const void *bytes, size_t len);
 
+/* said.c: where what was printed is kept.  It lies in memory that the server, the program and all that it starts share, so
+ * that a line costs no system call, and what was said stays when its process is killed. */
+bool said_make(void);      /* the server: before all programs */
+void said_begin(void);     /* the server: nothing has been said */
+void said_in_child(void);  /* the program: stdout leads there */
+extern int said_memory;    /* the server's own number for it, or -1 */
+void said_find(void);      /* another program: if stdout does */
+void said_add(const char *bytes, size_t len); /* to stdout, wherever it leads */
+void said_end(const char *bytes, size_t len); /* the server: behind all that was said */
+const char *said_all(size_t *len);
+
 /* talk.c */
 void talk_open(const char *path, int port);
+void talk_close(void);
 int talk_port(void);
 void talk_request(const struct call *call); /* a `req` line */
 /* Bytes of request k from `from` to `to`, of 1000. */
 const char *talk_bytes(int k, long from, long to, size_t *len);
 void talk_ask_origin(const char *line); /* and says what it answered */
-void talk_forward(const char *line);    /* a `resp` line, without an answer */
+void talk_forward(const char *line);    /* a `resp` line, without an answer; goes out with talk_flush, or what is asked */
+void talk_flush(void);
 
 /* io.c, wait.c, fd.c: each does one call. */
 typedef void (*do_call)(const struct call *call);
 do_call io_find(const char *name);
 do_call wait_find(const char *name);
 do_call fd_find(const char *name);
+void wait_forget(void); /* the numbers that it has given out */
 
+/* In a process that has played others, everything is as before the first. */
 void play_text(const char *program, size_t len, const char *meeting, int port);
 
 /* serve.c */

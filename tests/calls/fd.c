@@ -286,7 +286,7 @@ static void do_list(const struct call *call)
         int fd = atoi(one->d_name);
         if (one->d_name[0] != '.' && fd < HIGH_FD && fd != dirfd(folder))
             there[fd] = true;
-        else if (one->d_name[0] != '.' && fd > HIGH_FD)
+        else if (one->d_name[0] != '.' && fd > HIGH_FD && fd != said_memory)
             say(" above:%d", fd);
     }
     if (folder)

@@ -24,6 +24,7 @@
 #include <netinet/tcp.h>
 #include <poll.h>
 #include <signal.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -73,6 +74,22 @@ static struct later {
 } laters[LATER];
 static int later_count, later_done;
 
+/* Goes out with the empty line that ends an answer. */
+static void __attribute__((format(printf, 1, 2))) reply(const char *format, ...)
+{
+    static char text[4096];
+    static size_t len;
+    va_list ap;
+
+    va_start(ap, format);
+    len += (size_t)vsnprintf(text + len, sizeof text - len, format, ap);
+    va_end(ap);
+    if (memcmp(text + len - 2, "\n\n", 2) != 0)
+        return;
+    (void)!write(control, text, len); /* it may have ended */
+    len = 0;
+}
+
 static long now_ms(void)
 {
     struct timespec now;
@@ -83,11 +100,10 @@ static long now_ms(void)
 /* Until what was sent on this processor before is delivered. */
 static void settle(void)
 {
-    struct pollfd wait = { .fd = marker, .events = POLLIN };
     char byte = 0;
 
-    if (send(marker, &byte, 1, 0) == 1 && poll(&wait, 1, 100) == 1)
-        (void)recv(marker, &byte, 1, MSG_DONTWAIT);
+    if (send(marker, &byte, 1, 0) == 1)
+        (void)recv(marker, &byte, 1, 0); /* for 100 ms at most */
 }
 
 static const char *field(const char *head, const char *end, const char *name)
@@ -233,16 +249,22 @@ static void read_link(struct link *link)
 static bool turn(int ms)
 {
     struct pollfd fds[LINKS + 1] = { { .fd = listener, .events = POLLIN } };
+    struct link *polled[LINKS + 1];
+    nfds_t n = 1;
 
-    for (int i = 0; i < LINKS; i++)
-        fds[i + 1] = (struct pollfd){ .fd = links[i].ended ? -1 : links[i].fd, .events = POLLIN };
-    if (poll(fds, LINKS + 1, ms) <= 0)
+    for (int i = 0; i < LINKS; i++) {
+        if (links[i].ended || links[i].fd < 0)
+            continue;
+        fds[n] = (struct pollfd){ .fd = links[i].fd, .events = POLLIN };
+        polled[n++] = &links[i];
+    }
+    if (poll(fds, n, ms) <= 0)
         return false;
     if (fds[0].revents)
         accept_one();
-    for (int i = 0; i < LINKS; i++)
-        if (fds[i + 1].revents && links[i].fd >= 0)
-            read_link(&links[i]);
+    for (nfds_t i = 1; i < n; i++)
+        if (fds[i].revents)
+            read_link(polled[i]);
     return true;
 }
 
@@ -391,12 +413,12 @@ static void tell(void)
     while (turn(QUIET_MS));
     for (unsigned k = 0; k < REQUESTS; k++)
         if (seen[k].there)
-            dprintf(control, "%s x%d %llx body %zu %llx; ", seen[k].line, seen[k].times,
+            reply("%s x%d %llx body %zu %llx; ", seen[k].line, seen[k].times,
                     (unsigned long long)seen[k].fields, seen[k].body_len, (unsigned long long)seen[k].body);
     for (int i = 0; i < LINKS; i++)
         if (links[i].len)
             rest += hash_bytes(links[i].bytes, links[i].len), len += links[i].len;
-    dprintf(control, "rest %zu %llx\n\n", len, (unsigned long long)rest);
+    reply("rest %zu %llx\n\n", len, (unsigned long long)rest);
 }
 
 static void begin_anew(void)
@@ -472,7 +494,7 @@ static void finish_later(void)
     for (; later_done < later_count; later_done++)
         (void)act(laters[later_done].line);
     later_done = later_count = 0;
-    dprintf(control, "slept for %d\n\n", slept);
+    reply("slept for %d\n\n", slept);
 }
 
 static void obey(const char *line)
@@ -480,7 +502,7 @@ static void obey(const char *line)
     const char *result = act(line);
 
     if (result)
-        dprintf(control, "%s\n\n", result);
+        reply("%s\n\n", result);
     else if (strncmp(line, "resp ", 5) == 0)
         note_told(line + 5);
     else if (strncmp(line, "later ", 6) == 0)
@@ -523,7 +545,7 @@ static void serve(void)
 
     begin_anew();
     later_done = later_count = 0;
-    dprintf(control, "ready\n\n");
+    reply("ready\n\n");
     while (next_line(line))
         obey(line);
     close(control);
@@ -533,11 +555,13 @@ static void serve(void)
 static int own_marker(void)
 {
     struct sockaddr_in in = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+    const struct timeval patience = { 0, 100000 };
     socklen_t len = sizeof in;
     int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
 
     if (bind(fd, (struct sockaddr *)&in, len) != 0 || getsockname(fd, (struct sockaddr *)&in, &len) != 0 ||
-        connect(fd, (struct sockaddr *)&in, len) != 0)
+        connect(fd, (struct sockaddr *)&in, len) != 0 ||
+        setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience) != 0)
         return -1;
     return fd;
 }

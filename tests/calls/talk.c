@@ -13,10 +13,8 @@
 
 enum { MOST = 16384 };
 
-static struct {
-    char bytes[MOST];
-    size_t len;
-} requests[REQUESTS];
+static char requests[REQUESTS][MOST];
+static size_t lengths[REQUESTS];
 
 static int control = -1, port;
 
@@ -41,6 +39,13 @@ void talk_open(const char *path, int to)
         exit(3);
 }
 
+void talk_close(void)
+{
+    close(control);
+    control = -1;
+    memset(lengths, 0, sizeof lengths);
+}
+
 static size_t add_body(char *out, size_t room, const char *kind, long length)
 {
     size_t len = 0;
@@ -61,7 +66,7 @@ void talk_request(const struct call *call)
     unsigned k = (unsigned)call_number(call, 1) % REQUESTS;
     const char *connection = call_word(call, 4), *body = call_word(call, 5);
     long length = call_number(call, 6);
-    char *out = requests[k].bytes;
+    char *out = requests[k];
     size_t len = (size_t)snprintf(out, MOST, "%s /%u HTTP/1.%ld\r\nHost: origin\r\n", call_word(call, 2), k,
                                   call_number(call, 3));
 
@@ -73,21 +78,33 @@ void talk_request(const struct call *call)
     if (strcmp(body, "chunked") == 0)
         len += (size_t)snprintf(out + len, MOST - len, "Transfer-Encoding: chunked\r\n");
     len += (size_t)snprintf(out + len, MOST - len, "X-End: 1\r\n\r\n");
-    requests[k].len = len + add_body(out + len, MOST - len - 16, body, length);
+    lengths[k] = len + add_body(out + len, MOST - len - 16, body, length);
 }
 
 const char *talk_bytes(int k, long from, long to, size_t *len)
 {
-    size_t whole = requests[(unsigned)k % REQUESTS].len;
+    size_t whole = lengths[(unsigned)k % REQUESTS];
     size_t first = whole * (size_t)from / 1000, last = whole * (size_t)to / 1000;
 
     *len = last > first ? last - first : 0;
-    return requests[(unsigned)k % REQUESTS].bytes + first;
+    return requests[(unsigned)k % REQUESTS] + first;
 }
+
+static char lines[4096];
+static size_t lines_len;
 
 void talk_forward(const char *line)
 {
-    dprintf(control, "%s\n", line);
+    if (lines_len + strlen(line) + 2 > sizeof lines)
+        talk_flush();
+    lines_len += (size_t)snprintf(lines + lines_len, sizeof lines - lines_len, "%s\n", line);
+}
+
+void talk_flush(void)
+{
+    if (lines_len && write(control, lines, lines_len) != (ssize_t)lines_len)
+        exit(3);
+    lines_len = 0;
 }
 
 /* One line there; the answer ends with an empty line. */
@@ -97,6 +114,7 @@ void talk_ask_origin(const char *line)
     size_t len = 0;
 
     talk_forward(line);
+    talk_flush();
     while (len < sizeof answer - 1 && !(len >= 2 && memcmp(answer + len - 2, "\n\n", 2) == 0)) {
         ssize_t n = read(control, answer + len, sizeof answer - 1 - len);
         if (n <= 0)

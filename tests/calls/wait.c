@@ -133,6 +133,12 @@ static void do_epclose(const struct call *call)
     *set_of(call) = -1;
 }
 
+void wait_forget(void)
+{
+    for (int i = 0; i < SETS; i++)
+        sets[i] = -1;
+}
+
 do_call wait_find(const char *name)
 {
     static const struct call_entry table[] = {
