@@ -205,11 +205,14 @@ $(BUILD)/asan/rooms.a: $(ROOM_OBJ)
 	@rm -f $@
 	$(call say,AR)$(AR) rcs $@ $^
 
+$(BUILD)/asan/obj/tests/%.o: tests/%.c Makefile
+	@mkdir -p $(@D)
+	$(call say,CC)$(CC) $(STD) -iquote tests $(WARN) $(DEPS) $(CPPFLAGS) $(CFLAGS) $(UNFORTIFY) $(SANITIZE) -c -o $@ $<
+
 define unit_rule
-$(BUILD)/asan/tests/unit_$(1)_%: tests/unit/$(1)/%.c $(2) $(ASAN_OBJ) Makefile
+$(BUILD)/asan/tests/unit_$(1)_%: $(BUILD)/asan/obj/tests/unit/$(1)/%.o $(2) $(ASAN_OBJ)
 	@mkdir -p $$(@D)
-	$$(call say,CC)$$(CC) $$(STD) -iquote tests $$(WARN) $$(DEPS) -MF $$@.d $$(CPPFLAGS) $$(CFLAGS) $$(UNFORTIFY) $$(SANITIZE) $$(LDFLAGS) \
-	    $(3) -o $$@ $$< $(2) $$(ASAN_OBJ) -lcmocka -ldl
+	$$(call say,LD)$$(CC) $$(CFLAGS) $$(SANITIZE) $$(LDFLAGS) $(3) -o $$@ $$< $(2) $$(ASAN_OBJ) -lcmocka -ldl
 endef
 $(foreach room,$(filter-out $(FAKED_ROOMS),$(UNIT_ROOMS)),$(eval $(call unit_rule,$(room))))
 $(foreach room,$(filter $(FAKED_ROOMS),$(UNIT_ROOMS)),$(eval $(call unit_rule,$(room),$(BUILD)/asan/rooms.a,-Wl$(comma)--wrap=clock_gettime)))
@@ -386,5 +389,5 @@ clean:
 .SECONDARY:
 
 -include $(LIB_OBJ:.o=.d) $(LAUNCHER_OBJ:.o=.d) $(BROKER_OBJ:.o=.d) $(WIRE_OBJ:.o=.d) $(ASAN_OBJ:.o=.d) $(ROOM_OBJ:.o=.d) \
-         $(patsubst %.c,$(BUILD)/obj/%.d,$(HELPER_ALL) $(ASSUME_SRC)) $(UNITS:=.d) \
+         $(patsubst %.c,$(BUILD)/obj/%.d,$(HELPER_ALL) $(ASSUME_SRC)) $(wildcard $(BUILD)/asan/obj/tests/unit/*/*.d) \
          $(FAULT_OBJ:.o=.d) $(CLIENT_OBJ:.o=.d) $(BUILD)/obj/tests/e2e/widen.d $(BUILD)/obj/tests/e2e/pretend.d
