@@ -7,6 +7,7 @@ comparing what it said, and a tally of cases that run two at a time.
         pair.direct.stats["connections"], pair.shim.stats["connections"]
 """
 
+import atexit
 import concurrent.futures
 import contextlib
 import glob
@@ -14,6 +15,7 @@ import json
 import os
 import re
 import shlex
+import shutil
 import socket
 import subprocess
 import sys
@@ -24,7 +26,36 @@ from typing import NamedTuple
 
 TESTS = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 ROOT = os.path.dirname(TESTS)
-BUILD = os.path.join(ROOT, os.environ.get("BUILD", "build"))
+
+
+def copy_programs(built):
+    """A copy of what is built there, without objects, that every user can reach.  It goes when this process ends."""
+    place = tempfile.mkdtemp(prefix="holdfast-programs-")
+    owner = os.getpid()
+    atexit.register(lambda: os.getpid() == owner and shutil.rmtree(place, ignore_errors=True))
+    for name in ("holdfast", "holdfastd", "libholdfast.so", "delay-wire", "preload", "preload-32", "i386", "tests"):
+        source, target = os.path.join(built, name), os.path.join(place, name)
+        if os.path.isdir(source):
+            shutil.copytree(source, target, symlinks=True)
+        elif os.path.exists(source):
+            shutil.copy2(source, target)
+    subprocess.run(["chmod", "-R", "a+rX", place], check=True)
+    return place
+
+
+def in_reach(built):
+    """Whether every user can run what is built there."""
+    folders = [built]
+    while folders[-1] != "/":
+        folders.append(os.path.dirname(folders[-1]))
+    return (all(os.stat(folder).st_mode & 0o001 for folder in folders) and
+            all(os.stat(path).st_mode & 0o005 == 0o005 for path in glob.glob(os.path.join(built, "holdfast*"))))
+
+
+# Where make builds; and where tests run what it built.  A clone may lie in a folder of mode 0700, or have been made
+# with a umask of 077: root's tests, some of which become other users, then run a copy.
+BUILT = os.path.abspath(os.path.join(ROOT, os.environ.get("BUILD", "build")))
+BUILD = BUILT if os.geteuid() or not os.path.isdir(BUILT) or in_reach(BUILT) else copy_programs(BUILT)
 ORIGIN = os.path.join(BUILD, "tests", "origin")
 PROBER = os.path.join(BUILD, "tests", "prober")
 HOLDFAST = os.environ.get("HOLDFAST_UNDER_TEST", os.path.join(BUILD, "holdfast"))

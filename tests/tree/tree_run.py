@@ -19,7 +19,7 @@ import time
 from typing import NamedTuple
 
 from clients import difference, run
-from holdfast_test import BUILD, HOLDFAST, ROOT, Origin, quoted
+from holdfast_test import BUILD, BUILT, HOLDFAST, ROOT, Origin, copy_programs, quoted
 
 ORDINARY = 61234        # a user without an entry anywhere; what is in flight is counted for each user
 CASES = []
@@ -124,22 +124,8 @@ class World:
         self.name, self.prefix, self.uid, self.full = name, list(prefix), uid, full
         self.notes = notes if notes is not None else []
         self.took = []
-        self.build = tempfile.mkdtemp(prefix="holdfast-tree-build-") if uid else BUILD
+        self.build = copy_programs(BUILT) if uid else BUILD
         self.holdfast = HOLDFAST
-        if uid:
-            self._copy()
-
-    def _copy(self):
-        """What the user needs, where the user can reach it."""
-        for name in ("holdfast", "holdfastd", "libholdfast.so", "preload", "tests/treeclient", "tests/origin",
-                     "tests/brokerbench"):
-            source, target = os.path.join(BUILD, name), os.path.join(self.build, name)
-            os.makedirs(os.path.dirname(target), exist_ok=True)
-            if os.path.isdir(source):
-                shutil.copytree(source, target, symlinks=True)
-            elif os.path.exists(source):
-                shutil.copy(source, target)
-        os.chmod(self.build, 0o755)
         if HOLDFAST == os.path.join(BUILD, "holdfast"):
             self.holdfast = os.path.join(self.build, "holdfast")
 
