@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: ISC
 """What scripts/bench/bench measures: its cells, the ways that are compared in each, and the measuring of one."""
 
 import contextlib

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: ISC
 """The networks of scripts/bench/bench: whoever is root gets network namespaces of his own, made by
 build/delay-wire, in which nobody else's packets count.
 

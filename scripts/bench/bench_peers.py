@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: ISC
 """The servers of scripts/bench/bench: the origin, and the proxies that stand beside a client which cannot be
 changed.  Each has one worker, a directory of its own, and is a child of the bench, ended by its pid.
 

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: ISC
 """The plots of scripts/bench/bench, as gnuplot's input.  Each takes the summaries by the names of their cells, and
 returns None if there is nothing to show."""
 

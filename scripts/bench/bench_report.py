@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: ISC
 """What scripts/bench/bench shows of its results: a Markdown page with all of them (bench.md), a short table on
 standard output, and plots (SVG, by gnuplot).  Ratios only: figures of another machine are other figures."""
 
@@ -9,6 +10,7 @@ from bench_plots import PLOTS
 from bench_results import Summary, load
 from servers import find_program
 
+LICENCE = "SPDX-License-Identifier: ISC"
 PAGE = "bench.md"
 # The promises, each with the cell that it is about.
 PROMISES = (
@@ -142,7 +144,7 @@ def report(directory, into):
         return 1
     summaries = [Summary(result) for result in results]
     os.makedirs(into, exist_ok=True)
-    sections = ["# make bench", origin_text(results), READING, overview(summaries), promises(summaries),
+    sections = [f"<!-- {LICENCE} -->\n# make bench", origin_text(results), READING, overview(summaries), promises(summaries),
                 *map(cell_text, summaries)]
     with open(os.path.join(into, PAGE), "w", encoding="utf-8") as page:
         page.write("\n".join(sections))
@@ -169,4 +171,4 @@ def plot(summaries, into):
             print(f"bench: {name}: gnuplot: {done.stderr.strip()}")
             continue
         with open(os.path.join(into, f"{name}.svg"), "w", encoding="utf-8") as file:
-            file.write(done.stdout)
+            file.write(done.stdout.replace("\n", f"\n<!-- {LICENCE} -->\n", 1))

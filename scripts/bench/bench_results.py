@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: ISC
 """What scripts/bench/bench has found, a file of JSON for each cell: written, added to, read again, and made into
 medians and ratios."""
 

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: ISC
 """How scripts/bench/bench runs a client once, and what it reads off: requests a second, processor time, what
 failed, what the origin saw.  Everything that is parsed here is tested by tests/cost/e2e_bench."""
 

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: ISC
 # make install, uninstall: DESTDIR and the folders below are the caller's.
 # make dist: what a release consists of, in $(BUILD)/dist.  make deb: Debian packages, in $(BUILD)/deb.
 # make i386, aarch64: the library for 32-bit programs, which the launcher of a 64-bit one finds where it

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: ISC
 """Cases of tests/broker/e2e_broker: holdfastd as a program: how it is started, what it holds, how it ends."""
 
 import json

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: ISC
 """What is run for tests/broker/e2e_broker as the broker's own user: messages that are changed or never were any, with
 descriptors beside them that do not belong there.
 

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: ISC
 """Cases of tests/broker/e2e_broker: how much is reused, who may reuse it, and what --status says of it."""
 
 import os

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: ISC
 """What the tests of HOLDFAST_SHARE=user (tests/broker/e2e_broker) share: a place of its own for a broker, and how it
 is looked at and ended.
 

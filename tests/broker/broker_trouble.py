@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: ISC
 """Cases of tests/broker/e2e_broker: a broker that dies, stops, is full, is slow, is another release's, or is told
 nonsense.  Clients lose a handshake by it at most."""
 

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: ISC
 """A run of tests/calls/calls_fuzz: batches of programs, each job a process of its own on one processor; kept in a file, so
 that an interrupted run goes on where it was."""
 

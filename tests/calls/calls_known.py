@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: ISC
 """What may differ under holdfast: at most twelve rows, each a predicate on the call whose answer differs first, on what was
 done to its socket before, and on both answers, with its reason.  holdfast(7) says each of these: "Descriptors" and "Half a
 head" among its limits, and WHAT IS REPEATED.

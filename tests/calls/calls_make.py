@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: ISC
 """Makes programs for build/tests/calls (see tests/calls/calls.h) at random: one to four exchanges, whole and in pieces, with
 calls of all kinds at random moments of them.  The same seed makes the same program.
 

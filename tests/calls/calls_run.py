@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: ISC
 """Plays programs of build/tests/calls directly, twice, and under holdfast, and compares what they print; makes a
 program that differs as short as it can be."""
 

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: ISC
 """A client that does as it is told, a line of JSON on its standard input an exchange, and answers with
 another one what it read and how that ended.  Run directly and under holdfast by e2e_cases.
 

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: ISC
 """A server that sends what a case says, whatever it is asked, and keeps what it received.
 
     with Server(case, shim=True, in_pieces=False) as server:

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: ISC
 """The cases of cases.def, as Python values.
 
     for case in load():             # one a client and, of TRUNCATED, one a cut and a way to end

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: ISC
 """The clients of e2e_chaos and e2e_replay: each asks an origin for a batch of numbers and says of every
 one what it got, so that two runs can be compared number by number.
 

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: ISC
 """Batches of requests, run directly and under holdfast, compared number by number, and what their origin
 executed.  For e2e_chaos and e2e_replay.
 

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: ISC
 """The client of tests/chaos/e2e_moods: one request after the other, each to a server of a random character, in a random way.
 
     python3 moods_client.py PORTS FIRST COUNT SEED      PORTS: {character: port}; FIRST: its first request's number

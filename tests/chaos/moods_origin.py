@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: ISC
 """Servers of many characters, one a port, each of which plays its own at random moments: the origin of tests/chaos/e2e_moods.
 
     python3 moods_origin.py SEED        prints one line of JSON, {character: port}; each line that it reads asks for

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: ISC
 """The clients of the end-to-end tests, a row each, and how to run one.
 
 A row says what to run, how many requests that makes, over how many connections without holdfast and

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: ISC
 """What the scripts of clients.py's rows say, by language.  Each prints all that its library tells of
 a response, the date apart, so that two runs can be compared."""
 

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: ISC
 """Counts instructions with callgrind: exact, and the same on every run on one machine."""
 
 import re

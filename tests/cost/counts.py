@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: ISC
 """What holdfast costs, as counts that repeat: instructions by callgrind, system calls by strace.
 
 A count for a request is the difference of two runs, a long one and a short one, so that starting up does

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: ISC
 """An origin that says, and does, about persistence what a test wants.
 
     with Origin(says="silent", closes=True, dated=True) as origin:

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: ISC
 """The client of tests/evidence/e2e_provisional: plays cases one after the other and prints what it saw of each, as JSON.
 
     provisional_client.py CASES.json warm|test|both

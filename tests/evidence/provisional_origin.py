@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: ISC
 """The servers of tests/evidence/e2e_provisional: one for each case, on a port of its own, that plays its row."""
 
 import collections

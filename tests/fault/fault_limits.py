@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: ISC
 """Scripts of tests/fault/client.h that run out of descriptors: at the first call of a step of an exchange the
 table fills up, but for a few.  The kernel says EMFILE by itself, to the client as to the shim.  The client must
 not be worse off than directly, call by call; part of tests/fault/e2e_fault."""

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: ISC
 """What may go wrong with each real call, and where: the table of faults for tests/fault/e2e_fault."""
 
 import errno

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: ISC
 """Running the client of the fault tests (tests/fault/client.h), directly and with the shim, with the library
 that makes calls fail (tests/fault/fault.h); and what is wrong with a run whatever was expected of it."""
 

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: ISC
 """The client of e2e_routes: two requests for each way to wait; in between it has the path broken, and healed after.
 
     routes_client.py HOST STYLE WAIT...     STYLE: one-shot, observed, named (asks for its address

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: ISC
 """The server of e2e_routes, in its own network namespace: counts what is asked for, and can be slow."""
 
 import collections

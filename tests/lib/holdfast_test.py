@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: ISC
 """What the end-to-end tests share: the origin server, running a command directly and under holdfast,
 comparing what it said, and a tally of cases that run two at a time.
 

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: ISC
 """Five clients, each asking for every kind of answer that a server has, three times in one process:
 rows like those of matrix_clients.py, named CLIENT/KIND."""
 

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: ISC
 """The clients of the matrix, a row each: what it runs, and over how many connections with holdfast.
 
 In argv, URLS stands for the URLs of the row's answers and PATHS for their paths; {url} is the first URL,

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: ISC
 """Cases of the matrix that differ and may: the name of the case and the reason.  Three at most."""
 
 KNOWN = {

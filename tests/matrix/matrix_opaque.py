@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: ISC
 """What the clients of e2e_opaque say that are scripts.  Each gets a port first."""
 
 URLLIB = """

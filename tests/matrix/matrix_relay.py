@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: ISC
 """A relay in front of a server that keeps every byte a client sends, connection by connection: the
 count of connections and the requests as the server got them, alike for every server.
 

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: ISC
 """Running the matrix: a row against a server, directly and with holdfast, through a relay that counts
 connections and keeps what was asked.  Cases run in two processes; servers are shared."""
 

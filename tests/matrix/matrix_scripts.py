@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: ISC
 """What the programs of matrix_clients.py's rows say, by language.  Each gets URLs, or the host, the
 port and the paths, and prints all that its library tells of each answer."""
 

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: ISC
 """Real servers for the end-to-end tests, each in a directory of its own and on free ports of the
 loopback, as a child of the test that started it, ended by its pid.
 

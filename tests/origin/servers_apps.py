@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: ISC
 """What the servers of servers_real.py run that is a program rather than a file: the same answers
 (servers.PATHS) in each language.  {www} stands for the directory of the documents."""
 

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: ISC
 """The configurations of the servers of servers_real.py.  {dir}, {www}, {port}, {backend} (the port of
 an nginx behind a proxy), {user} and {modules} are filled in."""
 

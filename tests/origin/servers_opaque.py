@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: ISC
 """Servers of what is not plain HTTP/1.x, for e2e_opaque: real ones as in servers_real.py, and small ones
 of our own, each a function that is given a connection."""
 

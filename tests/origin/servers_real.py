@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: ISC
 """The servers of the matrix, besides servers.Nginx: each a child of the test in a directory of its
 own, answering to servers.PATHS, and saying by which path (`path`) or that it cannot (`lacks`).
 

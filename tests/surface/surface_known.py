@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: ISC
 """What differs under holdfast and is known to: cases of e2e_surface by pattern, each with its reason."""
 
 import re

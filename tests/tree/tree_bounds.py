@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: ISC
 """Cases of tests/tree/e2e_tree: to whom nothing is lent, what is bounded, and what holds across processes."""
 
 import http.server

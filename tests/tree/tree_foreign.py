@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: ISC
 """What is run for tests/tree/e2e_tree as some user: makes the queues of a tree by hand, runs clients under the
 library with them, and puts into the queues what does not belong there.
 

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: ISC
 """Cases of tests/tree/e2e_tree: what processes do with themselves and their descriptors, and how they end.  None of
 it may do harm; where it can, sharing goes on."""
 

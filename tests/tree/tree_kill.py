@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: ISC
 """A driver for tests/tree/e2e_tree: starts many clients, 16 at a time, kills some of them at any moment of their
 lives, and tells how the others fared.
 

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: ISC
 """Cases of tests/tree/e2e_tree: how much is reused.  The figures that sharing is for."""
 
 import json

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: ISC
 """How the tests of sharing between processes (tests/tree/e2e_tree) run things: as root and as an ordinary user,
 directly and under holdfast, counted at the server.
 

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: ISC
 """What is run at the client's end of a wire for tests/tree/e2e_tree: processes of `curl -0`, one after another,
 directly and under holdfast, each timed by the shell that starts it.
 

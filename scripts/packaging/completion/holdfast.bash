@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: ISC
 # bash completion for holdfast: its own options, then a command and whatever that one completes.
 _holdfast_options() { # PROGRAM: those that its --help lists
     "$1" --help 2>/dev/null | grep -oE -- '(^|[[ ])-(-[-a-z]+|[a-zA-Z])' | tr -d '[ ' | sort -u

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: ISC
 # fish completion for holdfast: its own options, then a command and whatever that one completes.
 function __holdfast_before_command
     for word in (commandline -opc)[2..-1]

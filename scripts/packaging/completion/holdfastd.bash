@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: ISC
 # bash completion for holdfastd.
 _holdfastd() {
     local current=${COMP_WORDS[COMP_CWORD]}

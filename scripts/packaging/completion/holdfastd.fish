@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: ISC
 # fish completion for holdfastd.
 complete -c holdfastd -f
 complete -c holdfastd -s h -l help -d 'List options and settings'
