@@ -106,12 +106,10 @@ static bool make(struct conn *c, int fd, bool cloexec, enum conn_state state)
     return true;
 }
 
-struct conn *conn_create(int fd, bool cloexec, enum conn_state state)
+struct conn *conn_make(int fd, bool cloexec, enum conn_state state)
 {
-    if ((unsigned)fd >= CONN_TABLE_SIZE)
-        return NULL;
-    conn_number_is_new(fd);
     struct conn *c = take_free();
+
     if (!c || make(c, fd, cloexec, state))
         return c;
     recycle(c);
@@ -177,32 +175,6 @@ struct conn *conn_lock(int fd)
     struct conn *c = enter_alone(fd);
 
     return c ? c : enter_among(fd);
-}
-
-struct conn *conn_enter(int fd, enum need need)
-{
-    return self_is_ours() ? conn_enter_ours(fd, need) : NULL;
-}
-
-bool conn_close_from_handler(int fd)
-{
-    struct conn *c = conn_find(fd);
-
-    if (!c || c == CONN_PRIVATE || !lock_mine(&c->lock))
-        return false;
-    atomic_store(&conn_table[fd], NULL);
-    c->use.unfinished = true;
-    return true;
-}
-
-ssize_t conn_answer_busy(int fd, int flags)
-{
-    enum { REFUSALS_MAX = 100 }; /* then it was no handler: the holder has left by longjmp */
-    struct conn *c = conn_find(fd);
-
-    if (!c || c == CONN_PRIVATE || !lock_mine(&c->lock) || ++c->use.busy_answers > REFUSALS_MAX)
-        return CONN_PLAIN;
-    return c->nonblocking || flags & MSG_DONTWAIT ? -EAGAIN : -EINTR;
 }
 
 static __attribute__((noinline)) void give_back(struct conn *c)

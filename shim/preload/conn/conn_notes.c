@@ -8,7 +8,6 @@
 #include "preload/fds/private.h"
 #include "preload/libc/real.h"
 #include "preload/share/tracing.h"
-#include "preload/conn/first.h"
 
 #include <errno.h>
 
@@ -29,7 +28,7 @@ void conn_bypass(struct conn *c, enum reason why)
         conn_note(c, why);
     }
     path_unguard(c);
-    first_drop(c);
+    conn_drop_first(c);
     private_close(c->fds.private_fd);
     c->fds.private_fd = -1;
     if (c->reused && !conn_has_ended(c) && c->fds.count) /* it is the client's own from here on */

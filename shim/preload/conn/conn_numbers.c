@@ -1,37 +1,16 @@
-/* The numbers that lead to a conn. */
+/* Numbers that were closed where we did not see it. */
 #include "preload/conn/conn.h"
 
-#include "preload/libc/cancel.h"
-#include "preload/share/idle.h"
-#include "preload/conn/deferred.h"
-#include "preload/fds/private.h"
 #include "preload/conn/parking.h"
-
-bool conn_add_fd(struct conn *c, int fd, bool cloexec)
-{
-    if (c->fds.count == CONN_FDS || (unsigned)fd >= CONN_TABLE_SIZE)
-        return false;
-    c->fds.numbers[c->fds.count++] = (struct conn_fd){ .fd = fd, .cloexec = cloexec };
-    atomic_store_explicit(&conn_table[fd], c, memory_order_release);
-    return true;
-}
-
-void conn_drop_fd(struct conn *c, int fd)
-{
-    for (int i = 0; i < c->fds.count; i++)
-        if (c->fds.numbers[i].fd == fd) {
-            c->fds.numbers[i] = c->fds.numbers[--c->fds.count];
-            atomic_store_explicit(&conn_table[fd], NULL, memory_order_release);
-            return;
-        }
-}
+#include "preload/fds/private.h"
+#include "preload/libc/cancel.h"
 
 /* The last number is lost.  An exchange that was complete ends as by close(2). */
 static void lose_last(struct conn *c)
 {
     if (c->state == CONN_ENDED_UNSWAPPED && c->fds.private_fd >= 0)
         parking_park(c, true);
-    deferred_done(c);
+    conn_deferred_over(c);
     c->fds.closed = true;
 }
 
@@ -77,17 +56,10 @@ void conn_number_is_new(int fd)
         conn_drop_stale(stale, fd);
 }
 
-int conn_number(const struct conn *c, int fd)
+struct conn *conn_create(int fd, bool cloexec, enum conn_state state)
 {
-    for (int i = 0; i < c->fds.count; i++)
-        if (c->fds.numbers[i].fd == fd)
-            return fd;
-    return c->fds.count ? c->fds.numbers[0].fd : -1;
-}
-
-void conn_set_cloexec(struct conn *c, int fd, bool on)
-{
-    for (int i = 0; i < c->fds.count; i++)
-        if (c->fds.numbers[i].fd == fd)
-            c->fds.numbers[i].cloexec = on;
+    if ((unsigned)fd >= CONN_TABLE_SIZE)
+        return NULL;
+    conn_number_is_new(fd);
+    return conn_make(fd, cloexec, state);
 }

@@ -1,17 +1,17 @@
-/* The state of a conn, and what follows from it. */
+/* The state of a conn, its numbers, and what follows from them. */
 #include "preload/conn/conn.h"
 
+#include "base/block.h"
 #include "base/debug.h"
 #include "base/log.h"
-#include "preload/conn/deferred.h"
-#include "preload/conn/first.h"
-#include "preload/conn/parking.h"
 #include "preload/conn/stall.h"
 #include "preload/fds/private.h"
 #include "preload/conn/trial.h"
 #include "preload/conn/withheld.h"
 
-atomic_uint conn_borrowed;
+#include <errno.h>
+
+atomic_uint conn_borrowed, conn_deferred;
 
 static inline bool is_borrowed(const struct conn *c)
 {
@@ -68,6 +68,11 @@ bool conn_may_become(enum conn_state from, enum conn_state to)
     return moves[from] >> to & 1;
 }
 
+static unsigned is_deferred(enum conn_state state)
+{
+    return state == CONN_LEASED_UNREGISTERED || state == CONN_ENDED_UNSWAPPED;
+}
+
 void conn_set_state(struct conn *c, enum conn_state state)
 {
     const unsigned before_head = 1 << CONN_FRESH | 1 << CONN_LEASED_UNREGISTERED | 1 << CONN_LEASED;
@@ -84,22 +89,64 @@ void conn_set_state(struct conn *c, enum conn_state state)
     }
     if (c->request.withheld_ms && !(before_head >> state & 1))
         withheld_over(c);
+    if (is_deferred(state) != is_deferred(c->state))
+        atomic_fetch_add(&conn_deferred, is_deferred(state) - is_deferred(c->state));
     c->state = state;
     if (c->borrowed || is_borrowed(c))
         conn_recount(c);
 }
 
-bool conn_make_ready(struct conn *c, enum need need)
+void conn_deferred_over(struct conn *c)
 {
-    if (conn_is_ready(c, need))
-        return c->fds.count;
-    if (conn_is_new(c) && need == NEED_ALL)
-        parking_touch(c);
-    else if (conn_is_new(c))
-        parking_make_ready(c);
-    else
-        deferred_apply(c);
-    return c->fds.count;
+    if (is_deferred(c->state))
+        conn_set_state(c, conn_has_ended(c) ? CONN_ENDED : CONN_LEASED);
+}
+
+bool conn_add_fd(struct conn *c, int fd, bool cloexec)
+{
+    if (c->fds.count == CONN_FDS || (unsigned)fd >= CONN_TABLE_SIZE)
+        return false;
+    c->fds.numbers[c->fds.count++] = (struct conn_fd){ .fd = fd, .cloexec = cloexec };
+    atomic_store_explicit(&conn_table[fd], c, memory_order_release);
+    return true;
+}
+
+void conn_drop_fd(struct conn *c, int fd)
+{
+    for (int i = 0; i < c->fds.count; i++)
+        if (c->fds.numbers[i].fd == fd) {
+            c->fds.numbers[i] = c->fds.numbers[--c->fds.count];
+            atomic_store_explicit(&conn_table[fd], NULL, memory_order_release);
+            return;
+        }
+}
+
+void conn_set_cloexec(struct conn *c, int fd, bool on)
+{
+    for (int i = 0; i < c->fds.count; i++)
+        if (c->fds.numbers[i].fd == fd)
+            c->fds.numbers[i].cloexec = on;
+}
+
+bool conn_close_from_handler(int fd)
+{
+    struct conn *c = conn_find(fd);
+
+    if (!c || c == CONN_PRIVATE || !lock_mine(&c->lock))
+        return false;
+    atomic_store(&conn_table[fd], NULL);
+    c->use.unfinished = true;
+    return true;
+}
+
+ssize_t conn_answer_busy(int fd, int flags)
+{
+    enum { REFUSALS_MAX = 100 }; /* then it was no handler: the holder has left by longjmp */
+    struct conn *c = conn_find(fd);
+
+    if (!c || c == CONN_PRIVATE || !lock_mine(&c->lock) || ++c->use.busy_answers > REFUSALS_MAX)
+        return CONN_PLAIN;
+    return c->nonblocking || flags & MSG_DONTWAIT ? -EAGAIN : -EINTR;
 }
 
 void conn_finish(struct conn *c)
@@ -116,15 +163,33 @@ void conn_finish(struct conn *c)
     }
     if (c->fds.count || !before) /* bypassed */
         return;
-    deferred_done(c);
+    conn_deferred_over(c);
     private_close(c->fds.private_fd);
     c->fds.private_fd = -1;
     c->fds.closed = true;
 }
 
+void conn_hold_first(struct conn *c, struct first_answer *first)
+{
+    c->reply.first = first;
+    conn_recount(c);
+}
+
+void conn_drop_first(struct conn *c)
+{
+    struct first_answer *first = c->reply.first;
+
+    if (!first)
+        return;
+    conn_hold_first(c, NULL);
+    private_close(first->fd);
+    hold_clear(&first->bytes);
+    block_put(first, first->cap);
+}
+
 void conn_set_free(struct conn *c)
 {
-    first_drop(c);
+    conn_drop_first(c);
     private_close(c->fds.private_fd);
     c->fds.private_fd = -1;
     conn_set_state(c, CONN_FREE);

@@ -3,7 +3,8 @@
 
 #include "base/lock.h"
 #include "preload/libc/real.h"
-#include "preload/conn/swap.h"
+#include "preload/conn/parking.h"
+#include "preload/conn/under.h"
 #include "preload/self/self.h"
 #include "preload/fds/socket.h"
 #include "preload/fds/table.h"
@@ -13,8 +14,6 @@
 #include <unistd.h>
 
 enum { MOST = 256 };
-
-atomic_uint deferred_count;
 
 /* Where to look for them; the state is what counts.  One thread, and its signal handlers. */
 static int hints[MOST];
@@ -46,7 +45,7 @@ static bool is_plain(uint32_t events)
 
 static bool room(void)
 {
-    if (atomic_load(&deferred_count) == 0)
+    if (atomic_load(&conn_deferred) == 0)
         atomic_store(&used, 0);
     return atomic_load(&used) < MOST;
 }
@@ -70,7 +69,6 @@ static void remember(const struct conn *c)
     hints[i] = c->fds.numbers[0].fd;
     if (i == n)
         atomic_store(&used, n + 1);
-    atomic_fetch_add(&deferred_count, 1);
 }
 
 /* An observed client does not wait for the end: it is parked while it goes on, or as the process ends. */
@@ -112,14 +110,6 @@ bool deferred_add(struct conn *c, int epfd, int fd, const struct epoll_event *ev
     return registrations_note(&c->registrations, epfd, EPOLL_CTL_ADD, fd, event->events, event->data.u64);
 }
 
-void deferred_done(struct conn *c)
-{
-    if (!is_deferred(c))
-        return;
-    conn_set_state(c, conn_has_ended(c) ? CONN_ENDED : CONN_LEASED);
-    atomic_fetch_sub(&deferred_count, 1);
-}
-
 /* False: the client's number was closed where we did not see it, and leads to nothing or to another thing.  Nobody
  * can tell where our own copy is what somebody has closed. */
 static bool is_under(struct conn *c)
@@ -141,12 +131,30 @@ void deferred_apply(struct conn *c)
         return;
     }
     if (c->state == CONN_ENDED_UNSWAPPED)
-        swap_finish(c, REASON_none);
+        under_end(c, REASON_none);
     if (c->state != CONN_LEASED_UNREGISTERED)
         return;
-    deferred_done(c);
+    conn_deferred_over(c);
     c->registrations.set[0].out = true;
     registrations_restore(&c->registrations);
+}
+
+bool conn_make_ready(struct conn *c, enum need need)
+{
+    if (conn_is_ready(c, need))
+        return c->fds.count;
+    if (conn_is_new(c) && need == NEED_ALL)
+        parking_touch(c);
+    else if (conn_is_new(c))
+        parking_make_ready(c);
+    else
+        deferred_apply(c);
+    return c->fds.count;
+}
+
+struct conn *conn_enter(int fd, enum need need)
+{
+    return self_is_ours() ? conn_enter_ours(fd, need) : NULL;
 }
 
 /* One of the hints, locked, if it is still true. */

@@ -22,9 +22,6 @@
 
 struct epoll_event;
 
-/* How many conns something is owed for. */
-extern atomic_uint deferred_count;
-
 /* Locked.  The response of c is complete, and the connection can be parked; its private fd is there.  False: it has to
  * be swapped now. */
 bool deferred_end(struct conn *c);
@@ -41,12 +38,9 @@ void deferred_apply(struct conn *c);
 /* Not locked, or one conn locked for which nothing is owed: the process has one thread then.  For all of them. */
 void deferred_apply_all(void);
 
-/* Locked.  Nothing is owed for c any more: it was done, or its number is closed. */
-void deferred_done(struct conn *c);
-
 static inline bool deferred_any(void)
 {
-    return __builtin_expect(atomic_load_explicit(&deferred_count, memory_order_relaxed) != 0, 0);
+    return __builtin_expect(atomic_load_explicit(&conn_deferred, memory_order_relaxed) != 0, 0);
 }
 
 /* Not locked.  Before anything waits. */

@@ -14,7 +14,6 @@
 #include "preload/share/shared.h"
 #include "preload/share/tracing.h"
 #include "preload/fds/spare.h"
-#include "preload/conn/first.h"
 #include "preload/conn/withheld.h"
 
 #include <errno.h>
@@ -222,7 +221,7 @@ void parking_crossed_fork_child(struct conn *c)
     c->request.withheld_ms = 0;
     c->use.reader = NULL;
     c->use.inside = 0;
-    first_drop(c);
+    conn_drop_first(c);
     private_close(c->fds.private_fd);
     c->fds.private_fd = -1;
 }

@@ -2,6 +2,8 @@
 #ifndef HOLDFAST_PRELOAD_STATE_H
 #define HOLDFAST_PRELOAD_STATE_H
 
+#include <stdbool.h>
+
 enum conn_state {
 #define STATE(name, missing, send, receive, moves) CONN_##name,
 #include "preload/conn/states.def"
@@ -31,5 +33,19 @@ enum {
     ,
 #undef STATE
 };
+
+/* What has to be true of the socket under an fd for what is about to happen: see spare.h, deferred.h. */
+enum need {
+    NEED_AS_IS,       /* nothing: it leaves nothing behind on the socket of a NEW conn, and does not touch that of an
+                         ENDED one */
+    NEED_ALL_BUT_END, /* a spare is what the client believes it is, a registration is in its set */
+    NEED_ALL,         /* and an end of file lies under an ENDED number.  The socket of a NEW conn counts as touched */
+};
+
+/* For the log. */
+const char *conn_state_name(enum conn_state state);
+
+/* Does states.def have this move? */
+bool conn_may_become(enum conn_state from, enum conn_state to);
 
 #endif

@@ -3,10 +3,7 @@
 
 #include "preload/conn/event.h"
 #include "preload/fds/confined.h"
-#include "preload/conn/after_body.h"
-#include "preload/fds/bell.h"
 #include "preload/conn/deferred.h"
-#include "preload/fds/eof.h"
 #include "preload/conn/fresh.h"
 #include "preload/share/idle.h"
 #include "preload/fds/private.h"
@@ -14,51 +11,13 @@
 #include "preload/libc/real.h"
 #include "preload/share/shared.h"
 #include "preload/conn/trial.h"
-#include "preload/fds/socket.h"
+#include "preload/conn/under.h"
 #include "preload/conn/parking.h"
 
 #include <errno.h>
 #include <fcntl.h>
 
 atomic_uint swap_replaced;
-
-/* dup3 answers EBUSY while another thread's open is about to take the number (dup(2)).  A signal handler may
- * close the number at any moment: it does not come back then. */
-static int put(const struct conn *c, int source, const struct conn_fd *where)
-{
-    int result;
-
-    if (!conn_owns(c, where->fd))
-        return 0;
-    do
-        result = real.dup3(source, where->fd, where->cloexec ? O_CLOEXEC : 0);
-    while (result < 0 && (errno == EBUSY || errno == EINTR));
-    if (result >= 0 && !conn_owns(c, where->fd))
-        real.close(where->fd);
-    return result < 0 ? -errno : 0;
-}
-
-int swap_under(struct conn *c, int source)
-{
-    int saved = errno;
-    int result = 0, i = 0;
-
-    if (c->registrations.count)
-        registrations_remove(&c->registrations);
-    while (i < c->fds.count && (result = put(c, source, &c->fds.numbers[i])) == 0)
-        i++;
-    for (int k = 0; result < 0 && k < i; k++) /* number i still leads to the old one */
-        put(c, c->fds.numbers[i].fd, &c->fds.numbers[k]);
-    if (c->registrations.count && !c->registrations.held_back)
-        registrations_restore(&c->registrations);
-    if (result == 0) {
-        c->fds.generation++;
-        if (!self_alone())
-            bell_ring(&c->polled);
-    }
-    errno = saved;
-    return result;
-}
 
 /* A reference to the client's own fresh socket, for the next socket(2), if nothing was done to it; or -1. */
 static int take_own(struct conn *c)
@@ -79,7 +38,7 @@ static int lease(struct conn *c, const struct wanted *wanted, struct idle *out, 
     if (!trial_may_lease(c, why))
         return -ENOENT;
     int result = pool_lease(&c->to, wanted, out, why);
-    if (result != 0 && atomic_load(&deferred_count)) { /* what is owed may be what is wanted */
+    if (result != 0 && atomic_load(&conn_deferred)) { /* what is owed may be what is wanted */
         deferred_apply_all();
         result = pool_lease(&c->to, wanted, out, why);
     }
@@ -113,7 +72,7 @@ int swap_lease(struct conn *c)
     }
     int own = take_own(c);
     c->registrations.watched = true;
-    int result = swap_under(c, idle.fd);
+    int result = under_put(c, idle.fd);
     if (result < 0) {
         registrations_unwatch(&c->registrations);
         private_close(idle.fd);
@@ -160,7 +119,7 @@ int swap_exchange_lease(struct conn *c, bool healthy)
             conn_event(c, EVENT_REASON, why);
         return swap_rehome(c, healthy);
     }
-    if (swap_under(c, idle.fd) < 0) {
+    if (under_put(c, idle.fd) < 0) {
         private_close(idle.fd);
         return swap_rehome(c, healthy);
     }
@@ -177,7 +136,7 @@ int swap_unconnected(struct conn *c)
 
     if (result < 0)
         return result;
-    result = swap_under(c, fd);
+    result = under_put(c, fd);
     fresh_close(fd);
     return result;
 }
@@ -195,7 +154,7 @@ static int replace(struct conn *c, bool keep, enum fresh_how how, enum conn_by_s
         if (fastopen)
             c->use.unfinished = true;
         atomic_fetch_add(&swap_replaced, 1);
-        result = swap_under(c, fd) == 0 ? 0 : -ENOTSUP;
+        result = under_put(c, fd) == 0 ? 0 : -ENOTSUP;
         c->registrations.watched = watched && result < 0;
         fresh_close(fd);
         if (result == 0)
@@ -255,8 +214,6 @@ static enum reason obstacle(const struct conn *c)
         why = REASON_duplicated;
     if (why == REASON_none && c->use.inside)
         why = REASON_busy_thread;
-    if (why == REASON_none)
-        why = after_body_verdict(c);
     return why == REASON_none ? trial_verdict(c) : why;
 }
 
@@ -291,51 +248,9 @@ void swap_end(struct conn *c)
         conn_set_state(c, CONN_ENDED);
         if (why != REASON_none)
             conn_event(c, EVENT_REASON, why);
-        swap_finish(c, why);
+        under_end(c, why);
     }
     hold_clear(&c->request.bytes);
     hold_clear(&c->request.behind);
-    errno = saved;
-}
-
-static int end_for(const struct conn *c, bool trusted)
-{
-    return c->after.write_shut ? eof_socket_hung_up(c->to.family) : eof_socket(c->to.family, trusted);
-}
-
-void swap_hang_up(struct conn *c)
-{
-    int end = c->copied || c->state == CONN_ENDED_UNSWAPPED ? -1 : end_for(c, false);
-
-    if (end >= 0 && c->fds.count)
-        swap_under(c, end);
-}
-
-void swap_finish(struct conn *c, enum reason why)
-{
-    int saved = errno;
-    int end = c->copied ? -1 : end_for(c, c->reused);
-
-    if (c->use.inside) /* wakes those who wait for bytes that will never come */
-        real.shutdown(c->fds.numbers[0].fd, SHUT_RDWR);
-    bool watched = c->registrations.watched;
-    c->registrations.watched = false;
-    if (end < 0 || end == c->fds.private_fd || swap_under(c, end) < 0) {
-        if (watched)
-            registrations_unwatch(&c->registrations);
-        /* Copies of the fd share the socket: they all see its end. */
-        real.shutdown(c->fds.numbers[0].fd, SHUT_RD);
-        why = why != REASON_none ? why : REASON_duplicated;
-    }
-    c->reply.peeked_unread += c->reply.undiscarded;
-    if (c->reply.peeked_unread && c->fds.private_fd >= 0 &&
-        socket_discard(c->fds.private_fd, c->reply.peeked_unread) > 0)
-        why = REASON_poisoned;
-    c->reply.peeked_unread = c->reply.undiscarded = 0;
-    if (why == REASON_none && c->fds.private_fd >= 0) /* not so in the child of a fork past libc */
-        parking_park(c, true);
-    deferred_done(c);
-    private_close(c->fds.private_fd);
-    c->fds.private_fd = -1;
     errno = saved;
 }

@@ -11,10 +11,6 @@
  * the one before. */
 extern atomic_uint swap_replaced;
 
-/* Locked.  Puts `source` under every number of c, and moves its epoll registrations; what was there loses these
- * references.  0 or -errno with nothing changed. */
-int swap_under(struct conn *c, int source);
-
 /* Locked, NEW: leases an idle connection to c->to.  0: the state is LEASED; -errno: nothing has changed. */
 int swap_lease(struct conn *c);
 
@@ -40,12 +36,5 @@ int swap_unconnected(struct conn *c);
 
 /* Locked.  EXCHANGE, OBSERVED: the response is complete.  Parks the connection or closes it, and shows an end of file. */
 void swap_end(struct conn *c);
-
-/* Locked.  ENDED: the client has ended its sending side, too: waits say POLLHUP from here on.  Where the end is put off, it
- * is told with that (deferred.h). */
-void swap_hang_up(struct conn *c);
-
-/* Locked.  ENDED: the part of swap_end that can be put off (deferred.h).  `why` not to park. */
-void swap_finish(struct conn *c, enum reason why);
 
 #endif

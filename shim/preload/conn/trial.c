@@ -53,7 +53,7 @@ static bool can_be_risked(const struct conn *c, struct trial_request request)
            (!request.has_more || persists(&c->to));
 }
 
-enum reason trial_begin(struct conn *c, struct trial_request request)
+static enum reason begin_second(struct conn *c, struct trial_request request)
 {
     if (c->x.request.one_shot && evidence_has(&c->to, EVIDENCE_OPEN_ENDED))
         return REASON_stays_open;
@@ -67,6 +67,28 @@ enum reason trial_begin(struct conn *c, struct trial_request request)
         return REASON_on_trial;
     c->trial = TRIAL_SECOND;
     return REASON_none;
+}
+
+/* As trial_begin, where the last request had a body. */
+static enum reason begin_behind_body(struct conn *c, bool idempotent)
+{
+    if (!c->idle.after_body || evidence_has(&c->to, EVIDENCE_BODY_OK))
+        return REASON_none;
+    if (!idempotent)
+        return REASON_unproven;
+    if (c->trial == TRIAL_SECOND)
+        return REASON_none;
+    if (!evidence_trial_begin(&c->to))
+        return REASON_on_trial;
+    c->trial = TRIAL_SECOND;
+    return REASON_none;
+}
+
+enum reason trial_begin(struct conn *c, struct trial_request request)
+{
+    enum reason why = begin_second(c, request);
+
+    return why == REASON_none ? begin_behind_body(c, request.idempotent) : why;
 }
 
 void trial_choose(struct conn *c)
@@ -257,8 +279,37 @@ static enum reason judge_silent(const struct conn *c)
     return may_try ? REASON_none : REASON_unproven;
 }
 
+/* An answer came before all of the request had arrived: nobody knows whether the rest is read. */
+static bool is_under_way(const struct conn *c)
+{
+    int saved = errno, unacknowledged = 0;
+
+    bool yes = c->fds.count && real.ioctl(c->fds.numbers[0].fd, TIOCOUTQ, &unacknowledged) == 0 && unacknowledged > 0;
+    errno = saved;
+    return yes;
+}
+
+static enum reason judge_body(const struct conn *c)
+{
+    unsigned status = c->x.status;
+
+    if (c->reused && c->idle.after_body && status >= 200 && status < 400)
+        evidence_note(&c->to, EVIDENCE_BODY_OK);
+    if (!c->x.request.body)
+        return REASON_none;
+    if (status >= 400)
+        return REASON_error_behind_body;
+    if (evidence_has(&c->to, EVIDENCE_UNEXPECTED_BYTES))
+        return REASON_body_spoils;
+    return is_under_way(c) ? REASON_request_unfinished : REASON_none;
+}
+
 enum reason trial_verdict(const struct conn *c)
 {
+    enum reason why = judge_body(c);
+
+    if (why != REASON_none)
+        return why;
     if (c->idle.requests + c->x.requests > 1 && is_good(c->x.status) && !refuses_second(c)) {
         note_reused(&c->to);
         return REASON_none;

@@ -14,6 +14,9 @@
  * 5. An answer without a length ends with the connection.  Some servers that are asked to persist stay open behind
  *    one, and wait for the next request (Perl's HTTP::Daemon, where the program prints its answers).  So
  *    behind such an answer (TRIAL_END) one-shot requests ask for the close, for an hour, unless its end came at once.
+ * 6. A server that did not read a request's body takes it for the beginning of the next request, and answers that
+ *    with an error, or ends.  So, until the server has answered a request well behind a body (EVIDENCE_BODY_OK), one
+ *    idempotent request at a time goes out behind one, in all of a tree; what comes of it is wire/provisional.c's business.
  *
  * All of these take a locked conn.  errno is left alone. */
 #ifndef HOLDFAST_PRELOAD_TRIAL_H

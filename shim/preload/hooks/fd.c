@@ -351,7 +351,7 @@ static int register_entered(struct conn *c, int epfd, int op, int fd, struct epo
     if (op == EPOLL_CTL_ADD && deferred_add(c, epfd, fd, event))
         return 0;
     if (op == EPOLL_CTL_DEL && c->state == CONN_LEASED_UNREGISTERED && c->registrations.set[0].epfd == epfd) {
-        deferred_done(c);
+        conn_deferred_over(c);
         registrations_note(&c->registrations, epfd, op, fd, 0, 0);
         return 0;
     }

@@ -16,6 +16,7 @@
 #include "preload/conn/refused.h"
 #include "preload/wire/send.h"
 #include "preload/conn/swap.h"
+#include "preload/conn/under.h"
 #include "preload/conn/withheld.h"
 #include "preload/fds/table.h"
 
@@ -77,7 +78,7 @@ static int shut_entered(struct conn *c, int fd, int how)
             return -ENOTCONN; /* both sides have ended */
         c->after.write_shut = sending;
         if (sending)
-            swap_hang_up(c);
+            under_hang_up(c);
         return 0;
     default:
         return CONN_PLAIN;

@@ -2,7 +2,6 @@
 #include "preload/wire/closing.h"
 
 #include "preload/conn/event.h"
-#include "preload/conn/after_body.h"
 #include "preload/conn/deferred.h"
 #include "preload/wire/observed.h"
 #include "preload/conn/path.h"
@@ -39,7 +38,7 @@ static void close_ended(struct conn *c, int fd)
     registrations_drop(&c->registrations, fd);
     if (c->state == CONN_ENDED_UNSWAPPED && c->fds.private_fd >= 0)
         parking_park(c, true);
-    deferred_done(c);
+    conn_deferred_over(c);
 }
 
 static void close_exchange(struct conn *c, int fd)
@@ -65,8 +64,6 @@ static void close_observed(struct conn *c, int fd)
 {
     enum reason why = c->use.inside ? REASON_busy_thread : observed_verdict(c);
 
-    if (why == REASON_none)
-        why = after_body_verdict(c);
     if (why == REASON_none)
         why = trial_verdict(c);
     if (why == REASON_none) {
@@ -103,7 +100,7 @@ void closing_number(struct conn *c, int fd)
         return;
     }
     if (c->state == CONN_LEASED_UNREGISTERED) { /* it never got into the set */
-        deferred_done(c);
+        conn_deferred_over(c);
         c->registrations.count = 0;
     }
     switch (c->state) {

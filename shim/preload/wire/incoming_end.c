@@ -10,6 +10,7 @@
 #include "preload/libc/real.h"
 #include "preload/wire/provisional.h"
 #include "preload/conn/swap.h"
+#include "preload/conn/under.h"
 #include "preload/conn/trial.h"
 #include "preload/fds/socket.h"
 
@@ -31,7 +32,7 @@ static void show_end(struct conn *c)
 {
     parking_remember_name(c);
     conn_set_state(c, CONN_ENDED);
-    swap_finish(c, REASON_closed_by_server);
+    under_end(c, REASON_closed_by_server);
     hold_clear(&c->request.bytes);
 }
 

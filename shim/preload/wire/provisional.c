@@ -12,8 +12,8 @@
 #include "preload/self/self.h"
 #include "preload/libc/real.h"
 #include "preload/conn/swap.h"
+#include "preload/conn/under.h"
 #include "preload/fds/socket.h"
-#include "preload/conn/first.h"
 
 #include <errno.h>
 
@@ -58,12 +58,12 @@ static bool hold_first(struct conn *c, struct slice taken, unsigned status)
     if (first->fd < 0)
         first->fd = private_dup(c->fds.numbers[0].fd);
     c->fds.private_fd = -1;
-    first_set(c, first);
+    conn_hold_first(c, first);
     if (first->fd >= 0 && (taken.len == 0 || hold_append(&first->bytes, taken.data, taken.len)))
         return true;
     c->fds.private_fd = first->fd;
     first->fd = -1;
-    first_drop(c);
+    conn_drop_first(c);
     return false;
 }
 
@@ -82,7 +82,7 @@ static int ask_again(struct conn *c, struct slice taken, unsigned status)
     if (result < 0 && c->reused) { /* the old one still lies under the fds */
         c->fds.private_fd = c->reply.first->fd;
         c->reply.first->fd = -1;
-        first_drop(c);
+        conn_drop_first(c);
         c->x = before;
         return 1;
     }
@@ -106,7 +106,7 @@ static int compare(struct conn *c, struct slice bytes, enum opening opening)
         mark(c);
     else if (opening == OPENING_MORE)
         return 0;
-    first_drop(c);
+    conn_drop_first(c);
     return 1;
 }
 
@@ -168,14 +168,14 @@ int provisional_fall_back(struct conn *c)
     struct first_answer *first = c->reply.first;
 
     if (!first || c->copied || c->fds.count == 0 || hold_len(&c->reply.bytes) || exchange_answered(&c->x) ||
-        swap_under(c, first->fd) < 0)
+        under_put(c, first->fd) < 0)
         return -ENOTSUP;
     private_close(c->fds.private_fd);
     c->fds.private_fd = first->fd;
     first->fd = -1;
     c->reply.bytes = first->bytes;
     first->bytes = (struct hold){ .data = NULL };
-    first_drop(c);
+    conn_drop_first(c);
     bool any = hold_len(&c->reply.bytes);
     c->reply.held = any ? HELD_RAW : HELD_NOTHING;
     c->request.by_send = BY_SEND_NO;

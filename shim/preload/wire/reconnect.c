@@ -22,7 +22,7 @@ static int disconnect(struct conn *c, int fd)
         return -ENOBUFS;
     if (c->state == CONN_ENDED_UNSWAPPED)
         options_slow(&c->options, fd);
-    deferred_done(c);
+    conn_deferred_over(c);
     if (c->state == CONN_FRESH && hold_len(&c->request.bytes))
         release_held(c, fd);
     conn_bypass(c, REASON_odd_descriptor);

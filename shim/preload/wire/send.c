@@ -6,7 +6,6 @@
 
 #include "http/request.h"
 #include "preload/conn/event.h"
-#include "preload/conn/after_body.h"
 #include "preload/wire/behind.h"
 #include "preload/self/choice.h"
 #include "preload/wire/dialect.h"
@@ -144,9 +143,8 @@ static enum reason objection_to_lease(struct conn *c)
     const bool is_asked = c->trial == TRIAL_DUE || c->idle.after_body;
     const struct trial_request request = { .idempotent = is_asked && exchange_idempotent(&c->x),
                                            .has_more = is_asked && exchange_request_left(&c->x) };
-    enum reason why = trial_begin(c, request);
 
-    return why == REASON_none ? after_body_begin(c, request.idempotent) : why;
+    return trial_begin(c, request);
 }
 
 static int choose_connection(struct conn *c, const struct request *request, size_t head)

@@ -105,14 +105,14 @@ static void test_each_order(void **state)
             answered(fds[k]);
         struct fake_socket *sockets[3] = { fake_under(fds[0]), fake_under(fds[1]), fake_under(fds[2]) };
         uint32_t events;
-        assert_int_equal(deferred_count, 3);
+        assert_int_equal(conn_deferred, 3);
         assert_false(fake_registered(SET, fds[0], &events));
         for (int k = 0; k < 3 && i < sizeof orders / sizeof *orders; k++) {
             apply(fds[orders[i][k]]);
-            assert_int_equal(deferred_count, 2 - k);
+            assert_int_equal(conn_deferred, 2 - k);
         }
         deferred_apply_all(); /* all at once in the last round; else there is nothing to do */
-        assert_int_equal(deferred_count, 0);
+        assert_int_equal(conn_deferred, 0);
         assert_true(fake_registered(SET, fds[0], &events) && events & EPOLLOUT);
         is_applied_end(fds[1], sockets[1]);
         is_applied_end(fds[2], sockets[2]);
@@ -135,7 +135,7 @@ static void test_usual(void **state)
     fake_closes(fd);
     assert_null(strstr(kernel.log, "dup3"));
     assert_int_equal(connection->refs, 1);
-    assert_int_equal(deferred_count, 0);
+    assert_int_equal(conn_deferred, 0);
 }
 
 /* Whatever else touches the socket applies it first. */
@@ -152,7 +152,7 @@ static void test_entered(void **state)
     fd = leased(port + 1);
     conn_leave(conn_enter(fd, NEED_ALL));
     assert_true(fake_registered(SET, fd, &events));
-    assert_int_equal(deferred_count, 0);
+    assert_int_equal(conn_deferred, 0);
 }
 
 /* A number that was closed where nobody saw it: what lies there now stays as it is. */
@@ -167,7 +167,7 @@ static void test_replaced(void **state)
     assert_ptr_equal(fake_under(fd), stranger);
     assert_null(conn_find(fd));
     assert_int_equal(connection->refs, 1); /* ended as by a close: parked */
-    assert_int_equal(deferred_count, 0);
+    assert_int_equal(conn_deferred, 0);
     real.close(fd);
 }
 
@@ -309,7 +309,7 @@ static void test_epoll(void **state)
     assert_int_equal(told_by_epoll(SET, events, 1), 1); /* of the other one the kernel tells from now on */
     assert_true(is_deferred(first) && !is_deferred(second));
     assert_int_equal(told_by_epoll(OTHER_SET, events, 4), 0); /* of what is waited for in another set, too */
-    assert_int_equal(deferred_count, 0);
+    assert_int_equal(conn_deferred, 0);
 }
 
 /* The server has closed, and the kernel tells of it as well: once is enough. */
@@ -325,7 +325,7 @@ static void test_epoll_told_twice(void **state)
     fake_under(fd)->fin = true;
     assert_int_equal(told_by_epoll(SET, events, 4), 1);
     assert_int_equal(events[0].data.u64, fd);
-    assert_int_equal(deferred_count, 0);
+    assert_int_equal(conn_deferred, 0);
 }
 
 static void test_epoll_fails(void **state)
@@ -363,7 +363,7 @@ static void test_add_closed(void **state)
     fake_log_begin();
     fake_closes(fd);
     assert_null(strstr(kernel.log, "epoll"));
-    assert_int_equal(deferred_count, 0);
+    assert_int_equal(conn_deferred, 0);
 }
 
 int main(void)

@@ -37,6 +37,12 @@ static __attribute__((noinline)) bool is_refused(struct conn *c, enum conn_state
     return FAKE_ASSERTS(conn_set_state(c, to));
 }
 
+static bool is_deferred(const struct conn *c)
+{
+    return c->state == CONN_LEASED_UNREGISTERED || c->state == CONN_ENDED_UNSWAPPED;
+}
+
+/* Each move that is made counts what is deferred then. */
 static void test_moves(void **state)
 {
     (void)state;
@@ -45,13 +51,16 @@ static void test_moves(void **state)
     for (int from = 0; from < CONN_STATES; from++)
         for (int to = 0; to < CONN_STATES; to++) {
             c->state = (enum conn_state)from;
+            conn_deferred = is_deferred(c);
             bool refused = is_refused(c, (enum conn_state)to);
             if (refused != (moves[from][to] == '.'))
                 fail_msg("from %s to %s: %d", conn_state_name((enum conn_state)from),
                          conn_state_name((enum conn_state)to), refused);
             assert_int_equal(conn_may_become((enum conn_state)from, (enum conn_state)to), !refused);
             assert_int_equal(c->state, refused ? from : to);
+            assert_int_equal(conn_deferred, is_deferred(c));
         }
+    conn_deferred = 0;
     c->state = CONN_NEW;
     conn_leave(c);
 }

@@ -2,6 +2,7 @@
 /* Another socket under a client's numbers: all of them or none, whichever call fails. */
 #include "unit/preload/fake_conn.h"
 #include "preload/conn/fresh.h"
+#include "preload/conn/under.h"
 
 enum { SET = 90 };
 
@@ -59,7 +60,7 @@ static void test_under(void **state)
     fake_enter(numbers[0]);
     unsigned generation = c->fds.generation;
     errno = 42;
-    assert_int_equal(swap_under(c, source), 0);
+    assert_int_equal(under_put(c, source), 0);
     assert_int_equal(errno, 42);
     assert_int_equal(c->fds.generation, generation + 1);
     conn_leave(c);
@@ -83,7 +84,7 @@ static void test_fails_at_each(void **state)
         unsigned generation = c->fds.generation;
         fake_fail("dup3", nth, EMFILE);
         errno = 42;
-        assert_int_equal(swap_under(c, source), -EMFILE);
+        assert_int_equal(under_put(c, source), -EMFILE);
         assert_true(kernel.failed && errno == 42);
         assert_int_equal(c->fds.generation, generation);
         assert_int_equal(c->fds.count, CONN_FDS);
@@ -109,7 +110,7 @@ static void test_busy(void **state)
         kernel.cloexec[numbers[1]] = true;
         fake_enter(numbers[0]);
         fake_fail("dup3", 1 + i / 2, passing[i % 2]);
-        assert_int_equal(swap_under(c, source), 0);
+        assert_int_equal(under_put(c, source), 0);
         assert_true(kernel.failed);
         conn_leave(c);
         all_lead_to(numbers, 3, fake_under(source));
@@ -146,7 +147,7 @@ static void test_closed_meanwhile(void **state)
             assert_true(conn_close_from_handler(closes_at));
             real.close(closes_at);
         }
-        assert_int_equal(swap_under(c, source), 0);
+        assert_int_equal(under_put(c, source), 0);
         assert_null(fake_under(closes_at));
         conn_leave(c);
         assert_int_equal(c->fds.count, 2);

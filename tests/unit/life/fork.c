@@ -144,7 +144,7 @@ static void test_deferred(void **state)
     assert_true(conn_find(fd)->state == CONN_ENDED_UNSWAPPED);
     fork_before();
     fork_after();
-    assert_int_equal(deferred_count, 0);
+    assert_int_equal(conn_deferred, 0);
     assert_true(fake_under(fd) != s && s->refs == 1);
 }
 

@@ -140,7 +140,7 @@ static inline int fake_end(void **state)
             private_close(fd); /* the end-of-file socket */
         else if (fake_under(fd))
             fail_msg("%d is open still", fd);
-    assert_int_equal(deferred_count, 0);
+    assert_int_equal(conn_deferred, 0);
     assert_int_equal(conn_borrowed, 0);
     return 0;
 }

@@ -1,0 +1,93 @@
+#define _GNU_SOURCE
+#include "preload/conn/under.h"
+
+#include "preload/conn/parking.h"
+#include "preload/fds/bell.h"
+#include "preload/fds/eof.h"
+#include "preload/fds/private.h"
+#include "preload/fds/socket.h"
+#include "preload/libc/real.h"
+#include "preload/self/self.h"
+
+#include <errno.h>
+#include <fcntl.h>
+
+/* dup3 answers EBUSY while another thread's open is about to take the number (dup(2)).  A signal handler may
+ * close the number at any moment: it does not come back then. */
+static int put(const struct conn *c, int source, const struct conn_fd *where)
+{
+    int result;
+
+    if (!conn_owns(c, where->fd))
+        return 0;
+    do
+        result = real.dup3(source, where->fd, where->cloexec ? O_CLOEXEC : 0);
+    while (result < 0 && (errno == EBUSY || errno == EINTR));
+    if (result >= 0 && !conn_owns(c, where->fd))
+        real.close(where->fd);
+    return result < 0 ? -errno : 0;
+}
+
+int under_put(struct conn *c, int source)
+{
+    int saved = errno;
+    int result = 0, i = 0;
+
+    if (c->registrations.count)
+        registrations_remove(&c->registrations);
+    while (i < c->fds.count && (result = put(c, source, &c->fds.numbers[i])) == 0)
+        i++;
+    for (int k = 0; result < 0 && k < i; k++) /* number i still leads to the old one */
+        put(c, c->fds.numbers[i].fd, &c->fds.numbers[k]);
+    if (c->registrations.count && !c->registrations.held_back)
+        registrations_restore(&c->registrations);
+    if (result == 0) {
+        c->fds.generation++;
+        if (!self_alone())
+            bell_ring(&c->polled);
+    }
+    errno = saved;
+    return result;
+}
+
+static int end_for(const struct conn *c, bool trusted)
+{
+    return c->after.write_shut ? eof_socket_hung_up(c->to.family) : eof_socket(c->to.family, trusted);
+}
+
+void under_hang_up(struct conn *c)
+{
+    int end = c->copied || c->state == CONN_ENDED_UNSWAPPED ? -1 : end_for(c, false);
+
+    if (end >= 0 && c->fds.count)
+        under_put(c, end);
+}
+
+void under_end(struct conn *c, enum reason why)
+{
+    int saved = errno;
+    int end = c->copied ? -1 : end_for(c, c->reused);
+
+    if (c->use.inside) /* wakes those who wait for bytes that will never come */
+        real.shutdown(c->fds.numbers[0].fd, SHUT_RDWR);
+    bool watched = c->registrations.watched;
+    c->registrations.watched = false;
+    if (end < 0 || end == c->fds.private_fd || under_put(c, end) < 0) {
+        if (watched)
+            registrations_unwatch(&c->registrations);
+        /* Copies of the fd share the socket: they all see its end. */
+        real.shutdown(c->fds.numbers[0].fd, SHUT_RD);
+        why = why != REASON_none ? why : REASON_duplicated;
+    }
+    c->reply.peeked_unread += c->reply.undiscarded;
+    if (c->reply.peeked_unread && c->fds.private_fd >= 0 &&
+        socket_discard(c->fds.private_fd, c->reply.peeked_unread) > 0)
+        why = REASON_poisoned;
+    c->reply.peeked_unread = c->reply.undiscarded = 0;
+    if (why == REASON_none && c->fds.private_fd >= 0) /* not so in the child of a fork past libc */
+        parking_park(c, true);
+    conn_deferred_over(c);
+    private_close(c->fds.private_fd);
+    c->fds.private_fd = -1;
+    errno = saved;
+}

@@ -1,0 +1,19 @@
+/* under: which socket lies under the numbers of a conn, and the end-of-file socket there.  All of these take a locked conn. */
+#ifndef HOLDFAST_PRELOAD_UNDER_H
+#define HOLDFAST_PRELOAD_UNDER_H
+
+#include "preload/conn/conn.h"
+
+/* Puts `source`, a socket that stays the caller's, under every number of c, and moves its epoll registrations; what was
+ * there loses these references.  0, or -errno with nothing changed. */
+int under_put(struct conn *c, int source);
+
+/* ENDED, ENDED_UNSWAPPED: the part of swap_end that can be put off (deferred.h): the end-of-file socket gets under the
+ * numbers, and the connection is parked, or, `why` not to park it, closed.  The state is ENDED then. */
+void under_end(struct conn *c, enum reason why);
+
+/* ENDED: the client has ended its sending side, too: waits say POLLHUP from here on.  Where the end is put off, it
+ * is told with that (deferred.h). */
+void under_hang_up(struct conn *c);
+
+#endif
