@@ -64,38 +64,33 @@ static bool parse_limit(void *field, const char *value)
     return !*value || parse_number(field, value, 1, 65535);
 }
 
+/* `words` in the order of the field's enum, whose values are those of an unsigned. */
+static bool parse_word(unsigned *field, const char *value, const char *words)
+{
+    for (unsigned i = 0; *words; i++) {
+        size_t len = strcspn(words, " ");
+        if (strlen(value) == len && memcmp(value, words, len) == 0) {
+            *field = i;
+            return true;
+        }
+        words += len + (words[len] == ' ');
+    }
+    return false;
+}
+
 static bool parse_unsafe(void *field, const char *value)
 {
-    bool reuse = strcmp(value, "reuse") == 0;
-
-    if (!reuse && strcmp(value, "fresh") != 0)
-        return false;
-    *(enum config_unsafe *)field = reuse ? CONFIG_UNSAFE_REUSE : CONFIG_UNSAFE_FRESH;
-    return true;
+    return parse_word(field, value, "fresh reuse");
 }
 
 static bool parse_host(void *field, const char *value)
 {
-    bool never = strcmp(value, "never") == 0;
-
-    if (!never && strcmp(value, "address") != 0)
-        return false;
-    *(enum config_host *)field = never ? CONFIG_HOST_NEVER : CONFIG_HOST_ADDRESS;
-    return true;
+    return parse_word(field, value, "address never");
 }
 
 static bool parse_share(void *field, const char *value)
 {
-    static const char *const words[] = {
-        [CONFIG_SHARE_TREE] = "tree", [CONFIG_SHARE_USER] = "user", [CONFIG_SHARE_OFF] = "off"
-    };
-
-    for (unsigned i = 0; i < sizeof(words) / sizeof(words[0]); i++)
-        if (strcmp(value, words[i]) == 0) {
-            *(enum config_share *)field = (enum config_share)i;
-            return true;
-        }
-    return false;
+    return parse_word(field, value, "tree user off");
 }
 
 static bool parse_path(void *field, const char *value)

@@ -1,41 +1,32 @@
 #include "base/reason.h"
 
+enum column { NAME, SENTENCE, ADVICE };
+
 /* No tables of pointers: the loader would have to relocate them in every program. */
-const char *reason_name(enum reason reason)
+static const char *text_of(enum reason reason, enum column column)
 {
     switch (reason) {
 #define REASON(name, sentence, advice) \
     case REASON_##name:                \
-        return #name;
+        return column == NAME ? #name : column == SENTENCE ? sentence : advice;
 #include "base/reasons.def"
 #undef REASON
     default:
-        return "none";
+        return column == NAME ? "none" : "";
     }
+}
+
+const char *reason_name(enum reason reason)
+{
+    return text_of(reason, NAME);
 }
 
 const char *reason_sentence(enum reason reason)
 {
-    switch (reason) {
-#define REASON(name, sentence, advice) \
-    case REASON_##name:                \
-        return sentence;
-#include "base/reasons.def"
-#undef REASON
-    default:
-        return "";
-    }
+    return text_of(reason, SENTENCE);
 }
 
 const char *reason_advice(enum reason reason)
 {
-    switch (reason) {
-#define REASON(name, sentence, advice) \
-    case REASON_##name:                \
-        return advice;
-#include "base/reasons.def"
-#undef REASON
-    default:
-        return "";
-    }
+    return text_of(reason, ADVICE);
 }

@@ -33,6 +33,41 @@ struct hop_options {
 
 void hop_add_options(struct hop_options *options, struct slice value);
 
+/* The next field of a kind that is known here, from *line on; *line is where it begins, or where the blank line does: that
+ * one has an empty name.  *lenient is set, never cleared, by a line that was bare of its CR. */
+static inline __attribute__((always_inline)) enum head_result
+hop_next_known(const char **line, const char *end, struct head_field *field, enum field_id *id, bool *lenient)
+{
+    for (;; *line = field->next) {
+        enum head_result result = head_field_inline(*line, end, field, lenient);
+
+        *id = FIELD_OTHER;
+        if (result != HEAD_DONE || field->name.len == 0)
+            return result;
+        *id = field_identify(field->name);
+        if (*id != FIELD_OTHER)
+            return HEAD_DONE;
+    }
+}
+
+/* What a field says of the connection and of the body's length, on either side.  False: the field is another one. */
+static inline bool hop_read_framing(struct hop_options *options, struct field_body *body, enum field_id id, struct slice value)
+{
+    switch (id) {
+    case FIELD_CONNECTION:
+        hop_add_options(options, value);
+        return true;
+    case FIELD_CONTENT_LENGTH:
+        field_add_length(body, value);
+        return true;
+    case FIELD_TRANSFER_ENCODING:
+        field_add_coding(body, value);
+        return true;
+    default:
+        return false;
+    }
+}
+
 /* The lines that may have to go lie in [from, to) of a head; from == to: none. */
 struct hop_cut {
     uint32_t from, to;

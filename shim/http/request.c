@@ -166,15 +166,6 @@ static void read_field(struct request_head *head, enum field_id id, struct slice
         facts->host = field_hash(value);
         head->host = value;
         break;
-    case FIELD_CONNECTION:
-        hop_add_options(&head->options, value);
-        break;
-    case FIELD_CONTENT_LENGTH:
-        field_add_length(&head->body, value);
-        break;
-    case FIELD_TRANSFER_ENCODING:
-        field_add_coding(&head->body, value);
-        break;
     case FIELD_UPGRADE:
         head->upgrade = true;
         break;
@@ -186,6 +177,7 @@ static void read_field(struct request_head *head, enum field_id id, struct slice
         read_credentials(facts, value, id == FIELD_PROXY_AUTHORIZATION);
         break;
     default:
+        hop_read_framing(&head->options, &head->body, id, value);
         break;
     }
 }
@@ -209,18 +201,15 @@ static enum head_result read_fields(const char *bytes, size_t len, struct reques
     bool lenient = false;
 
     for (;; line = field.next) {
-        enum head_result result = head_field_inline(line, end, &field, &lenient);
         enum field_id id;
+        enum head_result result = hop_next_known(&line, end, &field, &id, &lenient);
 
         if (lenient)
             return HEAD_BAD;
         if (result != HEAD_DONE)
             return result;
-        if (field.name.len == 0)
-            break;
-        id = field_identify(field.name);
         if (id == FIELD_OTHER)
-            continue;
+            break;
         read_field(head, id, head_trim(field.value));
         if (id == FIELD_PROXY_CONNECTION && head->facts.minor == 0)
             head->options.keep_alive |= asks_proxy_to_persist(field.value);

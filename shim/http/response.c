@@ -3,27 +3,19 @@
 static void read_field(struct response *r, enum field_id id, struct slice value)
 {
     switch (id) {
-    case FIELD_CONNECTION:
-        r->connection = true;
-        hop_add_options(&r->options, value);
-        break;
     case FIELD_DATE:
         r->dated |= value.len > 0;
         break;
     case FIELD_KEEP_ALIVE:
         field_keep_alive(value, &r->timeout, &r->max);
         break;
-    case FIELD_CONTENT_LENGTH:
-        field_add_length(&r->body, value);
-        break;
-    case FIELD_TRANSFER_ENCODING:
-        field_add_coding(&r->body, value);
-        break;
     case FIELD_WWW_AUTHENTICATE:
     case FIELD_PROXY_AUTHENTICATE:
         r->challenges |= field_authenticates_connection(value);
         break;
     default:
+        r->connection |= id == FIELD_CONNECTION;
+        hop_read_framing(&r->options, &r->body, id, value);
         break;
     }
 }
@@ -34,16 +26,13 @@ static enum head_result read_fields(const char *bytes, const char *end, struct r
     struct head_field field;
 
     for (;; line = field.next) {
-        enum head_result result = head_field_inline(line, end, &field, &r->lenient);
         enum field_id id;
+        enum head_result result = hop_next_known(&line, end, &field, &id, &r->lenient);
 
         if (result != HEAD_DONE)
             return result;
-        if (field.name.len == 0)
-            break;
-        id = field_identify(field.name);
         if (id == FIELD_OTHER)
-            continue;
+            break;
         read_field(r, id, head_trim(field.value));
         if (hop_by_hop(id, r->side))
             hop_cut_line(&r->cut, bytes, line, field.next);

@@ -44,48 +44,42 @@ static void read_control(const struct tree_calls *calls, struct msghdr *msg, str
 
 /* There is room for all that a message can have: what found none the kernel would close within our call, and wait
  * for it as its SO_LINGER says. */
-ssize_t beside_receive(const struct tree_calls *calls, int fd, void *bytes, size_t len, size_t most,
-                       struct beside *beside)
+static ssize_t receive(const struct tree_calls *calls, int fd, struct iovec piece, int flags, struct beside *beside)
 {
-    char control[CMSG_SPACE(BESIDE_ROOM * sizeof(int)) + CMSG_SPACE(sizeof(struct ucred))]
+    enum { CREDENTIALS = CMSG_SPACE(sizeof(struct ucred)) };
+    char control[CMSG_SPACE(BESIDE_ROOM * sizeof(int)) + CREDENTIALS]
         __attribute__((aligned(__alignof__(struct cmsghdr))));
-    struct iovec piece = { bytes, len }; /* cppcheck-suppress ctuuninitvar ; it is written to */
     struct msghdr msg = {
         .msg_iov = &piece,
         .msg_iovlen = 1,
         .msg_control = control,
-        .msg_controllen = sizeof control,
+        .msg_controllen = flags & MSG_PEEK ? CREDENTIALS : sizeof control,
     };
 
-    beside->count = 0;
-    beside->ours = false;
-    ssize_t got = calls->recvmsg(fd, &msg, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
+    *beside = (struct beside){ .count = 0 };
+    ssize_t got = calls->recvmsg(fd, &msg, flags | MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
     if (got < 0)
         return -errno;
     beside->whole = !(msg.msg_flags & (MSG_TRUNC | MSG_CTRUNC));
     read_control(calls, &msg, beside);
-    if (beside->count > most)
+    return got;
+}
+
+ssize_t beside_receive(const struct tree_calls *calls, int fd, void *bytes, size_t len, size_t most,
+                       struct beside *beside)
+{
+    ssize_t got = receive(calls, fd, (struct iovec){ bytes, len }, 0, beside);
+
+    if (got >= 0 && beside->count > most)
         beside->whole = false;
     return got;
 }
 
 ssize_t beside_peek(const struct tree_calls *calls, int fd, void *bytes, size_t len, bool *ours)
 {
-    char control[CMSG_SPACE(sizeof(struct ucred))] __attribute__((aligned(__alignof__(struct cmsghdr))));
-    struct iovec piece = { bytes, len }; /* cppcheck-suppress ctuuninitvar ; it is written to */
-    struct msghdr msg = {
-        .msg_iov = &piece,
-        .msg_iovlen = 1,
-        .msg_control = control,
-        .msg_controllen = sizeof control,
-    };
-    struct beside beside = { .count = 0 };
+    struct beside beside;
+    ssize_t got = receive(calls, fd, (struct iovec){ bytes, len }, MSG_PEEK, &beside);
 
-    *ours = false;
-    ssize_t got = calls->recvmsg(fd, &msg, MSG_PEEK | MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
-    if (got < 0)
-        return -errno;
-    read_control(calls, &msg, &beside);
     *ours = beside.ours;
     return got;
 }

@@ -200,11 +200,14 @@ int broker_join(struct tree *t, const struct tree_calls *calls, const struct bro
     return result;
 }
 
-/* Sends the request with a socket for the answer, and waits; returns our end of that, or -errno. */
-static int request_answer(const struct tree *t, const struct broker_request *request, int wait_ms)
+/* Sends a request with a socket for the answer, and waits; returns our end of that, or -errno. */
+static int request_answer(const struct tree *t, enum broker_kind kind, const struct endpoint *to,
+                          const struct wanted *wanted, int wait_ms)
 {
+    struct broker_request request;
     int ends[2], on = 1;
 
+    broker_request_write(&request, kind, to, wanted);
     if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, ends) != 0)
         return -errno;
     const struct beside far = { .fds = { ends[1] }, .count = 1 };
@@ -212,7 +215,7 @@ static int request_answer(const struct tree *t, const struct broker_request *req
     if (t->calls->setsockopt(ends[0], SOL_SOCKET, SO_PASSCRED, &on, sizeof on) != 0)
         result = -errno;
     if (result == 0)
-        result = send_request(t->calls, t->first + TREE_LINE, request, &far);
+        result = send_request(t->calls, t->first + TREE_LINE, &request, &far);
     t->calls->close(ends[1]);
     if (result == 0)
         result = wait_for(t->calls, ends[0], wait_ms);
@@ -225,12 +228,10 @@ static int request_answer(const struct tree *t, const struct broker_request *req
 int broker_ask(const struct tree *t, const struct endpoint *to, const struct wanted *wanted,
                struct idle *out, uint64_t now_ms)
 {
-    struct broker_request request;
     struct tree_message message;
     struct endpoint its;
+    int answer = request_answer(t, BROKER_ASK, to, wanted, BROKER_WAIT_MS);
 
-    broker_request_write(&request, BROKER_ASK, to, wanted);
-    int answer = request_answer(t, &request, BROKER_WAIT_MS);
     if (answer < 0)
         return answer;
     int result = tree_receive(t->calls, answer, &message, &its, out, now_ms);
@@ -253,11 +254,9 @@ int broker_release(const struct tree *t, const struct endpoint *to)
 
 int broker_status(const struct tree *t, struct broker_reply *reply, int *file, int wait_ms)
 {
-    struct broker_request request;
     struct beside beside;
+    int answer = request_answer(t, BROKER_STATUS, NULL, NULL, wait_ms);
 
-    broker_request_write(&request, BROKER_STATUS, NULL, NULL);
-    int answer = request_answer(t, &request, wait_ms);
     if (answer < 0)
         return answer;
     ssize_t len = beside_receive(t->calls, answer, reply, sizeof *reply, 1, &beside);

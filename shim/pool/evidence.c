@@ -13,31 +13,28 @@ uint32_t evidence_seconds(enum evidence what)
     return (unsigned)what < EVIDENCE_count ? seconds_of[what] : 0;
 }
 
-/* No tables of pointers: the loader would have to relocate them in every program. */
-const char *evidence_sentence(enum evidence what)
-{
-    switch (what) {
-#define EVIDENCE(name, seconds, sentence) \
-    case EVIDENCE_##name:                 \
-        return sentence;
+/* No pointers: the loader would have to relocate them in every program. */
+static const struct {
+    char word[24], sentence[96];
+} texts_of[EVIDENCE_count] = {
+#define EVIDENCE(name, seconds, sentence) [EVIDENCE_##name] = { #name, sentence },
 #include "pool/evidence.def"
 #undef EVIDENCE
-    default:
-        return "";
-    }
+};
+
+#define EVIDENCE(name, seconds, text) \
+    _Static_assert(sizeof #name <= sizeof texts_of->word && sizeof text <= sizeof texts_of->sentence, "fits");
+#include "pool/evidence.def"
+#undef EVIDENCE
+
+const char *evidence_sentence(enum evidence what)
+{
+    return (unsigned)what < EVIDENCE_count ? texts_of[what].sentence : "";
 }
 
 const char *evidence_word(enum evidence what)
 {
-    switch (what) {
-#define EVIDENCE(name, seconds, sentence) \
-    case EVIDENCE_##name:                 \
-        return #name;
-#include "pool/evidence.def"
-#undef EVIDENCE
-    default:
-        return "";
-    }
+    return (unsigned)what < EVIDENCE_count ? texts_of[what].word : "";
 }
 
 /* ---- places ---- */

@@ -88,21 +88,19 @@ DIR *fdopendir(int fd)
 
 struct dirent *readdir(DIR *dir)
 {
-    struct dirent *entry;
+    struct dirent *entry = real.readdir(dir);
 
-    do
+    while (entry && hides(dir, entry->d_name))
         entry = real.readdir(dir);
-    while (entry && hides(dir, entry->d_name));
     return entry;
 }
 
 struct dirent64 *readdir64(DIR *dir)
 {
-    struct dirent64 *entry;
+    struct dirent64 *entry = real.readdir64(dir);
 
-    do
+    while (entry && hides(dir, entry->d_name))
         entry = real.readdir64(dir);
-    while (entry && hides(dir, entry->d_name));
     return entry;
 }
 

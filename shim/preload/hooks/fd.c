@@ -319,20 +319,16 @@ static int any_fcntl(fcntl_call *libc, int fd, int command, void *argument)
 
 int fcntl(int fd, int command, ...)
 {
-    va_list ap;
-    va_start(ap, command);
-    void *argument = va_arg(ap, void *);
-    va_end(ap);
-    return any_fcntl(real.fcntl, fd, command, argument);
+    void *argument[1];
+    REAL_WORDS(argument, command);
+    return any_fcntl(real.fcntl, fd, command, argument[0]);
 }
 
 int fcntl64(int fd, int command, ...)
 {
-    va_list ap;
-    va_start(ap, command);
-    void *argument = va_arg(ap, void *);
-    va_end(ap);
-    return any_fcntl(real.fcntl64, fd, command, argument);
+    void *argument[1];
+    REAL_WORDS(argument, command);
+    return any_fcntl(real.fcntl64, fd, command, argument[0]);
 }
 
 /* What the kernel is told, where that is more than the client asks for: in `more`. */

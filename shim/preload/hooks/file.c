@@ -208,32 +208,38 @@ static ssize_t move_onto(struct moving m)
     return moved;
 }
 
-ssize_t sendfile(int out, int in, off_t *offset, size_t count)
+/* The bytes of a socket of ours.  CONN_PLAIN: there are none; then *follow says that the socket `out` follows what is sent. */
+static ssize_t begin_sendfile(int out, int in, const void *offset, size_t count, bool *follow)
 {
     struct moving m = { .in = in, .out = out, .len = count, .sendfile = true };
     ssize_t moved = conn_find(in) && !offset ? move_from(m) : CONN_PLAIN;
 
-    if (moved != CONN_PLAIN)
-        return moved;
-    if (likely(!conn_find(out)) || !must_follow(out))
-        return real.sendfile(out, in, offset, count);
-    int64_t position = offset ? *offset : 0;
-    ssize_t sent = send_from(out, in, offset ? &position : NULL, count);
-    if (offset)
-        *offset = (off_t)position;
-    return sent;
+    *follow = moved == CONN_PLAIN && conn_find(out) && must_follow(out);
+    return moved;
+}
+
+ssize_t sendfile(int out, int in, off_t *offset, size_t count)
+{
+    bool follow;
+    ssize_t sent = begin_sendfile(out, in, offset, count, &follow);
+
+    if (follow) {
+        int64_t position = offset ? *offset : 0;
+        sent = send_from(out, in, offset ? &position : NULL, count);
+        if (offset)
+            *offset = (off_t)position;
+    }
+    return sent == CONN_PLAIN ? real.sendfile(out, in, offset, count) : sent;
 }
 
 ssize_t sendfile64(int out, int in, int64_t *offset, size_t count)
 {
-    struct moving m = { .in = in, .out = out, .len = count, .sendfile = true };
-    ssize_t moved = conn_find(in) && !offset ? move_from(m) : CONN_PLAIN;
+    bool follow;
+    ssize_t sent = begin_sendfile(out, in, offset, count, &follow);
 
-    if (moved != CONN_PLAIN)
-        return moved;
-    if (likely(!conn_find(out)) || !must_follow(out))
-        return real.sendfile64(out, in, offset, count);
-    return send_from(out, in, offset, count);
+    if (follow)
+        return send_from(out, in, offset, count);
+    return sent == CONN_PLAIN ? real.sendfile64(out, in, offset, count) : sent;
 }
 
 ssize_t splice(int in, int64_t *in_offset, int out, int64_t *out_offset, size_t len, unsigned flags)

@@ -9,6 +9,7 @@
 
 #include <errno.h>
 #include <pthread.h>
+#include <string.h>
 
 /* The way of a tracked fd, kept out of the hook: an untracked one saves no registers. */
 #define OUT_OF_LINE __attribute__((noinline))
@@ -87,6 +88,20 @@ bool hook_identity_syscall(long number, const long a[6], long *result);
  * the stream stdin reads through us.  Where stdin is a variable, as in glibc. */
 void hook_stdio_take_stdin(void);
 
+/* preadv2(2), pwritev2(2): an offset of -1 means the stream's own; a socket takes no other. */
+static inline bool hook_is_stream(int fd, int64_t offset, int flags)
+{
+    return !likely(!conn_find(fd)) && offset == -1 && !flags;
+}
+
+/* A sleep that a signal ended before it began: all of it is left.  Returns EINTR. */
+static inline int hook_unslept(void *left, const void *time, size_t size)
+{
+    if (left)
+        memcpy(left, time, size);
+    return EINTR;
+}
+
 /* -errno as libc gives it. */
 static inline ssize_t hook_result(ssize_t result)
 {
@@ -102,6 +117,28 @@ static inline ssize_t hook_unmoved(enum hook_entry entry, int fd, int flags)
     ssize_t answer = entry == OURS ? -EBADF : entry == BUSY ? conn_answer_busy(fd, flags) : CONN_PLAIN;
 
     return answer == CONN_PLAIN ? CONN_PLAIN : hook_result(answer);
+}
+
+/* As the kernel answers a send: the signal comes first, to this thread. */
+ssize_t hook_sent(ssize_t result, int flags);
+
+/* send_pieces, recv_pieces. */
+typedef ssize_t hook_mover(struct conn *c, int fd, const struct iovec *iov, int n, int flags);
+
+/* A call that moves bytes.  CONN_PLAIN, or the answer with errno set. */
+static inline __attribute__((always_inline)) ssize_t hook_move(hook_mover *move, enum need need, int fd, const struct iovec *iov,
+                                                               int n, int flags)
+{
+    struct conn *c;
+    int saved = errno;
+    enum hook_entry entry = hook_enter(fd, need | CANCELLATION_POINT, &c);
+
+    if (entry != ENTERED)
+        return hook_unmoved(entry, fd, flags);
+    ssize_t result = move(c, fd, iov, n, flags);
+    conn_leave(c);
+    errno = saved;
+    return result == CONN_PLAIN || result >= 0 ? result : hook_sent(result, flags);
 }
 
 #endif

@@ -145,12 +145,8 @@ static bool before_clone(unsigned long flags)
 
 int clone(int (*start)(void *), void *stack, int flags, void *arg, ...)
 {
-    va_list ap;
     void *a[3];
-    va_start(ap, arg);
-    for (int i = 0; i < 3; i++)
-        a[i] = va_arg(ap, void *);
-    va_end(ap);
+    REAL_WORDS(a, arg);
     struct birth birth = { start, arg };
     if (!before_clone((unsigned long)(unsigned)flags))
         return real.clone(start, stack, flags, arg, a[0], a[1], a[2]);

@@ -15,12 +15,8 @@
 /* A filter may kill us for a call that it does not expect. */
 int prctl(int option, ...)
 {
-    va_list ap;
     unsigned long a[4];
-    va_start(ap, option);
-    for (int i = 0; i < 4; i++)
-        a[i] = va_arg(ap, unsigned long);
-    va_end(ap);
+    REAL_WORDS(a, option);
     if (option == PR_SET_SECCOMP && self.active && self_is_ours())
         exit_retire();
     if (option == PR_SET_NO_NEW_PRIVS)

@@ -9,16 +9,7 @@
 /* CONN_PLAIN, or the answer with errno set. */
 static ssize_t follow(int fd, const struct iovec *iov, int n, int flags)
 {
-    struct conn *c;
-    int saved = errno;
-    enum hook_entry entry = hook_enter(fd, NEED_ALL_BUT_END | CANCELLATION_POINT, &c);
-
-    if (entry != ENTERED)
-        return hook_unmoved(entry, fd, flags);
-    ssize_t result = recv_pieces(c, fd, iov, n, flags);
-    conn_leave(c);
-    errno = saved;
-    return result == CONN_PLAIN ? result : hook_result(result);
+    return hook_move(recv_pieces, NEED_ALL_BUT_END, fd, iov, n, flags);
 }
 
 static OUT_OF_LINE ssize_t tracked_read(int fd, void *buf, size_t len)
@@ -30,16 +21,12 @@ static OUT_OF_LINE ssize_t tracked_read(int fd, void *buf, size_t len)
 
 ssize_t read(int fd, void *buf, size_t len)
 {
-    if (likely(!conn_find(fd)))
-        return real.read(fd, buf, len);
-    return tracked_read(fd, buf, len);
+    return likely(!conn_find(fd)) ? real.read(fd, buf, len) : tracked_read(fd, buf, len);
 }
 
 ssize_t readv(int fd, const struct iovec *iov, int n)
 {
-    if (likely(!conn_find(fd)) || n <= 0)
-        return real.readv(fd, iov, n);
-    ssize_t result = follow(fd, iov, n, 0);
+    ssize_t result = likely(!conn_find(fd)) || n <= 0 ? CONN_PLAIN : follow(fd, iov, n, 0);
     return result == CONN_PLAIN ? real.readv(fd, iov, n) : result;
 }
 
@@ -52,9 +39,7 @@ static OUT_OF_LINE ssize_t tracked_recv(int fd, void *buf, size_t len, int flags
 
 ssize_t recv(int fd, void *buf, size_t len, int flags)
 {
-    if (likely(!conn_find(fd)))
-        return real.recv(fd, buf, len, flags);
-    return tracked_recv(fd, buf, len, flags);
+    return likely(!conn_find(fd)) ? real.recv(fd, buf, len, flags) : tracked_recv(fd, buf, len, flags);
 }
 
 /* A stream socket leaves the address alone and says that it has no length (recvfrom(2)). */
@@ -109,17 +94,12 @@ ssize_t __recvfrom_chk(int fd, void *buf, size_t len, size_t size, int flags, st
     return recvfrom(fd, buf, len, flags, from, fromlen);
 }
 
-/* preadv2(2): an offset of -1 means the stream's own; a socket takes no other. */
 ssize_t preadv64v2(int fd, const struct iovec *iov, int n, int64_t offset, int flags)
 {
-    if (likely(!conn_find(fd)) || offset != -1 || flags)
-        return real.preadv64v2(fd, iov, n, offset, flags);
-    return readv(fd, iov, n);
+    return hook_is_stream(fd, offset, flags) ? readv(fd, iov, n) : real.preadv64v2(fd, iov, n, offset, flags);
 }
 
 ssize_t preadv2(int fd, const struct iovec *iov, int n, off_t offset, int flags)
 {
-    if (likely(!conn_find(fd)) || offset != -1 || flags)
-        return real.preadv2(fd, iov, n, offset, flags);
-    return readv(fd, iov, n);
+    return hook_is_stream(fd, offset, flags) ? readv(fd, iov, n) : real.preadv2(fd, iov, n, offset, flags);
 }

@@ -11,8 +11,7 @@
 #include <string.h>
 #include <unistd.h>
 
-/* As the kernel: the signal comes first, to this thread. */
-static ssize_t answer(ssize_t result, int flags)
+ssize_t hook_sent(ssize_t result, int flags)
 {
     if (result == CONN_SIGPIPE) {
         if (!(flags & MSG_NOSIGNAL))
@@ -25,16 +24,7 @@ static ssize_t answer(ssize_t result, int flags)
 /* CONN_PLAIN, or the answer with errno set. */
 static ssize_t follow(int fd, const struct iovec *iov, int n, int flags)
 {
-    struct conn *c;
-    int saved = errno;
-    enum hook_entry entry = hook_enter(fd, NEED_ALL | CANCELLATION_POINT, &c);
-
-    if (entry != ENTERED)
-        return hook_unmoved(entry, fd, flags);
-    ssize_t result = send_pieces(c, fd, iov, n, flags);
-    conn_leave(c);
-    errno = saved;
-    return result == CONN_PLAIN ? result : answer(result, flags);
+    return hook_move(send_pieces, NEED_ALL, fd, iov, n, flags);
 }
 
 static OUT_OF_LINE ssize_t tracked_write(int fd, const void *buf, size_t len)
@@ -46,16 +36,12 @@ static OUT_OF_LINE ssize_t tracked_write(int fd, const void *buf, size_t len)
 
 ssize_t write(int fd, const void *buf, size_t len)
 {
-    if (likely(!conn_find(fd)))
-        return real.write(fd, buf, len);
-    return tracked_write(fd, buf, len);
+    return likely(!conn_find(fd)) ? real.write(fd, buf, len) : tracked_write(fd, buf, len);
 }
 
 ssize_t writev(int fd, const struct iovec *iov, int n)
 {
-    if (likely(!conn_find(fd)) || n <= 0)
-        return real.writev(fd, iov, n);
-    ssize_t result = follow(fd, iov, n, 0);
+    ssize_t result = likely(!conn_find(fd)) || n <= 0 ? CONN_PLAIN : follow(fd, iov, n, 0);
     return result == CONN_PLAIN ? real.writev(fd, iov, n) : result;
 }
 
@@ -68,9 +54,7 @@ static OUT_OF_LINE ssize_t tracked_send(int fd, const void *buf, size_t len, int
 
 ssize_t send(int fd, const void *buf, size_t len, int flags)
 {
-    if (likely(!conn_find(fd)))
-        return real.send(fd, buf, len, flags);
-    return tracked_send(fd, buf, len, flags);
+    return likely(!conn_find(fd)) ? real.send(fd, buf, len, flags) : tracked_send(fd, buf, len, flags);
 }
 
 /* A send to an address connects, where MSG_FASTOPEN says so (tcp(7)), and fails on a socket that is connected already.
@@ -96,7 +80,7 @@ ssize_t sendto(int fd, const void *buf, size_t len, int flags, const struct sock
     struct iovec piece = { (void *)(uintptr_t)buf, len };
     int ours = flags;
     ssize_t result = send_to(fd, &ours, to, tolen);
-    result = result == 0 ? follow(fd, &piece, 1, ours) : result == CONN_PLAIN ? result : answer(result, flags);
+    result = result == 0 ? follow(fd, &piece, 1, ours) : result == CONN_PLAIN ? result : hook_sent(result, flags);
     return result == CONN_PLAIN ? real.sendto(fd, buf, len, flags, to, tolen) : result;
 }
 
@@ -130,21 +114,16 @@ ssize_t sendmsg(int fd, const struct msghdr *msg, int flags)
     int ours = flags;
     ssize_t result = send_to(fd, &ours, msg->msg_name, msg->msg_namelen);
     result = result == 0 ? follow(fd, msg->msg_iov, (int)msg->msg_iovlen, ours)
-             : result == CONN_PLAIN ? result : answer(result, flags);
+             : result == CONN_PLAIN ? result : hook_sent(result, flags);
     return result == CONN_PLAIN ? real.sendmsg(fd, msg, flags) : result;
 }
 
-/* pwritev2(2): an offset of -1 means the stream's own; a socket takes no other. */
 ssize_t pwritev64v2(int fd, const struct iovec *iov, int n, int64_t offset, int flags)
 {
-    if (likely(!conn_find(fd)) || offset != -1 || flags)
-        return real.pwritev64v2(fd, iov, n, offset, flags);
-    return writev(fd, iov, n);
+    return hook_is_stream(fd, offset, flags) ? writev(fd, iov, n) : real.pwritev64v2(fd, iov, n, offset, flags);
 }
 
 ssize_t pwritev2(int fd, const struct iovec *iov, int n, off_t offset, int flags)
 {
-    if (likely(!conn_find(fd)) || offset != -1 || flags)
-        return real.pwritev2(fd, iov, n, offset, flags);
-    return writev(fd, iov, n);
+    return hook_is_stream(fd, offset, flags) ? writev(fd, iov, n) : real.pwritev2(fd, iov, n, offset, flags);
 }

@@ -20,22 +20,9 @@ static bool is_over(const struct timespec *time)
 
 int nanosleep(const struct timespec *time, struct timespec *left)
 {
-    if (!time || !is_over(time))
-        return real.nanosleep(time, left);
-    if (left)
-        *left = *time;
-    return (int)hook_result(-EINTR);
-}
-
-int clock_nanosleep(clockid_t clock, int flags, const struct timespec *time, struct timespec *left)
-{
-    bool until = flags & TIMER_ABSTIME;
-
-    if (!time || !is_over(until ? NULL : time))
-        return real.clock_nanosleep(clock, flags, time, left);
-    if (left && !until)
-        *left = *time;
-    return EINTR;
+    if (time && is_over(time))
+        return (int)hook_result(-hook_unslept(left, time, sizeof *time));
+    return real.nanosleep(time, left);
 }
 
 int usleep(unsigned us)
@@ -50,6 +37,15 @@ unsigned sleep(unsigned seconds)
     const struct timespec time = { (time_t)(seconds > INT_MAX ? INT_MAX : seconds), 0 };
 
     return is_over(&time) ? seconds : real.sleep(seconds);
+}
+
+int clock_nanosleep(clockid_t clock, int flags, const struct timespec *time, struct timespec *left)
+{
+    bool until = flags & TIMER_ABSTIME;
+
+    if (time && is_over(until ? NULL : time))
+        return hook_unslept(until ? NULL : left, time, sizeof *time);
+    return real.clock_nanosleep(clock, flags, time, left);
 }
 
 int pause(void)

@@ -372,9 +372,7 @@ static OUT_OF_LINE int tracked_ioctl(int fd, real_ioctl_request request, void *a
 
 int ioctl(int fd, real_ioctl_request request, ...)
 {
-    va_list ap;
-    va_start(ap, request);
-    void *argument = va_arg(ap, void *);
-    va_end(ap);
-    return likely(!conn_find(fd)) ? real.ioctl(fd, request, argument) : tracked_ioctl(fd, request, argument);
+    void *argument[1];
+    REAL_WORDS(argument, request);
+    return likely(!conn_find(fd)) ? real.ioctl(fd, request, argument[0]) : tracked_ioctl(fd, request, argument[0]);
 }

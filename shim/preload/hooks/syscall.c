@@ -182,12 +182,8 @@ static bool on_process(long number, const long a[6], long *result)
  * caller's stack there. */
 __attribute__((no_sanitize("address"))) long syscall(long number, ...)
 {
-    va_list ap;
     long a[6], result;
-    va_start(ap, number);
-    for (int i = 0; i < 6; i++)
-        a[i] = va_arg(ap, long);
-    va_end(ap);
+    REAL_WORDS(a, number);
 
     if (self.active && number != SYS_futex &&
         (on_fd(number, a, &result) || on_socket(number, a, &result) ||

@@ -90,11 +90,9 @@ int __pselect64(int n, fd_set *in, fd_set *out, fd_set *except, const struct rea
 
 int __nanosleep64(const struct real_timespec64 *time, struct real_timespec64 *left)
 {
-    if (!time || !gives(time))
-        return real.__nanosleep64(time, left);
-    if (left)
-        *left = *time;
-    return (int)hook_result(-EINTR);
+    if (time && gives(time))
+        return (int)hook_result(-hook_unslept(left, time, sizeof *time));
+    return real.__nanosleep64(time, left);
 }
 
 int __clock_nanosleep_time64(clockid_t clock, int flags, const struct real_timespec64 *time,
@@ -102,11 +100,9 @@ int __clock_nanosleep_time64(clockid_t clock, int flags, const struct real_times
 {
     bool until = flags & TIMER_ABSTIME;
 
-    if (!time || !gives(until ? NULL : time))
-        return real.__clock_nanosleep_time64(clock, flags, time, left);
-    if (left && !until)
-        *left = *time;
-    return EINTR;
+    if (time && gives(until ? NULL : time))
+        return hook_unslept(until ? NULL : left, time, sizeof *time);
+    return real.__clock_nanosleep_time64(clock, flags, time, left);
 }
 
 /* These convert a time stamp that comes with a message; TCP has none. */
@@ -148,30 +144,22 @@ int __setsockopt64(int fd, int level, int name, const void *value, socklen_t len
 
 int __fcntl_time64(int fd, int command, ...)
 {
-    va_list ap;
-    va_start(ap, command);
-    void *argument = va_arg(ap, void *);
-    va_end(ap);
-    return fcntl64(fd, command, argument);
+    void *argument[1];
+    REAL_WORDS(argument, command);
+    return fcntl64(fd, command, argument[0]);
 }
 
 int __ioctl_time64(int fd, real_ioctl_request request, ...)
 {
-    va_list ap;
-    va_start(ap, request);
-    void *argument = va_arg(ap, void *);
-    va_end(ap);
-    return ioctl(fd, request, argument);
+    void *argument[1];
+    REAL_WORDS(argument, request);
+    return ioctl(fd, request, argument[0]);
 }
 
 int __prctl_time64(int option, ...)
 {
-    va_list ap;
     unsigned long a[4];
-    va_start(ap, option);
-    for (int i = 0; i < 4; i++)
-        a[i] = va_arg(ap, unsigned long);
-    va_end(ap);
+    REAL_WORDS(a, option);
     return prctl(option, a[0], a[1], a[2], a[3]);
 }
 

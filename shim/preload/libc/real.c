@@ -106,43 +106,33 @@ bool real_resolve(void)
 /* The third argument of these is a word, whatever its type. */
 static int first_fcntl(int fd, int command, ...)
 {
-    va_list ap;
-    va_start(ap, command);
-    void *argument = va_arg(ap, void *);
-    va_end(ap);
+    void *argument[1];
+    REAL_WORDS(argument, command);
     if (real_resolve())
-        return real.fcntl(fd, command, argument);
-    return (int)raw_return(raw_syscall(RAW_FCNTL, fd, command, (long)argument, 0, 0, 0));
+        return real.fcntl(fd, command, argument[0]);
+    return (int)raw_return(raw_syscall(RAW_FCNTL, fd, command, (long)argument[0], 0, 0, 0));
 }
 
 static int first_fcntl64(int fd, int command, ...)
 {
-    va_list ap;
-    va_start(ap, command);
-    void *argument = va_arg(ap, void *);
-    va_end(ap);
-    return first_fcntl(fd, command, argument);
+    void *argument[1];
+    REAL_WORDS(argument, command);
+    return first_fcntl(fd, command, argument[0]);
 }
 
 static int first_ioctl(int fd, real_ioctl_request request, ...)
 {
-    va_list ap;
-    va_start(ap, request);
-    void *argument = va_arg(ap, void *);
-    va_end(ap);
+    void *argument[1];
+    REAL_WORDS(argument, request);
     if (real_resolve())
-        return real.ioctl(fd, request, argument);
-    return (int)raw_return(raw_syscall(SYS_ioctl, fd, (long)request, (long)argument, 0, 0, 0));
+        return real.ioctl(fd, request, argument[0]);
+    return (int)raw_return(raw_syscall(SYS_ioctl, fd, (long)request, (long)argument[0], 0, 0, 0));
 }
 
 static int first_prctl(int option, ...)
 {
-    va_list ap;
     unsigned long a[4];
-    va_start(ap, option);
-    for (int i = 0; i < 4; i++)
-        a[i] = va_arg(ap, unsigned long);
-    va_end(ap);
+    REAL_WORDS(a, option);
     if (real_resolve())
         return real.prctl(option, a[0], a[1], a[2], a[3]);
     return (int)raw_return(raw_syscall(SYS_prctl, option, (long)a[0], (long)a[1], (long)a[2],
@@ -151,12 +141,8 @@ static int first_prctl(int option, ...)
 
 static int first_clone(int (*start)(void *), void *stack, int flags, void *arg, ...)
 {
-    va_list ap;
     void *a[3];
-    va_start(ap, arg);
-    for (int i = 0; i < 3; i++)
-        a[i] = va_arg(ap, void *);
-    va_end(ap);
+    REAL_WORDS(a, arg);
     if (real_resolve())
         return real.clone(start, stack, flags, arg, a[0], a[1], a[2]);
     return missing_clone(start, stack, flags, arg);
@@ -164,12 +150,8 @@ static int first_clone(int (*start)(void *), void *stack, int flags, void *arg, 
 
 static long first_syscall(long number, ...)
 {
-    va_list ap;
     long a[6];
-    va_start(ap, number);
-    for (int i = 0; i < 6; i++)
-        a[i] = va_arg(ap, long);
-    va_end(ap);
+    REAL_WORDS(a, number);
     if (real_resolve())
         return real.syscall(number, a[0], a[1], a[2], a[3], a[4], a[5]);
     return raw_return(raw_syscall(number, a[0], a[1], a[2], a[3], a[4], a[5]));

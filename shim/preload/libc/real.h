@@ -72,6 +72,16 @@ struct real {
 
 extern struct real real;
 
+/* Fills the array `words` with what stands behind `last` in a variadic call. */
+#define REAL_WORDS(words, last)                                                         \
+    do {                                                                                \
+        va_list behind_last;                                                            \
+        va_start(behind_last, last);                                                    \
+        for (unsigned nth = 0; nth < sizeof(words) / sizeof(*(words)); nth++)           \
+            (words)[nth] = va_arg(behind_last, __typeof__(*(words)));                   \
+        va_end(behind_last);                                                            \
+    } while (0)
+
 /* Resolves every entry.  False: called by the resolving itself. */
 bool real_resolve(void);
 

@@ -38,22 +38,19 @@ static __thread int memfd;
 static __thread char text[64]; /* our variable: the memfd, the first number, who keeps the memfd */
 static __thread int first_number;
 
-static bool put(const char *bytes, size_t len)
+static ssize_t put_some(void *fd, char *bytes, size_t len)
 {
     struct quiet quiet;
 
-    while (len) {
-        quiet_begin(&quiet);
-        ssize_t n = real.write(memfd, bytes, len);
-        quiet_end(&quiet, n < 0);
-        if (n < 0 && errno == EINTR)
-            continue;
-        if (n <= 0)
-            return false;
-        bytes += n;
-        len -= (size_t)n;
-    }
-    return true;
+    quiet_begin(&quiet);
+    ssize_t n = real.write(*(const int *)fd, bytes, len);
+    quiet_end(&quiet, n < 0);
+    return n;
+}
+
+static bool put(const void *bytes, size_t len)
+{
+    return parcel_move(put_some, &memfd, (char *)(uintptr_t)bytes, len);
 }
 
 /* False: there is no such parcel. */
@@ -80,7 +77,7 @@ static bool write_parcel(const struct conn *c, int number)
     p.idle = c->idle;
     p.response_len = hold_len(&c->reply.bytes);
     off_t before = lseek(memfd, 0, SEEK_CUR);
-    if (put((const char *)&p, sizeof p) && put(c->request.bytes.data, c->request.bytes.end) &&
+    if (put(&p, sizeof p) && put(c->request.bytes.data, c->request.bytes.end) &&
         put(p.response_len ? c->reply.bytes.data + c->reply.bytes.start : NULL, p.response_len))
         return true;
     if (before < 0 || ftruncate(memfd, before) != 0) { /* then none */

@@ -5,6 +5,7 @@
 #include "base/version.h"
 #include "preload/conn/conn.h"
 
+#include <errno.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <sys/socket.h>
@@ -33,5 +34,21 @@ struct parcel {
     struct idle idle;
     size_t response_len; /* request.bytes.end bytes of the request come first */
 };
+
+/* Moves `len` bytes to or from a file, in as many calls of `once` (write(2), pread(2)) as that takes.  False: an error, or
+ * the file's end. */
+static inline bool parcel_move(ssize_t (*once)(void *file, char *bytes, size_t len), void *file, char *bytes, size_t len)
+{
+    while (len) {
+        ssize_t n = once(file, bytes, len);
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n <= 0)
+            return false;
+        bytes += n;
+        len -= (size_t)n;
+    }
+    return true;
+}
 
 #endif

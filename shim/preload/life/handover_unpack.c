@@ -24,19 +24,18 @@ struct reading {
     off_t at;
 };
 
+static ssize_t take_some(void *reading, char *bytes, size_t len)
+{
+    struct reading *r = reading;
+    ssize_t n = pread(r->fd, bytes, len, r->at);
+
+    r->at += n > 0 ? n : 0;
+    return n;
+}
+
 static bool take(struct reading *r, char *bytes, size_t len)
 {
-    while (len) {
-        ssize_t n = pread(r->fd, bytes, len, r->at);
-        if (n < 0 && errno == EINTR)
-            continue;
-        if (n <= 0)
-            return false;
-        bytes += n;
-        len -= (size_t)n;
-        r->at += n;
-    }
-    return true;
+    return parcel_move(take_some, r, bytes, len);
 }
 
 static bool take_hold(struct reading *r, struct hold *hold, size_t len)
