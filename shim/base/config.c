@@ -15,13 +15,19 @@ static bool is_one_of(const char *value, const char *const *words)
     return false;
 }
 
+bool config_is_off(const char *value)
+{
+    static const char *const off[] = { "0", "off", "no", "false", NULL };
+
+    return value && is_one_of(value, off);
+}
+
 static bool parse_switch(void *field, const char *value)
 {
     static const char *const on[] = { "1", "on", "yes", "true", NULL };
-    static const char *const off[] = { "0", "off", "no", "false", NULL };
     bool yes = is_one_of(value, on);
 
-    if (!yes && !is_one_of(value, off))
+    if (!yes && !config_is_off(value))
         return false;
     *(bool *)field = yes;
     return true;

@@ -40,6 +40,9 @@ extern const size_t config_settings_count;
 /* Variables of our name that processes tell each other something by; no settings. */
 extern const char *const config_own_names[]; /* the last is NULL */
 
+/* Is this a value of HOLDFAST that switches all of it off?  NULL is none. */
+bool config_is_off(const char *value);
+
 /* Calls `complain(arg, setting, value)`, which may be NULL, for each variable whose value is refused; that field keeps
  * its default.  `lookup` is getenv, secure_getenv or a test's own.  An empty value is the default.
  * Returns the number of values refused.  No allocation, no output. */

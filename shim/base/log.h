@@ -13,10 +13,16 @@ extern int log_fd; /* -1: off.  Owned by whoever called log_start. */
 
 static inline bool log_on(void) { return log_fd >= 0; }
 
-/* -1: off. */
-void log_start(int fd, log_write_fn *write);
+/* fd -1: off.  `program`, which lines begin with, is borrowed for good. */
+void log_start(int fd, log_write_fn *write, const char *program);
 
-/* A line: "<seconds>.<micros> <pid> " + text + "\n", cut at 1 KiB.  errno is left alone. */
+/* "2026-11-30T16:06:45.123456Z": a time since 1970 in UTC.  Pure: gmtime_r(3) takes a lock that the program may hold. */
+enum { LOG_TIME = sizeof "2026-11-30T16:06:45.123456Z" };
+struct timespec;
+void log_time(const struct timespec *at, char out[LOG_TIME]);
+
+/* A line: "2026-11-30T16:06:45.123456Z curl[1234] " + text + "\n", cut at 1 KiB; the time is UTC, and of the program's
+ * name there are 32 bytes.  errno is left alone. */
 void log_printf(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
 #endif

@@ -7,18 +7,18 @@
 #include <stdatomic.h>
 #include <stddef.h>
 
-/* X(name): keys of the JSON line, in its order. */
-#define STATS_COUNTERS(X)                                                       \
-    X(requests)  /* request heads seen on tracked connections */                \
-    X(connects)  /* successful or pending connect calls on tracked sockets */   \
-    X(leased)    /* connects (or first sends) served by an idle connection */   \
-    X(fresh)     /* TCP connections really opened */                            \
-    X(parked)    /* connections put into the pool */                            \
-    X(adapted)   /* exchanges rewritten */                                      \
-    X(opaque)    /* connections left alone after a look */                      \
-    X(replayed)  /* requests sent again on a fresh connection */                \
-    X(shared_taken) /* leases of a connection that another process of the tree left */ \
-    X(shared_given) /* connections left to the others of the tree */
+/* X(name): keys of the JSON line, in its order; the comments are the manual's (scripts/print-keys). */
+#define STATS_COUNTERS(X)                                                              \
+    X(requests)  /* requests whose head was seen */                                    \
+    X(connects)  /* connects of the program */                                         \
+    X(leased)    /* connects, or first requests, that got an idle connection */        \
+    X(fresh)     /* connections that were really opened */                             \
+    X(parked)    /* connections that were kept for reuse */                            \
+    X(adapted)   /* exchanges that were rewritten */                                   \
+    X(opaque)    /* connections that were bypassed after a look at their first bytes */ \
+    X(replayed)  /* requests that were sent again on a fresh connection */             \
+    X(shared_taken) /* leases of a connection that another process had left */         \
+    X(shared_given) /* connections that were left to other processes */
 
 struct stats {
 #define X(name) atomic_ulong name;

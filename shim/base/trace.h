@@ -16,14 +16,22 @@
 /* The environment names the file by it. */
 #define TRACE_VARIABLE "HOLDFAST_EXPLAIN"
 
+/* The file has this bit of its mode if a process of its owner could not write all that it had to say (a full disk,
+ * RLIMIT_FSIZE, no descriptor left). */
+#define TRACE_INCOMPLETE 0001
+
 enum { TRACE_PLACE = 64, TRACE_PROGRAM = 256, TRACE_LINE = 512 };
 
 /* X(name) */
 #define TRACE_EVENTS(X)                                                     \
     X(start)    /* a program began, with the library in it */               \
     X(left)     /* ... which the settings leave alone */                    \
+    X(alone)    /* ... which shares connections with no other process */    \
     X(exec)     /* PROGRAM is about to be executed */                       \
     X(bare)     /* ... with an environment that does not load the library */ \
+    X(off)      /* ... with HOLDFAST=0 */                                   \
+    X(user)     /* ... by a user who may not write to the file */           \
+    X(away)     /* ... where the file is not: another root directory */     \
     X(connect)  /* a socket is to be connected */                           \
     X(lease)    /* ... and gets an idle connection */                       \
     X(return)   /* which was not used after all */                          \

@@ -124,7 +124,7 @@ static void open_log(const struct options *options)
         fprintf(stderr, "holdfastd: %s: %s\n", options->log, strerror(errno));
         exit(1);
     }
-    log_start(fd, write);
+    log_start(fd, write, "holdfastd");
 }
 
 

@@ -9,9 +9,11 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -55,13 +57,21 @@ static double seconds(void)
     return (double)now.tv_sec + (double)now.tv_nsec / 1e9;
 }
 
-void explain_run(int (*execute)(char **command), char **command, const struct look *look, const char *library)
+static bool is_incomplete(void)
 {
-    struct report_run run = { .command = command[0], .look = look, .library = library };
+    struct stat status;
+
+    return fstat(fileno(events), &status) == 0 && status.st_mode & TRACE_INCOMPLETE;
+}
+
+void explain_run(int (*execute)(char **command), char **command, const struct report_run *before)
+{
+    struct report_run run = *before;
     double start = seconds();
 
     run.status = child_run(execute, command);
     run.seconds = seconds() - start;
+    run.incomplete = is_incomplete();
     unlink(events_path);
     report_write(report, events, &run);
     child_end_alike(run.status);

@@ -3,15 +3,13 @@
 #ifndef HOLDFAST_LAUNCHER_EXPLAIN_H
 #define HOLDFAST_LAUNCHER_EXPLAIN_H
 
-#include "launcher/look.h"
+struct report_run;
 
 /* Before the environment is used: makes the file that the processes write into (base/trace.h), and opens
  * `path` for the report; NULL: it goes to stderr. */
 void explain_prepare(const char *path);
 
-/* Runs it, reports, and ends as it ended.  `look`: what is known of it; NULL: HOLDFAST=0.  `library`: the
- * path of ours. */
-_Noreturn void explain_run(int (*execute)(char **command), char **command, const struct look *look,
-                           const char *library);
+/* Runs it, reports, and ends as it ended.  `run`: report.h, but for what comes of the command. */
+_Noreturn void explain_run(int (*execute)(char **command), char **command, const struct report_run *run);
 
 #endif

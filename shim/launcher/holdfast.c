@@ -10,6 +10,7 @@
 #include "launcher/look.h"
 #include "launcher/options.h"
 #include "launcher/preload.h"
+#include "launcher/report.h"
 #include "launcher/status.h"
 #include "launcher/settings.h"
 #include "launcher/tree.h"
@@ -54,6 +55,7 @@ static void warn(const struct look *look)
 struct chosen {
     struct look look;
     char *library;
+    struct report_sharing sharing;
 };
 
 /* free() the entry of LD_PRELOAD. */
@@ -140,9 +142,13 @@ static bool prepare(const struct launch *launch, struct chosen *chosen)
     if (filtered(launch))
         return false;
     settings_make_absolute();
+    if (launch->verbose)
+        settings_point_out_files();
     preload(launch->options.command[0], launch->verbose && launch->options.mode == OPTIONS_RUN, chosen);
-    if (config.share != CONFIG_SHARE_OFF)
-        tree_prepare(config.share, chosen->look.path);
+    if (config.share == CONFIG_SHARE_OFF)
+        chosen->sharing = (struct report_sharing){ "HOLDFAST_SHARE=off", "Leave that setting out." };
+    else if (!tree_prepare(config.share, chosen->look.path))
+        chosen->sharing = (struct report_sharing){ "too few descriptors", "Raise the limit: ulimit -Hn, to 256 or more." };
     return true;
 }
 
@@ -161,7 +167,10 @@ static int launch_command(const struct launch *launch)
 
     if (launch->options.mode == OPTIONS_EXPLAIN) {
         explain_prepare(launch->options.value);
-        explain_run(execute, launch->options.command, on ? &chosen.look : NULL, chosen.library);
+        const struct report_run run = { .command = launch->options.command[0], .look = on ? &chosen.look : NULL,
+                                        .library = chosen.library, .sharing = chosen.sharing,
+                                        .files_told = launch->verbose };
+        explain_run(execute, launch->options.command, &run);
     }
     return execute(launch->options.command);
 }

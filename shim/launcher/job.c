@@ -181,17 +181,27 @@ bool job_find_again(struct job *job)
     return found_it;
 }
 
-void job_take_runtime_dir(const struct job *job)
+void job_take_variable(const struct job *job, const char *name)
 {
-    static const char name[] = "XDG_RUNTIME_DIR=";
     FILE *file = open_of(job->pid, "environ");
+    const size_t len = strlen(name);
     char *entry = NULL;
     size_t room = 0;
 
+    unsetenv(name);
     while (file && getdelim(&entry, &room, '\0', file) > 0)
-        if (strncmp(entry, name, sizeof name - 1) == 0)
-            fail_or_set("XDG_RUNTIME_DIR", entry + sizeof name - 1);
+        if (strncmp(entry, name, len) == 0 && entry[len] == '=')
+            fail_or_set(name, entry + len + 1);
     free(entry);
     if (file)
         fclose(file);
+}
+
+bool job_has_our_root(const struct job *job)
+{
+    char path[PATH_ROOM];
+    struct stat theirs, ours;
+
+    snprintf(path, sizeof path, "/proc/%ld/root", (long)job->pid);
+    return stat(path, &theirs) == 0 && stat("/", &ours) == 0 && theirs.st_ino == ours.st_ino && theirs.st_dev == ours.st_dev;
 }

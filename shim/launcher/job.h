@@ -29,7 +29,10 @@ const char *job_find(pid_t pid, struct job *job);
  * has. */
 bool job_find_again(struct job *job);
 
-/* Puts the job's XDG_RUNTIME_DIR into our environment: there is its user's broker. */
-void job_take_runtime_dir(const struct job *job);
+/* Puts a variable of the job into our environment, or takes it out if the job had none when it was started. */
+void job_take_variable(const struct job *job, const char *name);
+
+/* Is what the job calls "/" what we call so? */
+bool job_has_our_root(const struct job *job);
 
 #endif

@@ -1,6 +1,7 @@
 /* One page: what is many is summed up. */
 #include "launcher/report.h"
 
+#include "launcher/settings.h"
 #include "launcher/tally.h"
 #include "launcher/text.h"
 
@@ -46,7 +47,8 @@ static void write_summary(FILE *out, const struct report_run *run)
     if (connects)
         fprintf(out, "holdfast: %lu of %lu connections saved (%lu%%)\n", saved, connects, saved * 100 / connects);
     else
-        fprintf(out, "holdfast: no connection was seen\n");
+        fprintf(out, run->incomplete ? "holdfast: the connections could not be recorded\n"
+                                     : "holdfast: no connection was seen\n");
     add(&text, "%s ", run->command);
     if (WIFSIGNALED(run->status))
         add(&text, "was killed by signal %d (%s)", WTERMSIG(run->status), strsignal(WTERMSIG(run->status)));
@@ -73,55 +75,105 @@ static void add_counts(struct text *text, const struct tally_table *table, enum 
         add(text, " and %u others", more);
 }
 
-static void write_programs(FILE *out, const char *what, enum trace_event event)
+/* False: none did that. */
+static bool write_programs(FILE *out, const char *what, enum trace_event event)
 {
     struct text text = { .len = 0 };
 
     add_counts(&text, &tally.programs, event);
-    if (!text.len)
-        return;
-    text_wrap(out, what, text.data, 4);
+    if (text.len)
+        text_wrap(out, what, text.data, 4);
+    return text.len > 0;
 }
 
-/* Why there is nothing to be seen of a program.  NULL: there is. */
-static const char *blindness(const struct tally_row *file, const char *library, struct look *look)
+/* Programs that say nothing of themselves. */
+struct unseen {
+    FILE *out;
+    unsigned shown, more;
+};
+
+static void write_unseen(struct unseen *unseen, const char *name, const char *reason, unsigned long times)
 {
-    if (file->n[TRACE_bare])
-        return "started without LD_PRELOAD in its environment";
-    look_at_command(file->name, library, look);
-    return *look->path ? look->reason : NULL;
+    struct text text = { .len = 0 };
+
+    if (unseen->shown++ >= FILES) {
+        unseen->more++;
+        return;
+    }
+    add(&text, "Not seen: %s: %s", name, reason);
+    if (times > 1)
+        add(&text, " (%lu times)", times);
+    text_wrap(unseen->out, "", text.data, 4);
 }
 
-static void write_unseen(FILE *out, const struct report_run *run)
+/* What the program that started it knew. */
+static const struct {
+    enum trace_event event;
+    const char *reason;
+} departures[] = {
+    { TRACE_off, "ran with HOLDFAST=0" },
+    { TRACE_user, "ran as another user: put holdfast behind what changes the user" },
+    { TRACE_away, "ran in another root directory: holdfast has to be there, too" },
+    { TRACE_bare, "started without LD_PRELOAD in its environment: put holdfast in front of it" },
+};
+
+static void write_unseen_file(struct unseen *unseen, const struct tally_row *file, const char *library)
 {
     struct look look;
-    unsigned shown = 0, more = 0;
 
-    if (run->look->reason) {
+    for (size_t i = 0; i < sizeof departures / sizeof *departures; i++)
+        if (file->n[departures[i].event])
+            write_unseen(unseen, file->name, departures[i].reason, file->n[departures[i].event]);
+    if (!file->n[TRACE_exec])
+        return;
+    look_at_command(file->name, library, &look);
+    if (*look.path && look.reason)
+        write_unseen(unseen, file->name, look.reason, file->n[TRACE_exec]);
+}
+
+static void write_all_unseen(FILE *out, const struct report_run *run)
+{
+    struct unseen unseen = { .out = out };
+    const struct look *look = run->look;
+
+    if (look->reason)
+        write_unseen(&unseen, *look->interpreter ? look->interpreter : look->path, look->reason, 1);
+    for (unsigned i = 0; i < tally.files.count; i++)
+        write_unseen_file(&unseen, &tally.files.rows[i], run->library);
+    if (unseen.more)
+        fprintf(out, "Not seen: %u other programs\n", unseen.more);
+}
+
+/* What keeps all of the processes, or some of them, from sharing. */
+static void write_sharing(FILE *out, const struct report_run *run)
+{
+    const char *advice = run->sharing.advice;
+    struct text text = { .len = 0 };
+
+    if (run->sharing.obstacle) {
+        add(&text, "Each process kept its idle connections to itself: %s", run->sharing.obstacle);
+        text_wrap(out, "", text.data, 4);
+    } else if (write_programs(out, "Kept their idle connections to themselves: ", TRACE_alone)) {
+        advice = "Look for HOLDFAST_SHARE=off where these programs are started, and for a program before them that closes "
+                 "descriptors which it did not open.";
+    } else {
+        return;
+    }
+    text_wrap(out, "    What to do: ", advice, 8);
+}
+
+static void write_files(FILE *out, const struct report_run *run)
+{
+    for (const char *const *name = settings_files; *name && !run->files_told; name++) {
+        const char *path = getenv(*name);
+        int error = path && *path ? settings_file_error(path) : 0;
         struct text text = { .len = 0 };
-        add(&text, "Not seen: %s: %s", *run->look->interpreter ? run->look->interpreter : run->look->path,
-            run->look->reason);
+
+        if (!error)
+            continue;
+        add(&text, "%s=%s: cannot be written: %s", *name, path, strerror(error));
         text_wrap(out, "", text.data, 4);
     }
-    for (unsigned i = 0; i < tally.files.count; i++) {
-        const struct tally_row *file = &tally.files.rows[i];
-        const char *reason = blindness(file, run->library, &look);
-        struct text text = { .len = 0 };
-
-        if (!reason)
-            continue;
-        if (shown++ >= FILES) {
-            more++;
-            continue;
-        }
-        unsigned long times = file->n[TRACE_exec] + file->n[TRACE_bare];
-        add(&text, "Not seen: %s: %s", file->name, reason);
-        if (times > 1)
-            add(&text, " (%lu times)", times);
-        text_wrap(out, "", text.data, 4);
-    }
-    if (more)
-        fprintf(out, "Not seen: %u other programs\n", more);
 }
 
 static void write_place(FILE *out, const struct tally_row *row, const char *name)
@@ -227,11 +279,16 @@ void report_write(FILE *out, FILE *events, const struct report_run *run)
     }
     write_programs(out, "Programs with holdfast: ", TRACE_start);
     write_programs(out, "Bypassed by HOLDFAST_COMMANDS_ONLY or HOLDFAST_COMMANDS_EXCEPT: ", TRACE_left);
-    write_unseen(out, run);
+    write_all_unseen(out, run);
+    write_sharing(out, run);
+    write_files(out, run);
     if (tally.places.count)
         write_places(out);
     write_causes(out);
     if (tally.cut)
-        fprintf(out, "\nMore happened than could be recorded: the numbers are too low.\n");
+        fprintf(out, "\nMore happened than is recorded of one process: the numbers are too low.\n");
+    if (run->incomplete)
+        fprintf(out, "\nNot everything could be recorded: the numbers are too low.\n"
+                     "    What to do: let TMPDIR name a folder with more room; raise ulimit -f and ulimit -n.\n");
     fflush(out);
 }

@@ -4,12 +4,21 @@
 
 #include "launcher/look.h"
 
+#include <stdbool.h>
 #include <stdio.h>
+
+/* Why no process shares connections with another one, and what to do about it; NULL: they do. */
+struct report_sharing {
+    const char *obstacle, *advice;
+};
 
 struct report_run {
     const char *command;
     const struct look *look; /* of the command; NULL: HOLDFAST=0 */
     const char *library;     /* the path of ours */
+    struct report_sharing sharing;
+    bool files_told;         /* a file of a setting that cannot be written to was pointed out already */
+    bool incomplete;         /* not all that processes had to say could be recorded */
     int status;              /* as from waitpid(2) */
     double seconds;
 };

@@ -1,12 +1,16 @@
+#define _GNU_SOURCE
 #include "launcher/settings.h"
 
 #include "launcher/fail.h"
 #include "launcher/text.h"
 
+#include <errno.h>
+#include <fcntl.h>
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #define PREFIX "HOLDFAST_"
@@ -51,10 +55,45 @@ static void make_absolute(const char *name)
     free(absolute);
 }
 
+const char *const settings_files[] = { "HOLDFAST_LOG", "HOLDFAST_STATS", NULL };
+
 void settings_make_absolute(void)
 {
-    make_absolute("HOLDFAST_LOG");
-    make_absolute("HOLDFAST_STATS");
+    for (const char *const *name = settings_files; *name; name++)
+        make_absolute(*name);
+}
+
+/* A file that is not there yet can be made, if its folder can be written to. */
+static int folder_error(const char *path)
+{
+    const char *slash = strrchr(path, '/');
+    char *folder = slash ? fail_or_format("%.*s", (int)(slash - path) + 1, path) : fail_or_format(".");
+    int error = faccessat(AT_FDCWD, folder, W_OK | X_OK, AT_EACCESS) == 0 ? 0 : errno;
+
+    free(folder);
+    return error;
+}
+
+int settings_file_error(const char *path)
+{
+    struct stat status;
+
+    if (stat(path, &status) != 0)
+        return errno == ENOENT ? folder_error(path) : errno;
+    if (S_ISDIR(status.st_mode))
+        return EISDIR;
+    return faccessat(AT_FDCWD, path, W_OK, AT_EACCESS) == 0 ? 0 : errno;
+}
+
+void settings_point_out_files(void)
+{
+    for (const char *const *name = settings_files; *name; name++) {
+        const char *path = getenv(*name);
+        int error = path && *path ? settings_file_error(path) : 0;
+
+        if (error)
+            fprintf(stderr, "holdfast: %s=%s: cannot be written: %s\n", *name, path, strerror(error));
+    }
 }
 
 static unsigned least(unsigned a, unsigned b)

@@ -22,4 +22,14 @@ const char *settings_nearest(const char *name);
 /* On stdout, for --help. */
 void settings_show(void);
 
+/* The settings that name files to write to, in an order that ends with NULL. */
+extern const char *const settings_files[];
+
+/* Why a process like this one could not append to the file: 0 if it could, or an errno.  Opens nothing: whoever reads
+ * a FIFO would see an end. */
+int settings_file_error(const char *path);
+
+/* Warns on stderr, a line for each file that could not be written to. */
+void settings_point_out_files(void);
+
 #endif

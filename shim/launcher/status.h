@@ -29,6 +29,13 @@ struct status_fact {
     unsigned left_s;
 };
 
+/* A setting's file that could not be written to. */
+struct status_unwritten {
+    const char *setting, *path; /* borrowed from the environment */
+    int error;
+};
+enum { STATUS_FILES = 2 };
+
 struct status {
     enum board_kind kind;
     bool answered;         /* the broker did */
@@ -42,6 +49,8 @@ struct status {
     struct status_fact *facts;
     size_t facts_count;
     struct board counted;  /* a copy */
+    struct status_unwritten unwritten[STATUS_FILES];
+    unsigned unwritten_count;
     const struct board *before; /* what was counted the last time, NULL: this is the first */
 };
 

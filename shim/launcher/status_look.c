@@ -5,6 +5,7 @@
 #include "launcher/broker.h"
 #include "launcher/fail.h"
 #include "launcher/job.h"
+#include "launcher/settings.h"
 #include "launcher/tree.h"
 #include "pool/broker.h"
 
@@ -149,6 +150,18 @@ static bool get_from_broker(void *arg, int first)
     return broker_get_running(arg, first, WAIT_MS);
 }
 
+/* By the settings in our environment. */
+static void try_files(struct status *s)
+{
+    for (unsigned i = 0; i < STATUS_FILES && settings_files[i]; i++) {
+        const char *path = getenv(settings_files[i]);
+        int error = path && *path ? settings_file_error(path) : 0;
+
+        if (error)
+            s->unwritten[s->unwritten_count++] = (struct status_unwritten){ settings_files[i], path, error };
+    }
+}
+
 /* Where we are, or else of our user's broker. */
 bool status_look_around(struct status *s)
 {
@@ -160,6 +173,7 @@ bool status_look_around(struct status *s)
     read_board(s, tree.first + TREE_BOARD);
     look_into_queues(s, &tree);
     tree_destroy(&tree);
+    try_files(s);
     return true;
 }
 
@@ -187,6 +201,16 @@ static void look_as_owner(struct status *s, const struct job *job, struct tree *
     }
 }
 
+/* What another user, or a process with another root directory, could write to is not known here. */
+static void try_files_of_job(struct status *s, const struct job *job)
+{
+    if (kernel_euid() != s->uid || !job_has_our_root(job))
+        return;
+    for (const char *const *name = settings_files; *name; name++)
+        job_take_variable(job, *name);
+    try_files(s);
+}
+
 /* All that needs root's rights comes before and after. */
 void status_look_at_job(struct status *s, const struct job *job)
 {
@@ -198,7 +222,8 @@ void status_look_at_job(struct status *s, const struct job *job)
     s->job_name = job->name;
     read_board(s, job->board);
     memcpy(tree.token, job->token, sizeof tree.token);
-    job_take_runtime_dir(job);
+    try_files_of_job(s, job);
+    job_take_variable(job, "XDG_RUNTIME_DIR");
     bool copied = tree_copy(&tree, job->pid, job->first);
     if (effective == owner || setresuid(owner, owner, effective) == 0)
         look_as_owner(s, job, &tree, copied);

@@ -2,6 +2,7 @@
 
 #include <inttypes.h>
 #include <stdio.h>
+#include <string.h>
 
 static double seconds(uint64_t ms)
 {
@@ -90,6 +91,9 @@ void status_table(const struct status *s)
     print_counts(s);
     print_rows(s);
     print_facts(s);
+    for (unsigned i = 0; i < s->unwritten_count; i++)
+        printf("\n%s=%s: cannot be written: %s\n", s->unwritten[i].setting, s->unwritten[i].path,
+               strerror(s->unwritten[i].error));
     printf("\nWhy connections were not reused, not adapted or not parked:\n");
     for (unsigned i = REASON_none + 1; i < REASON_count; i++)
         if (s->counted.reasons[i])
@@ -126,5 +130,9 @@ void status_json(const struct status *s)
             printf("%s\"%s\":%" PRIu64, comma, reason_name((enum reason)i), s->counted.reasons[i]);
             comma = ",";
         }
+    printf("},\"unwritten\":{");
+    comma = "";
+    for (unsigned i = 0; i < s->unwritten_count; i++, comma = ",")
+        printf("%s\"%s\":\"%s\"", comma, s->unwritten[i].setting, strerror(s->unwritten[i].error));
     printf("}}\n");
 }

@@ -61,10 +61,14 @@ static void count(const struct trace *trace)
     switch (trace->event) {
     case TRACE_start:
     case TRACE_left:
+    case TRACE_alone:
         find_row(&tally.programs, trace->program)->n[trace->event]++;
         break;
     case TRACE_exec:
     case TRACE_bare:
+    case TRACE_off:
+    case TRACE_user:
+    case TRACE_away:
         find_row(&tally.files, trace->program)->n[trace->event]++;
         break;
     case TRACE_reason:

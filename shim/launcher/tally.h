@@ -33,11 +33,11 @@ struct tally_cause {
 };
 
 struct tally {
-    struct tally_table programs; /* by start, left and connect */
-    struct tally_table files;    /* by exec and bare */
+    struct tally_table programs; /* by start, left, alone and connect */
+    struct tally_table files;    /* by exec, bare, off, user and away */
     struct tally_table places;   /* by connect and all others */
     struct tally_cause causes[REASON_count]; /* by reason, until they are sorted */
-    bool cut;                    /* more happened than was written down */
+    bool cut;                    /* a process has recorded as much as it may */
 };
 
 extern struct tally tally; /* the only one */

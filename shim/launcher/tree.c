@@ -153,27 +153,29 @@ static void keep_back(const struct tree *tree)
         fcntl(tree->first + i, F_SETFD, FD_CLOEXEC);
 }
 
-static void make_ready(enum config_share share)
+static bool make_ready(enum config_share share)
 {
     struct tree tree;
     char text[TREE_TEXT];
 
     if (is_there(share))
-        return;
+        return true;
     if ((share != CONFIG_SHARE_USER || !tree_with_numbers(make_of_user, &tree)) &&
         !tree_with_numbers(make, &tree)) {
         unsetenv(TREE_VARIABLE);
-        return;
+        return false;
     }
     tree_text(&tree, text);
     fail_or_set(TREE_VARIABLE, text);
+    return true;
 }
 
-void tree_prepare(enum config_share share, const char *path)
+bool tree_prepare(enum config_share share, const char *path)
 {
     struct tree tree;
+    bool ready = make_ready(share);
 
-    make_ready(share);
     if (parse(&tree) && !program_loads(path, PROGRAM_ANY_LIBC, kernel_euid(), kernel_egid()))
         keep_back(&tree);
+    return ready;
 }

@@ -11,9 +11,9 @@
 
 /* Makes the queues that COMMAND and its children leave their idle connections in, or with CONFIG_SHARE_USER
  * gets those of the user's broker, and names them in the environment, unless there are such already.  Where
- * that is impossible, each process keeps its own.  `path`: COMMAND's file: one that will not load the library
- * does not inherit them. */
-void tree_prepare(enum config_share share, const char *path);
+ * that is impossible, each process keeps its own, and false is returned.  `path`: COMMAND's file: one that will not load
+ * the library does not inherit them. */
+bool tree_prepare(enum config_share share, const char *path);
 
 /* The tree that this process was handed, copied to other numbers, where nothing hides it; false: none. */
 bool tree_reach(struct tree *tree);

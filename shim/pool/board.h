@@ -21,20 +21,20 @@ enum { BOARD_BUCKETS = 8192, BOARD_TOKEN = 16 };
 
 enum board_kind { BOARD_TREE = 1, BOARD_BROKER };
 
-/* X(name): what is counted, besides the reasons. */
-#define BOARD_COUNTERS(X)                                                              \
-    X(requests)   /* heads of requests */                                              \
-    X(connects)                                                                        \
-    X(fresh)      /* of those: really opened */                                        \
-    X(leased)     /* of those: served by an idle connection */                         \
-    X(taken)      /* of those: that another process has left */                        \
-    X(asked_for)  /* of those: that the broker had, and was asked for */               \
-    X(parked)                                                                          \
-    X(given)      /* of those: left to other processes */                              \
-    X(hoarded)    /* of those: that the broker took to itself */                       \
-    X(ended)      /* of those: closed by their servers under the broker's eyes */      \
-    X(asked)      /* how often the broker was asked */                                 \
-    X(unanswered) /* of those: and said nothing in time */
+/* X(name): what is counted, besides the reasons; the comments are the manual's (scripts/print-keys). */
+#define BOARD_COUNTERS(X)                                                                     \
+    X(requests)   /* requests whose head was seen */                                          \
+    X(connects)   /* connects of programs */                                                  \
+    X(fresh)      /* connections that were really opened */                                   \
+    X(leased)     /* connects, or first requests, that got an idle connection */              \
+    X(taken)      /* leases of a connection that another process, or the broker, had */       \
+    X(asked_for)  /* leases of a connection that the broker had, and was asked for */         \
+    X(parked)     /* connections that were kept for reuse */                                  \
+    X(given)      /* connections that were left to other processes */                         \
+    X(hoarded)    /* connections that the broker took over */                                 \
+    X(ended)      /* connections that their servers closed while the broker had them */       \
+    X(asked)      /* how often a process asked the broker for a connection */                 \
+    X(unanswered) /* how often the broker did not answer in time */
 
 struct board_head {
     uint64_t magic;

@@ -90,11 +90,11 @@ static ssize_t keep_line(int fd, const void *bytes, size_t len)
 static void check_log(const char *text)
 {
     written_len = 0;
-    log_start(77, keep_line);
+    log_start(77, keep_line, text);
     errno = ENOENT;
     log_printf("%s", text);
     assert_int_equal(errno, ENOENT);
-    log_start(-1, keep_line);
+    log_start(-1, keep_line, "");
     assert_true(written_len > 0 && written[written_len - 1] == '\n');
     for (size_t i = 0; i < written_len - 1; i++)
         assert_false(iscntrl((unsigned char)written[i]));

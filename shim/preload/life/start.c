@@ -73,7 +73,7 @@ static void open_log(bool secure)
 
     if (fd < 0)
         return;
-    log_start(fd, write_real);
+    log_start(fd, write_real, self.name);
     config_load(&again, env_reader(secure), complain, NULL);
 }
 

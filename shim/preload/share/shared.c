@@ -15,6 +15,7 @@
 #include "preload/libc/real.h"
 #include "preload/self/env.h"
 #include "preload/share/tally.h"
+#include "preload/share/tracing.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -84,8 +85,10 @@ static void begin(void)
 
 void shared_start(void)
 {
-    if (self.config.share == CONFIG_SHARE_OFF)
+    if (self.config.share == CONFIG_SHARE_OFF) {
+        tracing_alone();
         return;
+    }
     take_calls();
     handed = inherited_find(&tree, &calls);
     may_join = !handed && self.config.share == CONFIG_SHARE_USER && !env_get(TREE_VARIABLE);
@@ -93,6 +96,8 @@ void shared_start(void)
         inherited_note_place();
     if (handed)
         begin();
+    else
+        tracing_alone();
 }
 
 /* A program that no launcher has started looks for the broker when it could first be of use, and from time

@@ -16,6 +16,9 @@ static inline bool tracing_on(void) { return tracing_fd >= 0; }
 /* In the constructor: opens the file that the environment names, which has to be there already. */
 void tracing_start(bool left_alone);
 
+/* This process shares connections with no other one. */
+void tracing_alone(void);
+
 /* What has happened to a connection to there; `why` for TRACE_reason. */
 void tracing_write(const struct endpoint *to, enum trace_event event, enum reason why);
 

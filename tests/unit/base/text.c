@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -123,18 +124,35 @@ static ssize_t fake_write(int fd, const void *bytes, size_t len)
     return -1;
 }
 
-/* The text behind "<seconds>.<micros> <pid> ". */
+/* The text behind the time, the program's name and the process. */
 static const char *logged_text(void)
 {
-    long long seconds;
+    char program[64];
     long pid;
-    int micros, text = 0;
+    int text = 0;
 
     written[written_len] = '\0';
-    assert_int_equal(sscanf(written, "%lld.%6d %ld %n", &seconds, &micros, &pid, &text), 3);
+    assert_int_equal(sscanf(written, "%*4u-%*2u-%*2uT%*2u:%*2u:%*2u.%*6uZ %63[^[][%ld] %n", program, &pid, &text), 2);
     assert_int_equal(pid, getpid());
-    assert_int_equal(strchr(written, '.')[7], ' ');
+    assert_int_equal(strchr(written, ' ') - written, LOG_TIME - 1);
+    assert_string_equal(program, "a name?");
     return written + text;
+}
+
+/* Each day up to the year 2400, as libc has it. */
+static void test_log_time(void **state)
+{
+    for (time_t day = 0; day < (time_t)(sizeof(time_t) > 4 ? 157000 : 24000); day++) {
+        const struct timespec at = { .tv_sec = day * 86400 + day % 86400, .tv_nsec = day % 1000 * 1000999 };
+        char wanted[64], got[LOG_TIME];
+        struct tm tm;
+
+        gmtime_r(&at.tv_sec, &tm);
+        size_t len = strftime(wanted, sizeof wanted, "%Y-%m-%dT%H:%M:%S", &tm);
+        snprintf(wanted + len, sizeof wanted - len, ".%06ldZ", at.tv_nsec / 1000);
+        log_time(&at, got);
+        assert_string_equal(got, wanted);
+    }
 }
 
 static void test_log_line(void **state)
@@ -142,7 +160,7 @@ static void test_log_line(void **state)
     writes = 0;
     log_printf("nobody listens");
     assert_false(log_on());
-    log_start(77, fake_write);
+    log_start(77, fake_write, "a name\n");
     assert_true(log_on());
     errno = ENOENT;
     log_printf("%s:%d %m", "host", 80);
@@ -153,7 +171,7 @@ static void test_log_line(void **state)
     assert_string_equal(logged_text(), "forged?line??[2J?\n");
     log_printf("%s", "");
     assert_int_equal(writes, 3);
-    log_start(-1, fake_write);
+    log_start(-1, fake_write, "");
     log_printf("nobody listens");
     assert_int_equal(writes, 3);
 }
@@ -162,7 +180,7 @@ static void test_log_cut(void **state)
 {
     char text[3000];
 
-    log_start(77, fake_write);
+    log_start(77, fake_write, "a name\n");
     for (size_t len = 900; len < sizeof(text); len += len < 1100 ? 1 : 300) {
         size_t whole;
 
@@ -176,7 +194,7 @@ static void test_log_cut(void **state)
         whole = (size_t)(logged_text() - written) + len + 1;
         assert_int_equal(written_len, whole < 1024 ? whole : 1024);
     }
-    log_start(-1, fake_write);
+    log_start(-1, fake_write, "");
 }
 
 int main(void)
@@ -184,7 +202,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_reason),       cmocka_unit_test(test_stats_escapes),
         cmocka_unit_test(test_stats_counts), cmocka_unit_test(test_stats_room),
-        cmocka_unit_test(test_log_line),     cmocka_unit_test(test_log_cut),
+        cmocka_unit_test(test_log_time),     cmocka_unit_test(test_log_line),
+        cmocka_unit_test(test_log_cut),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
