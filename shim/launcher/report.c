@@ -114,7 +114,7 @@ static const struct {
     { TRACE_off, "ran with HOLDFAST=0" },
     { TRACE_user, "ran as another user: put holdfast behind what changes the user" },
     { TRACE_away, "ran in another root directory: holdfast has to be there, too" },
-    { TRACE_bare, "started without LD_PRELOAD in its environment: put holdfast in front of it" },
+    { TRACE_bare, "started without LD_PRELOAD in its environment" },
 };
 
 static void write_unseen_file(struct unseen *unseen, const struct tally_row *file, const char *library)
