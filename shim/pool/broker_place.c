@@ -2,6 +2,7 @@
 #include "pool/broker_place.h"
 
 #include "base/kernel.h"
+#include "base/number.h"
 #include "base/version.h"
 
 #include <errno.h>
@@ -118,8 +119,8 @@ void broker_place_publish(int lock, const struct broker_whereabouts *who)
 
 bool broker_place_read(const struct broker_place *place, struct broker_whereabouts *who)
 {
-    char text[TEXT_MOST], end;
-    unsigned long long netns;
+    char text[TEXT_MOST];
+    uint64_t netns;
     int fd = open(place->lock, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
     ssize_t len = fd < 0 ? -1 : pread(fd, text, sizeof text - 1, 0);
 
@@ -129,7 +130,14 @@ bool broker_place_read(const struct broker_place *place, struct broker_whereabou
     if (len <= 0)
         return false;
     text[len] = '\0';
-    bool good = sscanf(text, "%9d %37[0-9a-f-] %20llu%c", &who->pid, who->tree, &netns, &end) == 4 && end == '\n';
+    const char *tree = text, *at;
+    bool good = number_take_int(&tree, &who->pid) && *tree++ == ' ';
+    size_t length = strspn(tree, "0123456789abcdef-");
+    at = tree + length;
+    good = good && length > 0 && length < sizeof who->tree && *at++ == ' ' && number_take(&at, 10, &netns) && *at == '\n';
+    if (good)
+        memcpy(who->tree, tree, length);
+    who->tree[good ? length : 0] = '\0';
     who->netns = good ? netns : 0;
     return good;
 }

@@ -1,6 +1,7 @@
 #define _GNU_SOURCE
 #include "preload/fds/registrations.h"
 
+#include "base/number.h"
 #include "preload/libc/real.h"
 
 #include <errno.h>
@@ -87,8 +88,8 @@ static uint32_t armed(const struct registration *which)
         char *line = text, *end;
         for (; (end = strchr(line, '\n')); line = end + 1) {
             char *events = strstr(line, "events:");
-            if (strncmp(line, "tfd:", 4) == 0 && atoi(line + 4) == which->fd && events)
-                mask = (uint32_t)strtoul(events + 7, NULL, 16);
+            if (strncmp(line, "tfd:", 4) == 0 && number_at(line + 4, 10) == (uint64_t)which->fd && events)
+                mask = (uint32_t)number_at(events + 7, 16);
         }
         len -= (size_t)(line - text);
         memmove(text, line, len);

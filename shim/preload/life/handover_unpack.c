@@ -3,6 +3,7 @@
 #include "preload/life/handover.h"
 
 #include "base/kernel.h"
+#include "base/number.h"
 #include "preload/life/handover_parcel.h"
 #include "preload/conn/conn.h"
 #include "preload/libc/real.h"
@@ -165,7 +166,8 @@ void handover_unpack(void)
 
     if (!value)
         return;
-    sscanf(value, "%9d,%9d,%9d", &number, &first, &keeper);
+    if (number_take_int(&value, &number) && *value++ == ',' && number_take_int(&value, &first) && *value++ == ',')
+        number_take_int(&value, &keeper);
     unsetenv(HANDOVER_VARIABLE);
     int fd = open_memfd(number, keeper);
     if (fd < 0)

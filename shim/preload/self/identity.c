@@ -2,6 +2,7 @@
 #include "preload/self/identity.h"
 
 #include "base/lock.h"
+#include "base/number.h"
 #include "base/syscalls.h"
 #include "preload/self/self.h"
 #include "preload/libc/real.h"
@@ -63,7 +64,7 @@ static uint64_t inode_of(const char *link)
 
     text[len > 0 ? len : 0] = '\0';
     const char *digits = strchr(text, '[');
-    return digits ? strtoul(digits + 1, NULL, 10) : 0;
+    return digits ? number_at(digits + 1, 10) : 0;
 }
 
 void identity_start(void)
@@ -257,7 +258,7 @@ static bool has_uid(const char *status, uint32_t uid)
     const char *line = strstr(status, "\nUid:"), *line_end = line ? strchr(line + 1, '\n') : NULL;
 
     for (const char *at = line ? line + strlen("\nUid:") : NULL; at && at < line_end; at += strcspn(at, "\t\n") + 1)
-        if (*at >= '0' && *at <= '9' && (uint32_t)strtoul(at, NULL, 10) == uid)
+        if (*at >= '0' && *at <= '9' && number_at(at, 10) == uid)
             return true;
     return false;
 }

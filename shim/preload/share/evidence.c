@@ -2,6 +2,7 @@
 #include "preload/share/evidence.h"
 
 #include "base/log.h"
+#include "base/number.h"
 #include "pool/board.h"
 #include "preload/share/tally.h"
 #include "preload/self/self.h"
@@ -175,7 +176,7 @@ static uint32_t pid_space(void)
 
     text[len > 0 ? len : 0] = '\0';
     const char *digits = strchr(text, '[');
-    return (digits ? (uint32_t)strtoul(digits + 1, NULL, 10) : 0) & EVIDENCE_SPACE_MASK;
+    return (digits ? (uint32_t)number_at(digits + 1, 10) : 0) & EVIDENCE_SPACE_MASK;
 }
 
 /* Of another namespace nobody can be asked for. */
