@@ -136,12 +136,12 @@ static void print_missing(const struct closure *closure)
                    closure->objects[closure->objects[i].parent].name);
 }
 
-static void print_calls(const struct closure *closure)
+static void print_calls(const struct closure *closure, const char *path)
 {
     char *seen = names_of(is_seen);
 
     if (!find_call("connect")->called && !find_call("socket")->called)
-        printf("It makes no connections, as far as can be seen from its file.\n");
+        printf("%s makes no connections itself, as far as can be seen from its file.\n", path);
     printf("Socket calls, its own and those of %d libraries:\n", closure->count - 1);
     text_wrap(stdout, "  followed: ", *seen ? seen : "none", 12);
     for (int i = 0; i < CALLS; i++)
@@ -174,7 +174,7 @@ static void print_program(const char *path, bool verbose)
     for (int i = 0; i < closure.count; i++)
         look_through(&closure.objects[i], verbose);
     print_missing(&closure);
-    print_calls(&closure);
+    print_calls(&closure, path);
     print_tongues(&closure);
     closure_fini(&closure);
 }
