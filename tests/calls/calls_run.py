@@ -159,7 +159,7 @@ def difference(lines, direct, shim):
     at = next((i for i, (a, b) in enumerate(zip(ours, theirs)) if a != b), min(len(ours), len(theirs)))
     a = ours[at] if at < len(ours) else "(nothing)"
     b = theirs[at] if at < len(theirs) else "(nothing)"
-    moment = calls_known.moment(lines, call_number(ours[:at + 1]), a, b)
+    moment = calls_known.moment(lines, call_number(ours[:at + 1]), a, b, ours[:at])
     why = calls_known.reason(calls_known.ROWS, moment)
     if why:
         return Verdict("excused", a, b, why)

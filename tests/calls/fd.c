@@ -68,9 +68,16 @@ static void do_connect(const struct call *call)
                        six ? sizeof in6 : sizeof in));
 }
 
+/* A server closes at once what its client has ended. */
+static void look_there(void)
+{
+    talk_ask_origin("look");
+}
+
 static void do_shutdown(const struct call *call)
 {
     say_result(shutdown(*slot_of(call, 1), (int)call_number(call, 2)));
+    look_there();
 }
 
 static void do_close(const struct call *call)
@@ -314,6 +321,7 @@ static void do_pass(const struct call *call)
     close(pair[0]);
     close(pair[1]);
     say(" got %d", got);
+    look_there(); /* the library may have ended it */
     if (got >= 0)
         *slot_of(call, 2) = got;
 }

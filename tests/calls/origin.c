@@ -7,6 +7,7 @@
  *     end K, reset K      closes the connection that request came on, the latter with a reset
  *     later PID TID DO    one of these, or a signal to that thread, when the thread sleeps
  *     now                 what is left of `later` is done now, but for signals
+ *     look                what was sent is received, and an end heeded
  *     log                 what was received, without hop-by-hop fields and version, in the order of K
  *
  * CUT: h and a number of bytes of the head, or b and one of body bytes.  What the client asked for decides whether the
@@ -200,6 +201,9 @@ static void take_requests(struct link *link)
 
 static void drop(struct link *link)
 {
+    for (unsigned k = 0; k < REQUESTS; k++) /* the number may be another connection's, soon */
+        if (seen[k].there && seen[k].link_fd == link->fd)
+            seen[k].link_fd = -1;
     close(link->fd);
     link->fd = -1;
     /* What was received of it stays, for the log. */
@@ -497,6 +501,12 @@ static void finish_later(void)
     reply("slept for %d\n\n", slept);
 }
 
+static void look(void)
+{
+    catch_up();
+    reply("seen\n\n");
+}
+
 static void obey(const char *line)
 {
     const char *result = act(line);
@@ -509,6 +519,8 @@ static void obey(const char *line)
         note_later(line + 6);
     else if (strcmp(line, "now") == 0)
         finish_later();
+    else if (strcmp(line, "look") == 0)
+        look();
     else
         tell();
 }

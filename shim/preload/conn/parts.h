@@ -128,11 +128,18 @@ struct conn_reply {
                                    incoming_follow */
 };
 
+/* ENDED: the client has sent something, which its server would have answered by a reset. */
+enum conn_reset {
+    RESET_NOT,
+    RESET_PENDING, /* ... and it was not told so yet: EPIPE by the next send, or by SO_ERROR */
+    RESET_TOLD,
+};
+
 /* What the client has done since it connected.  Nothing of it is undone. */
 struct conn_after {
     atomic_bool write_shut; /* EXCHANGE, OBSERVED, ENDED: it has ended its sending side, and the kernel does not know */
     bool read_shut;      /* any state but NEW: ... its receiving side */
-    bool swallowed_send; /* ENDED: one send was swallowed already */
+    enum conn_reset reset; /* set by under_reset and under_reset_told alone */
     bool end_asked;      /* EXCHANGE: the library, not the client, has ended the sending side, so that the server closes.
                             Set by conn_end_sending; waits hide the POLLHUP that comes of it */
 };

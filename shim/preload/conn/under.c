@@ -28,7 +28,7 @@ static int put(const struct conn *c, int source, const struct conn_fd *where)
     return result < 0 ? -errno : 0;
 }
 
-int under_put(struct conn *c, int source)
+static int put_all(struct conn *c, int source, bool is_end)
 {
     int saved = errno;
     int result = 0, i = 0;
@@ -39,7 +39,9 @@ int under_put(struct conn *c, int source)
         i++;
     for (int k = 0; result < 0 && k < i; k++) /* number i still leads to the old one */
         put(c, c->fds.numbers[i].fd, &c->fds.numbers[k]);
-    if (c->registrations.count && !c->registrations.held_back)
+    if (c->registrations.count && !c->registrations.held_back && is_end && result == 0)
+        registrations_restore_ended(&c->registrations);
+    else if (c->registrations.count && !c->registrations.held_back)
         registrations_restore(&c->registrations);
     if (result == 0) {
         c->fds.generation++;
@@ -50,9 +52,17 @@ int under_put(struct conn *c, int source)
     return result;
 }
 
+int under_put(struct conn *c, int source)
+{
+    return put_all(c, source, false);
+}
+
 static int end_for(const struct conn *c, bool trusted)
 {
-    return c->after.write_shut ? eof_socket_hung_up(c->to.family) : eof_socket(c->to.family, trusted);
+    if (c->after.reset == RESET_PENDING)
+        return eof_socket_reset(c->to.family);
+    return c->after.write_shut || c->after.reset != RESET_NOT ? eof_socket_hung_up(c->to.family)
+                                                              : eof_socket(c->to.family, trusted);
 }
 
 void under_hang_up(struct conn *c)
@@ -60,7 +70,19 @@ void under_hang_up(struct conn *c)
     int end = c->copied || c->state == CONN_ENDED_UNSWAPPED ? -1 : end_for(c, false);
 
     if (end >= 0 && c->fds.count)
-        under_put(c, end);
+        put_all(c, end, true);
+}
+
+void under_reset(struct conn *c)
+{
+    c->after.reset = RESET_PENDING;
+    under_hang_up(c);
+}
+
+void under_reset_told(struct conn *c)
+{
+    c->after.reset = RESET_TOLD;
+    under_hang_up(c);
 }
 
 void under_end(struct conn *c, enum reason why)
@@ -72,7 +94,7 @@ void under_end(struct conn *c, enum reason why)
         real.shutdown(c->fds.numbers[0].fd, SHUT_RDWR);
     bool watched = c->registrations.watched;
     c->registrations.watched = false;
-    if (end < 0 || end == c->fds.private_fd || under_put(c, end) < 0) {
+    if (end < 0 || end == c->fds.private_fd || put_all(c, end, true) < 0) {
         if (watched)
             registrations_unwatch(&c->registrations);
         /* Copies of the fd share the socket: they all see its end. */

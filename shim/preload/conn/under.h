@@ -16,4 +16,11 @@ void under_end(struct conn *c, enum reason why);
  * is told with that (deferred.h). */
 void under_hang_up(struct conn *c);
 
+/* ENDED: a send of the client's was swallowed, which its server would have answered by a reset: waits say POLLERR and POLLHUP
+ * from here on; where the end is put off, from when that is made up for. */
+void under_reset(struct conn *c);
+
+/* ENDED, behind under_reset: the client was told of the error: waits say POLLHUP alone from here on. */
+void under_reset_told(struct conn *c);
+
 #endif

@@ -7,6 +7,7 @@
 
 #include <errno.h>
 #include <netinet/in.h>
+#include <poll.h>
 #include <stdatomic.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -14,11 +15,12 @@
 
 #define NONE UINT64_MAX
 
-enum { KINDS = 4, HUNG_UP = 2 };
+/* Each for AF_INET, and behind it for AF_INET6. */
+enum { ENDED = 0, HUNG_UP = 2, RESET = 4, KINDS = 6, RESET_MS = 1000 };
 
-/* AF_INET, AF_INET6, and the same hung up; see named. */
-static _Atomic uint64_t ours[KINDS] = { NONE, NONE, NONE, NONE };
-static atomic_int far_end[KINDS] = { -1, -1, -1, -1 };
+/* See named. */
+static _Atomic uint64_t ours[KINDS] = { NONE, NONE, NONE, NONE, NONE, NONE };
+static atomic_int far_end[KINDS] = { -1, -1, -1, -1, -1, -1 };
 
 /* An fd, and which socket it is: it has to be still that one. */
 static uint64_t named(int fd)
@@ -89,11 +91,27 @@ static int make_pair(int family, int ends[2])
     return -1;
 }
 
+/* What is sent to a closed end is answered by a reset.  0 or -1. */
+static int reset_pair(int ends[2])
+{
+    struct pollfd wait = { .fd = ends[0], .events = 0 };
+    char byte = 0;
+
+    real.close(ends[1]);
+    ends[1] = -1;
+    if (real.send(ends[0], &byte, 1, MSG_NOSIGNAL | MSG_DONTWAIT) == 1 && real.poll(&wait, 1, RESET_MS) == 1 &&
+        wait.revents & POLLERR)
+        return 0;
+    real.close(ends[0]);
+    return -1;
+}
+
 static int make(int family, int slot)
 {
+    bool hung_up = slot >= HUNG_UP && slot < RESET;
     int ends[2];
 
-    if (slot >= HUNG_UP || make_pair(family, ends) != 0) {
+    if (hung_up || make_pair(family, ends) != 0 || (slot >= RESET && reset_pair(ends) != 0)) {
         ends[1] = -1;
         ends[0] = real.socket(family, SOCK_STREAM | SOCK_CLOEXEC, 0);
         if (ends[0] < 0)
@@ -134,10 +152,15 @@ static int find(int family, int slot, bool trusted)
 
 int eof_socket(int family, bool trusted)
 {
-    return find(family, family != AF_INET, trusted);
+    return find(family, (family != AF_INET) + ENDED, trusted);
 }
 
 int eof_socket_hung_up(int family)
 {
     return find(family, (family != AF_INET) + HUNG_UP, false);
+}
+
+int eof_socket_reset(int family)
+{
+    return find(family, (family != AF_INET) + RESET, false);
 }

@@ -15,4 +15,8 @@ int eof_socket(int family, bool trusted);
  * (tests/assume/never_connected.c). */
 int eof_socket_hung_up(int family);
 
+/* The same for a client that has sent something after its peer had closed: the answer to that was a reset.  Waits say
+ * POLLERR and POLLHUP besides, for as long as nothing takes the error (tests/assume/reset_after_end.c). */
+int eof_socket_reset(int family);
+
 #endif

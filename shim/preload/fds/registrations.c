@@ -180,6 +180,10 @@ void registrations_move(struct registrations *r, int fd, int copy)
         struct registration *which = &r->set[i];
         if (which->fd != fd)
             continue;
+        if (which->out) {
+            which->fd = copy;
+            continue;
+        }
         struct epoll_event event = { .events = armed(which), .data.u64 = which->data };
         bool out = real.epoll_ctl(which->epfd, EPOLL_CTL_DEL, fd, NULL) == 0;
         if (!out || find(r, which->epfd, copy) ||
@@ -192,8 +196,13 @@ void registrations_move(struct registrations *r, int fd, int copy)
     errno = saved;
 }
 
+static bool has_fired(const struct registration *which)
+{
+    return which->events & EPOLLONESHOT && !(which->events & ~SILENT);
+}
+
 /* What could not be taken out was not there any more (the set was closed): it does not come back. */
-void registrations_restore(struct registrations *r)
+static void restore(struct registrations *r, bool ended)
 {
     if (r->count == 0)
         return;
@@ -201,6 +210,8 @@ void registrations_restore(struct registrations *r)
 
     for (int i = r->count; i-- > 0;) {
         struct registration *which = &r->set[i];
+        if (ended && which->out && has_fired(which))
+            continue;
         struct epoll_event event = { .events = registrations_mask(r, which->events), .data.u64 = which->data };
         which->extra = event.events != which->events;
         if (!which->out || control(which->epfd, EPOLL_CTL_ADD, which->fd, &event) != 0)
@@ -209,6 +220,26 @@ void registrations_restore(struct registrations *r)
             which->out = false;
     }
     errno = saved;
+}
+
+void registrations_restore(struct registrations *r)
+{
+    restore(r, false);
+}
+
+void registrations_restore_ended(struct registrations *r)
+{
+    restore(r, true);
+}
+
+int registrations_operation(const struct registrations *r, int epfd, int op, int fd)
+{
+    for (int i = 0; i < r->count; i++) {
+        const struct registration *which = &r->set[i];
+        if (which->epfd == epfd && which->fd == fd && which->out && op != EPOLL_CTL_ADD) /* perhaps to a new set */
+            return op == EPOLL_CTL_MOD ? EPOLL_CTL_ADD : 0;
+    }
+    return op;
 }
 
 void registrations_lose(struct registrations *r, int fd)

@@ -15,7 +15,7 @@ struct registration {
     uint32_t events;
     uint64_t data;
     unsigned made; /* registrations_numbers at that moment */
-    bool out;   /* taken out by registrations_remove, to be put back */
+    bool out;   /* taken out by registrations_remove, to be put back, or as registrations_restore_ended says */
     bool extra; /* the kernel also reports EPOLLRDHUP, for us: the client did not ask for it */
 };
 
@@ -58,6 +58,14 @@ void registrations_silence(struct registration *which);
 /* Takes all out, remembering which masks were armed; registrations_restore puts back what was in. */
 void registrations_remove(struct registrations *r);
 void registrations_restore(struct registrations *r);
+
+/* The same behind an end.  One that has fired under EPOLLONESHOT stays out, because the kernel arms what is added at least
+ * for EPOLLERR and EPOLLHUP, which that end may show. */
+void registrations_restore_ended(struct registrations *r);
+
+/* What the kernel is to be asked for where the client asks for `op`: it does not know of one that stayed out. 0: nothing is
+ * left to be done. */
+int registrations_operation(const struct registrations *r, int epfd, int op, int fd);
 
 /* The number is about to be closed: its registrations leave for good. */
 void registrations_drop(struct registrations *r, int fd);

@@ -354,7 +354,8 @@ static int register_entered(struct conn *c, int epfd, int op, int fd, struct epo
     if (c->state == CONN_LEASED_UNREGISTERED)
         deferred_apply(c);
     struct epoll_event more;
-    int result = real.epoll_ctl(epfd, op, fd, registered(c, op, event, &more));
+    int real_op = registrations_operation(&c->registrations, epfd, op, fd);
+    int result = real_op ? real.epoll_ctl(epfd, real_op, fd, registered(c, op, event, &more)) : 0;
     if (result != 0)
         return result;
     deferred_is_set(epfd);

@@ -52,7 +52,11 @@ static int shut_entered(struct conn *c, int fd, int how)
     case CONN_EXCHANGE:
         if (c->after.write_shut && sending && endwait_settle(c)) /* both sides have ended */
             return -ENOTCONN;
-        if (how == SHUT_WR && c->state == CONN_EXCHANGE && exchange_request_done(&c->x)) {
+        if (how == SHUT_RD && c->after.write_shut) { /* the kernel is to say that both are */
+            conn_forbid_parking(c, REASON_half_closed);
+            return real.shutdown(fd, SHUT_RDWR) == 0 ? 0 : -errno;
+        }
+        if (how == SHUT_WR && c->state == CONN_EXCHANGE && exchange_request_done(&c->x) && !c->after.read_shut) {
             c->after.write_shut = true; /* a FIN would end the connection */
             endwait_note(c, 0);
             send_corked(c, fd);
@@ -74,7 +78,7 @@ static int shut_entered(struct conn *c, int fd, int how)
     case CONN_ENDED:
         if (how != SHUT_RD && !sending)
             return -EINVAL;
-        if (c->after.write_shut)
+        if (c->after.write_shut || c->after.reset != RESET_NOT)
             return -ENOTCONN; /* both sides have ended */
         c->after.write_shut = sending;
         if (sending)
@@ -199,16 +203,19 @@ static bool replaceable(const struct conn *c)
     return c->reused && (conn_is_leased(c) || (asked && !exchange_answered(&c->x)));
 }
 
-/* The kernel tells an error once only: it stays there for the next send or receive, which see to it. */
-static int no_error(const struct conn *c, int level, int name, void *value, socklen_t *len)
+/* The kernel tells an error once only: that of a connection which is replaced stays there for the next send or receive,
+ * which see to it; that of an end which many share is told here. */
+static int own_error(struct conn *c, int level, int name, void *value, socklen_t *len)
 {
-    int none = 0;
+    int error = c->after.reset == RESET_PENDING ? EPIPE : 0;
 
-    if (level != SOL_SOCKET || name != SO_ERROR || !replaceable(c) || (int)*len < 0)
+    if (level != SOL_SOCKET || name != SO_ERROR || !(replaceable(c) || error) || (int)*len < 0)
         return CONN_PLAIN;
-    if (*len > sizeof none)
-        *len = sizeof none;
-    memcpy(value, &none, *len);
+    if (*len > sizeof error)
+        *len = sizeof error;
+    memcpy(value, &error, *len);
+    if (error)
+        under_reset_told(c);
     return 0;
 }
 
@@ -231,7 +238,7 @@ static int get_entered(struct conn *c, int level, int name, void *value, socklen
 {
     if (is_guard(level, name))
         path_unguard(c);
-    int result = no_error(c, level, name, value, len);
+    int result = own_error(c, level, name, value, len);
     if (result == CONN_PLAIN)
         result = own_nodelay(c, level, name, value, len);
     return result == CONN_PLAIN ? ended_info(c, level, name, value, len) : result;
@@ -294,7 +301,7 @@ static int tracked_name(int fd, const struct sockaddr *name, socklen_t *len, boo
         return (int)hook_result(-EBADF);
     if (!name || !len || hook_enter(fd, NEED_ALL, &c) != ENTERED)
         return CONN_PLAIN;
-    bool closed = peer && c->after.write_shut && (conn_has_ended(c) || endwait_settle(c));
+    bool closed = peer && (c->after.reset != RESET_NOT || (c->after.write_shut && (conn_has_ended(c) || endwait_settle(c))));
     const union endpoint_name *known = closed ? NULL : known_name(c, fd, peer);
     if (known) {
         socklen_t room = *len, whole = name_len(known);

@@ -29,7 +29,7 @@ static bool wants_end(const struct conn *c, uint32_t events)
 static bool may_take(const struct conn *c)
 {
     return conn_is_exchange(c) && c->x.kind == EXCHANGE_ADAPTED && c->fds.count && !c->copied &&
-           !c->use.inside && !c->use.reader && c->reply.tail == TAIL_NONE && !c->reply.error && !c->reply.broken && !c->reply.peeked_unread && !c->reply.undiscarded &&
+           !c->use.inside && !c->use.reader && !c->reply.error && !c->reply.broken && !c->reply.peeked_unread && !c->reply.undiscarded &&
            exchange_request_done(&c->x);
 }
 
@@ -37,6 +37,7 @@ static bool may_take(const struct conn *c)
 static bool is_whole(struct conn *c, char *scratch)
 {
     size_t raw = c->reply.held == HELD_RAW ? hold_len(&c->reply.bytes) : 0;
+    size_t tail = c->reply.tail != TAIL_NONE; /* was followed, and lies in the kernel */
     struct exchange ahead = c->x;
     int queued = 0;
 
@@ -46,7 +47,10 @@ static bool is_whole(struct conn *c, char *scratch)
     if (raw)
         memcpy(scratch, c->reply.bytes.data + c->reply.bytes.start, raw);
     ssize_t n = real.recv(c->fds.numbers[0].fd, scratch + raw, EXCHANGE_HEAD_MAX - raw, MSG_PEEK | MSG_DONTWAIT);
-    return n > 0 && exchange_server(&ahead, scratch, raw + (size_t)n).flow == EXCHANGE_END &&
+    if (c->reply.tail == TAIL_END)
+        return n == 1 && exchange_verdict(&ahead) == REASON_none;
+    return n > (ssize_t)tail &&
+           exchange_server(&ahead, scratch + tail, raw + (size_t)n - tail).flow == EXCHANGE_END &&
            exchange_verdict(&ahead) == REASON_none;
 }
 

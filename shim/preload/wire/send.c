@@ -6,6 +6,7 @@
 
 #include "http/request.h"
 #include "preload/conn/event.h"
+#include "preload/wire/after_end.h"
 #include "preload/wire/behind.h"
 #include "preload/self/choice.h"
 #include "preload/wire/dialect.h"
@@ -373,6 +374,8 @@ ssize_t send_pieces(struct conn *c, int fd, const struct iovec *iov, int n, int 
             conn_forbid_parking(c, REASON_odd_descriptor);
         if (!total || flags & MSG_OOB)
             return CONN_PLAIN;
+        if (after_end_has_come(c))
+            return after_end_send(c, total);
         return conn_head_partly_sent(c) ? send_rest_of_head(c, fd, iov, n, flags)
                             : behind_send(c, fd, (struct outgoing_pieces){ iov, n, 0 }, flags);
     case CONN_OBSERVED_PARTLY_SENT:
@@ -383,10 +386,7 @@ ssize_t send_pieces(struct conn *c, int fd, const struct iovec *iov, int n, int 
                                            : observed_send(c, fd, iov, n, flags);
     case CONN_ENDED_UNSWAPPED:
     case CONN_ENDED:
-        if (c->after.swallowed_send || c->after.write_shut)
-            return CONN_SIGPIPE;
-        c->after.swallowed_send = total > 0;
-        return (ssize_t)total;
+        return after_end_send(c, total);
     default:
         return CONN_PLAIN;
     }

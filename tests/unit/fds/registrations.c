@@ -84,6 +84,26 @@ static void test_oneshot(void **state)
     assert_int_equal(fires(), 0);
 }
 
+/* Behind an end one that has fired is not put back, not even for EPOLLHUP: the client's next epoll_ctl adds it. */
+static void test_oneshot_ended(void **state)
+{
+    (void)state;
+    add(EPOLLIN | EPOLLONESHOT, 8);
+    assert_int_equal(registrations_operation(&r, set, EPOLL_CTL_MOD, fd), EPOLL_CTL_MOD);
+    assert_int_equal(fires(), 8);
+    registrations_remove(&r);
+    registrations_restore_ended(&r);
+    assert_true(r.count == 1 && r.set[0].out);
+    assert_int_equal(registrations_operation(&r, set, EPOLL_CTL_MOD, fd), EPOLL_CTL_ADD);
+    assert_int_equal(registrations_operation(&r, set, EPOLL_CTL_ADD, fd), EPOLL_CTL_ADD);
+    assert_int_equal(registrations_operation(&r, set, EPOLL_CTL_DEL, fd), 0);
+    registrations_remove(&r); /* and over again */
+    registrations_restore_ended(&r);
+    assert_true(r.count == 1 && r.set[0].out);
+    registrations_restore(&r);
+    assert_true(r.count == 1 && !r.set[0].out);
+}
+
 /* The kernel also tells EPOLLRDHUP on a reused connection, but not of one that has fired. */
 static void test_extra(void **state)
 {
@@ -262,6 +282,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_level, setup_real, teardown_real),
         cmocka_unit_test_setup_teardown(test_oneshot, setup_real, teardown_real),
+        cmocka_unit_test_setup_teardown(test_oneshot_ended, setup_real, teardown_real),
         cmocka_unit_test_setup_teardown(test_extra, setup_real, teardown_real),
         cmocka_unit_test_setup_teardown(test_untell, setup_real, teardown_real),
         cmocka_unit_test_setup_teardown(test_info_in_pieces, setup_real, teardown_real),
