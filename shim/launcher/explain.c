@@ -31,21 +31,35 @@ static FILE *open_report(const char *path)
     return fd >= 0 ? fdopen(fd, "w") : NULL;
 }
 
-void explain_prepare(const char *path)
+static int make_events(const char *folder)
 {
+    free(events_path);
+    events_path = fail_or_format("%s/holdfast-explain-XXXXXX", folder);
+    return mkostemp(events_path, O_CLOEXEC | O_APPEND);
+}
+
+/* A container's root may have no /tmp, or one that cannot be written to. */
+static int make_events_somewhere(void)
+{
+    static const char *const folders[] = { "/tmp", "/var/tmp", "/dev/shm" };
     const char *wanted = getenv("TMPDIR");
     char dir[PATH_MAX];
+    int fd = wanted && realpath(wanted, dir) ? make_events(dir) : -1;
 
+    for (size_t i = 0; i < sizeof folders / sizeof *folders && fd < 0; i++)
+        fd = make_events(folders[i]);
+    return fd >= 0 || !realpath(".", dir) ? fd : make_events(dir);
+}
+
+void explain_prepare(const char *path)
+{
     report = path ? open_report(path) : stderr;
     if (!report)
         fail(path, errno == ENXIO ? "nobody reads from it" : strerror(errno));
-    if (!wanted || !realpath(wanted, dir))
-        strcpy(dir, "/tmp");
-    events_path = fail_or_format("%s/holdfast-explain-XXXXXX", dir);
-    int fd = mkostemp(events_path, O_CLOEXEC | O_APPEND);
+    int fd = make_events_somewhere();
     events = fd >= 0 ? fdopen(fd, "r") : NULL;
     if (!events)
-        fail(events_path, strerror(errno));
+        fail("--explain needs a folder that can be written to: set TMPDIR", strerror(errno));
     fail_or_set(TRACE_VARIABLE, events_path);
 }
 
