@@ -3,7 +3,9 @@
  * are open.
  *
  *   counted PORT TIMES [OPEN [THREADS]]
- *   counted memory COUNT      bytes for each of COUNT open TCP sockets */
+ *   counted PORT TIMES paused    sleeps before each exchange: whatever is idle is given away
+ *   counted PORT COUNT left      has COUNT connections, calls getppid(2), then has their exchanges, and then closes them
+ *   counted memory COUNT         bytes for each of COUNT open TCP sockets */
 #define _GNU_SOURCE
 #include <arpa/inet.h>
 #include <fcntl.h>
@@ -17,7 +19,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-enum { THREADS_MOST = 64 };
+enum { THREADS_MOST = 64, PAUSE_US = 20000 };
 
 static const char request[] = "GET /bytes/100 HTTP/1.0\r\nHost: 127.0.0.1\r\nUser-Agent: counted\r\nAccept: */*\r\n\r\n";
 static struct sockaddr_in server;
@@ -29,21 +31,34 @@ static void die(const char *what)
     exit(1);
 }
 
-static void exchange(void)
+static int opened(void)
 {
-    char answer[8192];
-    size_t got = 0;
-    ssize_t n;
     int fd = socket(AF_INET, SOCK_STREAM, 0);
 
     if (fd < 0 || connect(fd, (struct sockaddr *)&server, sizeof server) != 0)
         die("connect");
+    return fd;
+}
+
+static void ask(int fd)
+{
+    char answer[8192];
+    size_t got = 0;
+    ssize_t n;
+
     if (write(fd, request, sizeof request - 1) != sizeof request - 1)
         die("write");
     while ((n = read(fd, answer + got, sizeof answer - got)) > 0)
         got += (size_t)n;
     if (n < 0 || got < 100 || memcmp(answer, "HTTP/1.1 200", 12) != 0)
         die("read");
+}
+
+static void exchange(void)
+{
+    int fd = opened();
+
+    ask(fd);
     close(fd);
 }
 
@@ -54,13 +69,45 @@ static void *exchanges(void *unused)
     return unused;
 }
 
-static void open_sockets(long count)
+static int exchanges_paused(void)
+{
+    for (long i = 0; i < times; i++) {
+        usleep(PAUSE_US);
+        exchange();
+    }
+    return 0;
+}
+
+static void allow_many(void)
 {
     struct rlimit most;
 
     getrlimit(RLIMIT_NOFILE, &most);
     most.rlim_cur = most.rlim_max < 65536 ? most.rlim_max : 65536;
     setrlimit(RLIMIT_NOFILE, &most);
+}
+
+static int exchanges_left(void)
+{
+    int *fds = calloc((size_t)times, sizeof *fds);
+
+    if (!fds)
+        die("calloc");
+    allow_many();
+    for (long i = 0; i < times; i++)
+        fds[i] = opened();
+    getppid();
+    for (long i = 0; i < times; i++)
+        ask(fds[i]);
+    for (long i = 0; i < times; i++)
+        close(fds[i]);
+    free(fds);
+    return 0;
+}
+
+static void open_sockets(long count)
+{
+    allow_many();
     for (long i = 0; i < count; i++)
         if (socket(AF_INET, SOCK_STREAM, 0) < 0)
             die("socket");
@@ -106,6 +153,10 @@ int main(int argc, char **argv)
     }
     server = (struct sockaddr_in){ .sin_family = AF_INET, .sin_port = htons((uint16_t)atoi(argv[1])) };
     server.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    if (argc > 3 && strcmp(argv[3], "paused") == 0)
+        return exchanges_paused();
+    if (argc > 3 && strcmp(argv[3], "left") == 0)
+        return exchanges_left();
     open_sockets(argc > 3 ? atol(argv[3]) : 0);
     change(getenv("COUNTED_CHANGED"));
     if (count == 1)
