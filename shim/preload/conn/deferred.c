@@ -183,6 +183,21 @@ void deferred_apply_all(void)
     room();
 }
 
+bool deferred_apply_end(const struct endpoint *to)
+{
+    for (unsigned i = 0; deferred_any() && i < atomic_load(&used); i++) {
+        struct conn *c = enter(i);
+        bool found = c && c->state == CONN_ENDED_UNSWAPPED && endpoint_equal(&c->to, to);
+        if (found)
+            deferred_apply(c);
+        if (c)
+            conn_leave(c);
+        if (found)
+            return true;
+    }
+    return false;
+}
+
 static bool is_there(const struct epoll_event *events, int n, uint64_t data)
 {
     for (int i = 0; i < n; i++)

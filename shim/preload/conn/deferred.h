@@ -38,6 +38,9 @@ void deferred_apply(struct conn *c);
 /* Not locked, or one conn locked for which nothing is owed: the process has one thread then.  For all of them. */
 void deferred_apply_all(void);
 
+/* Likewise, for one that has ended and whose connection leads to `to`: it is parked.  False: there is none. */
+bool deferred_apply_end(const struct endpoint *to);
+
 static inline bool deferred_any(void)
 {
     return __builtin_expect(atomic_load_explicit(&conn_deferred, memory_order_relaxed) != 0, 0);

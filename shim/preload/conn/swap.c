@@ -38,10 +38,8 @@ static int lease(struct conn *c, const struct wanted *wanted, struct idle *out, 
     if (!trial_may_lease(c, why))
         return -ENOENT;
     int result = pool_lease(&c->to, wanted, out, why);
-    if (result != 0 && atomic_load(&conn_deferred)) { /* what is owed may be what is wanted */
-        deferred_apply_all();
+    while (result != 0 && deferred_apply_end(&c->to)) /* what is owed may be what is wanted */
         result = pool_lease(&c->to, wanted, out, why);
-    }
     if (result != 0)
         result = shared_lease(&c->to, wanted, out, why);
     if (result != 0)

@@ -24,7 +24,7 @@
 #include <unistd.h>
 
 enum {
-    HOT_MS = 10,   /* connects that follow each other faster ... */
+    HOT_MS = 1000, /* connects that follow each other faster ... */
     HOT_RUN = 3,   /* ... so many times make the process hot */
     LEFT_AT_ONCE = 4,
     TRY_EVERY_MS = 5000,
