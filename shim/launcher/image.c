@@ -103,22 +103,22 @@ static void look_at_lone(int fd, struct image *image)
 
 static void look_at_segments(int fd, const image_header *elf, struct image *image)
 {
-    image_segment segment;
+    image_segment *all;
+    void *table = NULL;
+    unsigned count = 0;
     bool relocates = false;
 
-    if (elf->e_phentsize != sizeof(segment))
-        return;
-    for (unsigned i = 0; i < elf->e_phnum; i++) {
-        if (!image_read(fd, &segment, sizeof(segment), elf->e_phoff + (uint64_t)i * sizeof(segment)))
-            return;
-        relocates = relocates || segment.p_type == PT_DYNAMIC;
-        if (segment.p_type == PT_INTERP && read_interpreter(fd, &segment, image)) {
-            image->dynamic = true;
-            image->libc = libc_of_loader(image->interpreter);
-            return;
-        }
+    if (elf->e_phentsize == sizeof(*all))
+        count = image_read_table(fd, elf->e_phoff, sizeof(*all), elf->e_phnum, &table);
+    all = table;
+    for (unsigned i = 0; i < count && !image->dynamic; i++) {
+        relocates = relocates || all[i].p_type == PT_DYNAMIC;
+        image->dynamic = all[i].p_type == PT_INTERP && read_interpreter(fd, &all[i], image);
     }
-    if (relocates)
+    free(all);
+    if (image->dynamic)
+        image->libc = libc_of_loader(image->interpreter);
+    else if (relocates && count == elf->e_phnum)
         look_at_lone(fd, image);
 }
 

@@ -11,11 +11,26 @@ bool image_read(int fd, void *buf, size_t len, uint64_t offset)
     return offset <= INT64_MAX && pread(fd, buf, len, (off_t)offset) == (ssize_t)len;
 }
 
-bool image_read_section(int fd, const image_header *elf, unsigned index, image_section *section)
+unsigned image_read_table(int fd, uint64_t offset, size_t size, unsigned count, void **table)
 {
-    if (index >= elf->e_shnum || elf->e_shentsize != sizeof(*section))
-        return false;
-    return image_read(fd, section, sizeof(*section), elf->e_shoff + (uint64_t)index * sizeof(*section));
+    ssize_t got = -1;
+
+    *table = malloc(size * count + 1);
+    if (*table && offset <= INT64_MAX)
+        got = pread(fd, *table, size * count, (off_t)offset);
+    return got < 0 ? 0 : (unsigned)((size_t)got / size);
+}
+
+/* All section headers; free() them. */
+static unsigned load_sections(int fd, const image_header *elf, image_section **all)
+{
+    void *table = NULL;
+    unsigned count = 0;
+
+    if (elf->e_shentsize == sizeof(**all))
+        count = image_read_table(fd, elf->e_shoff, sizeof(**all), elf->e_shnum, &table);
+    *all = table;
+    return count;
 }
 
 struct image_part image_part_load(int fd, const image_section *header)
@@ -39,47 +54,40 @@ struct image_part image_part_load(int fd, const image_section *header)
 
 bool image_section_find(int fd, const image_header *elf, const char *name, image_section *section)
 {
-    image_section header;
-    struct image_part names;
+    image_section *all;
+    unsigned count = load_sections(fd, elf, &all);
+    struct image_part names = { .bytes = NULL };
     bool found = false;
 
-    if (!image_read_section(fd, elf, elf->e_shstrndx, &header))
-        return false;
-    names = image_part_load(fd, &header);
-    if (!names.bytes)
-        return false;
-    for (unsigned i = 0; !found && image_read_section(fd, elf, i, section); i++)
+    if (elf->e_shstrndx < count)
+        names = image_part_load(fd, &all[elf->e_shstrndx]);
+    for (unsigned i = 0; names.bytes && !found && i < count; i++) {
+        *section = all[i];
         found = strcmp(image_string(&names, section->sh_name), name) == 0;
+    }
     free(names.bytes);
+    free(all);
     return found;
-}
-
-static bool load_both(int fd, const image_header *elf, const image_section *section, struct image_part *table,
-                      struct image_part *strings)
-{
-    image_section linked;
-
-    if (!image_read_section(fd, elf, section->sh_link, &linked))
-        return false;
-    *table = image_part_load(fd, section);
-    *strings = image_part_load(fd, &linked);
-    if (table->bytes && strings->bytes)
-        return true;
-    free(table->bytes);
-    free(strings->bytes);
-    return false;
 }
 
 bool image_part_find(int fd, unsigned type, struct image_part *table, struct image_part *strings)
 {
     image_header elf;
-    image_section section;
+    image_section *all = NULL;
+    unsigned count = image_read(fd, &elf, sizeof(elf), 0) ? load_sections(fd, &elf, &all) : 0, i = 0;
 
-    if (!image_read(fd, &elf, sizeof(elf), 0))
-        return false;
-    for (unsigned i = 0; image_read_section(fd, &elf, i, &section); i++)
-        if (section.sh_type == type)
-            return load_both(fd, &elf, &section, table, strings);
+    *table = *strings = (struct image_part){ .bytes = NULL };
+    while (i < count && all[i].sh_type != type)
+        i++;
+    if (i < count && all[i].sh_link < count) {
+        *table = image_part_load(fd, &all[i]);
+        *strings = image_part_load(fd, &all[all[i].sh_link]);
+    }
+    free(all);
+    if (table->bytes && strings->bytes)
+        return true;
+    free(table->bytes);
+    free(strings->bytes);
     return false;
 }
 

@@ -33,7 +33,8 @@ struct image_part {
 /* True if all of `len` bytes at `offset` were read. */
 bool image_read(int fd, void *buf, size_t len, uint64_t offset);
 
-bool image_read_section(int fd, const image_header *elf, unsigned index, image_section *section);
+/* Reads `count` records of `size` bytes each by one call.  Returns how many there are; free(*table). */
+unsigned image_read_table(int fd, uint64_t offset, size_t size, unsigned count, void **table);
 
 /* The section whose header this is, if it is of a size that one can believe. */
 struct image_part image_part_load(int fd, const image_section *header);
