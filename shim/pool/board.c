@@ -13,7 +13,7 @@
 
 #define MAGIC UINT64_C(0x326472616f622d66) /* changes with what the fields mean */
 
-enum { SEALS = F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL, ALONE_MOST_MS = 60000 };
+enum { SEALS = F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL, ALONE_MOST_MS = 60000, FULL_MS = 100 };
 
 int board_create(enum board_kind kind, const char token[BOARD_TOKEN], uint64_t now_ms)
 {
@@ -80,4 +80,16 @@ void board_leave_alone(struct board *board, uint64_t now_ms, uint64_t for_ms)
     uint64_t until = for_ms == UINT64_MAX ? UINT64_MAX : now_ms + for_ms;
 
     atomic_store_explicit(&board->alone_until_ms, until, memory_order_relaxed);
+}
+
+void board_note_full(struct board *board, const struct endpoint *to, uint64_t now_ms)
+{
+    atomic_store_explicit(&board->full_ms[board_bucket(to)], (uint32_t)now_ms, memory_order_relaxed);
+}
+
+bool board_is_full(const struct board *board, const struct endpoint *to, uint64_t now_ms)
+{
+    uint32_t since = atomic_load_explicit(&board->full_ms[board_bucket(to)], memory_order_relaxed);
+
+    return (uint32_t)now_ms - since < FULL_MS;
 }

@@ -52,6 +52,7 @@ struct board {
 #undef X
     _Atomic uint64_t reasons[REASON_count];
     _Atomic uint8_t hoard[BOARD_BUCKETS]; /* has the broker any, by the endpoint's hash? */
+    _Atomic uint32_t full_ms[BOARD_BUCKETS]; /* likewise: low bits of when the queues had no room for one more */
     struct evidence_table evidence;
 };
 
@@ -72,6 +73,11 @@ bool board_promises(const struct board *board, const struct endpoint *to, uint64
 
 /* The broker did not answer, or is no more (`for_ms` UINT64_MAX). */
 void board_leave_alone(struct board *board, uint64_t now_ms, uint64_t for_ms);
+
+/* The queues have no room for one more to there; for a moment nobody tries again.  To look for it costs some calls for each
+ * that lies there. */
+void board_note_full(struct board *board, const struct endpoint *to, uint64_t now_ms);
+bool board_is_full(const struct board *board, const struct endpoint *to, uint64_t now_ms);
 
 #define board_count(board, name, n) atomic_fetch_add_explicit(&(board)->name, (uint64_t)(n), memory_order_relaxed)
 

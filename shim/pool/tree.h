@@ -123,8 +123,10 @@ unsigned tree_count(const struct tree *t);
 /* Gives a connection to the tree, parked at idle->parked_ms: what lay elsewhere before does not get
  * younger.  idle->fd stays the caller's, who closes it.  Where the tree is full, one that nobody
  * has wanted for long makes room, or it is not taken;
- * no more than `limit` are kept for the endpoint.  0, or -errno: it was not taken (-ETOOMANYREFS: the
- * user has too many fds in flight; -EPERM: another user's message lies in the queue). */
+ * no more than `limit` are kept for the endpoint.  0; TREE_IN_PLACE: it was taken, and an older one of its endpoint went;
+ * or -errno: it was not taken (-EAGAIN: the tree is full; -ETOOMANYREFS: the user has too many fds in flight; -EPERM: another
+ * user's message lies in the queue). */
+enum { TREE_IN_PLACE = 1 };
 int tree_give(const struct tree *t, const struct endpoint *to, const struct idle *idle, unsigned limit,
               uint64_t now_ms);
 

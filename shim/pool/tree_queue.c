@@ -238,13 +238,14 @@ static unsigned count(const struct tree *t, unsigned queue, const struct endpoin
     return seen;
 }
 
-/* With the one that comes, no more than `limit` of an endpoint stay: the oldest go. */
-static void keep_limit(const struct tree *t, unsigned queue, const struct endpoint *to, unsigned limit,
+/* With the one that comes, no more than `limit` of an endpoint stay: the oldest go.  Returns whether any had to. */
+static bool keep_limit(const struct tree *t, unsigned queue, const struct endpoint *to, unsigned limit,
                        uint64_t now_ms)
 {
     unsigned seen = count(t, queue, to, now_ms);
     struct round round = { .looks = 0 };
     struct parcel parcel;
+    bool any = false;
 
     while (seen >= limit && next(t, queue, &round, &parcel, now_ms)) {
         if (!endpoint_equal(&parcel.to, to)) {
@@ -253,7 +254,9 @@ static void keep_limit(const struct tree *t, unsigned queue, const struct endpoi
         }
         drop(t, &parcel);
         seen--;
+        any = true;
     }
+    return any;
 }
 
 /* Nobody watches what lies there: who comes by lets go of what has expired at the queue's old end, or has
@@ -291,12 +294,11 @@ int tree_give(const struct tree *t, const struct endpoint *to, const struct idle
     tree_message_write(&parcel.message, to, &parcel.idle);
     if (!sweep(t, queue, now_ms))
         return -EPERM;
-    if (limit < t->most && tree_count(t) >= limit)
-        keep_limit(t, queue, to, limit, now_ms);
+    bool full = limit < t->most && tree_count(t) >= limit && keep_limit(t, queue, to, limit, now_ms);
     int result = put(t, queue, &parcel);
     if ((result == -EAGAIN || result == -ETOOMANYREFS) && make_room(t, queue, now_ms))
         result = put(t, queue, &parcel);
-    return result;
+    return result == 0 && full ? TREE_IN_PLACE : result;
 }
 
 struct sought {

@@ -19,7 +19,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-enum { THREADS_MOST = 64, PAUSE_US = 20000 };
+enum { THREADS_MOST = 64, PAUSE_US = 30000 };
 
 static const char request[] = "GET /bytes/100 HTTP/1.0\r\nHost: 127.0.0.1\r\nUser-Agent: counted\r\nAccept: */*\r\n\r\n";
 static struct sockaddr_in server;

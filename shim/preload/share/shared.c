@@ -155,16 +155,24 @@ static bool give(const struct endpoint *to, const struct idle *idle)
 {
     struct idle quiet = *idle;
     int saved = errno;
+    struct board *board = tally_board();
+    uint64_t now = self_now_ms();
     int result = -EINVAL;
 
+    if (board && board_is_full(board, to, now)) {
+        errno = saved;
+        return false;
+    }
     quiet.nonblocking = true;
     if (private_is(tree.first) && is_for_all(to) && (idle->nonblocking || set_nonblocking(idle->fd, true))) {
-        result = tree_give(&tree, to, &quiet, self.config.max_per_endpoint, self_now_ms());
-        if (result != 0 && !idle->nonblocking)
+        result = tree_give(&tree, to, &quiet, self.config.max_per_endpoint, now);
+        if (result < 0 && !idle->nonblocking)
             set_nonblocking(idle->fd, false);
+        if (board && (result == TREE_IN_PLACE || result == -EAGAIN || result == -ETOOMANYREFS))
+            board_note_full(board, to, now);
     }
     errno = saved;
-    if (result != 0)
+    if (result < 0)
         return false;
     private_close(idle->fd);
     stats_count(shared_given);

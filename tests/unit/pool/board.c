@@ -53,6 +53,23 @@ static void test_board(void **state)
     close(fd);
 }
 
+static void test_board_full(void **state)
+{
+    const struct endpoint to = endpoint_number(1), elsewhere = endpoint_number(2);
+    int fd = board_create(BOARD_TREE, token, NOW);
+    struct board *board = board_map(fd);
+
+    (void)state;
+    assert_non_null(board);
+    assert_false(board_is_full(board, &to, NOW));
+    board_note_full(board, &to, NOW);
+    assert_true(board_is_full(board, &to, NOW) && board_is_full(board, &to, NOW + 50));
+    assert_false(board_is_full(board, &elsewhere, NOW));
+    assert_false(board_is_full(board, &to, NOW + 1000) || board_is_full(board, &to, NOW - 1000));
+    munmap(board, sizeof(*board));
+    close(fd);
+}
+
 static void test_board_of_another_kind(void **state)
 {
     int fd = board_create((enum board_kind)3, token, NOW);
@@ -337,6 +354,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_board),
+        cmocka_unit_test(test_board_full),
         cmocka_unit_test(test_board_of_another_kind),
         cmocka_unit_test(test_board_promises),
         cmocka_unit_test(test_request_round_trip),

@@ -170,7 +170,7 @@ static void test_queue_limit(void **state)
 
     (void)state;
     for (unsigned i = 0; i < 10; i++)
-        far[i] = give(1, 40 + i, 4, NOW, 0);
+        far[i] = give(1, 40 + i, 4, NOW, i < 4 ? 0 : TREE_IN_PLACE);
     for (unsigned i = 0; i < 10; i++) {
         ended += has_ended(far[i]);
         close(far[i]);
