@@ -28,10 +28,10 @@
 #include <sys/socket.h>
 
 enum {
-    TREE_QUEUES = 16,
+    TREE_QUEUES = 4, /* each costs every process of the tree some calls at its start */
     TREE_BOARD = TREE_QUEUES, /* their numbers, from the first queue's on */
     TREE_LINE,
-    TREE_FDS = 18,
+    TREE_FDS,
     TREE_TOKEN = 16,
     TREE_MOST = 48,             /* connections in flight: far below any limit of fds, see README */
     TREE_MOST_PRIVILEGED = 256, /* for whom the kernel does not count them */

@@ -14,7 +14,7 @@
 
 #define NONE UINT64_MAX
 
-enum { SLOTS = 16 }; /* of each family: so many threads may be between their socket and their connect */
+enum { SLOTS = 64 }; /* of each family: so many threads may be between their socket and their connect */
 
 /* The cookie, and fd * 2 + nonblocking; or NONE. */
 static _Atomic uint64_t slots[2][SLOTS] = { [0 ... 1] = { [0 ... SLOTS - 1] = NONE } };
