@@ -7,6 +7,7 @@
  *     stdout: what the program printed, how it ended, a NUL and a line feed, in one piece */
 #define _GNU_SOURCE
 #include "calls.h"
+#include "base/syscalls.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -14,7 +15,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
