@@ -22,15 +22,20 @@ struct chunk {
 _Static_assert(sizeof(struct conn) <= CONN_PRIVATE_BYTES && CONN_FREE == 0, "what CONN_PRIVATE leads to is read as a free conn");
 
 /* A thread that is cancelled in a real call leaves by its destructor (see thread_ended_inside). */
-static __thread struct conn *inside_of, *locked;
-static __thread bool watched;
-static __thread void (*other_end)(void);
-static pthread_key_t thread_end;
+static __thread struct {
+    struct conn *inside_of, *locked;
+    bool watched;            /* the destructor will be called */
+    void (*other_end)(void); /* and calls this, too */
+} thread;
 
 struct lock conn_arena_lock;
-static bool arena_ready;
-static struct conn *free_list;
-static struct chunk *_Atomic chunks; /* the newest, whole; the others behind it stay as they are */
+
+static struct {
+    bool ready;
+    pthread_key_t thread_end;
+    struct conn *free_list;
+    struct chunk *_Atomic chunks; /* the newest, whole; the others behind it stay as they are */
+} arena;
 
 static bool grow(void)
 {
@@ -41,11 +46,11 @@ static bool grow(void)
     memset(chunk, 0, sizeof *chunk);
     for (int i = 0; i < CHUNK; i++) {
         lock_init(&chunk->conns[i].lock);
-        chunk->conns[i].next_free = free_list;
-        free_list = &chunk->conns[i];
+        chunk->conns[i].next_free = arena.free_list;
+        arena.free_list = &chunk->conns[i];
     }
-    chunk->next = chunks;
-    chunks = chunk;
+    chunk->next = arena.chunks;
+    arena.chunks = chunk;
     return true;
 }
 
@@ -58,8 +63,8 @@ static void recycle(struct conn *c)
     options_clear(&c->options);
     if (!lock_take(&conn_arena_lock))
         return;
-    c->next_free = free_list;
-    free_list = c;
+    c->next_free = arena.free_list;
+    arena.free_list = c;
     lock_give(&conn_arena_lock);
 }
 
@@ -67,11 +72,11 @@ static struct conn *take_free(void)
 {
     struct conn *c = NULL;
 
-    if (!arena_ready || !lock_take(&conn_arena_lock))
+    if (!arena.ready || !lock_take(&conn_arena_lock))
         return NULL;
-    if (free_list || grow()) {
-        c = free_list;
-        free_list = c->next_free;
+    if (arena.free_list || grow()) {
+        c = arena.free_list;
+        arena.free_list = c->next_free;
     }
     lock_give(&conn_arena_lock);
     return c;
@@ -119,9 +124,9 @@ struct conn *conn_make(int fd, bool cloexec, enum conn_state state)
 void conn_watch_thread(void (*ends)(void))
 {
     if (ends)
-        other_end = ends;
-    if (!watched)
-        watched = pthread_setspecific(thread_end, &watched) == 0;
+        thread.other_end = ends;
+    if (!thread.watched)
+        thread.watched = pthread_setspecific(arena.thread_end, &thread.watched) == 0;
 }
 
 static struct conn *lock_one(int fd)
@@ -142,12 +147,12 @@ static struct conn *lock_one(int fd)
 /* Of a thread that is alone, and has entered one before.  NULL: not so easily. */
 static inline struct conn *enter_alone(int fd)
 {
-    struct conn *c = (unsigned)fd < CONN_TABLE_SIZE && lock_alone() && watched ? conn_find(fd) : NULL;
+    struct conn *c = (unsigned)fd < CONN_TABLE_SIZE && lock_alone() && thread.watched ? conn_find(fd) : NULL;
 
     if (!c || c == CONN_PRIVATE || !lock_take_alone(&c->lock))
         return NULL;
     if (conn_find(fd) == c) {
-        locked = c;
+        thread.locked = c;
         c->use.cancel = CANCEL_ALONE;
         return c;
     }
@@ -162,7 +167,7 @@ static __attribute__((noinline)) struct conn *enter_among(int fd)
 
     if (c) {
         conn_watch_thread(NULL);
-        locked = c;
+        thread.locked = c;
         c->use.cancel = state;
     } else {
         cancel_allow(state);
@@ -192,7 +197,7 @@ void conn_leave(struct conn *c)
     int state = c->use.cancel;
 
     atomic_store_explicit(&c->use.busy_answers, 0, memory_order_relaxed);
-    locked = NULL;
+    thread.locked = NULL;
     if (c->fds.count == 0 && c->use.inside == 0 && c->state != CONN_FREE)
         give_back(c);
     else
@@ -202,24 +207,24 @@ void conn_leave(struct conn *c)
 
 const void *conn_self(void)
 {
-    return &inside_of;
+    return &thread.inside_of;
 }
 
 /* The thread ends and was still inside a real call.  What it held is free again; the connection is not
  * trusted any more.  Even under the lock: a signal handler may have called pthread_exit. */
 static void thread_ended_inside(void *unused)
 {
-    struct conn *c = locked;
+    struct conn *c = thread.locked;
 
-    watched = false;
-    if (other_end)
-        other_end();
+    thread.watched = false;
+    if (thread.other_end)
+        thread.other_end();
     if (c && lock_mine(&c->lock)) { /* nobody knows how far it came: libc alone has the socket now */
         conn_bypass(c, REASON_busy_thread);
         conn_leave(c);
     }
-    c = inside_of;
-    inside_of = locked = NULL;
+    c = thread.inside_of;
+    thread.inside_of = thread.locked = NULL;
     if (!c || !lock_take(&c->lock))
         return;
     c->use.cancel = cancel_forbid();
@@ -238,8 +243,8 @@ void conn_outside_begin(struct conn *c)
 
     if (c->use.unfinished)
         conn_finish(c);
-    locked = NULL;
-    inside_of = c;
+    thread.locked = NULL;
+    thread.inside_of = c;
     c->use.inside++;
     lock_give(&c->lock);
     cancel_allow(state);
@@ -250,8 +255,8 @@ void conn_outside_end(struct conn *c)
     int state = cancel_forbid();
 
     lock_take(&c->lock);
-    inside_of = NULL;
-    locked = c;
+    thread.inside_of = NULL;
+    thread.locked = c;
     c->use.cancel = state;
     c->use.inside--;
 }
@@ -270,7 +275,7 @@ void conn_wait_reconnected(struct conn *c)
 
 void conn_each(void (*each)(struct conn *c))
 {
-    for (struct chunk *chunk = chunks; chunk; chunk = chunk->next)
+    for (struct chunk *chunk = arena.chunks; chunk; chunk = chunk->next)
         for (int i = 0; i < CHUNK; i++)
             if (chunk->conns[i].state != CONN_FREE)
                 each(&chunk->conns[i]);
@@ -284,7 +289,7 @@ static bool enter_one(struct conn *c)
         return false;
     }
     conn_watch_thread(NULL);
-    locked = c;
+    thread.locked = c;
     c->use.cancel = state;
     if (c->fds.count && conn_owns(c, c->fds.numbers[0].fd))
         return true;
@@ -296,7 +301,7 @@ void conn_each_entered(bool all, bool (*each)(struct conn *c, void *arg), void *
 {
     bool done = false;
 
-    for (struct chunk *chunk = chunks; chunk && !done; chunk = chunk->next)
+    for (struct chunk *chunk = arena.chunks; chunk && !done; chunk = chunk->next)
         for (int i = 0; i < CHUNK && !done; i++) {
             struct conn *c = &chunk->conns[i];
             if (!(all || atomic_load_explicit(&c->borrowed, memory_order_relaxed)) || !enter_one(c))
@@ -309,12 +314,12 @@ void conn_each_entered(bool all, bool (*each)(struct conn *c, void *arg), void *
 void conn_init(void)
 {
     lock_init(&conn_arena_lock);
-    arena_ready = pthread_key_create(&thread_end, thread_ended_inside) == 0;
+    arena.ready = pthread_key_create(&arena.thread_end, thread_ended_inside) == 0;
 }
 
 void conn_after_fork(void)
 {
-    for (struct chunk *chunk = chunks; chunk; chunk = chunk->next)
+    for (struct chunk *chunk = arena.chunks; chunk; chunk = chunk->next)
         for (int i = 0; i < CHUNK; i++) {
             lock_init(&chunk->conns[i].lock);
             chunk->conns[i].use.reconnecting = NULL;

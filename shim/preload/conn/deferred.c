@@ -15,11 +15,11 @@
 
 enum { MOST = 256 };
 
-/* Where to look for them; the state is what counts.  One thread, and its signal handlers. */
-static int hints[MOST];
-static atomic_uint used;
-
-static _Atomic uint64_t good_set; /* see set_now: is a set, as long as the numbers are the same.  0: none known */
+static struct {
+    int hints[MOST]; /* where to look for them; the state is what counts.  One thread, and its signal handlers */
+    atomic_uint used;
+    _Atomic uint64_t good_set; /* see set_now: is a set, as long as the numbers are the same.  0: none known */
+} our;
 
 static bool is_deferred(const struct conn *c)
 {
@@ -46,8 +46,8 @@ static bool is_plain(uint32_t events)
 static bool room(void)
 {
     if (atomic_load(&conn_deferred) == 0)
-        atomic_store(&used, 0);
-    return atomic_load(&used) < MOST;
+        atomic_store(&our.used, 0);
+    return atomic_load(&our.used) < MOST;
 }
 
 /* Nobody else can be waiting, or will be, without our seeing it. */
@@ -62,13 +62,13 @@ static bool is_ours_alone(const struct conn *c)
 /* A number at most once: nothing is told twice. */
 static void remember(const struct conn *c)
 {
-    unsigned i = 0, n = atomic_load(&used);
+    unsigned i = 0, n = atomic_load(&our.used);
 
-    while (i < n && hints[i] != c->fds.numbers[0].fd)
+    while (i < n && our.hints[i] != c->fds.numbers[0].fd)
         i++;
-    hints[i] = c->fds.numbers[0].fd;
+    our.hints[i] = c->fds.numbers[0].fd;
     if (i == n)
-        atomic_store(&used, n + 1);
+        atomic_store(&our.used, n + 1);
 }
 
 /* An observed client does not wait for the end: it is parked while it goes on, or as the process ends. */
@@ -94,7 +94,7 @@ static uint64_t set_now(int epfd)
 
 void deferred_is_set(int epfd)
 {
-    atomic_store_explicit(&good_set, set_now(epfd), memory_order_relaxed);
+    atomic_store_explicit(&our.good_set, set_now(epfd), memory_order_relaxed);
 }
 
 bool deferred_add(struct conn *c, int epfd, int fd, const struct epoll_event *event)
@@ -103,7 +103,7 @@ bool deferred_add(struct conn *c, int epfd, int fd, const struct epoll_event *ev
 
     if (c->state != CONN_LEASED || c->registrations.count || !event || !(event->events & writing) ||
         event->events & ~(writing | EPOLLERR | EPOLLHUP) || !is_ours_alone(c) ||
-        atomic_load_explicit(&good_set, memory_order_relaxed) != set_now(epfd))
+        atomic_load_explicit(&our.good_set, memory_order_relaxed) != set_now(epfd))
         return false;
     conn_set_state(c, CONN_LEASED_UNREGISTERED);
     remember(c);
@@ -160,7 +160,7 @@ struct conn *conn_enter(int fd, enum need need)
 /* One of the hints, locked, if it is still true. */
 static struct conn *enter(unsigned i)
 {
-    int fd = hints[i];
+    int fd = our.hints[i];
     struct conn *c = conn_find(fd);
 
     if (!c || !is_deferred(c) || !(c = conn_enter(fd, NEED_AS_IS)))
@@ -173,7 +173,7 @@ static struct conn *enter(unsigned i)
 
 void deferred_apply_all(void)
 {
-    for (unsigned i = 0; i < atomic_load(&used); i++) {
+    for (unsigned i = 0; i < atomic_load(&our.used); i++) {
         struct conn *c = enter(i);
         if (!c)
             continue;
@@ -185,7 +185,7 @@ void deferred_apply_all(void)
 
 bool deferred_apply_end(const struct endpoint *to)
 {
-    for (unsigned i = 0; deferred_any() && i < atomic_load(&used); i++) {
+    for (unsigned i = 0; deferred_any() && i < atomic_load(&our.used); i++) {
         struct conn *c = enter(i);
         bool found = c && c->state == CONN_ENDED_UNSWAPPED && endpoint_equal(&c->to, to);
         if (found)
@@ -223,7 +223,7 @@ static bool any_concerns(int epfd)
 {
     bool any = false;
 
-    for (unsigned i = 0; i < atomic_load(&used); i++) {
+    for (unsigned i = 0; i < atomic_load(&our.used); i++) {
         struct conn *c = enter(i);
         if (!c)
             continue;
@@ -236,7 +236,7 @@ static bool any_concerns(int epfd)
 /* No event twice: the kernel may have told one of the socket itself, whose server has closed it. */
 int deferred_tell_epoll(int epfd, struct epoll_event *events, int ready, int most)
 {
-    for (unsigned i = 0; i < atomic_load(&used) && ready >= 0; i++) {
+    for (unsigned i = 0; i < atomic_load(&our.used) && ready >= 0; i++) {
         struct conn *c = enter(i);
         if (!c)
             continue;
@@ -265,7 +265,7 @@ static bool apply_registered(void)
 {
     bool any = false;
 
-    for (unsigned i = 0; i < atomic_load(&used); i++) {
+    for (unsigned i = 0; i < atomic_load(&our.used); i++) {
         struct conn *c = enter(i);
         if (!c)
             continue;
@@ -318,8 +318,8 @@ int deferred_select(int n, const fd_set *in, fd_set *ready)
 {
     int more = 0;
 
-    for (unsigned i = 0; i < atomic_load(&used); i++) {
-        int fd = hints[i];
+    for (unsigned i = 0; i < atomic_load(&our.used); i++) {
+        int fd = our.hints[i];
         if (fd >= n || !has_ended(fd) || !FD_ISSET(fd, in) || FD_ISSET(fd, ready))
             continue;
         FD_SET(fd, ready);
@@ -334,7 +334,7 @@ bool deferred_selected(int n, const fd_set *in)
 
     if (!apply_registered() || !in)
         return false;
-    for (unsigned i = 0; i < atomic_load(&used) && !any; i++)
-        any = hints[i] < n && has_ended(hints[i]) && FD_ISSET(hints[i], in);
+    for (unsigned i = 0; i < atomic_load(&our.used) && !any; i++)
+        any = our.hints[i] < n && has_ended(our.hints[i]) && FD_ISSET(our.hints[i], in);
     return any;
 }

@@ -30,21 +30,22 @@ enum {
 atomic_uint stall_count;
 
 struct lock stall_lock;
-static struct conn *waiting; /* linked by stall.next */
-static uint64_t tickets;
 
-/* When the first of all is due, or earlier. */
-static _Atomic uint64_t next_ms = UINT64_MAX;
+static struct {
+    struct conn *waiting; /* linked by waiter.next */
+    uint64_t tickets;
+    _Atomic uint64_t next_ms; /* when the first of all is due, or earlier */
+} line = { .next_ms = UINT64_MAX };
 
 static void note_due(uint64_t due_ms)
 {
-    if (due_ms < atomic_load_explicit(&next_ms, memory_order_relaxed))
-        atomic_store_explicit(&next_ms, due_ms, memory_order_relaxed);
+    if (due_ms < atomic_load_explicit(&line.next_ms, memory_order_relaxed))
+        atomic_store_explicit(&line.next_ms, due_ms, memory_order_relaxed);
 }
 
 int stall_turn_ms(void)
 {
-    uint64_t now = self_now_ms(), next = atomic_load_explicit(&next_ms, memory_order_relaxed);
+    uint64_t now = self_now_ms(), next = atomic_load_explicit(&line.next_ms, memory_order_relaxed);
 
     return next <= now ? 1 : next - now > SECOND_MS ? SECOND_MS : (int)(next - now);
 }
@@ -81,12 +82,12 @@ void stall_begin(struct conn *c)
     c->waiter.sent = exchange_request_done(&c->x) ? STALL_WHOLE : STALL_HEAD;
     c->waiter.acknowledged = 0;
     c->waiter.progress_ms = now;
-    c->waiter.ticket = ++tickets;
-    c->waiter.next = waiting;
-    c->waiter.link = &waiting;
-    if (waiting)
-        waiting->waiter.link = &c->waiter.next;
-    waiting = c;
+    c->waiter.ticket = ++line.tickets;
+    c->waiter.next = line.waiting;
+    c->waiter.link = &line.waiting;
+    if (line.waiting)
+        line.waiting->waiter.link = &c->waiter.next;
+    line.waiting = c;
     note_due(c->waiter.due_ms);
     lock_give(&stall_lock);
     atomic_fetch_add(&stall_count, 1);
@@ -119,9 +120,9 @@ void stall_over(struct conn *c, bool answered)
 
 void stall_after_fork(void)
 {
-    for (struct conn *c = waiting; c; c = c->waiter.next)
+    for (struct conn *c = line.waiting; c; c = c->waiter.next)
         c->waiter.ticket = 0;
-    waiting = NULL;
+    line.waiting = NULL;
     atomic_store(&stall_count, 0);
 }
 
@@ -158,7 +159,7 @@ static bool is_due(struct conn *c, uint64_t now)
     bool sends;
     uint64_t until = c->waiter.due_ms > now ? c->waiter.due_ms : busy_until(c, now, &sends);
 
-    for (struct conn *other = waiting; other && !until; other = other->waiter.next)
+    for (struct conn *other = line.waiting; other && !until; other = other->waiter.next)
         if (other != c && endpoint_same_place(&other->to, &c->to)) {
             uint64_t busy = busy_until(other, now, &sends);
             until = sends ? busy : 0;
@@ -177,7 +178,7 @@ static struct conn *take_due(uint64_t now, struct endpoint *to, uint64_t *ticket
 
     if (!lock_take(&stall_lock))
         return NULL;
-    for (c = waiting; c && !is_due(c, now); c = c->waiter.next)
+    for (c = line.waiting; c && !is_due(c, now); c = c->waiter.next)
         ;
     if (c) {
         *to = c->to;
@@ -227,9 +228,9 @@ void stall_relieve(void)
     struct endpoint to;
     struct conn *c;
 
-    if (!self_is_ours() || now < atomic_load_explicit(&next_ms, memory_order_relaxed))
+    if (!self_is_ours() || now < atomic_load_explicit(&line.next_ms, memory_order_relaxed))
         return;
-    atomic_store_explicit(&next_ms, UINT64_MAX, memory_order_relaxed);
+    atomic_store_explicit(&line.next_ms, UINT64_MAX, memory_order_relaxed);
     deferred_apply_all();
     while ((c = take_due(now, &to, &ticket)))
         if (pool_release_place(&to) + shared_release_place(&to))

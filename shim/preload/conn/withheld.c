@@ -11,15 +11,16 @@ enum { MOST = 64 };
 
 atomic_uint withheld_count;
 
-/* Where to look for them, fd + 1; 0: nothing there.  withheld_ms is what counts. */
-static atomic_int hints[MOST];
-static _Atomic uint64_t next_ms = UINT64_MAX; /* when the first is due, or earlier */
+static struct {
+    atomic_int hints[MOST];   /* where to look for them, fd + 1; 0: nothing there.  withheld_ms is what counts */
+    _Atomic uint64_t next_ms; /* when the first is due, or earlier */
+} our = { .next_ms = UINT64_MAX };
 
 static void note_due(uint64_t due)
 {
-    uint64_t next = atomic_load(&next_ms);
+    uint64_t next = atomic_load(&our.next_ms);
 
-    while (due < next && !atomic_compare_exchange_weak(&next_ms, &next, due))
+    while (due < next && !atomic_compare_exchange_weak(&our.next_ms, &next, due))
         ;
 }
 
@@ -31,7 +32,7 @@ void withheld_begin(struct conn *c)
     if (!c->request.withheld_ms)
         for (int i = 0; i < MOST; i++) {
             int none = 0;
-            if (atomic_compare_exchange_strong(&hints[i], &none, c->fds.numbers[0].fd + 1))
+            if (atomic_compare_exchange_strong(&our.hints[i], &none, c->fds.numbers[0].fd + 1))
                 break;
         }
     atomic_fetch_add(&withheld_count, !c->request.withheld_ms);
@@ -46,7 +47,7 @@ void withheld_over(struct conn *c)
     c->request.withheld_ms = 0;
     for (int i = 0; i < MOST; i++) {
         int own = c->fds.count ? c->fds.numbers[0].fd + 1 : 0;
-        if (own && atomic_compare_exchange_strong(&hints[i], &own, 0))
+        if (own && atomic_compare_exchange_strong(&our.hints[i], &own, 0))
             break;
     }
     atomic_fetch_sub(&withheld_count, 1);
@@ -59,7 +60,7 @@ bool withheld_due(const struct conn *c)
 
 int withheld_turn_ms(void)
 {
-    uint64_t next = atomic_load(&next_ms), now = self_now_ms();
+    uint64_t next = atomic_load(&our.next_ms), now = self_now_ms();
 
     return next <= now ? 1 : next - now < WITHHELD_MS ? (int)(next - now) : WITHHELD_MS;
 }
@@ -70,13 +71,13 @@ void withheld_each_due(int (*release)(struct conn *c, int fd))
 
     if (withheld_turn_ms() > 1 || !self_is_ours())
         return;
-    atomic_store(&next_ms, UINT64_MAX);
+    atomic_store(&our.next_ms, UINT64_MAX);
     for (int i = 0; i < MOST; i++) {
-        int fd = atomic_load(&hints[i]) - 1;
+        int fd = atomic_load(&our.hints[i]) - 1;
         struct conn *c = fd >= 0 && conn_find(fd) ? conn_enter(fd, NEED_ALL) : NULL;
         int own = fd + 1;
         if (fd >= 0 && (!c || !c->request.withheld_ms))
-            atomic_compare_exchange_strong(&hints[i], &own, 0);
+            atomic_compare_exchange_strong(&our.hints[i], &own, 0);
         if (!c)
             continue;
         if (withheld_due(c))
@@ -91,7 +92,7 @@ void withheld_each_due(int (*release)(struct conn *c, int fd))
 void withheld_after_fork(void)
 {
     for (int i = 0; i < MOST; i++)
-        atomic_store(&hints[i], 0);
+        atomic_store(&our.hints[i], 0);
     atomic_store(&withheld_count, 0);
-    atomic_store(&next_ms, UINT64_MAX);
+    atomic_store(&our.next_ms, UINT64_MAX);
 }

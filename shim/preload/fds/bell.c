@@ -11,11 +11,14 @@
 enum { BELLS = 2, WATCHED_MOST = 16 };
 
 struct lock bell_lock;
-static atomic_int numbers[BELLS];  /* plus one; 0: not made yet */
-static atomic_uint users[BELLS];   /* threads that wait for it */
-static atomic_bool ringing[BELLS]; /* set and cleared under the lock */
-static atomic_uint rounds;         /* how often any was rung; those who begin now wait for the bell of that number */
-static atomic_uint waits_for_many; /* waits for more numbers than are remembered: any swap is theirs */
+
+static struct {
+    atomic_int numbers[BELLS];  /* plus one; 0: not made yet */
+    atomic_uint users[BELLS];   /* threads that wait for it */
+    atomic_bool ringing[BELLS]; /* set and cleared under the lock */
+    atomic_uint rounds;         /* how often any was rung; those who begin now wait for the bell of that number */
+    atomic_uint waits_for_many; /* waits for more numbers than are remembered: any swap is theirs */
+} bells;
 
 /* What this thread waits for.  Its signal handlers take it over: poll and select end behind a handler anyway. */
 static __thread struct {
@@ -38,7 +41,7 @@ static int new_socket(void)
 /* -1: the program has taken the number, or there was none. */
 static int number_of(unsigned bell)
 {
-    int number = atomic_load(&numbers[bell]) - 1;
+    int number = atomic_load(&bells.numbers[bell]) - 1;
 
     return number >= 0 && private_is(number) ? number : -1;
 }
@@ -54,8 +57,8 @@ static int make(unsigned bell)
         number = fd < 0 ? -1 : private_move(fd);
         if (fd >= 0 && number < 0)
             real.close(fd);
-        atomic_store(&ringing[bell], false);
-        atomic_store(&numbers[bell], number + 1);
+        atomic_store(&bells.ringing[bell], false);
+        atomic_store(&bells.numbers[bell], number + 1);
     }
     lock_give(&bell_lock);
     errno = saved;
@@ -69,11 +72,11 @@ static void silence(unsigned bell)
 
     if (number >= 0 && (fd < 0 || real.dup3(fd, number, O_CLOEXEC) < 0)) {
         private_close(number);
-        atomic_store(&numbers[bell], 0);
+        atomic_store(&bells.numbers[bell], 0);
     }
     if (fd >= 0)
         real.close(fd);
-    atomic_store(&ringing[bell], false);
+    atomic_store(&bells.ringing[bell], false);
 }
 
 /* Either the one that rings sees that nobody is left, or the last that leaves sees that it rings. */
@@ -81,9 +84,9 @@ static void leave(unsigned bell)
 {
     int saved = errno;
 
-    atomic_fetch_sub(&users[bell], 1);
-    if (atomic_load(&ringing[bell]) && lock_take(&bell_lock)) {
-        if (atomic_load(&ringing[bell]) && atomic_load(&users[bell]) == 0)
+    atomic_fetch_sub(&bells.users[bell], 1);
+    if (atomic_load(&bells.ringing[bell]) && lock_take(&bell_lock)) {
+        if (atomic_load(&bells.ringing[bell]) && atomic_load(&bells.users[bell]) == 0)
             silence(bell);
         lock_give(&bell_lock);
     }
@@ -102,7 +105,7 @@ void bell_watch(atomic_uint *waiting)
         atomic_fetch_add(waiting, 1);
         own.watched[own.count++] = waiting;
     } else if (!own.many) {
-        atomic_fetch_add(&waits_for_many, 1);
+        atomic_fetch_add(&bells.waits_for_many, 1);
         own.many = true;
     }
 }
@@ -110,9 +113,9 @@ void bell_watch(atomic_uint *waiting)
 int bell_listen(void)
 {
     for (;;) {
-        own.round = atomic_load(&rounds);
-        atomic_fetch_add(&users[bell_of(own.round)], 1);
-        if (atomic_load(&rounds) == own.round)
+        own.round = atomic_load(&bells.rounds);
+        atomic_fetch_add(&bells.users[bell_of(own.round)], 1);
+        if (atomic_load(&bells.rounds) == own.round)
             break;
         leave(bell_of(own.round));
     }
@@ -123,14 +126,14 @@ int bell_listen(void)
 
 bool bell_end(void)
 {
-    bool rung = own.listens && atomic_load(&rounds) != own.round;
+    bool rung = own.listens && atomic_load(&bells.rounds) != own.round;
 
     if (!own.begun)
         return false;
     while (own.count)
         atomic_fetch_sub(own.watched[--own.count], 1);
     if (own.many)
-        atomic_fetch_sub(&waits_for_many, 1);
+        atomic_fetch_sub(&bells.waits_for_many, 1);
     if (own.listens)
         leave(bell_of(own.round));
     own.begun = own.listens = own.many = false;
@@ -143,13 +146,13 @@ static void ring(void)
 
     if (!lock_take(&bell_lock))
         return;
-    unsigned bell = bell_of(atomic_load(&rounds));
+    unsigned bell = bell_of(atomic_load(&bells.rounds));
     int number = number_of(bell);
-    atomic_store(&ringing[bell], true);
+    atomic_store(&bells.ringing[bell], true);
     if (number >= 0)
         real.shutdown(number, SHUT_RD);
-    atomic_fetch_add(&rounds, 1);
-    if (atomic_load(&users[bell]) == 0)
+    atomic_fetch_add(&bells.rounds, 1);
+    if (atomic_load(&bells.users[bell]) == 0)
         silence(bell);
     lock_give(&bell_lock);
     errno = saved;
@@ -159,7 +162,7 @@ static void ring(void)
 void bell_ring(const atomic_uint *waiting)
 {
     atomic_thread_fence(memory_order_seq_cst);
-    if (atomic_load(waiting) || atomic_load(&waits_for_many))
+    if (atomic_load(waiting) || atomic_load(&bells.waits_for_many))
         ring();
 }
 
@@ -167,11 +170,11 @@ void bell_after_fork(void)
 {
     for (unsigned i = 0; i < BELLS; i++) {
         private_close(number_of(i));
-        atomic_store(&numbers[i], 0);
-        atomic_store(&users[i], 0);
-        atomic_store(&ringing[i], false);
+        atomic_store(&bells.numbers[i], 0);
+        atomic_store(&bells.users[i], 0);
+        atomic_store(&bells.ringing[i], false);
     }
-    atomic_store(&waits_for_many, 0);
+    atomic_store(&bells.waits_for_many, 0);
     own.begun = own.listens = own.many = false;
     own.count = 0;
 }

@@ -15,10 +15,13 @@
 
 enum { HIGHEST_ABOVE = 4096 }; /* higher numbers would make the kernel's table of fds large */
 
-static atomic_int count;
-static unsigned adopted;     /* at start; they do not count against what may be made */
 struct lock private_raising; /* of the limit, for a moment: two at a time would leave it higher */
-static struct rlimit known;  /* under the lock: the limit, as it was last seen; rlim_cur is 0: not yet */
+
+static struct {
+    atomic_int count;
+    unsigned adopted;    /* at start; they do not count against what may be made */
+    struct rlimit known; /* under the lock: the limit, as it was last seen; rlim_cur is 0: not yet */
+} our;
 
 static struct rlimit limits(void)
 {
@@ -53,10 +56,10 @@ static bool change_limit(const struct rlimit *to)
 
     if (prlimit(0, RLIMIT_NOFILE, to, &before) != 0)
         return false;
-    if (limit_equal(&before, &known))
+    if (limit_equal(&before, &our.known))
         return true;
     prlimit(0, RLIMIT_NOFILE, &before, NULL);
-    known = before;
+    our.known = before;
     return false;
 }
 
@@ -64,17 +67,17 @@ static bool change_limit(const struct rlimit *to)
  * limit is higher for a moment, and they stay valid (getrlimit(2)). */
 static int above_limit(int fd)
 {
-    struct rlimit higher = known;
+    struct rlimit higher = our.known;
     sigset_t mask;
     int copy = -1;
 
-    higher.rlim_cur += known.rlim_cur / 8 + 1;
-    if (higher.rlim_cur > known.rlim_max || higher.rlim_cur > HIGHEST_ABOVE)
+    higher.rlim_cur += our.known.rlim_cur / 8 + 1;
+    if (higher.rlim_cur > our.known.rlim_max || higher.rlim_cur > HIGHEST_ABOVE)
         return -1;
     signals_hold(&mask);
     if (change_limit(&higher)) {
-        copy = real.fcntl(fd, F_DUPFD_CLOEXEC, (int)known.rlim_cur);
-        limit_restore(&known, &higher);
+        copy = real.fcntl(fd, F_DUPFD_CLOEXEC, (int)our.known.rlim_cur);
+        limit_restore(&our.known, &higher);
     }
     signals_release(&mask);
     return copy;
@@ -84,18 +87,18 @@ static int dup_below(int fd)
 {
     struct rlimit limit = limits();
 
-    return (unsigned)atomic_load(&count) < eighth(limit.rlim_cur) + adopted ? below_limit(fd, limit.rlim_cur) : -1;
+    return (unsigned)atomic_load(&our.count) < eighth(limit.rlim_cur) + our.adopted ? below_limit(fd, limit.rlim_cur) : -1;
 }
 
 /* With the limit that is known, and once more if that was another one. */
 static int dup_known(int fd)
 {
-    if (!known.rlim_cur)
-        known = limits();
-    if ((unsigned)atomic_load(&count) >= eighth(known.rlim_cur) + adopted)
+    if (!our.known.rlim_cur)
+        our.known = limits();
+    if ((unsigned)atomic_load(&our.count) >= eighth(our.known.rlim_cur) + our.adopted)
         return -1;
     int copy = above_limit(fd);
-    return copy >= 0 ? copy : below_limit(fd, known.rlim_cur);
+    return copy >= 0 ? copy : below_limit(fd, our.known.rlim_cur);
 }
 
 /* Other threads, and signal handlers, must never meet a limit that is not the program's. */
@@ -105,7 +108,7 @@ static int dup_high(int fd)
         return dup_below(fd);
     int copy = dup_known(fd);
     if (copy < 0) {
-        known = limits();
+        our.known = limits();
         copy = dup_known(fd);
     }
     lock_give(&private_raising);
@@ -122,7 +125,7 @@ int private_dup(int fd)
         copy = -1;
     }
     if (copy >= 0) {
-        atomic_fetch_add(&count, 1);
+        atomic_fetch_add(&our.count, 1);
         atomic_store(&conn_table[copy], CONN_PRIVATE);
     }
     errno = saved;
@@ -133,8 +136,8 @@ void private_adopt(int fd)
 {
     if (fd < 0 || fd >= CONN_TABLE_SIZE || private_is(fd))
         return;
-    adopted++;
-    atomic_fetch_add(&count, 1);
+    our.adopted++;
+    atomic_fetch_add(&our.count, 1);
     atomic_store(&conn_table[fd], CONN_PRIVATE);
 }
 
@@ -152,7 +155,7 @@ void private_forget(int fd)
     if (!private_is(fd))
         return;
     atomic_store(&conn_table[fd], NULL);
-    atomic_fetch_sub(&count, 1);
+    atomic_fetch_sub(&our.count, 1);
 }
 
 void private_close_own(int fd)

@@ -33,10 +33,13 @@ struct packing {
     uint64_t cookies[FDS_SEEN]; /* of the sockets that are inherited, by number; 0: none */
     bool unknown[FDS_SEEN];     /* could not be asked */
 };
-static __thread struct packing *packing;
-static __thread int memfd;
-static __thread char text[64]; /* our variable: the memfd, the first number, who keeps the memfd */
-static __thread int first_number;
+static __thread struct {
+    struct packing *packing;
+    int memfd;
+    char text[64]; /* our variable: the memfd, the first number, who keeps the memfd */
+    int first_number;
+    bool in_use; /* there is a conn that a parcel may be about */
+} thread;
 
 static ssize_t put_some(void *fd, char *bytes, size_t len)
 {
@@ -50,7 +53,7 @@ static ssize_t put_some(void *fd, char *bytes, size_t len)
 
 static bool put(const void *bytes, size_t len)
 {
-    return parcel_move(put_some, &memfd, (char *)(uintptr_t)bytes, len);
+    return parcel_move(put_some, &thread.memfd, (char *)(uintptr_t)bytes, len);
 }
 
 /* False: there is no such parcel. */
@@ -58,11 +61,11 @@ static bool write_parcel(const struct conn *c, int number)
 {
     struct parcel p = { .size = sizeof p, .number = number, .cookie = c->idle.cookie };
 
-    if (packing->hopeless || !p.cookie)
+    if (thread.packing->hopeless || !p.cookie)
         return false;
-    if (memfd < 0)
-        memfd = memfd_create(HANDOVER_MEMFD, MFD_CLOEXEC);
-    if (memfd < 0)
+    if (thread.memfd < 0)
+        thread.memfd = memfd_create(HANDOVER_MEMFD, MFD_CLOEXEC);
+    if (thread.memfd < 0)
         return false;
     p.state = c->state;
     p.nonblocking = c->nonblocking;
@@ -76,13 +79,13 @@ static bool write_parcel(const struct conn *c, int number)
     p.peer_len = c->peer_len;
     p.idle = c->idle;
     p.response_len = hold_len(&c->reply.bytes);
-    off_t before = lseek(memfd, 0, SEEK_CUR);
+    off_t before = lseek(thread.memfd, 0, SEEK_CUR);
     if (put(&p, sizeof p) && put(c->request.bytes.data, c->request.bytes.end) &&
         put(p.response_len ? c->reply.bytes.data + c->reply.bytes.start : NULL, p.response_len))
         return true;
-    if (before < 0 || ftruncate(memfd, before) != 0) { /* then none */
-        real.close(memfd);
-        memfd = -1;
+    if (before < 0 || ftruncate(thread.memfd, before) != 0) { /* then none */
+        real.close(thread.memfd);
+        thread.memfd = -1;
     }
     return false;
 }
@@ -90,11 +93,11 @@ static bool write_parcel(const struct conn *c, int number)
 static int inherited_number(const struct conn *c)
 {
     for (int fd = 0; fd < FDS_SEEN; fd++)
-        if (packing->cookies[fd] && packing->cookies[fd] == c->idle.cookie)
+        if (thread.packing->cookies[fd] && thread.packing->cookies[fd] == c->idle.cookie)
             return fd;
     for (int i = 0; i < c->fds.count; i++)
         if (c->fds.numbers[i].fd < FDS_SEEN && !c->fds.numbers[i].cloexec &&
-            (packing->unknown[c->fds.numbers[i].fd] || !c->idle.cookie))
+            (thread.packing->unknown[c->fds.numbers[i].fd] || !c->idle.cookie))
             return c->fds.numbers[i].fd;
     return -1;
 }
@@ -103,14 +106,14 @@ static void pack(struct conn *c)
 {
     int fd = inherited_number(c);
 
-    if (conn_has_ended(c) || conn_is_new(c) || (fd < 0 && !packing->any))
+    if (conn_has_ended(c) || conn_is_new(c) || (fd < 0 && !thread.packing->any))
         return;
     if (fd >= 0)
         parking_crossed_fork(c);
     if (!conn_is_exchange(c))
         return;
     if (write_parcel(c, fd)) {
-        packing->first = packing->first >= 0 ? packing->first : fd;
+        thread.packing->first = thread.packing->first >= 0 ? thread.packing->first : fd;
         return;
     }
     if (fd >= 0 && exchange_request_done(&c->x) && !conn_head_partly_sent(c))
@@ -122,16 +125,14 @@ static void look_at_fds(void)
     for (int fd = 0; fd < FDS_SEEN; fd++) {
         errno = EBADF;
         int flags = private_is(fd) ? -1 : real.fcntl(fd, F_GETFD);
-        packing->cookies[fd] = flags >= 0 && !(flags & FD_CLOEXEC) ? socket_cookie(fd) : 0;
-        packing->unknown[fd] = !packing->cookies[fd] && !(flags >= 0 && flags & FD_CLOEXEC) && socket_cookie_unknown();
+        thread.packing->cookies[fd] = flags >= 0 && !(flags & FD_CLOEXEC) ? socket_cookie(fd) : 0;
+        thread.packing->unknown[fd] = !thread.packing->cookies[fd] && !(flags >= 0 && flags & FD_CLOEXEC) && socket_cookie_unknown();
     }
 }
 
-static __thread bool in_use;
-
 static void find_use(struct conn *c)
 {
-    in_use |= !conn_is_new(c) && !conn_has_ended(c) && c->fds.count;
+    thread.in_use |= !conn_is_new(c) && !conn_has_ended(c) && c->fds.count;
 }
 
 size_t handover_entries(char *const *env)
@@ -145,7 +146,7 @@ size_t handover_entries(char *const *env)
 
 static void name_memfd(int number, int keeper)
 {
-    snprintf(text, sizeof text, HANDOVER_VARIABLE "=%d,%d,%d", number, first_number, keeper);
+    snprintf(thread.text, sizeof thread.text, HANDOVER_VARIABLE "=%d,%d,%d", number, thread.first_number, keeper);
 }
 
 char *const *handover_pack(const char *path, char *const *env, char **room, bool rearranged)
@@ -154,31 +155,31 @@ char *const *handover_pack(const char *path, char *const *env, char **room, bool
     struct packing here = { .any = rearranged, .first = -1 };
     int saved = errno;
 
-    memfd = -1;
-    in_use = false;
+    thread.memfd = -1;
+    thread.in_use = false;
     if (self.active)
         conn_each(find_use);
     if (self.active && self_is_ours())
         conn_each(parking_make_ready);
     if (self.active && self_is_ours())
         deferred_apply_all();
-    if (!in_use)
+    if (!thread.in_use)
         return env;
     if (self_is_ours())
         conn_each(parking_identify);
-    packing = &here;
-    packing->hopeless = !env_preload(env).variable || program_is_static(path);
+    thread.packing = &here;
+    thread.packing->hopeless = !env_preload(env).variable || program_is_static(path);
     look_at_fds();
     conn_each(pack);
-    packing = NULL;
+    thread.packing = NULL;
     errno = saved;
-    if (memfd < 0)
+    if (thread.memfd < 0)
         return env;
     if (n)
         memcpy(room, env, n * sizeof *room);
-    first_number = here.first;
-    name_memfd(memfd, 0);
-    room[n] = text;
+    thread.first_number = here.first;
+    name_memfd(thread.memfd, 0);
+    room[n] = thread.text;
     room[n + 1] = NULL;
     return room;
 }
@@ -188,11 +189,11 @@ void handover_inherit(char *const *packed, char *const *env)
 {
     int saved = errno;
 
-    if (packed != env && real.fcntl(memfd, F_SETFD, (void *)0) != 0) {
-        int copy = real.dup(memfd);
+    if (packed != env && real.fcntl(thread.memfd, F_SETFD, (void *)0) != 0) {
+        int copy = real.dup(thread.memfd);
         if (copy >= 0) {
-            real.close(memfd);
-            memfd = copy;
+            real.close(thread.memfd);
+            thread.memfd = copy;
             name_memfd(copy, 0);
         }
     }
@@ -202,29 +203,31 @@ void handover_inherit(char *const *packed, char *const *env)
 /* Those that children may still fetch; the next one closes the oldest. */
 static void keep(int fd)
 {
-    static _Atomic int kept[KEPT]; /* plus one; 0: none */
-    static atomic_uint next;
-    unsigned slot = atomic_fetch_add(&next, 1) % KEPT;
+    static struct {
+        _Atomic int fds[KEPT]; /* plus one; 0: none */
+        atomic_uint next;
+    } kept;
+    unsigned slot = atomic_fetch_add(&kept.next, 1) % KEPT;
 
-    private_close(atomic_exchange(&kept[slot], fd + 1) - 1);
+    private_close(atomic_exchange(&kept.fds[slot], fd + 1) - 1);
 }
 
 void handover_pass(char *const *packed, char *const *env)
 {
     if (packed == env)
         return;
-    int hidden = !self_alone() && self_is_ours() ? private_move(memfd) : -1;
+    int hidden = !self_alone() && self_is_ours() ? private_move(thread.memfd) : -1;
     if (hidden < 0) {
         handover_inherit(packed, env);
         return;
     }
-    memfd = -1;
+    thread.memfd = -1;
     name_memfd(hidden, (int)getpid());
     keep(hidden);
 }
 
 void handover_done(char *const *packed, char *const *env)
 {
-    if (packed != env && memfd >= 0)
-        real.close(memfd);
+    if (packed != env && thread.memfd >= 0)
+        real.close(thread.memfd);
 }

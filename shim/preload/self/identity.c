@@ -40,20 +40,24 @@ struct who {
     uint32_t real, effective, saved;
 };
 
-static struct who home;
-static _Atomic uint64_t home_netns; /* 0: not asked yet */
-static atomic_uint kinds_changed;
-static uint64_t home_user_namespace; /* its inode, once something may have changed it */
+static struct {
+    struct who who;
+    _Atomic uint64_t netns;  /* 0: not asked yet */
+    uint64_t user_namespace; /* its inode, once something may have changed it */
+    atomic_uint kinds_changed;
+} home;
 
 /* What this thread was told, and how much had changed by then. */
-static __thread struct who told;
-static __thread unsigned told_at;
-static __thread uint64_t told_netns; /* of the sockets that it makes */
-static __thread unsigned netns_told_at;
+static __thread struct {
+    struct who who;
+    unsigned who_at;
+    uint64_t netns; /* of the sockets that it makes */
+    unsigned netns_at;
+} told;
 
 static bool has_changed(unsigned kind)
 {
-    return atomic_load_explicit(&kinds_changed, memory_order_relaxed) & kind;
+    return atomic_load_explicit(&home.kinds_changed, memory_order_relaxed) & kind;
 }
 
 /* The number in `user:[4026531837]`; 0: there is none. */
@@ -69,16 +73,16 @@ static uint64_t inode_of(const char *link)
 
 void identity_start(void)
 {
-    home.real = (uint32_t)getauxval(AT_UID);
-    home.uid = home.effective = home.saved = (uint32_t)getauxval(AT_EUID); /* exec sets the saved one */
-    home.gid = (uint32_t)getauxval(AT_EGID);
+    home.who.real = (uint32_t)getauxval(AT_UID);
+    home.who.uid = home.who.effective = home.who.saved = (uint32_t)getauxval(AT_EUID); /* exec sets the saved one */
+    home.who.gid = (uint32_t)getauxval(AT_EGID);
 }
 
 void identity_changed(unsigned kinds)
 {
     if (kinds & IDENTITY_USER_NAMESPACE && !has_changed(IDENTITY_USER_NAMESPACE))
-        home_user_namespace = inode_of(USER_NAMESPACE);
-    atomic_fetch_or(&kinds_changed, kinds);
+        home.user_namespace = inode_of(USER_NAMESPACE);
+    atomic_fetch_or(&home.kinds_changed, kinds);
     if (atomic_fetch_add(&identity_changes, 1) + 1 == 0)
         atomic_fetch_add(&identity_changes, 1); /* it never looks as if nothing had */
 }
@@ -106,7 +110,7 @@ void identity_reborn(void)
 
     if (!has_changed(IDENTITY_USER_NAMESPACE) && !shares_user_namespace()) {
         identity_changed(IDENTITY_USER_NAMESPACE);
-        home_user_namespace = 0; /* none that this process can be in */
+        home.user_namespace = 0; /* none that this process can be in */
     }
     identity_changed(IDENTITY_USER | IDENTITY_NETWORK);
     errno = saved;
@@ -120,12 +124,12 @@ static bool ask(struct who *who)
     who->uid = who->effective;
     if (has_changed(IDENTITY_FSUID)) /* an invalid uid changes nothing, and the answer is the present one */
         who->uid = (uint32_t)real.syscall(RAW_SETFSUID, -1L);
-    who->gid = home.gid;
+    who->gid = home.who.gid;
     who->user_namespace = 0;
     if (!has_changed(IDENTITY_USER_NAMESPACE))
         return true;
     uint64_t inode = inode_of(USER_NAMESPACE);
-    who->user_namespace = inode == home_user_namespace ? 0 : (uint32_t)inode;
+    who->user_namespace = inode == home.user_namespace ? 0 : (uint32_t)inode;
     return inode != 0;
 }
 
@@ -133,13 +137,13 @@ static bool ask(struct who *who)
 static const struct who *ask_anew(unsigned now)
 {
     int saved = errno;
-    bool is_told = ask(&told);
+    bool is_told = ask(&told.who);
 
     errno = saved;
     if (!is_told)
         return NULL;
-    told_at = now;
-    return &told;
+    told.who_at = now;
+    return &told.who;
 }
 
 /* NULL: the kernel does not tell. */
@@ -147,9 +151,9 @@ static inline const struct who *thread(void)
 {
     unsigned now = atomic_load_explicit(&identity_changes, memory_order_acquire);
 
-    if (now != told_at)
+    if (now != told.who_at)
         return ask_anew(now);
-    return now ? &told : &home;
+    return now ? &told.who : &home.who;
 }
 
 static void sign_user(struct endpoint *key)
@@ -166,7 +170,7 @@ static void sign_user(struct endpoint *key)
 static uint64_t netns_of(int fd)
 {
     bool moved = has_changed(IDENTITY_NETWORK);
-    uint64_t cookie = moved ? 0 : atomic_load_explicit(&home_netns, memory_order_relaxed);
+    uint64_t cookie = moved ? 0 : atomic_load_explicit(&home.netns, memory_order_relaxed);
 
     if (cookie)
         return cookie;
@@ -175,7 +179,7 @@ static uint64_t netns_of(int fd)
     if (real.getsockopt(fd, SOL_SOCKET, SO_NETNS_COOKIE, &cookie, &len) != 0)
         cookie = moved ? 0 : inode_of("/proc/self/ns/net");
     if (!has_changed(IDENTITY_NETWORK))
-        atomic_store_explicit(&home_netns, cookie, memory_order_relaxed);
+        atomic_store_explicit(&home.netns, cookie, memory_order_relaxed);
     errno = saved;
     return cookie;
 }
@@ -187,12 +191,12 @@ static uint64_t netns_of_fresh(int fd)
     unsigned now = atomic_load_explicit(&identity_changes, memory_order_acquire);
 
     if (!has_changed(IDENTITY_NETWORK))
-        return atomic_load_explicit(&home_netns, memory_order_relaxed);
-    if (netns_told_at != now) {
-        told_netns = netns_of(fd);
-        netns_told_at = now;
+        return atomic_load_explicit(&home.netns, memory_order_relaxed);
+    if (told.netns_at != now) {
+        told.netns = netns_of(fd);
+        told.netns_at = now;
     }
-    return told_netns;
+    return told.netns;
 }
 
 void identity_sign(struct endpoint *key, int fd)
@@ -232,17 +236,17 @@ bool identity_is_mine(const struct endpoint *made)
         return true;
     sign_user(&mine);
     return is_signed(made, &mine) &&
-           (!has_changed(IDENTITY_NETWORK) || (netns_told_at == now && told_netns && made->netns == told_netns));
+           (!has_changed(IDENTITY_NETWORK) || (told.netns_at == now && told.netns && made->netns == told.netns));
 }
 
 bool identity_is_of_home(const struct endpoint *key)
 {
-    return key->uid == home.uid && key->user_namespace == 0;
+    return key->uid == home.who.uid && key->user_namespace == 0;
 }
 
 static bool is_home(const struct who *who)
 {
-    return who->uid == home.uid && who->real == home.real && who->effective == home.effective && !who->user_namespace;
+    return who->uid == home.who.uid && who->real == home.who.real && who->effective == home.who.effective && !who->user_namespace;
 }
 
 bool identity_at_home(void)
@@ -315,10 +319,10 @@ bool identity_has_left(bool everywhere)
 {
     const struct who *who = thread();
 
-    if (who && (who->uid == home.uid || who->real == home.uid || who->effective == home.uid ||
-                who->saved == home.uid) && !who->user_namespace)
+    if (who && (who->uid == home.who.uid || who->real == home.who.uid || who->effective == home.who.uid ||
+                who->saved == home.who.uid) && !who->user_namespace)
         return false;
-    return everywhere || self_alone() || !any_thread_has_uid(home.uid);
+    return everywhere || self_alone() || !any_thread_has_uid(home.who.uid);
 }
 
 bool identity_is_purely(uint32_t uid, uint32_t *gid)

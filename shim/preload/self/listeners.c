@@ -10,8 +10,10 @@
 
 enum { PORTS = 65536, WORD = 32 };
 
-static _Atomic uint32_t ports[PORTS / WORD];
-static atomic_bool any; /* most programs listen on nothing */
+static struct {
+    _Atomic uint32_t ports[PORTS / WORD];
+    atomic_bool any; /* most programs listen on nothing */
+} our;
 
 void listeners_note(int fd)
 {
@@ -28,8 +30,8 @@ void listeners_note(int fd)
         port = ntohs(name.in6.sin6_port);
     if (!port)
         return;
-    atomic_fetch_or(&ports[port / WORD], UINT32_C(1) << port % WORD);
-    atomic_store(&any, true);
+    atomic_fetch_or(&our.ports[port / WORD], UINT32_C(1) << port % WORD);
+    atomic_store(&our.any, true);
 }
 
 static bool is_loopback(const struct endpoint *to)
@@ -47,5 +49,5 @@ bool listeners_has(const struct endpoint *to)
 {
     uint16_t port = ntohs(to->port);
 
-    return atomic_load(&any) && atomic_load(&ports[port / WORD]) & UINT32_C(1) << port % WORD && is_loopback(to);
+    return atomic_load(&our.any) && atomic_load(&our.ports[port / WORD]) & UINT32_C(1) << port % WORD && is_loopback(to);
 }

@@ -13,11 +13,14 @@
 
 __thread bool vfork_pending;
 
-static volatile unsigned unstamped; /* 0: always look, until vfork_init has made a page; 1: vfork_ask_nobody */
-volatile unsigned *vfork_stamp = &unstamped;
-static pid_t owner;
-static void (*before_vfork)(void), (*repair_child)(void);
-static bool always; /* no page, or no vfork of our own on this machine */
+static struct {
+    volatile unsigned unstamped; /* 0: always look, until vfork_init has made a page; 1: vfork_ask_nobody */
+    pid_t owner;
+    void (*before_vfork)(void), (*repair_child)(void);
+    bool always; /* no page, or no vfork of our own on this machine */
+    void *libc;  /* its vfork */
+} our;
+volatile unsigned *vfork_stamp = &our.unstamped;
 
 /* Past libc's, which another preloaded library may have replaced and not have ready yet. */
 static pid_t own_pid(void)
@@ -33,60 +36,58 @@ void vfork_init(void (*before)(void), void (*repair)(void))
     void *page = mmap(NULL, (size_t)size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 
 #if !defined(__x86_64__) && !defined(__aarch64__)
-    always = true;
+    our.always = true;
 #endif
     if (page == MAP_FAILED || madvise(page, (size_t)size, MADV_WIPEONFORK) != 0)
-        always = true;
+        our.always = true;
     else
         vfork_stamp = page;
-    before_vfork = before;
-    repair_child = repair;
+    our.before_vfork = before;
+    our.repair_child = repair;
     vfork_own();
 }
 
 void vfork_ask_nobody(void)
 {
-    unstamped = 1;
+    our.unstamped = 1;
 }
 
 void vfork_own(void)
 {
-    owner = own_pid();
-    *vfork_stamp = !always;
+    our.owner = own_pid();
+    *vfork_stamp = !our.always;
 }
 
 bool vfork_check(void)
 {
-    bool ours = own_pid() == owner;
+    bool ours = own_pid() == our.owner;
 
     if (ours) {
         vfork_pending = false;
         return true;
     }
-    if (vfork_pending || always || *vfork_stamp)
+    if (vfork_pending || our.always || *vfork_stamp)
         return false; /* a vfork child; or one that cannot be told from it */
-    if (repair_child) /* not before the constructor: there is nothing yet */
-        repair_child();
+    if (our.repair_child) /* not before the constructor: there is nothing yet */
+        our.repair_child();
     return true;
 }
 
 void vfork_begin(void)
 {
-    if (before_vfork)
-        before_vfork();
-    vfork_pending = owner != 0;
+    if (our.before_vfork)
+        our.before_vfork();
+    vfork_pending = our.owner != 0;
 }
 
 /* vfork(2) returns twice, on the stack of its caller: so the real one is jumped to, not called. */
 void *vfork_prepare(void);
 __attribute__((used)) void *vfork_prepare(void)
 {
-    static void *libc;
-
-    if (!libc)
-        libc = dlsym(RTLD_NEXT, "vfork");
+    if (!our.libc)
+        our.libc = dlsym(RTLD_NEXT, "vfork");
     vfork_begin();
-    return libc;
+    return our.libc;
 }
 
 #if defined(__x86_64__)

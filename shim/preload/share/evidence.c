@@ -13,7 +13,10 @@
 #include <string.h>
 #include <unistd.h>
 
-static struct evidence_table own;
+static struct {
+    struct evidence_table table; /* where no board is shared */
+    _Atomic uint32_t pid, space; /* as they were when a trial was begun last: a filter of system calls may have come since */
+} our;
 
 /* What this thread was told of one place: an exchange asks some ten times about the same.  It holds until somebody
  * changes something in the table, and for a second (evidence_refresh): facts last for minutes. */
@@ -31,7 +34,7 @@ static struct evidence_table *table(void)
 {
     struct board *board = tally_board();
 
-    return board ? &board->evidence : &own;
+    return board ? &board->evidence : &our.table;
 }
 
 static void forget_told(const struct endpoint *to)
@@ -202,13 +205,10 @@ bool evidence_trial_possible(const struct endpoint *to)
     return possible;
 }
 
-/* As it was when a trial was begun last: a filter of system calls may have come since. */
-static _Atomic uint32_t my_pid, my_space;
-
 static struct evidence_who me_then(void)
 {
-    return (struct evidence_who){ .pid = atomic_load_explicit(&my_pid, memory_order_relaxed),
-                                  .space = atomic_load_explicit(&my_space, memory_order_relaxed),
+    return (struct evidence_who){ .pid = atomic_load_explicit(&our.pid, memory_order_relaxed),
+                                  .space = atomic_load_explicit(&our.space, memory_order_relaxed),
                                   .is_gone = is_gone };
 }
 
@@ -216,8 +216,8 @@ bool evidence_trial_begin(const struct endpoint *to)
 {
     int saved = errno;
 
-    atomic_store_explicit(&my_pid, (uint32_t)getpid(), memory_order_relaxed);
-    atomic_store_explicit(&my_space, pid_space(), memory_order_relaxed);
+    atomic_store_explicit(&our.pid, (uint32_t)getpid(), memory_order_relaxed);
+    atomic_store_explicit(&our.space, pid_space(), memory_order_relaxed);
     struct evidence_who me = me_then();
     bool begun = report(to, evidence_table_try(table(), to, &me, self_coarse_s()));
     errno = saved;

@@ -33,16 +33,19 @@ enum {
 atomic_bool shared_keeping;
 
 struct lock shared_joining;
-static struct tree tree;
-static atomic_bool on;
-static bool handed;     /* the tree came by the environment: children get it, too */
-static bool may_join;   /* none did, and a broker is to be looked for */
-static bool has_line;   /* a broker has the tree as well */
-static atomic_bool ending;
-static _Atomic uint64_t last_connect_ms;
-static atomic_uint run;
 
-static struct tree_calls calls;
+static struct {
+    struct tree tree;
+    struct tree_calls calls; /* by which the tree does what it does */
+    atomic_bool on;          /* there is a tree */
+    bool handed;             /* it came by the environment: children get it, too */
+    bool may_join;           /* none did, and a broker is to be looked for */
+    uint64_t next_try_ms;    /* when; under shared_joining */
+    bool has_line;           /* a broker has the tree as well */
+    atomic_bool ending;      /* the process exits */
+    _Atomic uint64_t last_connect_ms;
+    atomic_uint run;         /* of connects that followed each other fast, HOT_RUN at most */
+} our;
 
 static int close_any(int fd)
 {
@@ -54,7 +57,7 @@ static int close_any(int fd)
 
 static void take_calls(void)
 {
-    calls = (struct tree_calls){
+    our.calls = (struct tree_calls){
         .socket = real.socket,
         .bind = real.bind,
         .connect = real.connect,
@@ -75,12 +78,12 @@ static void take_calls(void)
 /* There is a tree. */
 static void begin(void)
 {
-    unsigned board = tree_board(&tree); /* three calls: asked once */
+    unsigned board = tree_board(&our.tree); /* three calls: asked once */
 
-    has_line = board == BOARD_BROKER && private_is(tree.first + TREE_LINE);
+    our.has_line = board == BOARD_BROKER && private_is(our.tree.first + TREE_LINE);
     if (board)
-        tally_start(tree.first + TREE_BOARD);
-    atomic_store(&on, true);
+        tally_start(our.tree.first + TREE_BOARD);
+    atomic_store(&our.on, true);
 }
 
 void shared_start(void)
@@ -90,11 +93,11 @@ void shared_start(void)
         return;
     }
     take_calls();
-    handed = inherited_find(&tree, &calls);
-    may_join = !handed && self.config.share == CONFIG_SHARE_USER && !env_get(TREE_VARIABLE);
-    if (may_join)
+    our.handed = inherited_find(&our.tree, &our.calls);
+    our.may_join = !our.handed && self.config.share == CONFIG_SHARE_USER && !env_get(TREE_VARIABLE);
+    if (our.may_join)
         inherited_note_place();
-    if (handed)
+    if (our.handed)
         begin();
     else
         tracing_alone();
@@ -104,38 +107,36 @@ void shared_start(void)
  * to time again where there is none. */
 static bool reach(void)
 {
-    static uint64_t next_try_ms;
-
-    if (on || !may_join || !self_is_ours() || !lock_take(&shared_joining))
-        return on;
+    if (our.on || !our.may_join || !self_is_ours() || !lock_take(&shared_joining))
+        return our.on;
     int saved = errno;
     uint64_t now = self_coarse_ms();
-    if (!on && now >= next_try_ms) {
-        next_try_ms = now + TRY_EVERY_MS;
-        if (inherited_join(&tree, &calls))
+    if (!our.on && now >= our.next_try_ms) {
+        our.next_try_ms = now + TRY_EVERY_MS;
+        if (inherited_join(&our.tree, &our.calls))
             begin();
     }
     errno = saved;
     lock_give(&shared_joining);
-    return on;
+    return our.on;
 }
 
 void shared_note_connect(void)
 {
-    if (!on && !may_join)
+    if (!our.on && !our.may_join)
         return;
     uint64_t now = self_coarse_ms();
-    bool soon = now - atomic_load_explicit(&last_connect_ms, memory_order_relaxed) <= HOT_MS;
-    unsigned n = atomic_load_explicit(&run, memory_order_relaxed);
+    bool soon = now - atomic_load_explicit(&our.last_connect_ms, memory_order_relaxed) <= HOT_MS;
+    unsigned n = atomic_load_explicit(&our.run, memory_order_relaxed);
 
-    atomic_store_explicit(&last_connect_ms, now, memory_order_relaxed);
-    atomic_store_explicit(&run, !soon ? 0 : n < HOT_RUN ? n + 1 : n, memory_order_relaxed);
+    atomic_store_explicit(&our.last_connect_ms, now, memory_order_relaxed);
+    atomic_store_explicit(&our.run, !soon ? 0 : n < HOT_RUN ? n + 1 : n, memory_order_relaxed);
 }
 
 static bool is_hot(void)
 {
-    return atomic_load_explicit(&run, memory_order_relaxed) >= HOT_RUN && !atomic_load(&ending) &&
-           self_coarse_ms() - atomic_load_explicit(&last_connect_ms, memory_order_relaxed) <= HOT_MS;
+    return atomic_load_explicit(&our.run, memory_order_relaxed) >= HOT_RUN && !atomic_load(&our.ending) &&
+           self_coarse_ms() - atomic_load_explicit(&our.last_connect_ms, memory_order_relaxed) <= HOT_MS;
 }
 
 /* What has another user's key stays with this process; and a thread that is somebody else touches no queue. */
@@ -164,8 +165,8 @@ static bool give(const struct endpoint *to, const struct idle *idle)
         return false;
     }
     quiet.nonblocking = true;
-    if (private_is(tree.first) && is_for_all(to) && (idle->nonblocking || set_nonblocking(idle->fd, true))) {
-        result = tree_give(&tree, to, &quiet, self.config.max_per_endpoint, now);
+    if (private_is(our.tree.first) && is_for_all(to) && (idle->nonblocking || set_nonblocking(idle->fd, true))) {
+        result = tree_give(&our.tree, to, &quiet, self.config.max_per_endpoint, now);
         if (result < 0 && !idle->nonblocking)
             set_nonblocking(idle->fd, false);
         if (board && (result == TREE_IN_PLACE || result == -EAGAIN || result == -ETOOMANYREFS))
@@ -201,7 +202,7 @@ enum reason shared_park(const struct endpoint *to, const struct idle *idle)
 {
     if (!is_for_all(to) || !reach())
         return pool_park(to, idle);
-    tally(atomic_load(&ending));
+    tally(atomic_load(&our.ending));
     if (is_hot()) {
         atomic_store_explicit(&shared_keeping, true, memory_order_relaxed);
         return pool_park(to, idle);
@@ -216,12 +217,12 @@ enum reason shared_park(const struct endpoint *to, const struct idle *idle)
 /* What the board promises is asked for. */
 static int ask(const struct endpoint *key, const struct wanted *wanted, struct idle *out)
 {
-    struct board *board = has_line && private_is(tree.first + TREE_LINE) ? tally_board() : NULL;
+    struct board *board = our.has_line && private_is(our.tree.first + TREE_LINE) ? tally_board() : NULL;
     uint64_t now = self_now_ms();
 
     if (!board || !board_promises(board, key, now))
         return -ENOENT;
-    int result = broker_ask(&tree, key, wanted, out, now);
+    int result = broker_ask(&our.tree, key, wanted, out, now);
     board_count(board, asked, 1);
     board_count(board, asked_for, result == 0);
     if (result == -ETIMEDOUT) {
@@ -235,7 +236,7 @@ static int ask(const struct endpoint *key, const struct wanted *wanted, struct i
 
 static int take(const struct endpoint *key, const struct wanted *wanted, struct idle *out)
 {
-    int result = tree_take(&tree, key, wanted, out, self_now_ms());
+    int result = tree_take(&our.tree, key, wanted, out, self_now_ms());
 
     return result == -ENOENT ? ask(key, wanted, out) : result;
 }
@@ -245,7 +246,7 @@ int shared_lease(const struct endpoint *to, const struct wanted *wanted, struct 
     int saved = errno;
     int result = -ENOENT, taken;
 
-    if (!is_for_all(to) || !reach() || !private_is(tree.first)) {
+    if (!is_for_all(to) || !reach() || !private_is(our.tree.first)) {
         errno = saved;
         return -ENOENT;
     }
@@ -273,16 +274,16 @@ unsigned shared_release_place(const struct endpoint *to)
 {
     bool told = false;
 
-    if (!on || !private_is(tree.first) || !identity_at_home())
+    if (!our.on || !private_is(our.tree.first) || !identity_at_home())
         return 0;
-    if (has_line && private_is(tree.first + TREE_LINE))
-        told = broker_release(&tree, to) == 0;
-    return tree_release_place(&tree, to, self_now_ms()) + told;
+    if (our.has_line && private_is(our.tree.first + TREE_LINE))
+        told = broker_release(&our.tree, to) == 0;
+    return tree_release_place(&our.tree, to, self_now_ms()) + told;
 }
 
 void shared_give_all(void)
 {
-    if (!on || !self.active || !self_is_ours())
+    if (!our.on || !self.active || !self_is_ours())
         return;
     atomic_store_explicit(&shared_keeping, false, memory_order_relaxed);
     give_some(private_limit());
@@ -291,7 +292,7 @@ void shared_give_all(void)
 
 bool shared_ends(void)
 {
-    return on && self.active && self_is_ours() && !atomic_exchange(&ending, true);
+    return our.on && self.active && self_is_ours() && !atomic_exchange(&our.ending, true);
 }
 
 void shared_give_rest(void)
@@ -302,17 +303,17 @@ void shared_give_rest(void)
 
 bool shared_may_leave(void)
 {
-    return handed && !self.retired;
+    return our.handed && !self.retired;
 }
 
 bool shared_leave(const char *path, char *const *env)
 {
     int saved = errno;
-    bool handed_down = shared_may_leave() && handdown_is_for(&tree, path, env);
+    bool handed_down = shared_may_leave() && handdown_is_for(&our.tree, path, env);
 
     shared_give_all();
     if (handed_down)
-        handdown_open(&tree);
+        handdown_open(&our.tree);
     errno = saved;
     return handed_down;
 }
@@ -322,7 +323,7 @@ void shared_stay(bool handed_down)
     int saved = errno;
 
     if (handed_down)
-        handdown_shut(&tree);
+        handdown_shut(&our.tree);
     errno = saved;
 }
 
@@ -337,12 +338,12 @@ static void give_up(int number, int harmless)
 
 void shared_renounce(void)
 {
-    may_join = handed = false;
-    if (!atomic_exchange(&on, false))
+    our.may_join = our.handed = false;
+    if (!atomic_exchange(&our.on, false))
         return;
     int harmless = !self_alone() ? real.socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0) : -1;
     for (int i = 0; i < TREE_FDS; i++)
-        give_up(tree.first + i, harmless);
+        give_up(our.tree.first + i, harmless);
     if (harmless >= 0)
         real.close(harmless);
     tally_end();
@@ -350,7 +351,7 @@ void shared_renounce(void)
 
 void shared_close_copies(void)
 {
-    for (int i = 0; i < TREE_FDS && on; i++)
-        if (private_is(tree.first + i))
-            real.close(tree.first + i);
+    for (int i = 0; i < TREE_FDS && our.on; i++)
+        if (private_is(our.tree.first + i))
+            real.close(our.tree.first + i);
 }

@@ -17,18 +17,20 @@
  * another thread, or a signal handler, could meet the lower limit. */
 ssize_t shared_send(int fd, const struct msghdr *msg, int flags)
 {
-    static unsigned checked = UINT_MAX;
-    static bool privileged;
+    static struct { /* which is asked again when the process has become somebody else */
+        unsigned checked;
+        bool privileged;
+    } user = { .checked = UINT_MAX };
     struct rlimit before, lower;
     sigset_t mask;
 
     if (!self_alone())
         return real.sendmsg(fd, msg, flags);
-    if (checked != identity_changes) {
-        privileged = tree_is_privileged();
-        checked = identity_changes;
+    if (user.checked != identity_changes) {
+        user.privileged = tree_is_privileged();
+        user.checked = identity_changes;
     }
-    if (privileged || getrlimit(RLIMIT_NOFILE, &before) != 0 || before.rlim_cur <= TREE_USER_MOST)
+    if (user.privileged || getrlimit(RLIMIT_NOFILE, &before) != 0 || before.rlim_cur <= TREE_USER_MOST)
         return real.sendmsg(fd, msg, flags);
     lower = before;
     lower.rlim_cur = TREE_USER_MOST;

@@ -19,24 +19,25 @@ enum { EVERY_MS = 100 };
     X(requests, requests) X(connects, connects) X(fresh, fresh) X(leased, leased) X(parked, parked) \
     X(taken, shared_taken) X(given, shared_given)
 
-static int board_fd = -1;
-static struct board *_Atomic board;
-static atomic_bool ended;
 struct lock tally_adding;
-static _Atomic uint64_t last_ms;
 
-/* What was added already; in the child of a fork, which counts anew, nothing was. */
 static struct {
-    pid_t pid;
+    int board_fd;
+    struct board *_Atomic board;
+    atomic_bool ended;
+    _Atomic uint64_t last_ms;
+    struct { /* what was added already; in the child of a fork, which counts anew, nothing was */
+        pid_t pid;
 #define X(name, counter) unsigned long name;
-    COUNTED(X)
+        COUNTED(X)
 #undef X
-    unsigned long reasons[REASON_count];
-} added;
+        unsigned long reasons[REASON_count];
+    } added;
+} our = { .board_fd = -1 };
 
 void tally_start(int fd)
 {
-    board_fd = fd;
+    our.board_fd = fd;
 }
 
 /* A reader in another thread finds memory there at any moment.  If there is no memory for it (ENOMEM), the board stays
@@ -48,23 +49,23 @@ static void take_away(struct board *mapped)
 
 struct board *tally_board(void)
 {
-    struct board *mapped = atomic_load_explicit(&board, memory_order_acquire), *none = NULL;
+    struct board *mapped = atomic_load_explicit(&our.board, memory_order_acquire), *none = NULL;
 
-    if (mapped || ended || !private_is(board_fd) || !(mapped = board_map(board_fd)))
+    if (mapped || our.ended || !private_is(our.board_fd) || !(mapped = board_map(our.board_fd)))
         return mapped;
-    if (!atomic_compare_exchange_strong(&board, &none, mapped)) { /* another thread was first */
+    if (!atomic_compare_exchange_strong(&our.board, &none, mapped)) { /* another thread was first */
         munmap(mapped, sizeof *mapped);
         return none;
     }
-    if (atomic_load(&ended))
+    if (atomic_load(&our.ended))
         take_away(mapped);
     return mapped;
 }
 
 void tally_end(void)
 {
-    atomic_store(&ended, true);
-    struct board *mapped = atomic_load(&board);
+    atomic_store(&our.ended, true);
+    struct board *mapped = atomic_load(&our.board);
     if (mapped)
         take_away(mapped);
 }
@@ -82,39 +83,39 @@ static void add_all(struct board *to)
 {
     pid_t pid = getpid();
 
-    if (added.pid != pid)
-        memset(&added, 0, sizeof added);
-    added.pid = pid;
-#define X(name, counter) add(&to->name, &stats.counter, &added.name);
+    if (our.added.pid != pid)
+        memset(&our.added, 0, sizeof our.added);
+    our.added.pid = pid;
+#define X(name, counter) add(&to->name, &stats.counter, &our.added.name);
     COUNTED(X)
 #undef X
     for (unsigned i = 0; i < REASON_count; i++)
-        add(&to->reasons[i], &stats.reasons[i], &added.reasons[i]);
+        add(&to->reasons[i], &stats.reasons[i], &our.added.reasons[i]);
 }
 
 /* Not at the very first time: most processes end before there is a second one. */
 static bool is_due(void)
 {
     uint64_t now = self_coarse_ms();
-    uint64_t last = atomic_load_explicit(&last_ms, memory_order_relaxed);
+    uint64_t last = atomic_load_explicit(&our.last_ms, memory_order_relaxed);
 
     if (last && now - last < EVERY_MS)
         return false;
-    atomic_store_explicit(&last_ms, now, memory_order_relaxed);
+    atomic_store_explicit(&our.last_ms, now, memory_order_relaxed);
     return last != 0;
 }
 
 /* Before the first connect or park there is nothing to tell. */
 static bool has_news(void)
 {
-    return atomic_load_explicit(&stats.connects, memory_order_relaxed) != added.connects ||
-           atomic_load_explicit(&stats.parked, memory_order_relaxed) != added.parked ||
-           atomic_load_explicit(&stats.shared_given, memory_order_relaxed) != added.given;
+    return atomic_load_explicit(&stats.connects, memory_order_relaxed) != our.added.connects ||
+           atomic_load_explicit(&stats.parked, memory_order_relaxed) != our.added.parked ||
+           atomic_load_explicit(&stats.shared_given, memory_order_relaxed) != our.added.given;
 }
 
 void tally(bool now)
 {
-    if (board_fd < 0 || !(now || is_due()) || !lock_take(&tally_adding))
+    if (our.board_fd < 0 || !(now || is_due()) || !lock_take(&tally_adding))
         return;
     struct board *to = !now || has_news() ? tally_board() : NULL;
     if (to)
