@@ -139,7 +139,7 @@ enum conn_reset {
 struct conn_after {
     atomic_bool write_shut; /* EXCHANGE, OBSERVED, ENDED: it has ended its sending side, and the kernel does not know */
     bool read_shut;      /* any state but NEW: ... its receiving side */
-    enum conn_reset reset; /* set by under_reset and under_reset_told alone */
+    uint8_t reset;       /* enum conn_reset; set by under_reset and under_reset_told alone */
     bool end_asked;      /* EXCHANGE: the library, not the client, has ended the sending side, so that the server closes.
                             Set by conn_end_sending; waits hide the POLLHUP that comes of it */
 };
