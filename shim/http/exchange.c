@@ -302,6 +302,13 @@ bool exchange_awaits_body(const struct exchange *x)
     return x->kind == EXCHANGE_UNDECIDED && x->client_state == CLIENT_AHEAD;
 }
 
+bool exchange_may_follow(const struct exchange *x, const char *bytes, size_t len)
+{
+    struct hidden behind = x->extra;
+
+    return x->listens != EXCHANGE_DEAF && !hidden_found(&behind, bytes, len);
+}
+
 bool exchange_request_done(const struct exchange *x)
 {
     return x->client_state == CLIENT_DONE || x->client_state == CLIENT_STRAY ||

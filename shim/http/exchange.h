@@ -198,8 +198,8 @@ bool exchange_idle(const struct exchange *x);
  * from the end of its head on. */
 unsigned exchange_outstanding(const struct exchange *x);
 
-/* In a head: how many of these bytes end with the first head of which the client will see something
- * (interim responses that are swallowed count in); 0 if that is not whole.  Changes nothing.  Also
+/* In a head: how many of these bytes end with the last whole head of which the client will see something, the final one
+ * if that is whole (interim responses that are swallowed count in); 0 if none is whole.  Changes nothing.  Also
  * answers `len` when no head is to be waited for (not HTTP, too long). */
 size_t exchange_head_end(const struct exchange *x, const char *bytes, size_t len);
 
@@ -213,6 +213,9 @@ bool exchange_decoded(const struct exchange *x);
 /* Body bytes that the server still owes, UINT64_MAX if that is not known in advance.  OBSERVED: of the
  * response in progress; 0 when nothing is outstanding. */
 uint64_t exchange_body_left(const struct exchange *x);
+
+/* Of a body that is decoded: what comes next is not the client's. */
+bool exchange_between_chunks(const struct exchange *x);
 
 /* True once when the response cannot be delimited although the server was asked to persist: end the
  * sending side (SHUT_WR), so that the server closes.  Only after the request was sent. */
@@ -237,6 +240,10 @@ uint64_t exchange_request_left(const struct exchange *x);
 /* ADAPTED: what is known of that, and, from who has seen the head of the answer elsewhere, what is so. */
 enum exchange_listens exchange_listens(const struct exchange *x);
 void exchange_learn_listens(struct exchange *x, enum exchange_listens listens);
+
+/* ADAPTED: bytes that were held behind the request, and nothing will come behind them: can no server take them for
+ * another request? */
+bool exchange_may_follow(const struct exchange *x, const char *bytes, size_t len);
 
 /* After EXCHANGE_HEAD of these bytes, of a one-shot request: is there more than the request among them?  It comes in
  * one call, so a server that reads on will read it: best left alone. */

@@ -255,7 +255,7 @@ bool exchange_in_head(const struct exchange *x)
 size_t exchange_head_end(const struct exchange *x, const char *bytes, size_t len)
 {
     unsigned interim = x->interim;
-    size_t at = 0;
+    size_t at = 0, shown = 0;
 
     while (exchange_in_head(x) && at < len) {
         uint32_t scanned = 0;
@@ -263,19 +263,26 @@ size_t exchange_head_end(const struct exchange *x, const char *bytes, size_t len
         enum head_result result = exchange_server_head(&scanned, side_of(x), bytes + at, len - at, &r);
 
         if (result == HEAD_MORE)
-            return 0;
+            return shown;
         if (result == HEAD_BAD)
             break;
         at += r.len;
-        if (!exchange_server_interim(&r) || !decodes(x) || interim++ >= INTERIM_MAX)
+        if (!exchange_server_interim(&r) || (decodes(x) && interim++ >= INTERIM_MAX))
             return at;
+        if (!decodes(x))
+            shown = at;
     }
-    return at == len && exchange_in_head(x) ? 0 : len;
+    return at == len && exchange_in_head(x) ? shown : len;
 }
 
 bool exchange_cut_short(const struct exchange *x)
 {
     return x->server_state == SERVER_DECODE || x->server_state == SERVER_BROKEN;
+}
+
+bool exchange_between_chunks(const struct exchange *x)
+{
+    return x->server_state == SERVER_DECODE && x->response_body.left == 0;
 }
 
 bool exchange_decoded(const struct exchange *x)

@@ -1,7 +1,11 @@
 /* recvmmsg on a TCP socket: the end of a connection is a message of no bytes and does not stop it, and a timeout does so
- * only when it is over after a message; what is left of it is written back. */
+ * only when it is over after a message; what is left of it is written back.  A message without room waits until something
+ * is there, or for a signal, which then ends the next message. */
 #define _GNU_SOURCE
 #include "assume.h"
+
+#include <signal.h>
+#include <sys/time.h>
 
 enum { MESSAGES = 3 };
 
@@ -19,6 +23,27 @@ static int receive(int fd, int flags, struct timespec *timeout, unsigned lengths
     for (int i = 0; i < MESSAGES; i++)
         lengths[i] = messages[i].msg_len;
     return n;
+}
+
+static void on_signal(int number)
+{
+    (void)number;
+}
+
+/* Again and again, so that one comes while it waits. */
+static int interrupted_without_room(int fd)
+{
+    const struct sigaction action = { .sa_handler = on_signal };
+    const struct itimerval often = { .it_interval.tv_usec = 20000, .it_value.tv_usec = 20000 }, never = { { 0 }, { 0 } };
+    char room[4];
+    struct iovec none = { room, 0 }, some = { room, sizeof room };
+    struct mmsghdr messages[] = { { .msg_hdr = { .msg_iov = &none, .msg_iovlen = 1 } },
+                                  { .msg_hdr = { .msg_iov = &some, .msg_iovlen = 1 } } };
+
+    need(sigaction(SIGALRM, &action, NULL) == 0 && setitimer(ITIMER_REAL, &often, NULL) == 0, "timer");
+    int n = recvmmsg(fd, messages, 2, 0, NULL);
+    need(setitimer(ITIMER_REAL, &never, NULL) == 0, "no timer");
+    return n == 1 ? (int)messages[0].msg_len : -1;
 }
 
 int main(void)
@@ -39,5 +64,7 @@ int main(void)
     tcp_pair(&ours, &theirs);
     need(send(theirs, "1234", 4, 0) == 4, "send");
     check(receive(ours, MSG_WAITFORONE, NULL, lengths) == 1 && lengths[0] == 4, "one, and no more are there");
+    tcp_pair(&ours, &theirs);
+    check(interrupted_without_room(ours) == 0, "a signal: one message of no bytes");
     return 0;
 }

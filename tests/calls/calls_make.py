@@ -41,13 +41,14 @@ class Socket:
         self.adds = []          # whether each cut adds bytes
         self.unread = False     # something is certainly there, or the end
         self.persists = False
+        self.ends = None        # the line by which the server ends the connection, where it does not by itself
         self.stream = False
         self.disturbed = False  # what is there, and what will come, is not known
         self.given = False      # another process reads the rest
 
     def over(self):
         """Whether the end is there, at the latest behind what is left."""
-        return self.part == 2 and not self.persists
+        return self.part == 2 and not self.persists and not self.ends
 
 
 class Maker:
@@ -91,7 +92,7 @@ class Maker:
                                f"resp {k} {kind} {status} {length} {' '.join(texts)}{silent}"))
         persists = (minor == 1 and connection != "close" or connection == "keep") and kind != "close" and \
             not (chunked and minor == 0 and not bare)
-        return k, persists, adds
+        return k, persists, adds, f"end {k}" if chunked and status == 204 and not persists else None
 
     # What is done to one socket in the course of an exchange.
 
@@ -113,7 +114,7 @@ class Maker:
                 self.add(self.one_of(f"connect {s.slot}", f"getopt {s.slot} error"))
 
     def begin(self, s):
-        s.exchange, s.persists, s.adds = self.new_exchange()
+        s.exchange, s.persists, s.adds, s.ends = self.new_exchange()
         s.sent, s.part, s.unread = 0, -1, False
 
     def send(self, s):
@@ -136,6 +137,15 @@ class Maker:
         return f"answer {s.exchange} {s.part}", adds
 
     def answer(self, s):
+        self.answer_part(s)
+        self.end_later(s)
+
+    def end_later(self, s):
+        if s.part == 2 and s.ends:
+            self.add(s.ends)
+            s.ends, s.unread = None, True
+
+    def answer_part(self, s):
         asleep = not s.unread and not s.disturbed and not s.nonblocking and not s.stream and self.chance(0.3)
         line, adds = self.answered(s)
         if not asleep or not adds:
@@ -177,6 +187,8 @@ class Maker:
         if waits and not certain:
             if self.chance(0.3) and not s.disturbed:
                 self.add("later signal plain")
+                if via == "recvmmsg": # behind a message the kernel leaves its own error 512 in the socket
+                    flags = "one"
             else:
                 via, flags = "recv", "dontwait"
         self.add(f"recv {slot} {self.one_of(LENGTHS)} {flags} {via}")
@@ -304,6 +316,7 @@ class Maker:
         self.add(self.one_of(f"recv {s.slot} 4000 - recv", self.readable_line(s, 1000), self.wait_line(s, 300)))
         s.part = 2
         self.add(self.one_of(f"answer {s.exchange} 2", f"answer {s.exchange} 2", f"shutdown {s.slot} 2"))
+        self.end_later(s)
         s.unread = s.over()
         s.disturbed = True
 

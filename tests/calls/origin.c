@@ -4,7 +4,8 @@
  *     resp K KIND STATUS LENGTH CUT CUT [silent]   KIND: length, chunked, extended (chunks with extensions and a trailer),
  *                         close, none, interim, interims; silent: persists without a Connection field
  *     answer K PART       the response to request /K up to its cut PART (0, 1), or whole (2)
- *     end K, reset K      closes the connection that request came on, the latter with a reset
+ *     end K, reset K      closes the connection that request came on, the latter with a reset.  A 204 in chunks, whose end is
+ *                         in doubt, is ended by nothing else: the library has the server close, and a server takes its time
  *     later PID TID DO    one of these, or a signal to that thread, when the thread sleeps
  *     now                 what is left of `later` is done now, but for signals
  *     look                what was sent is received, and an end heeded
@@ -63,7 +64,7 @@ static struct seen { /* request k as it came */
     size_t body_len, sent;
     char answer[ROOM];
     size_t head_len, answer_len;
-    bool persists, chunks, extended;
+    bool persists, chunks, extended, ended_later;
     int times;
 } seen[REQUESTS];
 
@@ -309,6 +310,7 @@ static void build(const struct told *t, struct seen *s, unsigned k, size_t marks
     size_t len = 0;
 
     s->extended = extended;
+    s->ended_later = chunked && t->status == 204;
     s->chunks = chunked && s->minor == 1 && !none;
     s->persists = !until_close && !(chunked && s->minor == 0 && !none) && (s->minor == 1 ? !s->close : s->keep);
     if (strcmp(t->kind, "interims") == 0 && s->minor == 1)
@@ -388,7 +390,7 @@ static const char *answer(unsigned k, int part)
             drop(link);
         s->sent = to;
     }
-    if (part == 2 && (!s->persists || link->ended) && link->fd >= 0)
+    if (part == 2 && (!s->persists || link->ended) && !s->ended_later && link->fd >= 0)
         drop(link);
     settle();
     return "sent";

@@ -85,6 +85,19 @@ void under_reset_told(struct conn *c)
     under_hang_up(c);
 }
 
+void under_end_of_its_own(struct conn *c)
+{
+    int end = eof_own(c->to.family, c->nonblocking);
+
+    if (end < 0)
+        return;
+    if (c->after.write_shut)
+        real.shutdown(end, SHUT_WR);
+    if (c->fds.count)
+        under_put(c, end);
+    real.close(end);
+}
+
 void under_end(struct conn *c, enum reason why)
 {
     int saved = errno;

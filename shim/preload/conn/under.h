@@ -23,4 +23,8 @@ void under_reset(struct conn *c);
 /* ENDED, behind under_reset: the client was told of the error: waits say POLLHUP alone from here on. */
 void under_reset_told(struct conn *c);
 
+/* ENDED: somebody else gets a copy of the fd, with the flags of the description: the end of file that all share is replaced by
+ * one of its own. */
+void under_end_of_its_own(struct conn *c);
+
 #endif

@@ -6,6 +6,7 @@
 #include "preload/fds/socket.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <netinet/in.h>
 #include <poll.h>
 #include <stdatomic.h>
@@ -153,6 +154,18 @@ static int find(int family, int slot, bool trusted)
 int eof_socket(int family, bool trusted)
 {
     return find(family, (family != AF_INET) + ENDED, trusted);
+}
+
+int eof_own(int family, bool nonblocking)
+{
+    int ends[2];
+
+    if (make_pair(family, ends) != 0)
+        return -1;
+    real.close(ends[1]);
+    if (nonblocking)
+        real.fcntl(ends[0], F_SETFL, (void *)(intptr_t)(O_RDWR | O_NONBLOCK));
+    return ends[0];
 }
 
 int eof_socket_hung_up(int family)

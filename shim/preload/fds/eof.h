@@ -19,4 +19,8 @@ int eof_socket_hung_up(int family);
  * POLLERR and POLLHUP besides, for as long as nothing takes the error (tests/assume/reset_after_end.c). */
 int eof_socket_reset(int family);
 
+/* Not locked.  One of its own, which is the caller's to close, or -1: in nothing different from a connection that its peer has
+ * closed but for its names. */
+int eof_own(int family, bool nonblocking);
+
 #endif

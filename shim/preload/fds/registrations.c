@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 atomic_uint registrations_numbers;
+atomic_bool registrations_exclusive;
 
 /* Modes of a registration: with no more than these it reports nothing. */
 static const uint32_t SILENT = EPOLLET | EPOLLONESHOT | EPOLLWAKEUP | EPOLLEXCLUSIVE;
@@ -61,6 +62,8 @@ bool registrations_note(struct registrations *r, int epfd, int op, int fd, uint3
         which = &r->set[r->count++];
     }
     r->asks_end |= (events & EPOLLRDHUP) != 0;
+    if (events & EPOLLEXCLUSIVE)
+        atomic_store_explicit(&registrations_exclusive, true, memory_order_relaxed);
     *which = (struct registration){ .epfd = epfd, .fd = fd, .events = events, .data = data,
                                     .extra = registrations_mask(r, events) != events,
                                     .made = atomic_load_explicit(&registrations_numbers, memory_order_relaxed) };

@@ -23,6 +23,9 @@ struct registration {
  * been in another set than the one that has its number then. */
 extern atomic_uint registrations_numbers;
 
+/* One with EPOLLEXCLUSIVE was noted: of its end the kernel can only tell as of input (registrations_mask).  Never cleared. */
+extern atomic_bool registrations_exclusive;
+
 struct registrations {
     int count;
     bool watched; /* on a reused connection: each gets that extra */

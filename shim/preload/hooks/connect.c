@@ -165,10 +165,16 @@ static int connect_really(struct conn *c, int fd, const struct sockaddr *to, soc
         connecting_fresh(c);
     const struct endpoint place = c->to;
     bool again = first && !c->nonblocking;
+    bool connected = c->state == CONN_FRESH && !first && !c->opening.connect_pending &&
+                     c->request.by_send != BY_SEND_CLIENTS_OWN && !connecting_is_nowhere(to, len);
     conn_outside_begin(c);
     int result = real.connect(fd, to, len);
     if (again && result != 0 && errno == ECONNREFUSED)
         result = refused_again(&place, false, fd, to, len);
+    if (connected && (result == 0 || errno == EALREADY)) { /* the outcome of a connect that was not the client's (fresh.h) */
+        result = -1;
+        errno = EISCONN;
+    }
     int error = errno;
     conn_outside_end(c);
     if (result != 0 && error == ECONNREFUSED)

@@ -273,7 +273,7 @@ static int change_entered(struct conn *c, int fd, int command, long argument)
         c->nonblocking = argument & O_NONBLOCK;
         if (argument & O_ASYNC)
             closing_leave_alone(c, fd, REASON_odd_descriptor);
-        return conn_has_ended(c) ? 0 : CONN_PLAIN;
+        return conn_has_ended(c) && !c->copied ? 0 : CONN_PLAIN;
     case F_SETOWN:
     case F_SETOWN_EX:
     case F_SETSIG:

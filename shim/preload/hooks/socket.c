@@ -99,8 +99,11 @@ int shutdown(int fd, int how)
     conn_wait_reconnected(c);
     c->after.read_shut |= how == SHUT_RD || how == SHUT_RDWR;
     int result = shut_entered(c, fd, how);
+    bool ended_for_it = conn_is_exchange(c) && c->after.end_asked && !c->after.write_shut;
     /* Under the lock: no socket of ours can get there in between. */
     result = result == CONN_PLAIN ? real.shutdown(fd, how) : (int)hook_result(result);
+    if (result < 0 && errno == ENOTCONN && ended_for_it) /* both sides have ended, but one of them not by the client */
+        result = 0;
     conn_leave(c);
     return result;
 }
@@ -284,7 +287,7 @@ static const union endpoint_name *known_name(struct conn *c, int fd, bool peer)
     socklen_t len = sizeof c->reported_name;
 
     if (peer)
-        return conn_has_ended(c) || replaceable(c) ? &c->peer : NULL;
+        return conn_has_ended(c) || replaceable(c) || c->after.end_asked ? &c->peer : NULL;
     sa_family_t *family = &c->reported_name.any.sa_family;
     if (!*family && (conn_has_ended(c) || (conn_is_leased(c) && c->idle.local.any.sa_family)))
         c->reported_name = c->idle.local;
@@ -348,7 +351,7 @@ static int ioctl_entered(struct conn *c, int fd, unsigned long request, void *ar
         return 0;
     case FIONBIO:
         c->nonblocking = *(int *)argument != 0;
-        return conn_has_ended(c) || c->state == CONN_NEW_UNREADY ? 0 : CONN_PLAIN;
+        return (conn_has_ended(c) && !c->copied) || c->state == CONN_NEW_UNREADY ? 0 : CONN_PLAIN;
     case FIOCLEX:
     case FIONCLEX:
         conn_set_cloexec(c, fd, request == FIOCLEX);

@@ -12,6 +12,7 @@
 #include "preload/libc/real.h"
 #include "preload/fds/socket.h"
 #include "preload/conn/parking.h"
+#include "preload/conn/under.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -56,10 +57,22 @@ static bool put(const void *bytes, size_t len)
     return parcel_move(put_some, &thread.memfd, (char *)(uintptr_t)bytes, len);
 }
 
+/* What lies under the numbers. */
+static uint64_t cookie_of(const struct conn *c)
+{
+    return conn_has_ended(c) && c->fds.count ? socket_cookie(c->fds.numbers[0].fd) : c->idle.cookie;
+}
+
+/* Is there anything that another program could not read from the socket itself? */
+static bool has_ended_for_good(const struct conn *c)
+{
+    return conn_has_ended(c) && (hold_len(&c->reply.bytes) == 0 || c->fds.count == 0);
+}
+
 /* False: there is no such parcel. */
 static bool write_parcel(const struct conn *c, int number)
 {
-    struct parcel p = { .size = sizeof p, .number = number, .cookie = c->idle.cookie };
+    struct parcel p = { .size = sizeof p, .number = number, .cookie = cookie_of(c) };
 
     if (thread.packing->hopeless || !p.cookie)
         return false;
@@ -92,31 +105,35 @@ static bool write_parcel(const struct conn *c, int number)
 
 static int inherited_number(const struct conn *c)
 {
+    uint64_t cookie = cookie_of(c);
+
     for (int fd = 0; fd < FDS_SEEN; fd++)
-        if (thread.packing->cookies[fd] && thread.packing->cookies[fd] == c->idle.cookie)
+        if (thread.packing->cookies[fd] && thread.packing->cookies[fd] == cookie)
             return fd;
     for (int i = 0; i < c->fds.count; i++)
         if (c->fds.numbers[i].fd < FDS_SEEN && !c->fds.numbers[i].cloexec &&
-            (thread.packing->unknown[c->fds.numbers[i].fd] || !c->idle.cookie))
+            (thread.packing->unknown[c->fds.numbers[i].fd] || !cookie))
             return c->fds.numbers[i].fd;
     return -1;
 }
 
 static void pack(struct conn *c)
 {
+    if (has_ended_for_good(c) || conn_is_new(c))
+        return;
     int fd = inherited_number(c);
 
-    if (conn_has_ended(c) || conn_is_new(c) || (fd < 0 && !thread.packing->any))
+    if (fd < 0 && !thread.packing->any)
         return;
     if (fd >= 0)
         parking_crossed_fork(c);
-    if (!conn_is_exchange(c))
+    if (!conn_is_exchange(c) && !conn_has_ended(c))
         return;
     if (write_parcel(c, fd)) {
         thread.packing->first = thread.packing->first >= 0 ? thread.packing->first : fd;
         return;
     }
-    if (fd >= 0 && exchange_request_done(&c->x) && !conn_head_partly_sent(c))
+    if (fd >= 0 && conn_is_exchange(c) && exchange_request_done(&c->x) && !conn_head_partly_sent(c))
         real.shutdown(fd, SHUT_WR);
 }
 
@@ -132,7 +149,16 @@ static void look_at_fds(void)
 
 static void find_use(struct conn *c)
 {
-    thread.in_use |= !conn_is_new(c) && !conn_has_ended(c) && c->fds.count;
+    thread.in_use |= !conn_is_new(c) && !has_ended_for_good(c) && c->fds.count;
+}
+
+/* Of a locked conn.  The end of file that all share could not be told from another one. */
+static bool part(struct conn *c, void *unused)
+{
+    (void)unused;
+    if (c->state == CONN_ENDED && !c->copied && !has_ended_for_good(c))
+        under_end_of_its_own(c);
+    return false;
 }
 
 size_t handover_entries(char *const *env)
@@ -165,8 +191,10 @@ char *const *handover_pack(const char *path, char *const *env, char **room, bool
         deferred_apply_all();
     if (!thread.in_use)
         return env;
-    if (self_is_ours())
+    if (self_is_ours()) {
         conn_each(parking_identify);
+        conn_each_entered(true, part, NULL);
+    }
     thread.packing = &here;
     thread.packing->hopeless = !env_preload(env).variable || program_is_static(path);
     look_at_fds();

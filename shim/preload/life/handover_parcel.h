@@ -22,7 +22,7 @@ struct parcel {
     uint32_t size; /* of this struct: another build is not read */
     int number;    /* that leads to the socket, as far as is known; or -1 */
     uint64_t cookie;
-    enum conn_state state; /* EXCHANGE_PARTLY_SENT, EXCHANGE */
+    enum conn_state state; /* EXCHANGE_PARTLY_SENT, EXCHANGE, or ENDED with held bytes */
     bool nonblocking, reused;
     struct conn_request request; /* in both, what is a pointer leads nowhere there */
     struct conn_reply reply;

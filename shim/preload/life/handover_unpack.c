@@ -80,6 +80,8 @@ static void adopt(struct conn *c, const struct parcel *p, struct hold request, s
 {
     conn_set_state(c, CONN_NEW_TOUCHED);
     conn_set_state(c, CONN_FRESH);
+    if (p->state == CONN_ENDED)
+        conn_set_state(c, CONN_EXCHANGE);
     conn_set_state(c, p->state);
     c->nonblocking = p->nonblocking;
     c->reused = p->reused;

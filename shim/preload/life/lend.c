@@ -4,13 +4,27 @@
 #include "base/block.h"
 #include "preload/self/self.h"
 
+#include <errno.h>
 #include <stdatomic.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
+
+/* Whoever had threads may have none any more; nobody but this one could begin another. */
+static bool is_only_thread(void)
+{
+    enum { ONE_THREAD = 3 }; /* links: the folder's own two, and one a thread (proc(5)) */
+    struct stat tasks;
+    int saved = errno;
+    bool only = stat("/proc/self/task", &tasks) == 0 && tasks.st_nlink == ONE_THREAD;
+
+    errno = saved;
+    return only;
+}
 
 bool lend_can_add(void)
 {
-    return self_alone();
+    return self_alone() || is_only_thread();
 }
 
 static bool has(char *const *env, const char *entry)

@@ -155,6 +155,13 @@ static struct exchange_step drop(struct outgoing_pieces *from, struct outgoing_b
     return step;
 }
 
+/* The request is complete, and the library has ended the sending side, which is none of the client's business: directly
+ * the server would have read on, or not. */
+static bool sends_past_end(const struct conn *c)
+{
+    return c->after.end_asked && !c->after.write_shut && c->unparkable != REASON_half_closed;
+}
+
 /* One real call.  Returns how much of the pieces is dealt with, CONN_PLAIN if none of them may go out yet, or
  * -errno; *whole: all that was to go. */
 static ssize_t send_batch(struct conn *c, int fd, struct outgoing_pieces from, int flags, bool *whole)
@@ -170,7 +177,9 @@ static ssize_t send_batch(struct conn *c, int fd, struct outgoing_pieces from, i
     if (batch.n == 0 && batch.stop.action == EXCHANGE_HOLD && !shut)
         return CONN_PLAIN;
     struct exchange_step dropped = drop(&from, &batch);
-    ssize_t sent = outgoing_send(c, fd, batch.iov, batch.n, flags | quiet | (batch.more ? MSG_MORE : 0), &error);
+    ssize_t sent = sends_past_end(c) ? (ssize_t)batch.len
+                                     : outgoing_send(c, fd, batch.iov, batch.n,
+                                                     flags | quiet | (batch.more ? MSG_MORE : 0), &error);
     if (sent < 0 && c->fds.generation == generation && outgoing_mend(c, error))
         return send_batch(c, conn_number(c, fd), from, flags, whole);
     if (sent < 0)
@@ -245,6 +254,23 @@ ssize_t behind_send(struct conn *c, int fd, struct outgoing_pieces from, int fla
         conn_recount(c);
     }
     return conn_is_observed(c) ? send_observed(c, fd, from, flags) : send_adapted(c, fd, from, flags);
+}
+
+ssize_t behind_send_odd(struct conn *c, size_t total)
+{
+    if (exchange_listens(&c->x) == EXCHANGE_LISTENS_PERHAPS && total && exchange_request_done(&c->x))
+        learn_listens(c);
+    bool deaf = exchange_listens(&c->x) == EXCHANGE_DEAF && exchange_request_done(&c->x);
+    return sends_past_end(c) || (deaf && total) ? (ssize_t)total : CONN_PLAIN;
+}
+
+void behind_close(struct conn *c, int fd)
+{
+    struct hold *held = &c->request.behind;
+
+    if (hold_len(held) && !c->after.write_shut && exchange_may_follow(&c->x, held->data + held->start, hold_len(held)))
+        real.send(fd, held->data + held->start, hold_len(held), MSG_NOSIGNAL | MSG_DONTWAIT);
+    hold_clear(held);
 }
 
 void behind_end(struct conn *c)

@@ -9,6 +9,13 @@
  * if that is 0. */
 ssize_t behind_send(struct conn *c, int fd, struct outgoing_pieces from, int flags);
 
+/* EXCHANGE: nothing, or urgent data, is sent: as it is (CONN_PLAIN), or not at all. */
+ssize_t behind_send_odd(struct conn *c, size_t total);
+
+/* EXCHANGE: the client closes, and nothing will follow what was held back: what can only be a part of a request, or none,
+ * goes out. */
+void behind_close(struct conn *c, int fd);
+
 /* EXCHANGE: the head of the answer has been seen, perhaps: what was held back goes out or is dropped, and a
  * half-close goes out, as a server would have met it that was not asked to persist. */
 void behind_settle(struct conn *c);

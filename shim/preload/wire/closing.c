@@ -3,8 +3,10 @@
 
 #include "preload/conn/event.h"
 #include "preload/conn/deferred.h"
+#include "preload/wire/behind.h"
 #include "preload/wire/observed.h"
 #include "preload/conn/path.h"
+#include "preload/conn/under.h"
 #include "preload/fds/private.h"
 #include "preload/libc/real.h"
 #include "preload/wire/recv.h"
@@ -51,6 +53,8 @@ static void close_exchange(struct conn *c, int fd)
         close_ended(c, fd);
         return;
     }
+    if (!c->copied) /* else the other one goes on with it */
+        behind_close(c, fd);
     if (c->use.inside || atomic_load(&c->polled)) /* who still waits for the response is to find its end */
         closing_ask_end(c);
     if (why == REASON_none)
@@ -176,5 +180,7 @@ void closing_share(struct conn *c, int fd, enum reason why)
     closing_leave_alone(c, fd, why);
     closing_ask_end(c);
     path_unguard(c);
+    if (c->state == CONN_ENDED && !c->copied)
+        under_end_of_its_own(c);
     c->copied = true;
 }

@@ -61,13 +61,14 @@ ssize_t lookahead_available(struct conn *c, int fd)
     return (ssize_t)held + queued;
 }
 
-/* How much to look at for `len` bytes: of what passes as it is, no more; chunks have framing in between.
- * All that there is would be followed anew for every small peek. */
+/* How much to look at for `len` bytes: of what passes as it is, no more; chunks have framing in between, and a head is
+ * read as a whole.  All that there is would be followed anew for every small peek. */
 static size_t enough(const struct conn *c, size_t len)
 {
-    size_t room = exchange_cut_short(&c->x) ? 2 * len + 4096 : len;
+    enum { MOST = EXCHANGE_HEAD_MAX }; /* what a head grows by has room */
+    size_t room = exchange_in_head(&c->x) ? MOST : exchange_cut_short(&c->x) ? 2 * len + 4096 : len;
 
-    return len < INCOMING_ROOM && room < INCOMING_ROOM ? room : INCOMING_ROOM;
+    return len < MOST && room < MOST ? room : MOST;
 }
 
 ssize_t lookahead_peek(struct conn *c, struct incoming *call, char *buf, size_t len)
@@ -75,7 +76,7 @@ ssize_t lookahead_peek(struct conn *c, struct incoming *call, char *buf, size_t 
     char *scratch = block_get(INCOMING_ROOM, NULL);
     struct exchange ahead = c->x;
     size_t tail = c->reply.tail != TAIL_NONE, out = 0;
-    bool alone = tail && (c->reply.tail == TAIL_END || exchange_in_head(&c->x));
+    bool alone = c->reply.tail == TAIL_END;
 
     if (!scratch)
         return -ENOMEM;
@@ -103,15 +104,16 @@ ssize_t lookahead_peek(struct conn *c, struct incoming *call, char *buf, size_t 
 
 void lookahead_take_framing(struct conn *c, struct incoming *call)
 {
-    char byte;
-
+    enum conn_seen seen = c->reply.seen;
     ssize_t n = -ESTALE;
+    char byte;
 
     call->wait = false;
     call->peek = true;
     while (n == -ESTALE && conn_is_exchange(c) && !c->reply.tail && !exchange_in_head(&c->x) &&
            exchange_body_left(&c->x) == UINT64_MAX)
         n = lookahead_peek(c, call, &byte, 1);
+    c->reply.seen = seen; /* the client has seen nothing of it */
     if (n < 0 && socket_is_end(n))
         c->reply.error = (int)-n; /* the kernel says it once only */
 }

@@ -81,7 +81,8 @@ static bool consider(struct conn *c, void *arg)
 /* Takes out what the client is not told. */
 static int tell(struct wait *w, int ready)
 {
-    const uint32_t ends = EPOLLERR | EPOLLHUP | EPOLLRDHUP;
+    const uint32_t exclusive = atomic_load_explicit(&registrations_exclusive, memory_order_relaxed) ? EPOLLIN | EPOLLRDNORM : 0,
+                   ends = EPOLLERR | EPOLLHUP | EPOLLRDHUP | exclusive;
     struct epoll_event *events = w->epoll.events;
     int told = 0;
 

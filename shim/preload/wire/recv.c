@@ -77,7 +77,7 @@ static ssize_t recv_exchange(struct conn *c, struct incoming *call, char *buf, s
     }
     if (lost && got == 0)
         return conn_lost(c);
-    if (c->reply.seen == SEEN_PEEKS && !call->peek && got == len && c->fds.count)
+    if (!call->peek && got == len && c->fds.count && (c->reply.seen == SEEN_PEEKS || exchange_between_chunks(&c->x)))
         lookahead_take_framing(c, call);
     return (ssize_t)got;
 }

@@ -373,7 +373,7 @@ ssize_t send_pieces(struct conn *c, int fd, const struct iovec *iov, int n, int 
         if (flags & MSG_OOB)
             conn_forbid_parking(c, REASON_odd_descriptor);
         if (!total || flags & MSG_OOB)
-            return CONN_PLAIN;
+            return behind_send_odd(c, total);
         if (after_end_has_come(c))
             return after_end_send(c, total);
         return conn_head_partly_sent(c) ? send_rest_of_head(c, fd, iov, n, flags)
