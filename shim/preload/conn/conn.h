@@ -87,6 +87,11 @@ static inline bool conn_has_ended(const struct conn *c)
 {
     return c->state >= CONN_ENDED_UNSWAPPED;
 }
+/* Something is owed under its number: see deferred.h. */
+static inline bool conn_is_deferred(const struct conn *c)
+{
+    return (1U << CONN_LEASED_UNREGISTERED | 1U << CONN_ENDED_UNSWAPPED) >> c->state & 1;
+}
 
 /* Locked.  The client knows so much of the response, or more. */
 static inline void conn_saw(struct conn *c, enum conn_seen seen)
@@ -210,7 +215,11 @@ void conn_end_sending(struct conn *c);
 void conn_set_state(struct conn *c, enum conn_state state);
 
 /* Locked.  Nothing is owed for c any more: it was done, or its number is closed. */
-void conn_deferred_over(struct conn *c);
+static inline void conn_deferred_over(struct conn *c)
+{
+    if (conn_is_deferred(c))
+        conn_set_state(c, conn_has_ended(c) ? CONN_ENDED : CONN_LEASED);
+}
 
 /* Locked.  This first answer is held from here on, or, NULL, none is. */
 void conn_hold_first(struct conn *c, struct first_answer *first);

@@ -68,11 +68,6 @@ bool conn_may_become(enum conn_state from, enum conn_state to)
     return moves[from] >> to & 1;
 }
 
-static unsigned is_deferred(enum conn_state state)
-{
-    return state == CONN_LEASED_UNREGISTERED || state == CONN_ENDED_UNSWAPPED;
-}
-
 void conn_set_state(struct conn *c, enum conn_state state)
 {
     const unsigned before_head = 1 << CONN_FRESH | 1 << CONN_LEASED_UNREGISTERED | 1 << CONN_LEASED;
@@ -89,17 +84,13 @@ void conn_set_state(struct conn *c, enum conn_state state)
     }
     if (c->request.withheld_ms && !(before_head >> state & 1))
         withheld_over(c);
-    if (is_deferred(state) != is_deferred(c->state))
-        atomic_fetch_add(&conn_deferred, is_deferred(state) - is_deferred(c->state));
+    unsigned was_deferred = conn_is_deferred(c);
+
     c->state = state;
+    if (conn_is_deferred(c) != was_deferred)
+        atomic_fetch_add(&conn_deferred, conn_is_deferred(c) - was_deferred);
     if (c->borrowed || is_borrowed(c))
         conn_recount(c);
-}
-
-void conn_deferred_over(struct conn *c)
-{
-    if (is_deferred(c->state))
-        conn_set_state(c, conn_has_ended(c) ? CONN_ENDED : CONN_LEASED);
 }
 
 bool conn_add_fd(struct conn *c, int fd, bool cloexec)

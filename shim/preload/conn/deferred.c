@@ -21,11 +21,6 @@ static struct {
     _Atomic uint64_t good_set; /* see set_now: is a set, as long as the numbers are the same.  0: none known */
 } our;
 
-static bool is_deferred(const struct conn *c)
-{
-    return c->state == CONN_LEASED_UNREGISTERED || c->state == CONN_ENDED_UNSWAPPED;
-}
-
 /* What the kernel says of the end-of-file socket (eof.h), or of an idle connection. */
 static uint32_t shown(const struct conn *c, uint32_t events)
 {
@@ -126,7 +121,7 @@ static bool is_under(struct conn *c)
 
 void deferred_apply(struct conn *c)
 {
-    if (is_deferred(c) && !is_under(c)) {
+    if (conn_is_deferred(c) && !is_under(c)) {
         conn_lose(c, c->fds.numbers[0].fd);
         return;
     }
@@ -163,9 +158,9 @@ static struct conn *enter(unsigned i)
     int fd = our.hints[i];
     struct conn *c = conn_find(fd);
 
-    if (!c || !is_deferred(c) || !(c = conn_enter(fd, NEED_AS_IS)))
+    if (!c || !conn_is_deferred(c) || !(c = conn_enter(fd, NEED_AS_IS)))
         return NULL;
-    if (is_deferred(c))
+    if (conn_is_deferred(c))
         return c;
     conn_leave(c);
     return NULL;
@@ -271,7 +266,7 @@ static bool apply_registered(void)
             continue;
         if (c->registrations.count)
             deferred_apply(c);
-        any |= is_deferred(c);
+        any |= conn_is_deferred(c);
         conn_leave(c);
     }
     return any;
