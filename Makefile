@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: ISC
 # holdfast.  Needs GNU make and a C compiler; `make check` needs what scripts/deps lists.
 #
 #   make            what is installed, and what `make demo` runs, in build/

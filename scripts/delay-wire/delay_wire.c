@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: ISC */
 /* delay-wire: two network namespaces with a wire between them that takes its time.
  *
  * Each namespace has a TUN device, `wire`.  A thread a direction reads a packet at one end, keeps it for

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: ISC */
 /* See delay_wire.c. */
 #ifndef DELAY_WIRE_H
 #define DELAY_WIRE_H

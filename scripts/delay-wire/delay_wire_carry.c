@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: ISC */
 /* The threads that carry packets.  A ring of bytes holds what is on its way, each packet behind a struct
  * parcel, in the order of arrival, which is that of departure too.  The ring starts anew whenever it
  * is empty, so a quiet wire touches little memory; when it is full, packets wait in the device. */

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: ISC */
 /* Namespaces, devices and addresses, by unshare and ioctl: no iproute2 is needed. */
 #define _GNU_SOURCE
 #include "delay_wire.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: ISC */
 /* What a glibc before 2.33 has under no name that can be linked to.  Part of the library of `make portable`
  * only (scripts/packaging/link-unversioned); nobody else sees these. */
 #define _GNU_SOURCE

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: ISC */
 /* Small blocks are cut from chunks, large ones come from the kernel one by one; both return to a list
  * of their size.  A caller that finds the lock held by its own thread (a signal handler) gets a block
  * straight from the kernel, and what it puts back waits among the strays for the next holder. */

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: ISC */
 /* block: memory without malloc, for code that also runs inside malloc, before main and after fork.
  * Blocks of a power of two from 64 B to 256 KiB, from mmap; freed blocks are kept for reuse and their
  * memory never turns into anything else, so a stale pointer to one still points at a block. */

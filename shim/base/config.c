@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: ISC */
 #include "base/config.h"
 
 #include "base/filter.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: ISC */
 /* config: the settings, read from the environment.  The launcher refuses what config_load refuses;
  * the library goes on with the default that is left in place. */
 #ifndef HOLDFAST_BASE_CONFIG_H

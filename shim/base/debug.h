@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: ISC */
 /* debug: what only debug builds check (make DEBUG=1, and all builds with sanitizers): there a claim that does not hold
  * ends the program.  Elsewhere the program goes on, and nothing is computed. */
 #ifndef HOLDFAST_BASE_DEBUG_H

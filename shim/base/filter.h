@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: ISC */
 /* filter: the places that HOLDFAST_ONLY or HOLDFAST_EXCEPT lists, read once into fixed memory.  Pure: a
  * name is compared with what a request says, and never looked up. */
 #ifndef HOLDFAST_BASE_FILTER_H

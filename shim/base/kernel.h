@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: ISC */
 /* kernel: who the process is and whose a file is, asked past libc's functions, which may be another preloaded
  * library's: fakeroot says that every file is root's and that the user is root, uid_wrapper that he is whom the
  * program wanted to be, and pseudo speaks on stderr of a command of fcntl that it does not know. */

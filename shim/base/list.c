@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: ISC */
 #include "base/list.h"
 
 static bool is_blank(char c)

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: ISC */
 /* list: settings that are several words with commas between them.  Pure. */
 #ifndef HOLDFAST_BASE_LIST_H
 #define HOLDFAST_BASE_LIST_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: ISC */
 /* The word is the holder's number, set in one step with the taking, and a bit that says that somebody
  * may be asleep (the scheme of Drepper, "Futexes Are Tricky").  The number is not the kernel's thread
  * id, which changes under a thread that forks and costs a call to ask for. */

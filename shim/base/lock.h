@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: ISC */
 /* lock: a mutex that knows its owner.  A signal handler that interrupts the holder and comes here, or
  * code that left a critical section by longjmp, gets `false` where a plain mutex would hang: the caller
  * then does without (the plain libc call, no lease, no park).  Leaf locks only.

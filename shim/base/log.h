@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: ISC */
 /* log: lines into the file that HOLDFAST_LOG names, without malloc or stdio, one write a line.  Off
  * until log_open.  The caller supplies the real write(2): this code also runs inside a program whose
  * write is interposed by us. */

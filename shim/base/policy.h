@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: ISC */
 /* policy: a filter of system calls (seccomp(2)) that was there before this program began: a container's, systemd's, a
  * sandbox's.  Most let the library work.  Others kill a program for a call that it would never make itself, and the
  * library would make: there the program is left alone. */

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: ISC */
 /* program: what the kernel will start when a file is executed, as far as that decides whether the library is
  * loaded into it.  For whoever is about to execute it: only read, and nothing in the file is trusted. */
 #ifndef HOLDFAST_BASE_PROGRAM_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: ISC */
 /* quiet: a write to a file of ours must not be what ends the program.  A pipe's reader may have gone (SIGPIPE),
  * and a file may not become longer than RLIMIT_FSIZE (SIGXFSZ; for memfds and ftruncate, too). */
 #ifndef HOLDFAST_BASE_QUIET_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: ISC */
 /* raw: a system call without libc, for the moments when libc's functions are not resolved yet. */
 #ifndef HOLDFAST_BASE_RAW_H
 #define HOLDFAST_BASE_RAW_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: ISC */
 #include "base/reason.h"
 
 enum column { NAME, SENTENCE, ADVICE };

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: ISC */
 /* reason: the names of reasons.def as an enum, with their words. */
 #ifndef HOLDFAST_BASE_REASON_H
 #define HOLDFAST_BASE_REASON_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: ISC */
 /* slice: a run of bytes that somebody else owns.  Never NUL-terminated by promise. */
 #ifndef HOLDFAST_BASE_SLICE_H
 #define HOLDFAST_BASE_SLICE_H

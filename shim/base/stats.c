@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: ISC */
 #include "base/stats.h"
 
 #include <stdbool.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: ISC */
 /* stats: what this process did, as counters; written as one JSON line at exit. */
 #ifndef HOLDFAST_BASE_STATS_H
 #define HOLDFAST_BASE_STATS_H

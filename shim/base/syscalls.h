@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: ISC */
 /* syscalls: the numbers of system calls, those that the C library's own headers are too old for as well: what is built
  * with glibc 2.28 runs on every later kernel.  From 403 on a call has the same number on all machines, but for the
  * offsets below (the kernel's syscall.tbl files). */

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: ISC */
 #include "base/trace.h"
 
 #include "base/slice.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: ISC */
 /* trace: what happened in the processes under `holdfast --explain`, a line each, in a file that the
  * launcher makes for one run and reads when the command has ended.  Format and parser; pure.
  *

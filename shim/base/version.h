@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: ISC */
 /* version: the only place that says which release this is.  Launcher and library are of the same one, or
  * do not work together: they share the environment's HOLDFAST_ variables and what lies in a tree. */
 #ifndef HOLDFAST_BASE_VERSION_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: ISC */
 /* broker: the state of holdfastd, and its parts.  One thread; nothing in it waits but the loop. */
 #ifndef HOLDFAST_BROKER_BROKER_H
 #define HOLDFAST_BROKER_BROKER_H

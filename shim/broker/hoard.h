@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: ISC */
 /* hoard: the idle connections that the broker has to itself, each watched: one that its server closes, or
  * says something on, is dropped at once.  They are in a table (pool/table.h), so that what one costs does not
  * depend on how many there are.  It tells the board of which endpoints it has some. */

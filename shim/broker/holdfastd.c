@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: ISC */
 /* holdfastd: the broker (pool/broker.h).  Runs in the foreground, until a signal ends it or nobody has had
  * a use for it for a while. */
 #define _GNU_SOURCE

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: ISC */
 /* Those who talk to the broker, each by a connection: a launcher and the processes that it was handed down
  * to, or a process by itself.  It lasts for as long as one of them lives, which is how the broker knows that
  * it is of use; nothing is remembered of it. */

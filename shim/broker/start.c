@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: ISC */
 /* Everything in place: the directory and its lock, the listening socket, the queues, the board.  A launcher
  * that found no broker has made them all; a service manager may have made the socket (sd_listen_fds(3)). */
 #define _GNU_SOURCE

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: ISC */
 /* What has lain in a queue for a moment goes to the hoard.  A process that parks must not pay for that: so
  * the broker is woken by the first that comes into an empty queue, and from then on looks by the clock until
  * the queue is empty again. */

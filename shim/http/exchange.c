@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: ISC */
 /* exchange: the client's side, and what is asked about both.  See exchange_states.h for the states. */
 #include "http/exchange.h"
 

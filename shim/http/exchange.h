@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: ISC */
 /* exchange: requests and responses as they pass between a client and its server: one of each where it
  * is adapted, all that the connection carries where it is observed.  A pure state machine: bytes in,
  * actions out; no I/O, no allocation, no clock.  It is a plain value: copy it to look ahead (MSG_PEEK)

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: ISC */
 /* exchange: what comes behind the first head of a one-shot client decides whether the head can be adapted.  A
  * server that is asked to persist, and does not read the body, would carry out a request that is hidden in it: so
  * the head waits until the body is there as a whole, and has been looked at. */

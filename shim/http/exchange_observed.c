@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: ISC */
 /* exchange: an observed conversation: the requests that wait, and the server's side.  Nothing here ever
  * changes a byte.  See exchange_states.h for the states.
  *

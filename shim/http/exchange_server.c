@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: ISC */
 /* exchange: the server's side.  See exchange_states.h for the states. */
 #include "http/exchange.h"
 

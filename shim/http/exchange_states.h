@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: ISC */
 /* exchange_states: what exchange.c (the client's side), exchange_server.c and exchange_observed.c
  * share. */
 #ifndef HOLDFAST_HTTP_EXCHANGE_STATES_H

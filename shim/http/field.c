@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: ISC */
 #include "http/field.h"
 
 #include "http/head.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: ISC */
 /* field: the fields that matter to a connection, and what their values say.  Names compare without
  * case, ASCII only. */
 #ifndef HOLDFAST_HTTP_FIELD_H

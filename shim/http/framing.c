@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: ISC */
 #include "http/framing.h"
 
 #include "http/head.h"

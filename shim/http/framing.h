@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: ISC */
 /* framing: follows the body of a message to its end (9112 6 and 7).  Pure; a plain value. */
 #ifndef HOLDFAST_HTTP_FRAMING_H
 #define HOLDFAST_HTTP_FRAMING_H

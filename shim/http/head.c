@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: ISC */
 #include "http/head.h"
 
 #define BOTH (HEAD_TOKEN | HEAD_HOST)

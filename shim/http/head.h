@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: ISC */
 /* head: the lines of an HTTP/1.x message head as slices of the caller's bytes (9112 2 to 5).  Pure.
  *
  * A verdict depends on the bytes only, never on how they arrived: a bad line is BAD once its line feed

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: ISC */
 #include "http/hidden.h"
 
 #include "http/head.h"

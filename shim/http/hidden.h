@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: ISC */
 /* hidden: could bytes that are no request be taken for one?  A server that does not read a body, or not all of
  * it, takes what is left of it for the next request, and whoever wrote the body has chosen that request.  One that
  * we asked to keep the connection then executes it.  Pure.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: ISC */
 #include "http/hopbyhop.h"
 
 #define REQUEST (HOP_REQUEST_10 | HOP_REQUEST_11)

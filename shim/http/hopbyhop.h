@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: ISC */
 /* hopbyhop: which fields are about the connection and not about the message (9110 7.6.1).  They go
  * when a one-shot exchange is adapted, because the connection is not what the client thinks it is. */
 #ifndef HOLDFAST_HTTP_HOPBYHOP_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: ISC */
 #include "http/opening.h"
 
 #include "http/exchange.h"

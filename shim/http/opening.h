@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: ISC */
 /* opening: what the first bytes of a response say on a connection that has served others before.  Pure.
  *
  * Such bytes may belong to the connection's past: the late body of a 304 or of a HEAD, the answer to a body that

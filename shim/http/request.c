@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: ISC */
 #include "http/request.h"
 
 /* A Host made from the target of a request that has none: a DNS name, a colon and a port.  Counted in

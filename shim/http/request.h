@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: ISC */
 /* request: recognises, reads and rewrites the head of a request (9112 3).  Pure. */
 #ifndef HOLDFAST_HTTP_REQUEST_H
 #define HOLDFAST_HTTP_REQUEST_H

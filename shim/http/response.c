@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: ISC */
 #include "http/response.h"
 
 static void read_field(struct response *r, enum field_id id, struct slice value)

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: ISC */
 /* response: reads the head of a response (9112 4, 6.3, 9.3) and edits it in place.  Pure. */
 #ifndef HOLDFAST_HTTP_RESPONSE_H
 #define HOLDFAST_HTTP_RESPONSE_H

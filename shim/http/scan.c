@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: ISC */
 #include "http/scan.h"
 
 void scan_rest(const char *p, const char *end, char rest[static 16])

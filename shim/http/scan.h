@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: ISC */
 /* scan: where a run of plain bytes ends, sixteen at a time.  Nothing outside of [p, end) is read.
  *
  * Vectors as the compilers have them for every machine; scan_bits alone is faster where SSE2 is. */

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: ISC */
 /* A broker that a launcher starts is nobody's child: it is adopted by init, is in a session of its own, and
  * holds nothing of the command's, not even for a moment: whoever waits for the end of a pipe must not wait for
  * it.  The command does not wait for it either.  What both need is made here before, and used at once. */

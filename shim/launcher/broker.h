@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: ISC */
 /* broker: how a command gets its share of what the user's broker has (pool/broker.h), and how a broker comes
  * to be where there is none. */
 #ifndef HOLDFAST_LAUNCHER_BROKER_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: ISC */
 /* The format is that of glibc 2.2 and later (sysdeps/generic/dl-cache.h there): a header, entries, strings;
  * offsets count from the header.  An older one may lie before it, which is not looked at. */
 #include "launcher/cache.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: ISC */
 /* cache: glibc's list of where libraries are, /etc/ld.so.cache. */
 #ifndef HOLDFAST_LAUNCHER_CACHE_H
 #define HOLDFAST_LAUNCHER_CACHE_H

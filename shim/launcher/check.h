@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: ISC */
 /* check: `holdfast --check COMMAND`: can the library be loaded into a command, and which socket calls does it
  * make?  Nothing is run; only files are read. */
 #ifndef HOLDFAST_LAUNCHER_CHECK_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: ISC */
 /* child: the command as a child of ours, where something is left to do when it has ended.  It is as if it
  * were in our place: it gets the signals that are sent to us, we stop when it stops and go on when we are
  * told to, and we end as it ended.  What it leaves behind in the background is not waited for.

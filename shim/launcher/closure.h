@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: ISC */
 /* closure: a program and all libraries that its loader will load before it starts, where the loader would
  * find them: RPATH and RUNPATH, LD_LIBRARY_PATH, the cache and the usual directories (ld.so(8)), or as musl
  * looks.  Only files are read; what is found depends on this process's environment, root and rights.

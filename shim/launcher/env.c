@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: ISC */
 #include "launcher/env.h"
 
 #include "base/version.h"

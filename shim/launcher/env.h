@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: ISC */
 /* env: what a shell or a service manager has to set so that all that it starts is under holdfast, without
  * `holdfast COMMAND`. */
 #ifndef HOLDFAST_LAUNCHER_ENV_H

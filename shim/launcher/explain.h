@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: ISC */
 /* explain: runs the command and tells afterwards, on a page, which connections it and what it started made,
  * and why no more of them were reused. */
 #ifndef HOLDFAST_LAUNCHER_EXPLAIN_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: ISC */
 /* fail: how the launcher ends when it is the launcher that fails.  Exit statuses are those of env(1). */
 #ifndef HOLDFAST_LAUNCHER_FAIL_H
 #define HOLDFAST_LAUNCHER_FAIL_H

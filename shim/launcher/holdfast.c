@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: ISC */
 /* holdfast: runs a command with libholdfast.so preloaded.  Checks here what the library, which must
  * keep quiet, could only ignore. */
 #include "base/policy.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: ISC */
 #include "launcher/image.h"
 
 #include "launcher/image_part.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: ISC */
 /* image: what kind of program a file holds, as far as a dynamic loader will care.  Only read, never
  * mapped: nothing in the file is trusted, and it may change meanwhile. */
 #ifndef HOLDFAST_LAUNCHER_IMAGE_H

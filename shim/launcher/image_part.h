@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: ISC */
 /* image_part: reading pieces of an ELF file of our own class, shared by image*.c. */
 #ifndef HOLDFAST_LAUNCHER_IMAGE_PART_H
 #define HOLDFAST_LAUNCHER_IMAGE_PART_H

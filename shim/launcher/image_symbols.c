@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: ISC */
 /* Which symbols a library asks for, and whether a libc has them. */
 #include "launcher/image.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: ISC */
 /* job: a running process under holdfast, looked at from another terminal.
  *
  * Such a process has the board that it shares with others (pool/board.h) among its descriptors.  Whoever may read the

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: ISC */
 /* The kernel tells the path that it was given (AT_EXECFN); argv[0] is whatever the parent liked.  Each link takes its
  * folder out of PATH, so links that lead to each other end where PATH does. */
 #define _GNU_SOURCE

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: ISC */
 /* link: holdfast under the name of another program: a symbolic link /opt/held/curl to holdfast, where PATH begins with
  * /opt/held, puts holdfast in front of every `curl` without a change to the scripts that call it. */
 #ifndef HOLDFAST_LAUNCHER_LINK_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: ISC */
 /* look: whether the library can be of use to a command, before it runs. */
 #ifndef HOLDFAST_LAUNCHER_LOOK_H
 #define HOLDFAST_LAUNCHER_LOOK_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: ISC */
 #include "launcher/options.h"
 
 #include "launcher/fail.h"

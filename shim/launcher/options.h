@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: ISC */
 /* options: the words of holdfast's own command line. */
 #ifndef HOLDFAST_LAUNCHER_OPTIONS_H
 #define HOLDFAST_LAUNCHER_OPTIONS_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: ISC */
 /* path: where a command is, found as execvp(3) finds it. */
 #ifndef HOLDFAST_LAUNCHER_PATH_H
 #define HOLDFAST_LAUNCHER_PATH_H

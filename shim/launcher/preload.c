@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: ISC */
 /* Loaders of three kinds read the LD_PRELOAD that a command leaves to its children:
  *   - glibc's, of our class: has to find the library;
  *   - glibc's for 32-bit programs: would print an error about the wrong ELF class, and finds an empty

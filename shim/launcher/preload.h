@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: ISC */
 /* preload: LD_PRELOAD with the library in it, for the command and all that it starts. */
 #ifndef HOLDFAST_LAUNCHER_PRELOAD_H
 #define HOLDFAST_LAUNCHER_PRELOAD_H

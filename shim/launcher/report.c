@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: ISC */
 /* One page: what is many is summed up. */
 #include "launcher/report.h"
 

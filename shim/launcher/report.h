@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: ISC */
 /* report: the page of `holdfast --explain`, made of what the processes wrote. */
 #ifndef HOLDFAST_LAUNCHER_REPORT_H
 #define HOLDFAST_LAUNCHER_REPORT_H

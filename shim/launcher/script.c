@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: ISC */
 #include "launcher/script.h"
 
 #include "launcher/path.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: ISC */
 /* script: which program runs a script, as execve(2) and env(1) read its first line. */
 #ifndef HOLDFAST_LAUNCHER_SCRIPT_H
 #define HOLDFAST_LAUNCHER_SCRIPT_H

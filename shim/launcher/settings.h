@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: ISC */
 /* settings: the launcher's side of the settings: it refuses, points out and shows. */
 #ifndef HOLDFAST_LAUNCHER_SETTINGS_H
 #define HOLDFAST_LAUNCHER_SETTINGS_H

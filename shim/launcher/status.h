@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: ISC */
 /* status: `holdfast --status`: idle connections and counts of the tree that this process was handed, or else of the
  * user's broker, or of those that a given process shares with; once, or again and again. */
 #ifndef HOLDFAST_LAUNCHER_STATUS_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: ISC */
 /* Two formats for Prometheus.  Every sample has the user as a label: node_exporter puts the files of several users
  * together.  OpenMetrics names a counter without the "_total" of its samples, ends with "# EOF", and
  * has units.  The text format, which node_exporter's textfile collector reads, names it with "_total": what is named

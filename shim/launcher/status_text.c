@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: ISC */
 #include "launcher/status.h"
 
 #include <inttypes.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: ISC */
 #include "launcher/tally.h"
 
 #include <stdlib.h>

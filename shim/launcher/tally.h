@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: ISC */
 /* tally: the events of a run (base/trace.h), counted by where, by whom and why.  All of it is bounded: what
  * comes after the first TALLY_ROWS names of a kind is counted under one. */
 #ifndef HOLDFAST_LAUNCHER_TALLY_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: ISC */
 /* text: what is written for people. */
 #ifndef HOLDFAST_LAUNCHER_TEXT_H
 #define HOLDFAST_LAUNCHER_TEXT_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: ISC */
 /* tree: what the processes under a launcher share. */
 #ifndef HOLDFAST_LAUNCHER_TREE_H
 #define HOLDFAST_LAUNCHER_TREE_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: ISC */
 /* beside: messages on unix sockets, with what comes beside them (SCM_RIGHTS, SCM_CREDENTIALS). */
 #ifndef HOLDFAST_POOL_BESIDE_H
 #define HOLDFAST_POOL_BESIDE_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: ISC */
 /* board: a few pages of memory that all processes with the same queues (pool/tree.h) have in common: what
  * they have counted, for people to look at; what the broker has idle, so that nobody asks it in vain; and what is
  * known of servers.

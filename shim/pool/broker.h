@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: ISC */
 /* broker: the other side of holdfastd, for launchers and for the library.
  *
  * Theory of operation.  The broker has a tree (pool/tree.h) that it shares with all processes of its user

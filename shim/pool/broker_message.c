@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: ISC */
 #include "pool/broker_message.h"
 
 #include <errno.h>

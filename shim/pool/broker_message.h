@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: ISC */
 /* broker_message: what is said between the broker and others, each a message of its own on a SEQPACKET
  * socket (the line, pool/broker.h).  All of one machine and one version: structs as they are in memory.
  * Each side checks what it gets. */

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: ISC */
 /* broker_place: where the broker of a user and a network namespace is found, and who may be it.
  *
  * A directory of the user's own, mode 0700: $XDG_RUNTIME_DIR/holdfast, else /run/user/UID/holdfast, else

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: ISC */
 /* endpoint: where a socket is connected to, and everything else that was fixed when it connected and
  * that makes two sockets not interchangeable. */
 #ifndef HOLDFAST_POOL_ENDPOINT_H

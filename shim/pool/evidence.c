@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: ISC */
 #include "pool/evidence.h"
 
 #include <string.h>

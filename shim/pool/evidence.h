@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: ISC */
 /* evidence: what is known of servers, each fact for a time (evidence.def), and the one trial at a time of each.
  *
  * A table of fixed size that may lie in memory which others write into (pool/board.h): each entry is one atomic

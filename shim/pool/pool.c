@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: ISC */
 /* What to keep, for how long, and what to let go.  The lock covers the table only: whatever makes a
  * call on a fd is done on connections that were taken out of it first, so nobody else can have them. */
 #include "pool/pool.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: ISC */
 /* pool: the idle connections of this process, by endpoint, most recently parked first.
  *
  * It owns the fds that it holds and nothing else; it makes no call on them but through the two

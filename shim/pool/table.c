@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: ISC */
 #include "pool/table.h"
 
 #include "base/block.h"

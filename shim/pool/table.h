@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: ISC */
 /* table: the pool's memory: idle connections by endpoint (hash table, then a stack) and by age (one
  * list, oldest first), and which endpoints have closed on us.  Every step is O(1).  No lock, no clock,
  * no call on a fd: pool.c does that.  For pool.c only. */

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: ISC */
 /* tree: the idle connections of all processes under one launcher, or of all of a user's (pool/broker.h).
  *
  * Theory of operation.  They lie in flight (unix(7), SCM_RIGHTS) in the queues of a few datagram sockets

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: ISC */
 /* No _GNU_SOURCE here: with it, some of these take a union instead of a pointer.  dup3 alone needs it. */
 #include "pool/tree.h"
 

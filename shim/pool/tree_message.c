@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: ISC */
 #include "pool/tree_message.h"
 
 #include "pool/beside.h"

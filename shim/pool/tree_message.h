@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: ISC */
 /* tree_message: what is written beside an idle socket that lies in a queue between processes.  All of
  * one machine and one version: the struct as it is in memory.  Whatever comes out of a queue is checked. */
 #ifndef HOLDFAST_POOL_TREE_MESSAGE_H

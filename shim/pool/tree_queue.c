@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: ISC */
 /* Giving and taking.  A message is in nobody's hands but for the moment between the two calls that move
  * it on. */
 #define _GNU_SOURCE

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: ISC */
 /* For the programs that show what is relied on of the kernel: each states its facts by check(), and
  * exits with 0 if they hold, 1 if one does not, 77 if that cannot be found out here. */
 #ifndef ASSUME_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: ISC */
 /* Programs of a cgroup (bpf(2)) that concern sockets.  One for connect(2) is asked for new connections only: what is
  * connected goes on, and a connect there says EISCONN, so a lease cannot ask it.  One that binds new sockets to a
  * device, as `ip vrf exec` does, can be seen: SO_BINDTOIFINDEX. */

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: ISC */
 /* What a non-blocking connect to loopback tells its caller: EINPROGRESS, although it is done at once;
  * writable, SO_ERROR 0; a second connect 0 and a third EISCONN. */
 #define _GNU_SOURCE

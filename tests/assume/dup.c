@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: ISC */
 /* What belongs to the fd number and what to the socket under it. */
 #define _GNU_SOURCE
 #include "assume.h"

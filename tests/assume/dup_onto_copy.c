@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: ISC */
 /* dup3 of a socket onto another number of its own leaves the registration of that number in an epoll set; and a fork's child
  * that closes its copy of the number does not take it out. */
 #define _GNU_SOURCE

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: ISC */
 /* A connection whose far end did SHUT_WR, and stays open, serves as the end of file of any number of
  * fds: it reads as an end for ever, without POLLHUP, accepts sends, and can be shared. */
 #define _GNU_SOURCE

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: ISC */
 /* /proc/self/fdinfo/EPFD shows what each registration is armed for: of a one-shot one that has fired
  * only the flags are left, so that a swap need not arm it again. */
 #define _GNU_SOURCE

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: ISC */
 /* A registration in an epoll set belongs to (fd number, description), not to the fd: a socket that is
  * swapped under an fd number has to be moved there by hand, and one that is parked has to leave. */
 #define _GNU_SOURCE

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: ISC */
 /* TCP_FASTOPEN_NO_COOKIE and sendto(MSG_FASTOPEN) on a fresh socket connect and send without waiting;
  * a poller for reading only is told the outcome.  Needs bit 0 of net.ipv4.tcp_fastopen. */
 #define _GNU_SOURCE

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: ISC */
 /* Landlock judges each connect(2), also of a socket that is connected already: EACCES where the rules deny it, else
  * EISCONN.  What is connected goes on, whatever the rules say; whoever confines itself has no_new_privs, which
  * its children inherit. */

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: ISC */
 /* Where there is no loopback: a TCP socket that was never connected reads as an end of file after
  * shutdown, which fails and takes effect all the same.  But it says POLLHUP, asked for or not. */
 #define _GNU_SOURCE

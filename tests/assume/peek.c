@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: ISC */
 /* recv(MSG_PEEK | MSG_DONTWAIT) tells an idle connection from one that ended, was reset, or has bytes
  * that nobody asked for. */
 #define _GNU_SOURCE

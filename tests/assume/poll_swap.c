@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: ISC */
 /* What a thread in poll or select is told when another socket gets under its number: the kernel waits with the sockets
  * that lay there when the call was made, and looks at the numbers when something wakes it.  A socket of ours that is
  * waited for as well wakes it, and can be made silent again (shim/preload/fds/bell.h). */

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: ISC */
 /* recvmmsg on a TCP socket: the end of a connection is a message of no bytes and does not stop it, and a timeout does so
  * only when it is over after a message; what is left of it is written back.  A message without room waits until something
  * is there, or for a signal, which then ends the next message. */

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: ISC */
 /* A byte that waits in the receive queue outlives a reset that comes behind it: the last byte of a
  * head may be left there. */
 #define _GNU_SOURCE

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: ISC */
 /* What is sent to a peer that has closed is answered by a reset.  Behind the peer's end that is EPIPE, which waits tell by
  * POLLERR until somebody takes it; a receive takes it not, and gives the end as before. */
 #define _GNU_SOURCE

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: ISC */
 /* shutdown(SHUT_RD) shows an end of file on a connection that goes on, and wakes those who wait. */
 #define _GNU_SOURCE
 #include "assume.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: ISC */
 /* splice from a TCP socket into a pipe: whether it waits for bytes is the socket's O_NONBLOCK alone, whether it waits for a
  * slot of the pipe SPLICE_F_NONBLOCK; the slot comes first, also where the socket has nothing but its end; and sendfile
  * does the same, into a pipe only. */

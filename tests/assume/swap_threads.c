@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: ISC */
 /* A thread that waits in a call holds on to the socket that was under the fd when it went in: a swap
  * does not wake it, and in recv it takes what arrives there.  Shutting the old socket down does wake
  * it.  A poller that is woken by a byte looks at what is under the fd by then. */

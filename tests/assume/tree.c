@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: ISC */
 /* What the queues of a tree of processes (shim/pool/tree.h) rely on: datagram sockets with abstract names,
  * all connected to the first, which is connected to itself. */
 #define _GNU_SOURCE

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: ISC */
 /* That nobody else's message can get into the queues of a tree (shim/pool/tree.c), at no moment while they are made,
  * and what it would cost to take one out.  Strangers are sockets of this process: who has made a socket does not
  * matter to the kernel here, only which socket sends. */

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: ISC */
 /* TCP_USER_TIMEOUT (tcp(7)) is a clock for what is not acknowledged, and for nothing else: with 100 ms a connection
  * whose bytes nobody acknowledges breaks within a second, by ETIMEDOUT, and wakes who polls; one whose bytes were
  * acknowledged waits on.  In a network namespace of its own, whose loopback goes down. */

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: ISC */
 /* calls: plays a program of socket calls, one a line, and prints what each has answered.
  *
  *   calls.c    the command line, the table of calls, threads and forks around them

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: ISC */
 /* socket SLOT FLAGS (of n, c, 6)     connect SLOT     shutdown SLOT HOW     close SLOT     forget SLOT
  * dup SLOT TO, dup2 SLOT TO (onto the number of the other slot), dup3 SLOT TO, fdup SLOT TO MINIMUM
  * getfl SLOT, setfl SLOT 0|1 (O_NONBLOCK), getfd SLOT, setfd SLOT 0|1, nbio SLOT 0|1, inq SLOT, outq SLOT

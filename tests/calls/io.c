@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: ISC */
 /* send SLOT REQUEST FROM TO FLAGS VIA         bytes FROM to TO (of 1000) of a request
  * recv SLOT LENGTH FLAGS VIA                  what was got is printed as length and hash
  * Also streams: fdopen SLOT MODE, fput SLOT REQUEST FROM TO, fget SLOT LENGTH, fgets SLOT, fileno SLOT, fclose SLOT. */

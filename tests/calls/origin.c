@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: ISC */
 /* The server.  It reads requests from all its connections and answers one when it is told to, as far as it is told, so
  * that each step of the program finds the same bytes in its socket, run for run.
  *

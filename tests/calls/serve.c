@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: ISC */
 /* Plays programs one after another, each in a child of its own: a fork costs less than an exec.  This process itself
  * has no socket, so every program begins with a library that has seen none.  LIMIT 0: plays the program in this process,
  * which costs far less; who says so sees to it that no library is here, that the program leaves nothing behind but

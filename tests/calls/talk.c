@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: ISC */
 /* Requests are made from a line each, so that one can be reduced:
  *     req K METHOD MINOR CONNECTION BODY LENGTH      CONNECTION: close, keep, none; BODY: none, length, chunked */
 #define _GNU_SOURCE

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: ISC */
 /* poll MS SLOT EVENTS [SLOT EVENTS]     ppoll, poll_chk, ppoll_chk, __poll, __select likewise     select MS SLOT WHICH [...]: WHICH of r, w, x
  * epmake SET [old], epadd SET SLOT EVENTS, epmod, epdel, epwait SET MS, epclose SET
  * EVENTS: hexadecimal, as poll(2) and epoll(7) have them.  Events are printed in the order of the slots. */

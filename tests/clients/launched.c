@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: ISC */
 /* A client that tests/launcher/e2e_launcher builds for every kind of loader.  Its exit status is 3.
  *
  *   launched                  says that it ran

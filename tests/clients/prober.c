@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: ISC */
 /* A plain HTTP client with many habits.  It reports what it was answered and what the sockets said on
  * the way; run it twice, and compare.  See prober.h. */
 #define _GNU_SOURCE

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: ISC */
 /* prober: a plain HTTP client with many habits, to be run with and without a shim.
  *
  *   prober.c           the run: one after another, threads, or an event loop

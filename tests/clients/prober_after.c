@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: ISC */
 /* What a socket says once the server has ended the connection and everything was read. */
 #define _GNU_SOURCE
 #include <arpa/inet.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: ISC */
 /* One exchange, step by step. */
 #define _GNU_SOURCE
 #include <arpa/inet.h>

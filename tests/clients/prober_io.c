@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: ISC */
 /* The many ways to read and to send. */
 #define _GNU_SOURCE
 #include <errno.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: ISC */
 /* What the command line asks for. */
 #include <getopt.h>
 #include <stdlib.h>

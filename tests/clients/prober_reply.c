@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: ISC */
 /* Takes the response apart.  The body is hashed as it came: chunks are bytes like others. */
 #include <stdlib.h>
 #include <string.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: ISC */
 /* Builds the request: what a simple client would send. */
 #include <stdlib.h>
 #include <string.h>

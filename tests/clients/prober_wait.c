@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: ISC */
 /* poll, select and epoll behind one face.
  *
  * Level-triggered epoll registrations are left for close to take out, as many programs leave them;

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: ISC */
 /* A client for tests of sharing between processes, which does what its arguments say, one after the
  * other:
  *

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: ISC */
 /* What a lease from the broker costs when it has few and when it has many, for tests/broker/e2e_broker.  It is linked
  * with shim/pool, joins the broker that its environment leads to, and opens connections to itself.
  *

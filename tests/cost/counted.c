@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: ISC */
 /* A client for scripts/bench/bench-count, that does nothing but what is counted: TIMES an exchange of its own
  * (socket, connect, write, read to the end, close), in each of THREADS threads, while OPEN other TCP sockets
  * are open.

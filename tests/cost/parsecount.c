@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: ISC */
 /* What an exchange's pure work costs, for callgrind: the same thing N times, so that two counts for two N
  * differ by the cost of it.  See scripts/count-exchange.
  *

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: ISC */
 /* What the pool costs by itself, for scripts/bench/bench-count: linked with shim/pool, without a socket.
  *
  *   poolcost TIMES ENDPOINTS   a connection idle at each of them, then TIMES a lease and a park

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: ISC */
 /* What a connect costs a program: for scripts/bench/bench-tree.
  *
  *   treebench lease HOST:PORT N     takes turns with another process, so that under holdfast each finds

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: ISC */
 /* What the tree's queue costs by itself, against a TCP connect on the loopback, in rounds that take turns:
  * for scripts/bench/bench-tree.  It is linked with shim/pool; the connections are given by another process.
  *

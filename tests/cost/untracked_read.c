@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: ISC */
 /* untracked_read N: reads N times one byte from /dev/zero and does nothing else, so that two counts
  * of instructions, for two N, differ by the cost of read().  See scripts/count-untracked-read. */
 #include <fcntl.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: ISC */
 /* pretend: preloaded before or behind libholdfast.so, tells programs what is not so, as fakeroot, uid_wrapper, pseudo
  * and fakechroot do: the user is root and every file is root's, without capabilities; a command of fcntl that it does
  * not know is spoken of on stderr; and with PRETEND_OBJECTS who asks which

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: ISC */
 /* What tests/e2e/e2e_leaks runs: threads, forks and programs that start others, against each other, with an exchange under
  * way.  Directly and under holdfast they print the same.
  *

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: ISC */
 /* widen: preloaded behind libholdfast.so, makes windows between two of its steps wide.
  *
  * WIDEN=NAME:US,...: each of these calls takes so many microseconds longer, half of it before and half after.  For

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: ISC */
 /* A wrapper for every symbol that the shim replaces, made from its own list; weak, so that those that need
  * more care are written out in special.c.  No _GNU_SOURCE: see shim/preload/hooks/connect.c. */
 #include "preload/libc/real.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: ISC */
 /* usage: fault_client PORT SCRIPT ID [EXCHANGE FD]   runs a script (the last two: after an exec)
  *        fault_client --list
  *

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: ISC */
 /* client: a client for scripted exchanges, whose calls are made to fail by the library of fault.h.
  *
  *   client.c           the run, what is left open at its end

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: ISC */
 /* The many ways to send and to receive. */
 #define _GNU_SOURCE
 #include "client.h"

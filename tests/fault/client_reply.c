@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: ISC */
 /* What the origin must have sent: a body is cut from its pattern (origin/reply.c). */
 #define _GNU_SOURCE
 #include "client.h"

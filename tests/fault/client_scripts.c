@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: ISC */
 /* The scripts.  Each ends with exchanges that show whether the endpoint still gives the right bytes. */
 #include "client.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: ISC */
 /* poll and epoll behind one face. */
 #define _GNU_SOURCE
 #include "client.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: ISC */
 /* fault: a library that makes the real calls of one program fail, one at a time, as told.
  *
  * Preloaded behind libholdfast.so it gets what the shim calls through its table of real symbols, and

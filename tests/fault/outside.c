@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: ISC */
 /* What the shim calls past its table of real symbols. */
 #define _GNU_SOURCE
 #include "fault.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: ISC */
 /* Calls that can fall short, or that have done their work when they fail, and variadic ones.
  * No _GNU_SOURCE: see shim/preload/hooks/connect.c. */
 #include "preload/libc/real.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: ISC */
 /* An exchange whose one-shot requests are adapted: its outputs, state and ends do not depend on how the
  * input is cut, and both sides get what want.h says. */
 #define _GNU_SOURCE

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: ISC */
 /* What comes from outside into settings, log, statistics and traces: a setting is taken or the default stays, a
  * log line is one line, and the statistics are one JSON object, whatever the program is called. */
 #define _GNU_SOURCE

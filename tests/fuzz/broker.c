@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: ISC */
 /* What the broker is told over its lines, and what it finds in the queues: messages that were changed, or never
  * were any, with whatever descriptors beside them, on real sockets.  It goes on for those who ask properly,
  * gives them nothing but what they asked for, and holds no descriptor afterwards that it should not. */

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: ISC */
 /* framing: a body's end, its verdict and what is decoded do not depend on how it is cut, and are what
  * message.h reads. */
 #define _GNU_SOURCE

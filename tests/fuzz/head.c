@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: ISC */
 /* The readers of heads: at every length of the input the verdict is that of message.h, it never
  * changes once it is there, and what is looked at again is what can have changed. */
 #define _GNU_SOURCE

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: ISC */
 /* The editors of heads, for every side and status, with bytes behind the head and just the room that is
  * promised: what comes out is what want.h says, it reads as before, and there is nothing left to
  * take out of it. */

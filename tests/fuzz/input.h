@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: ISC */
 /* input: what a fuzzer gives, read as a conversation.  Eight bytes seed the cuts; then come the
  * turns, the client's first, with 0xFE between them.  So that short inputs reach far limits, 0xFD, a byte
  * and n stand for that byte 256 * n times; 0xFC, k and n repeat the k bytes before n times. */

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: ISC */
 /* message: a second opinion on whole messages, made of naive.h: which request heads may be
  * touched, how a response's body ends, and what the chunks of a body hold. */
 #ifndef FUZZ_MESSAGE_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: ISC */
 /* naive: a second opinion on a head: line by line, by library calls, with nothing shared with
  * shim/http.  Slow and short, so that it can be read and believed. */
 #ifndef FUZZ_NAIVE_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: ISC */
 /* An observed conversation: its state after each turn does not depend on how the input is cut, not a byte
  * changes, and a connection that may be parked is one whose both streams can be read in one way only. */
 #define _GNU_SOURCE

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: ISC */
 /* What comes out of a queue that processes share: messages that were changed, or never were any, with
  * whatever descriptors beside them.  The kernel is played, so every descriptor is accounted for: it is
  * closed once, or it is the one that was taken, and that one is what was asked for. */

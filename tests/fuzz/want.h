@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: ISC */
 /* want: what an adapted exchange must give to either side, written down from README's "What may
  * differ on the wire" with the readers of message.h. */
 #ifndef FUZZ_WANT_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: ISC */
 /* The command line and what the cases have in common: see connects.h.
  *     connects --list                                  connects PORT_A PORT_B CASE VARIANT [nonblocking] [syscall] */
 #define _GNU_SOURCE

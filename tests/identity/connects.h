@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: ISC */
 /* connects: a client that does to its sockets, around connect(2), what few programs do.  Each case prints what its calls
  * answered; tests/identity/e2e_connects compares that with a direct run, and which origin got how many requests. */
 #ifndef CONNECTS_H

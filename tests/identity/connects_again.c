@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: ISC */
 /* More than one connect on a socket.  Whatever happens there, nobody who asks for A later gets a connection to B. */
 #define _GNU_SOURCE
 #include "connects.h"

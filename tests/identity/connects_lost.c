@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: ISC */
 /* Numbers that are closed past libc: what comes under them afterwards is new, and nothing is left over. */
 #define _GNU_SOURCE
 #include "connects.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: ISC */
 /* Sockets that something was done to before connect: nobody gets them again. */
 #define _GNU_SOURCE
 #include "connects.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: ISC */
 /* denied: runs a program under a filter of system calls that is there from its start.
  *     denied [libc-]ERRNO|kill|trap CALL[,CALL...] COMMAND [ARG...]         denied --list
  * The filter is installed past libc, as by a launcher without the library; with libc- by prctl(2), as by one that has it. */

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: ISC */
 /* What tests/identity/e2e_foreign runs.
  *
  *     foreign attack PREFIX all|others   sends to every abstract name, or to all that do not begin so, as fast as

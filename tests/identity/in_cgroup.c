@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: ISC */
 /* in_cgroup deny COMMAND..., in_cgroup device NAME COMMAND...: runs the command in a cgroup of its own in which IPv4
  * connects are denied, or new sockets bound to a device.  Status 77: not possible here. */
 #define _GNU_SOURCE

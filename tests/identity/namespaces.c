@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: ISC */
 /* A program whose threads move between network namespaces, and make sockets in one that they connect, send on and
  * read in another: what tests/identity/e2e_namespaces runs, directly and under holdfast.
  *

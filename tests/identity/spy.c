@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: ISC */
 /* A static program that has come by whatever its starter left open: what another user, or a program that does not
  * know holdfast, could do with it.  It tries to peek, to read and to put a request in front, through every
  * descriptor and says what it found; the exit status is 1 if that was anything.

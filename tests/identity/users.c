@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: ISC */
 /* A program that gives its user up in every way that there is, between one-shot requests: what tests/identity/e2e_users
  * runs, directly and under holdfast.
  *

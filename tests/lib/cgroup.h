@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: ISC */
 /* For programs that look at what a program of bpf(2) on a cgroup (version 2) decides about sockets.  As root. */
 #ifndef CGROUP_H
 #define CGROUP_H

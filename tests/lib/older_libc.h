@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: ISC */
 /* older_libc: what test programs call, and glibc before 2.35 lacks; to be included behind the system's headers.  A call
  * that the library exports is the library's where it is preloaded, and the kernel's otherwise: as with a newer libc. */
 #ifndef HOLDFAST_TESTS_OLDER_LIBC_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: ISC */
 /* What the server saw: connections and requests counted, the log (a line a request) and the record
  * (the bytes of each request as they were received). */
 #include <pthread.h>

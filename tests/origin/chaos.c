@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: ISC */
 /* What a seed and a number stand for.  See chaos.h. */
 #include "chaos.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: ISC */
 /* chaos: an answer whose faults depend on nothing but a seed and the request's own number, both in its
  * target, /chaos/SEED/NUMBER: so that two clients, one direct and one not, can be compared.  What the
  * server does to an idle connection (struct mood) comes after an answer is over, and must not matter to

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: ISC */
 /* Sends what chaos.c has drawn.
  *
  * To be comparable: a fault in the head lies before the first field that depends on who asks; a body

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: ISC */
 /* The time between two requests: what the server does to an idle connection.
  *
  * Bytes that nobody asked for are sent only while no request has come.  One may be on its way at that

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: ISC */
 /* An origin server for tests: persistent by default, and does as the request's target tells it.
  *
  * It prints its port, serves each connection with a thread, and ends at SIGTERM.  See origin.h. */

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: ISC */
 /* origin: an HTTP/1.1 origin server that does as the target of the request tells it.
  *
  *   origin.c   options, listening, a thread a connection, when to persist and when to close

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: ISC */
 /* Writes an answer as it was ordered: gathered into large writes, or in pieces that are each a TCP
  * segment of their own, or only up to a byte where the connection is cut. */
 #include <errno.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: ISC */
 /* /replay/SEED/NUMBER: answers every request on a fresh connection, and breaks some of the reused ones,
  * as the seed and the number say.  /dead/SEED/NUMBER: eight numbers are answered, of the next eight every
  * request is taken and none answered, on whatever connection. */

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: ISC */
 /* What each path answers.  The answer is a function of the request alone, unless `conn` is asked for,
  * so that runs with and without a shim can be compared byte for byte. */
 #include <stdio.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: ISC */
 /* Reads requests as a lenient server does, and keeps every byte of them. */
 #include <ctype.h>
 #include <errno.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: ISC */
 /* ring: an io_uring by system calls, and HTTP with and without it.
  *
  *     ring PORT WHAT [MOMENT]     WHAT: see `table`.  MOMENT, for `http`: when the ring is made.

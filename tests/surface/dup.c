@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: ISC */
 /* dup and its kind, fcntl: a second number for a socket, and flags. */
 #define _GNU_SOURCE
 #include "surface.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: ISC */
 /* Programs started in the middle: who inherits what, and goes on reading. */
 #define _GNU_SOURCE
 #include "surface.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: ISC */
 /* fork, and who goes on with the exchange. */
 #define _GNU_SOURCE
 #include "surface.h"

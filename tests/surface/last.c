@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: ISC */
 /* Before main, after it, and in libraries that come and go. */
 #define _GNU_SOURCE
 #include "surface.h"

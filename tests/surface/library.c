@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: ISC */
 /* Requests of a library's own: part of the program, and, built with SURFACE_LIBRARY, a shared library to be
  * preloaded or opened.  SURFACE_AT says when it makes them by itself: constructor, destructor, exit.
  * Built with SURFACE_STATIC: a static program that reads what is left on the descriptor it is told. */

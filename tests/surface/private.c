@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: ISC */
 /* What programs do to descriptors that they do not know. */
 #define _GNU_SOURCE
 #include "surface.h"

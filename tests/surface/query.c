@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: ISC */
 /* Questions to a socket: options, names, ioctl. */
 #define _GNU_SOURCE
 #include "surface.h"

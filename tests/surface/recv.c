@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: ISC */
 /* Receiving, with every flag. */
 #define _GNU_SOURCE
 #include "surface.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: ISC */
 /* Output, time, and small questions. */
 #include "surface.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: ISC */
 /* A filter of system calls that knows what this program does, and not what a preloaded library does. */
 #define _GNU_SOURCE
 #include "surface.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: ISC */
 /* Sending: vectors, files, pipes, fast open, and the ends of both directions. */
 #define _GNU_SOURCE
 #include "surface.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: ISC */
 /* Signals in the middle of a blocking call.  The answer takes 150 ms, the signal 50. */
 #define _GNU_SOURCE
 #include "surface.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: ISC */
 /* stdio on a socket. */
 #define _GNU_SOURCE
 #include "surface.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: ISC */
 /* Two hundred children while exchanges are open and connections idle: nothing is inherited that should
  * not be, and no connection is used by two. */
 #define _GNU_SOURCE

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: ISC */
 /* The command line, and what happens around each thing: see surface.h. */
 #define _GNU_SOURCE
 #include "surface.h"

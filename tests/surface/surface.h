@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: ISC */
 /* surface: does one thing to a socket, in one state of its exchange, and says what came of it.
  *
  *   surface.c  the command line, the table, what happens before and after each thing

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: ISC */
 /* syscall(2), and calls of the kernel that nothing in the process can see. */
 #define _GNU_SOURCE
 #include "surface.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: ISC */
 /* An exchange, step by step. */
 #define _GNU_SOURCE
 #include "surface.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: ISC */
 /* Threads that wait on a socket while another ends its exchange. */
 #define _GNU_SOURCE
 #include "surface.h"

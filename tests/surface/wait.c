@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: ISC */
 /* The body has been received to its last byte, the end of file has not: whoever waits for that, in whatever
  * way, is to be told. */
 #define _GNU_SOURCE

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: ISC */
 /* Threads that share nothing but the process. */
 #define _GNU_SOURCE
 #include "threads.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: ISC */
 /* Threads that are cancelled at any moment, while others go on; their cleanup closes their sockets. */
 #define _GNU_SOURCE
 #include "threads.h"

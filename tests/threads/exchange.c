@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: ISC */
 /* One exchange: its own socket, and with it its own ways to wait. */
 #define _GNU_SOURCE
 #include "threads.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: ISC */
 /* Four threads at one socket: one writes the request, one waits, one reads, one closes, shuts down, or
  * puts another file there, at its end or at any moment before.  What came of it is put into classes, which are
  * counted: those of a direct run are what is allowed.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: ISC */
 /* Threads that read from numbers which are nobody's, while others talk.  Directly they find nothing there.
  *
  * Sockets are made between the rounds only.  In a round every request has another Host than the connection that

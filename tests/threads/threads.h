@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: ISC */
 /* threads: a client with many threads, shared sockets, timer signals and cancelled threads.
  *
  *   threads.c   the command line

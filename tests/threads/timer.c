@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: ISC */
 /* A timer signal while exchanges are under way, and handlers that use sockets themselves. */
 #define _GNU_SOURCE
 #include "threads.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: ISC */
 /* waits: two threads.  One waits for a socket, the other does something by which, under holdfast, another socket gets
  * under its number, or closes or shuts down.  Two at a time: what holdfast does for more waits would wake these.
  *

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: ISC */
 /* conn: what is known of one tracked TCP socket, and the table that leads from an fd number to it.
  *
  * Theory of operation. A socket(2) of the right kind gets a conn. The client's fd is always a real socket; what

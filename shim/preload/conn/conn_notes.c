@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: ISC */
 /* What becomes of a conn that is not to be parked, or not ours any more, and what is written down about it. */
 #include "preload/conn/conn.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: ISC */
 /* Numbers that were closed where we did not see it. */
 #include "preload/conn/conn.h"
 

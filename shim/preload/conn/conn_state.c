@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: ISC */
 /* The state of a conn, its numbers, and what follows from them. */
 #include "preload/conn/conn.h"
 

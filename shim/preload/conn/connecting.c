@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: ISC */
 #include "preload/conn/connecting.h"
 
 #include "preload/conn/event.h"

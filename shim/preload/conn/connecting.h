@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: ISC */
 /* connecting: what a connect does to a conn, whether connect(2) or a send with MSG_FASTOPEN asks for it.
  *
  * One conn, one connect.  A conn's endpoint is what its only connect asked for that succeeded or is pending: else the

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: ISC */
 /* deferred: what the kernel is not told at once, because most often it need not be told at all.
  *
  * The end of a response: a client's next step is to receive the end of file, or to close: neither needs another

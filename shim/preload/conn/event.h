@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: ISC */
 /* event: what happens to a conn, said once.  The counters (base/stats.h), the lines of --explain (share/tracing.h) and
  * the log are made of it here, so that they cannot disagree; the board is filled from the counters.  Only what becomes of
  * a connection that is idle from then on, conn/parking.c and share/idle.c say themselves. */

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: ISC */
 /* fresh: a socket like the client's own would be, to be put under its fds.  All of these take a locked conn. */
 #ifndef HOLDFAST_PRELOAD_FRESH_H
 #define HOLDFAST_PRELOAD_FRESH_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: ISC */
 /* name: the local address of a leased connection, when its client asks for its own name. */
 #ifndef HOLDFAST_PRELOAD_NAME_H
 #define HOLDFAST_PRELOAD_NAME_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: ISC */
 /* parking: connections on their way between a conn and the pool: parked, adopted, and the spare that a conn was handed
  * out for a socket (preload/fds/spare.h).  All of these take a locked conn, but for those that say otherwise. */
 #ifndef HOLDFAST_PRELOAD_PARKING_H

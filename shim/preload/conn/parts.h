@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: ISC */
 /* parts: what a conn (conn.h) consists of.  Each part says in which states (states.def) it counts. */
 #ifndef HOLDFAST_PRELOAD_PARTS_H
 #define HOLDFAST_PRELOAD_PARTS_H

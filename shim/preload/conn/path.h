@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: ISC */
 /* path: an idle connection whose way to the server is gone.  The machine lost the local address (DHCP, a VPN), or
  * a firewall or NAT forgot the connection: the kernel sends the request again and again, and no end ever comes.
  *

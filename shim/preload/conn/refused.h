@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: ISC */
 /* refused: servers that listen for one connection and again when that one has ended (`nc -l` in a loop, socat without
  * fork).  While an idle connection of ours is open there, nobody listens, and a new connect is refused that a direct one
  * would not be.  So what is idle there is closed, and the connect is made again for as long as such a server may need.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: ISC */
 /* stall: servers that serve one connection at a time.  Such a one accepts the next connection when the current
  * one has ended: one that lies idle here keeps a new one waiting until the server tires of it.  So whoever has
  * waited for a while for the first byte on a connection of its own lets go of all that lies idle for the

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: ISC */
 /* state: the states of a conn, by name; states.def says what each means. */
 #ifndef HOLDFAST_PRELOAD_STATE_H
 #define HOLDFAST_PRELOAD_STATE_H

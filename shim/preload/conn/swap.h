@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: ISC */
 /* swap: putting another socket under a client's fds.  All of these take a locked conn. */
 #ifndef HOLDFAST_PRELOAD_SWAP_H
 #define HOLDFAST_PRELOAD_SWAP_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: ISC */
 /* trial: what a server has to show before its connections are kept and lent (preload/share/evidence.h), and how it gets
  * to show it.
  *

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: ISC */
 /* under: which socket lies under the numbers of a conn, and the end-of-file socket there.  All of these take a locked conn. */
 #ifndef HOLDFAST_PRELOAD_UNDER_H
 #define HOLDFAST_PRELOAD_UNDER_H

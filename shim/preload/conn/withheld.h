@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: ISC */
 /* withheld: what the client has sent and is not on the wire.  Of a locked conn:
  *
  *   LEASED    the beginning of a head: whose connection it goes out on is decided when all of it is there

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: ISC */
 /* bell: threads that wait in poll or select for a number under which another thread puts another socket.
  *
  * The kernel registers such a wait with the sockets that lay under the numbers when it began.  Woken, it looks at the

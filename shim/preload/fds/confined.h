@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: ISC */
 /* confined: policies that the kernel decides at connect(2), in the thread that calls it: Landlock's rules for TCP
  * (landlock(7)), and other security modules'.  A lease stands in for that connect, so the policy is asked: a connect
  * on a connected socket is judged first and fails with EISCONN if it is allowed (tests/assume/landlock.c).  After a

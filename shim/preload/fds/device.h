@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: ISC */
 /* device: the device that the kernel binds each new socket of this process to (socket(7), SO_BINDTODEVICE), because its
  * cgroup says so: `ip vrf exec`.  A connection that leads by another device is another one. */
 #ifndef HOLDFAST_PRELOAD_DEVICE_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: ISC */
 /* eof: the end-of-file socket.  One a process and family, made when first needed: our end of a
  * loopback TCP connection whose far end did SHUT_WR and stays open.  Reads on it give 0 for ever, poll
  * says IN|OUT|RDHUP without HUP, as on any connection that its peer has ended. */

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: ISC */
 #include "preload/fds/hold.h"
 
 #include "base/block.h"

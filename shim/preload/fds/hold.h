@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: ISC */
 /* hold: bytes that are kept for later, in block memory.  All zero is an empty one. */
 #ifndef HOLDFAST_PRELOAD_HOLD_H
 #define HOLDFAST_PRELOAD_HOLD_H

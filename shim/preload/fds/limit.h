@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: ISC */
 /* limit: RLIMIT_NOFILE was another one for a moment, and is to be again what it was. */
 #ifndef HOLDFAST_PRELOAD_LIMIT_H
 #define HOLDFAST_PRELOAD_LIMIT_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: ISC */
 /* options: what the client set on a socket.  What it set before connect makes sockets differ (the
  * endpoint's hash) and is applied to a fresh socket at a re-home; what it set afterwards is undone
  * before the connection is parked. */

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: ISC */
 /* private: fds of our own inside somebody else's program.  They are close-on-exec, lie above the soft
  * RLIMIT_NOFILE where the hard one and the kernel's table allow it, and the program has made no thread that could see
  * the limit raised for the moment; else high but around 1024.  They are at most an eighth of the limit, and answer

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: ISC */
 /* registrations: in which epoll sets a socket is registered.  A registration belongs to an fd number
  * and the socket under it, so it has to be taken out before another socket gets there and put back
  * after; and taken out before a close while the socket lives on in the pool. */

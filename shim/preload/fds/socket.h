@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: ISC */
 /* socket: which socket lies under a number, and what has become of its connection. */
 #ifndef HOLDFAST_PRELOAD_SOCKET_H
 #define HOLDFAST_PRELOAD_SOCKET_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: ISC */
 /* spare: a fresh socket that a lease made needless is not thrown away but handed out at the next
  * socket(2): making and destroying one costs more than all else that holdfast does.  A few a family.
  * While handed out, the client's fd and the conn's private fd are two numbers for it.

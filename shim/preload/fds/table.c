@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: ISC */
 #include "preload/fds/table.h"
 
 struct conn *_Atomic conn_table[CONN_TABLE_SIZE];

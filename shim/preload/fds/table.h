@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: ISC */
 /* table: which conn, if any, an fd number leads to; and which numbers are ours. */
 #ifndef HOLDFAST_PRELOAD_TABLE_H
 #define HOLDFAST_PRELOAD_TABLE_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: ISC */
 #include "preload/fds/tcpinfo.h"
 
 #include "preload/libc/real.h"

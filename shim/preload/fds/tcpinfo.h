@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: ISC */
 /* tcpinfo: what the kernel says of a TCP connection (TCP_INFO, tcp(7)).  libc's struct tcp_info may end before the
  * fields that came with Linux 4.2 to 4.19. */
 #ifndef HOLDFAST_PRELOAD_TCPINFO_H

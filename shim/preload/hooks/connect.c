@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: ISC */
 /* socket, connect, bind, listen: where conns begin, and where idle connections are lent. */
 #include "preload/hooks/hook.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: ISC */
 /* A program that lists its own descriptors does not find ours.  Only such a listing is looked at: whether
  * a directory is one is asked once, when it is opened. */
 #define _GNU_SOURCE

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: ISC */
 /* dlopen with RTLD_DEEPBIND hides a whole library from us (PHP's extensions are opened so): the flag is
  * taken out.  dlopen looks at its caller's RUNPATH, so libc's is jumped to, with the caller's return
  * address on the stack, not called. */

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: ISC */
 /* The exec and spawn families.  The kernel closes what is ours; an exchange under way is handed over, and
  * a connection that another program has got, too, is not pooled. */
 #define _GNU_SOURCE

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: ISC */
 /* Numbers: close, dup and their kind, fcntl, epoll_ctl. */
 #define _GNU_SOURCE
 #include "base/syscalls.h"

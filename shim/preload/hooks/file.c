@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: ISC */
 /* Calls that move several messages, or bytes of a file: made out of the simple ones. */
 #define _GNU_SOURCE
 #include "preload/hooks/hook.h"

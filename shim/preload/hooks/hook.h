@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: ISC */
 /* hook: what every file of exported symbols needs.  In those files: our function first, the exported
  * symbol last; `real.close` is libc's, `close` is ours. */
 #ifndef HOLDFAST_PRELOAD_HOOK_H

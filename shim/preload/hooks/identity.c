@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: ISC */
 /* What makes a thread or a process somebody else, or puts it elsewhere: the setuid family, setns, unshare, and
  * clone(2), whose child may be either.  By libc's calls, which the whole process follows (nptl(7)), and by
  * syscall(2), which this thread alone does. */

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: ISC */
 /* The constructor. */
 #include "preload/hooks/hook.h"
 

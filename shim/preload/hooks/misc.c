@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: ISC */
 /* What changes the process as a whole: threads, forks that run no handlers, seccomp, its end. */
 #define _GNU_SOURCE
 #include "preload/hooks/hook.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: ISC */
 /* The receiving calls; recvmmsg is in hooks/file.c. */
 #include "preload/hooks/hook.h"
 

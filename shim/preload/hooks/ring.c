@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: ISC */
 /* liburing makes its system calls without libc.  What makes a ring of its own, or maps one that is there, is replaced:
  * see rings.h.  liburing is nobody's neighbour until it is called, so it is looked up then, and where its caller found it:
  * a library that was opened by dlopen has its own order. */

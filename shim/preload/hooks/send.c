@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: ISC */
 /* The sending calls that take a sockaddr or plain buffers; sendmmsg and its kind are in hooks/file.c. */
 #include "preload/hooks/hook.h"
 

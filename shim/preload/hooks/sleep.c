@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: ISC */
 /* Sleeping.  Who sleeps for long has no use for the idle connections that it kept: they are given away before. */
 #define _GNU_SOURCE
 #include "preload/hooks/hook.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: ISC */
 /* shutdown, options, names and ioctl: on an ended fd most of them answer from memory, because the
  * end-of-file socket is shared and nothing may change it. */
 #include "preload/hooks/hook.h"

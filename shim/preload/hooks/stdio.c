@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: ISC */
 /* stdio on a socket.  Inside libc it passes no hook, so a stream on a tracked socket is made to read and
  * write through us (fopencookie(3)), and the number that it was made of is remembered, since libc says
  * that such a stream has none. */

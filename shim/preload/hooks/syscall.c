@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: ISC */
 /* syscall(2): programs that call the kernel past libc's wrappers, but not past libc.  What concerns a
  * tracked socket takes the same way as the wrapper; all else goes on with all six arguments. */
 #define _GNU_SOURCE

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: ISC */
 /* What a 32-bit program calls that was compiled with _TIME_BITS=64.  Waits are not split here as in
  * hooks/wait.c: before a long one all idle connections are given away.  But while a reused connection is in use,
  * they are the waits of hooks/wait.c: see readiness.h. */

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: ISC */
 /* Waiting: wire/waiting.h says how. */
 #define _GNU_SOURCE
 #include "preload/hooks/hook.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: ISC */
 #include "preload/libc/cancel.h"
 
 #include "preload/libc/real.h"

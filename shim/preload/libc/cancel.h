@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: ISC */
 /* cancel: a stretch of code in which the calling thread is not cancelled.  Stretches may lie in one another. */
 #ifndef HOLDFAST_PRELOAD_CANCEL_H
 #define HOLDFAST_PRELOAD_CANCEL_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: ISC */
 /* The tables are those of the generic ABI and of GNU's hash section (DT_GNU_HASH): four words (buckets, index of
  * the first symbol, words of the filter, shift), the filter, the buckets, the chains. */
 #define _GNU_SOURCE

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: ISC */
 /* lookup: dlsym(RTLD_NEXT, ...) for a hundred symbols at once, at start, without its lock, its allocations and
  * most of its cost: the hash tables of the objects that were loaded behind this one are read in their order.
  * What is not plain there is left to dlsym. */

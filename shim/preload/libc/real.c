@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: ISC */
 /* Resolving libc's symbols may allocate, and the program's malloc may read, write and close: such
  * calls find `resolving` set and go to the kernel directly. */
 #define _GNU_SOURCE

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: ISC */
 /* real: libc as it was before us.  Tests swap entries to inject faults.  The table can be used from
  * the first instruction on: until it is resolved (by whatever comes first, a call or our constructor)
  * its entries resolve it; what is called by the resolving itself ends in a raw system call. */

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: ISC */
 /* signals: held back from this thread, all of them, for a moment. */
 #ifndef HOLDFAST_PRELOAD_SIGNALS_H
 #define HOLDFAST_PRELOAD_SIGNALS_H

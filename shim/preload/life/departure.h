@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: ISC */
 /* departure: another program begins, in this process or beside it: exec, posix_spawn, system, popen.  What it may need
  * of ours goes with it: an exchange under way (handover.h), the queues (share/handdown.h), an environment that it can do
  * with (reach.h).  What the real call does not use is taken back.

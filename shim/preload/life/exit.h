@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: ISC */
 /* exit: the end of the process, or of the library's work in it; and the files that it writes. */
 #ifndef HOLDFAST_PRELOAD_EXIT_H
 #define HOLDFAST_PRELOAD_EXIT_H

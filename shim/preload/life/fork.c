@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: ISC */
 #include "preload/life/fork.h"
 
 #include "base/block.h"

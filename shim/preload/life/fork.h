@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: ISC */
 /* fork: what a fork, or a program that is started, does to what the library holds.  The locks are in one list: none
  * is held by another thread at the moment of a fork, and in the child all are free. */
 #ifndef HOLDFAST_PRELOAD_FORK_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: ISC */
 /* handover: an adapted exchange that is under way when the program execs another one.  The new program
  * may go on reading an inherited fd (`cat <&3`), and would wait for an end that never comes: so the
  * state goes with it, in a memfd that an environment variable names, for our constructor there. */

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: ISC */
 /* handover_parcel: what handover.c writes and handover_unpack.c reads: a memfd with a parcel for each exchange. */
 #ifndef HOLDFAST_PRELOAD_HANDOVER_PARCEL_H
 #define HOLDFAST_PRELOAD_HANDOVER_PARCEL_H

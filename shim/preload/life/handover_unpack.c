@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: ISC */
 /* The new program's side of a handover, in its constructor. */
 #define _GNU_SOURCE
 #include "preload/life/handover.h"

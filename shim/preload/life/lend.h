@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: ISC */
 /* lend: `environ` while system(3) and popen(3) hand it down to a program that is to get another one.  It is the
  * program's own: other threads, and handlers, read it meanwhile, and setenv(3) may replace it.  So it never points
  * at a stack, and where there are other threads the array stays and only entries that are there change. */

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: ISC */
 /* reach: a program that is executed after chroot(2), pivot_root(2) or setuid(2) may not find the library that
  * its environment preloads.  Its loader would say so on stderr, and so would that of each program after it:
  * it gets an environment that does not speak of the library.  A program that is executed under a filter of system calls

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: ISC */
 #include "preload/life/rings.h"
 
 #include "base/log.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: ISC */
 /* rings: io_uring.  A ring reads, writes, polls and closes by number, past every hook.  So from its first ring on, the
  * process's sockets are libc's and the ring's alone: the idle connections go to the others of the tree, what is connected
  * becomes a stranger to us, and no new socket is tracked.  Queues and the like stay hidden, for the process's children.

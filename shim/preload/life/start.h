@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: ISC */
 /* start: the library begins its work in a process. */
 #ifndef HOLDFAST_PRELOAD_START_H
 #define HOLDFAST_PRELOAD_START_H

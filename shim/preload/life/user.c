@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: ISC */
 #include "preload/life/user.h"
 
 #include "pool/pool.h"

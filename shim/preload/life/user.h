@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: ISC */
 /* user: the process, or a thread of it, becomes another user or gets into another namespace. */
 #ifndef HOLDFAST_PRELOAD_USER_H
 #define HOLDFAST_PRELOAD_USER_H

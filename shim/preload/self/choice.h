@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: ISC */
 /* choice: what the settings leave alone: programs (HOLDFAST_COMMANDS_...), servers and Hosts
  * (HOLDFAST_ONLY, HOLDFAST_EXCEPT). */
 #ifndef HOLDFAST_PRELOAD_CHOICE_H

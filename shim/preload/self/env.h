@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: ISC */
 /* env: environments: the one that this process was given, and those that it gives to others.  Outside this room nobody calls
  * getenv(3), or knows how LD_PRELOAD is written. */
 #ifndef HOLDFAST_PRELOAD_ENV_H

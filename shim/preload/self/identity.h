@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: ISC */
 /* identity: who the calling thread is, and where a socket is, as the kernel has it now: what an endpoint's key
  * (pool/endpoint.h) holds besides the address and the options.
  *

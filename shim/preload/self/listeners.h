@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: ISC */
 /* listeners: the ports that this process listens on.
  *
  * A program that connects over loopback to a port of its own (a test suite, a server that calls itself) may wait

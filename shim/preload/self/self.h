@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: ISC */
 /* self: facts about this process: its settings and name, what may still be done in it, whether this memory is its
  * own, its clocks.  Written at start and by the events in life/; read everywhere. */
 #ifndef HOLDFAST_PRELOAD_SELF_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: ISC */
 #include "preload/self/version.h"
 
 #include "base/version.h"

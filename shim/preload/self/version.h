@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: ISC */
 /* version: this library's release, in a note for the launcher, and what the launcher says of its own. */
 #ifndef HOLDFAST_PRELOAD_VERSION_H
 #define HOLDFAST_PRELOAD_VERSION_H

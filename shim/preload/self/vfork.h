@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: ISC */
 /* vfork: knowing, without a system call, that this code does not run in a vfork child, which borrows
  * its parent's memory and must not change our state; nor in a child of a fork that passed no handler
  * (_Fork, raw clone). */

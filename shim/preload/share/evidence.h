@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: ISC */
 /* evidence: what is known of servers (pool/evidence.h), with the clock, the log, and the memory it lies in: the
  * board where there is one, so that all of a tree, or all of a user's processes, know the same; else the
  * process's own.  `to`: a conn's endpoint.  No lock, nothing that blocks; errno is left alone. */

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: ISC */
 /* handdown: which program gets the queues (pool/tree.h) across exec(2).  Who has a queue's descriptor can read,
  * and take, the connections in it.  So they are close-on-exec in every process that has the library, and are
  * inheritable only while a program is being executed for which all of this holds:

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: ISC */
 /* idle: what the pool may do with sockets. */
 #ifndef HOLDFAST_PRELOAD_IDLE_H
 #define HOLDFAST_PRELOAD_IDLE_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: ISC */
 /* inherited: the tree, as this process got it. */
 #ifndef HOLDFAST_PRELOAD_INHERITED_H
 #define HOLDFAST_PRELOAD_INHERITED_H

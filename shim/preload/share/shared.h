@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: ISC */
 /* shared: which idle connections stay with this process, and which go to the queues that it has in
  * common with the other processes under its launcher (pool/tree.h).
  *

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: ISC */
 /* tally: what this process has counted (base/stats.h), added to the board that it shares with others, for
  * `holdfast --status`.  The board is mapped when there is something to add, and not before. */
 #ifndef HOLDFAST_PRELOAD_TALLY_H

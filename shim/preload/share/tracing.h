@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: ISC */
 /* tracing: tells `holdfast --explain` what happens here (base/trace.h).  Off without it: one load and one
  * branch, and only where a tracked connection changes. */
 #ifndef HOLDFAST_PRELOAD_TRACING_H

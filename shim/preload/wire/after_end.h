@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: ISC */
 /* after_end: what a client sends when its server has closed. */
 #ifndef HOLDFAST_PRELOAD_AFTER_END_H
 #define HOLDFAST_PRELOAD_AFTER_END_H

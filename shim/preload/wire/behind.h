@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: ISC */
 /* behind: what the client sends behind the head of a request: its body, and more. */
 #ifndef HOLDFAST_PRELOAD_BEHIND_H
 #define HOLDFAST_PRELOAD_BEHIND_H

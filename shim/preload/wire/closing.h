@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: ISC */
 /* closing: what a close means for a tracked socket, and how one is left to libc. */
 #ifndef HOLDFAST_PRELOAD_CLOSING_H
 #define HOLDFAST_PRELOAD_CLOSING_H

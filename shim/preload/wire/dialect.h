@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: ISC */
 /* dialect: what of HTTP a server speaks (preload/share/evidence.h).  Some devices know HTTP/1.0 only: they answer 505 to a
  * request of 1.1, or hang up.  Others end lines with a bare LF, or answer with something else altogether.  Where a
  * request of 1.1 was not yet answered well, the client's own bytes are kept until the answer begins: an idempotent

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: ISC */
 /* endwait: clients that are to be told of the end of an answer before they have received its bytes: those that ask for
  * POLLRDHUP or EPOLLRDHUP, and those that have ended their sending side and are told POLLHUP, whatever they ask for.
  * Directly the server's FIN tells them; under holdfast none comes.  So the answer is looked at: if it lies whole in the

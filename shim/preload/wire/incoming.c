@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: ISC */
 /* The kernel must go on telling the truth about readiness, so the shim holds bytes only where more is
  * certain to come: an incomplete head is taken whole; of a complete one that does not fit the client's
  * buffer, the last byte (`tail`) stays in the kernel until the client has got the rest.

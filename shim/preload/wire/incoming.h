@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: ISC */
 /* incoming: one step of following the response of an adapted exchange.  Of a locked conn in EXCHANGE. */
 #ifndef HOLDFAST_PRELOAD_INCOMING_H
 #define HOLDFAST_PRELOAD_INCOMING_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: ISC */
 /* What the end of a connection means, or an answer that is not ours: a replay, an end, an error. */
 #define _GNU_SOURCE
 #include "preload/wire/incoming.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: ISC */
 /* listening: poll and select of libc, for threads that wait for tracked numbers while other threads may put other sockets
  * there: they wait for the bell as well (fds/bell.h). */
 #ifndef HOLDFAST_PRELOAD_LISTENING_H

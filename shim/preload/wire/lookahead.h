@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: ISC */
 /* lookahead: what the bytes that lie in the kernel will be for the client, found by peeking and a copy
  * of the exchange. */
 #ifndef HOLDFAST_PRELOAD_LOOKAHEAD_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: ISC */
 /* moving: splice and sendfile from a tracked socket into a pipe.
  *
  * A body that goes through as it is (a Content-Length, or until the server's end) is moved by

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: ISC */
 /* observed: a client that manages persistence itself.  Its bytes are not touched; what libc's calls did
  * is shown to the exchange, so that a close between two exchanges becomes a park. */
 #ifndef HOLDFAST_PRELOAD_OBSERVED_H

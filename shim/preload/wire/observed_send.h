@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: ISC */
 /* observed_send: what an observed client sends (preload/wire/observed.h).  Of a locked conn in OBSERVED. */
 #ifndef HOLDFAST_PRELOAD_OBSERVED_SEND_H
 #define HOLDFAST_PRELOAD_OBSERVED_SEND_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: ISC */
 /* Where the kernel accepts only part of a head from a client that does not block, the rest stays in
  * `request`; send.c tells the client that the last byte of its own head was not accepted. */
 #define _GNU_SOURCE

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: ISC */
 /* outgoing: bringing a request onto the wire: the head that lies in `request`, what follows it, and all
  * of it again if the connection was dead.  Of a locked conn. */
 #ifndef HOLDFAST_PRELOAD_OUTGOING_H

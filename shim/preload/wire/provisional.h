@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: ISC */
 /* provisional: a reused connection until it is certain that what comes answers the request, and not the
  * connection's past.  All of these take a locked conn.
  *

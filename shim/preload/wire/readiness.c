@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: ISC */
 /* The filter behind all waits, and what poll has of its own; select and epoll have theirs in readiness_select.c and
  * readiness_epoll.c. */
 #define _GNU_SOURCE

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: ISC */
 /* readiness: the waits of libc, less what the kernel says of a reused connection that ended before a byte of an
  * answer came.  Another connection takes its place, the request goes out once more, and the wait goes on for the
  * rest of its time: the client sees only what the fresh connection brings.  One that was not asked anything yet

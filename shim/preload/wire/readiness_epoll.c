@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: ISC */
 /* An event says which registration it is of by the client's own data only.  So where one tells of an end, the
  * borrowed connections are looked through for it. */
 #define _GNU_SOURCE

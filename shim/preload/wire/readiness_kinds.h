@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: ISC */
 /* readiness_kinds: what the kinds of waits have in common: readiness.c, readiness_select.c, readiness_epoll.c. */
 #ifndef HOLDFAST_PRELOAD_READINESS_KINDS_H
 #define HOLDFAST_PRELOAD_READINESS_KINDS_H

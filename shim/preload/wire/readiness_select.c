@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: ISC */
 /* select(2) empties its sets when the time is over: what is called more than once begins each time with what the client
  * gave. */
 #define _GNU_SOURCE

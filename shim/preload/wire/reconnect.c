@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: ISC */
 #include "preload/wire/reconnect.h"
 
 #include "preload/conn/connecting.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: ISC */
 /* reconnect: a connect on a number that has a connection, or had one, and one that a send asks for.
  * preload/conn/connecting.h says what a connect does to a conn. */
 #ifndef HOLDFAST_PRELOAD_RECONNECT_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: ISC */
 /* recv: what a client gets when it receives from a tracked socket. */
 #ifndef HOLDFAST_PRELOAD_RECV_H
 #define HOLDFAST_PRELOAD_RECV_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: ISC */
 /* release: sends what was withheld (preload/conn/withheld.h).  Of a locked conn. */
 #ifndef HOLDFAST_PRELOAD_RELEASE_H
 #define HOLDFAST_PRELOAD_RELEASE_H

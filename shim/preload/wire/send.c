@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: ISC */
 /* A request's head is recognised, adapted, and sent on the right connection (send_first); what follows is behind.c's
  * business.  Where the kernel takes only part of an adapted head from a client that does not block, the client is told
  * that the last byte of its own head was not taken; when it comes again with that byte, the rest goes out first. */

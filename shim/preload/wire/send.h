@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: ISC */
 /* send: what becomes of bytes that the client sends on a tracked socket. */
 #ifndef HOLDFAST_PRELOAD_SEND_H
 #define HOLDFAST_PRELOAD_SEND_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: ISC */
 #include "preload/wire/stream.h"
 
 #include "base/block.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: ISC */
 /* stream: stdio's streams that read and write through us, and the numbers that they were made of: libc says that
  * such a stream has none. */
 #ifndef HOLDFAST_PRELOAD_STREAM_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: ISC */
 /* waiting: how a process waits.  What the kernel says of readiness is true and passes as it is (but see readiness.h); but a
  * process that waits for long has no use for the idle connections that it kept, and others may; and what it waits for may
  * be a server that serves one connection at a time (stall.h), an answer whose end alone it is told of (endwait.h), or an

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: ISC */
 /* block: sizes, reuse, threads, signal handlers and forks. */
 #define _GNU_SOURCE
 #include "base/block.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: ISC */
 /* config: every setting, with good, bad and boundary values. */
 #include "base/config.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: ISC */
 /* filter and list: what the lists in the settings mean, element by element. */
 #include "base/filter.h"
 #include "base/list.h"

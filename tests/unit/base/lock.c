@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: ISC */
 /* lock: excludes, knows its owner, and does neither hang in a signal handler nor after a fork. */
 #define _GNU_SOURCE
 #include "base/lock.h"

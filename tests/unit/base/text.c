@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: ISC */
 /* reason, stats and log: the words and lines that people and programs read. */
 #define _GNU_SOURCE
 #include "base/log.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: ISC */
 /* trace: what is written is read back; what somebody else writes is not believed. */
 #include "base/trace.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: ISC */
 /* hoard: what is kept, what goes, what the board says of it. */
 #define _GNU_SOURCE
 #include "broker/hoard.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: ISC */
 #define _GNU_SOURCE
 /* What the kernel is not told at once: the end of an exchange, a registration.  Done in whatever order, told by
  * whatever call, it comes to the same as if the kernel had been told. */

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: ISC */
 #define _GNU_SOURCE
 /* Servers that serve one connection at a time: when something is let go for who waits, what is learned of it, by the
  * test's clock. */

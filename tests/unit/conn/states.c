@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: ISC */
 #define _GNU_SOURCE
 /* The states of a conn: each move that is allowed, each that is not; numbers, handlers, threads that leave. */
 #include "unit/preload/fake_conn.h"

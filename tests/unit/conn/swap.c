@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: ISC */
 #define _GNU_SOURCE
 /* Another socket under a client's numbers: all of them or none, whichever call fails. */
 #include "unit/preload/fake_conn.h"

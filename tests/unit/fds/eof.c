@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: ISC */
 #define _GNU_SOURCE
 /* The end-of-file socket: made once, with strangers about, with each call failing, and made again when it is gone. */
 #include "unit/preload/fake_kernel.h"

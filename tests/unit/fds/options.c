@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: ISC */
 #define _GNU_SOURCE
 /* Options: which may be set on a socket that is shared, what makes two sockets the same, what is put back. */
 #include "unit/preload/fake_kernel.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: ISC */
 #define _GNU_SOURCE
 /* Private numbers: where they lie, how many there may be, what the program finds under them. */
 #include "unit/preload/fake_kernel.h"

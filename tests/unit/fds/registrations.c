@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: ISC */
 #define _GNU_SOURCE
 /* Registrations in epoll sets, taken out and put back: of real sets, where the kernel says what is armed, and of sets
  * whose calls fail. */

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: ISC */
 #define _GNU_SOURCE
 /* Every case of cases.def through the exchange: whole, byte by byte and split at every offset (large ones
  * in pieces), each input at a guard page. */

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: ISC */
 /* cases: the rows of cases.def as C values, and their bytes written out. */
 #ifndef UNIT_HTTP_CASES_H
 #define UNIT_HTTP_CASES_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: ISC */
 /* What comes out must not depend on how the input was cut: conversations made at random from pieces
  * that matter, whole, byte by byte and cut at random, compared.  The seed is fixed. */
 #include "talk.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: ISC */
 /* What an exchange answers about itself, and what no row of a table can say. */
 #include "play.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: ISC */
 /* What fuzzing, and comparing with other parsers, has found: inputs that once came out otherwise, and
  * those of which other parsers think otherwise than we do. */
 #include "talk.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: ISC */
 /* The end of a body: whole, byte by byte and split at every offset, followed and decoded. */
 #include "play.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: ISC */
 /* guard: test input that ends right before an unreadable page, so that any look behind its end
  * is a fault even where a sanitizer does not see it.  With GUARD_HEAP: a heap block of just its size, so
  * that the sanitizer sees looks before its beginning, too. */

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: ISC */
 /* The lines of a head, and the values of fields, one function at a time. */
 #include "play.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: ISC */
 /* Hop-by-hop fields name by name: both directions, both versions of the client. */
 #include "play.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: ISC */
 /* Observed conversations: where they are idle, what may be parked, and that not one byte changes. */
 #include "talk.h"
 

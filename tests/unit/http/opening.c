@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: ISC */
 /* The first bytes of a response on a reused connection: whole, and cut at every byte. */
 #include "play.h"
 

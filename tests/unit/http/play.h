@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: ISC */
 /* play: plays a conversation through an exchange as the library would, with both inputs cut
  * in any way, and keeps what came out.  Every input ends at a guard page.
  *

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: ISC */
 /* What becomes of requests: one row a rule, no response. */
 #include "play.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: ISC */
 /* What becomes of responses: one row a rule. */
 #include "play.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: ISC */
 /* What looks at many bytes at a time finds what a look at each byte finds, wherever it lies. */
 #include "play.h"
 

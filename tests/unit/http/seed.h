@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: ISC */
 /* seed: with FUZZ_SEEDS=DIRECTORY in the environment, a unit test also writes the rows of its
  * tables there, one file each, as the fuzzers read them (fuzz/input.h): what is known to matter is where
  * they begin. */

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: ISC */
 /* talk: plays an observed conversation, turn by turn, with every turn cut in any way. */
 #ifndef UNIT_HTTP_TALK_H
 #define UNIT_HTTP_TALK_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: ISC */
 /* cache: what ldconfig writes is read; what nobody writes does no harm. */
 #include "launcher/cache.c" /* the launcher is no library */
 

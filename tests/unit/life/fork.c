@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: ISC */
 #define _GNU_SOURCE
 /* A fork, piece by piece, in one process: what is done before it, and after it in the parent; what is done in the child.
  * And the end of pooling, by exit_retire. */

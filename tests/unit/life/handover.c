@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: ISC */
 #define _GNU_SOURCE
 /* An exchange that goes on in another program: packed before exec, unpacked behind it, in one process.  Whatever the first
  * program has read of the answer, the second one reads the rest, and an end. */

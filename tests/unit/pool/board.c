@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: ISC */
 /* board, broker_place and broker_message: what processes of a user believe of what others have written. */
 #define _GNU_SOURCE
 #include "pool/board.h"

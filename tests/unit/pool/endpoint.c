@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: ISC */
 /* endpoint: from socket addresses to keys and to text. */
 #define _GNU_SOURCE
 #include "pool/endpoint.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: ISC */
 /* evidence: what is known of servers, for how long, of how many, and who tries. */
 #include "pool/evidence.h"
 

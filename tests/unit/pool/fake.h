@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: ISC */
 /* The pool's tests' own world: a clock that is set, sockets that are numbers, and a record of what was
  * discarded and why. */
 #ifndef HOLDFAST_TESTS_POOL_FAKE_H

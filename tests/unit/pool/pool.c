@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: ISC */
 /* pool: what is kept, what is found again, what is let go and why. */
 #include "fake.h"
 

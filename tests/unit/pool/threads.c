@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: ISC */
 /* pool, with threads at it, forks in the middle, and signal handlers that interrupt it.  Every "fd" has a
  * place: with a thread, in the pool, or discarded; moving it checks that it was where it should be. */
 #define _GNU_SOURCE

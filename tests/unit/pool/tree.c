@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: ISC */
 /* tree: giving and taking, with queues of the kernel's own, and sockets that lead nowhere. */
 #define _GNU_SOURCE
 #include "pool/tree.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: ISC */
 /* tree: where what was received lies.  As soon as a connection is put back somebody else may ask there; until its number
  * is closed, a thread of this program that reads from that number would take the answer.  So it is moved out of the
  * program's reach first. */

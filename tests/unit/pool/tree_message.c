@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: ISC */
 /* tree: the messages, field by field, and the text in the environment. */
 #define _GNU_SOURCE
 #include "pool/tree.h"

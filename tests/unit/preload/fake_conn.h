@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: ISC */
 /* fake_conn: tracked conns on the sockets of fake_kernel.h, brought to each state. */
 #ifndef UNIT_PRELOAD_FAKE_CONN_H
 #define UNIT_PRELOAD_FAKE_CONN_H

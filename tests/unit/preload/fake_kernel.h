@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: ISC */
 /* fake_kernel: sockets that are only numbers.  The entries of `real` work on a table of them as the kernel's calls do,
  * as far as the library can tell; each call can be made to fail.
  *

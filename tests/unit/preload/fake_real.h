@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: ISC */
 /* fake_real: libc as a test wants it.  Each entry of `real` fails the test that calls it, so a test names what it
  * allows: `real.dup3 = mine;`.  fake_kernel.h has entries that work, on sockets that are only numbers.
  *

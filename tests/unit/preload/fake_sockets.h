@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: ISC */
 /* fake_sockets: the table of fake_kernel.h, and the calls that make, name and close what is in it. */
 #ifndef UNIT_PRELOAD_FAKE_SOCKETS_H
 #define UNIT_PRELOAD_FAKE_SOCKETS_H

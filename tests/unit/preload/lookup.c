@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: ISC */
 /* What lookup_next finds is what dlsym finds; and what it leaves to dlsym is little. */
 #define _GNU_SOURCE
 #include "preload/libc/lookup.c"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: ISC */
 #define _GNU_SOURCE
 /* An exchange in the smallest parts: a kernel that takes and gives a byte at a time, clients that read a byte at a time, and
  * each call failing in between. */
