@@ -67,14 +67,10 @@ static ssize_t fake_sendmsg(int fd, const struct msghdr *msg, int flags)
         errno = EPIPE;
         return -1;
     }
-    if (!s->out)
-        s->out = malloc(FAKE_BYTES);
     size_t sum = 0;
     for (size_t i = 0; i < msg->msg_iovlen; i++) {
         size_t n = msg->msg_iov[i].iov_len < s->room ? msg->msg_iov[i].iov_len : s->room;
-        assert_true(s->out_len + n <= FAKE_BYTES);
-        memcpy(s->out + s->out_len, msg->msg_iov[i].iov_base, n);
-        s->out_len += n;
+        fake_append(&s->out, &s->out_len, msg->msg_iov[i].iov_base, n);
         s->room -= s->room == SIZE_MAX ? 0 : n;
         sum += n;
     }
