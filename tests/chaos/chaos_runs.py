@@ -61,7 +61,7 @@ class Side:
 
     def replays(self):
         """{address: how often holdfast's log has a request that is sent again} since the last call."""
-        return collections.Counter(re.findall(r"^\S+ \d+ fd \d+ ([\d.]+):\d+ (?:replayed|asked_as_1_0):",
+        return collections.Counter(re.findall(r"^\S+ .*\[\d+\] fd \d+ ([\d.]+):\d+ (?:replayed|asked_as_1_0):",
                                               self.said.read().decode(), re.M))
 
     def counted(self):
