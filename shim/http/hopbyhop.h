@@ -39,7 +39,7 @@ void hop_add_options(struct hop_options *options, struct slice value);
 static inline __attribute__((always_inline)) enum head_result
 hop_next_known(const char **line, const char *end, struct head_field *field, enum field_id *id, bool *lenient)
 {
-    for (;; *line = field->next) {
+    for (;;) {
         enum head_result result = head_field_inline(*line, end, field, lenient);
 
         *id = FIELD_OTHER;
@@ -48,6 +48,7 @@ hop_next_known(const char **line, const char *end, struct head_field *field, enu
         *id = field_identify(field->name);
         if (*id != FIELD_OTHER)
             return HEAD_DONE;
+        *line = field->next;
     }
 }
 
