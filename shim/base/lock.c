@@ -70,18 +70,6 @@ bool lock_take_among(struct lock *lock)
     return true;
 }
 
-bool lock_try(struct lock *lock)
-{
-    uint32_t seen = 0;
-
-    return atomic_compare_exchange_strong_explicit(&lock->word, &seen, number(), memory_order_acquire, memory_order_relaxed);
-}
-
-bool lock_is_another_s(const struct lock *lock)
-{
-    return atomic_load_explicit(&lock->word, memory_order_relaxed) && !lock_mine(lock);
-}
-
 bool lock_mine(const struct lock *lock)
 {
     return lock_own_number && (atomic_load_explicit(&lock->word, memory_order_relaxed) & ~WAITED_FOR) == lock_own_number;

@@ -61,12 +61,6 @@ static inline void lock_give(struct lock *lock)
         lock_give_among(lock);
 }
 
-/* Takes it if it is free, whoever holds it else. */
-bool lock_try(struct lock *lock);
-
-/* Somebody holds it, and it is not this thread. */
-bool lock_is_another_s(const struct lock *lock);
-
 /* This thread holds it: a signal handler has interrupted the holder, or it left by longjmp. */
 bool lock_mine(const struct lock *lock);
 

@@ -318,63 +318,10 @@ void conn_init(void)
     arena.ready = pthread_key_create(&arena.thread_end, thread_ended_inside) == 0;
 }
 
-static unsigned fork_naps; /* that are left; of the thread that forks */
-
-static void hold(struct conn *c)
-{
-    const struct timespec nap = { 0, 100000 };
-
-    while (!(c->use.held_for_fork = lock_try(&c->lock)) && !lock_mine(&c->lock) && fork_naps) {
-        fork_naps--;
-        real.nanosleep(&nap, NULL);
-    }
-}
-
-static void release(struct conn *c)
-{
-    if (!c->use.held_for_fork)
-        return;
-    c->use.held_for_fork = false;
-    lock_give(&c->lock);
-}
-
-void conn_before_fork(void)
-{
-    enum { NAPS_MAX = 100 };
-
-    fork_naps = NAPS_MAX;
-    if (!lock_alone())
-        conn_each(hold);
-}
-
-void conn_forked(void)
-{
-    conn_each(release);
-}
-
-/* Nothing in it can be relied on: what it has is left where it is. */
-static void abandon(struct conn *c)
-{
-    for (int i = 0; i < CONN_FDS; i++) {
-        struct conn *known = c;
-        if ((unsigned)c->fds.numbers[i].fd < CONN_TABLE_SIZE)
-            atomic_compare_exchange_strong(&conn_table[c->fds.numbers[i].fd], &known, NULL);
-    }
-    if (atomic_exchange(&c->borrowed, false))
-        atomic_fetch_sub(&conn_borrowed, 1);
-    private_close(c->fds.private_fd);
-    c->fds.private_fd = -1;
-    c->fds.count = 0;
-    c->state = CONN_FREE;
-}
-
 void conn_after_fork(void)
 {
     for (struct chunk *chunk = arena.chunks; chunk; chunk = chunk->next)
         for (int i = 0; i < CHUNK; i++) {
-            if (!chunk->conns[i].use.held_for_fork && lock_is_another_s(&chunk->conns[i].lock))
-                abandon(&chunk->conns[i]);
-            chunk->conns[i].use.held_for_fork = false;
             lock_init(&chunk->conns[i].lock);
             chunk->conns[i].use.reconnecting = NULL;
             atomic_store(&chunk->conns[i].polled, 0);

@@ -255,15 +255,7 @@ void conn_each_entered(bool all, bool (*each)(struct conn *c, void *arg), void *
 void conn_init(void);
 extern struct lock conn_arena_lock;
 
-/* Not locked.  Before a fork: other threads that change a conn finish that, and begin no more.  Waits for moments only, since
- * the holder of one may wait for another one, or may be stopped. */
-void conn_before_fork(void);
-
-/* Behind it, in the parent. */
-void conn_forked(void);
-
-/* In the child of a fork: no conn is locked, or waits for a thread that is not there.  One that another thread was changing,
- * where conn_before_fork could not wait for it or was not called, is half made: libc alone has its numbers here. */
+/* In the child of a fork: no conn is locked, or waits for a thread that is not there. */
 void conn_after_fork(void);
 
 /* What the functions that do a call's work for a hook answer besides a count or -errno. */

@@ -40,7 +40,6 @@ struct conn_use {
     const void *reconnecting;      /* the thread that connects another socket for it: whoever wants to send waits */
     atomic_bool unfinished;        /* something is to be done before it is unlocked: a signal handler closed one of the
                                       numbers while its thread held the lock, or registrations are held back */
-    bool held_for_fork;            /* the thread that forks has taken the lock.  Cleared behind the fork, on both sides */
     atomic_uint busy_answers;      /* calls of such a handler that were answered as busy */
 };
 

@@ -135,7 +135,6 @@ void fork_before(void)
     shared_give_all();
     conn_each(settle);
     fork_end_leases(true);
-    conn_before_fork();
     locks_take();
 }
 
@@ -146,7 +145,6 @@ void fork_after(void)
     locks_give();
     conn_each(parking_crossed_fork);
     self.forked = true;
-    conn_forked();
 }
 
 void fork_repair_child(void)

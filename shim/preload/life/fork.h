@@ -11,8 +11,8 @@
 #define FORK_LOCKS(X)                                                                                      \
     X(conn_arena_lock) X(stall_lock) X(pool_lock) X(private_raising) X(shared_joining) X(tally_adding) X(bell_lock)
 
-/* Not among them, free in the child: `conn.lock`, whose holder may wait for another conn's, so that it is not waited for
- * for long (conn_before_fork, conn_after_fork); `block_lock`, whose owner repairs what was torn (block_after_fork). */
+/* Not taken before a fork, free in the child: `conn.lock` (conn_after_fork), since its holder may wait for another
+ * conn's; `block_lock`, whose owner repairs what was torn (block_after_fork). */
 #define FORK_LOCKS_RESET conn.lock block_lock
 
 /* Before another process gets what is not close-on-exec (`all`: whatever the flag says): no socket of ours may come under

@@ -6,7 +6,6 @@
 #include "preload/conn/deferred.h"
 #include "preload/wire/behind.h"
 #include "preload/wire/observed.h"
-#include "preload/wire/observed_send.h"
 #include "preload/conn/path.h"
 #include "preload/conn/under.h"
 #include "preload/fds/private.h"
@@ -166,8 +165,6 @@ void closing_leave_alone(struct conn *c, int fd, enum reason why)
         return;
     if (followed || (holds && release_held(c, fd) != 0))
         conn_forbid_parking(c, why);
-    else if (conn_is_observed(c))
-        observed_bypass(c, why);
     else
         conn_bypass(c, why);
     errno = saved;

@@ -16,7 +16,6 @@
 #include <errno.h>
 #include <poll.h>
 #include <string.h>
-#include <sys/ioctl.h>
 
 static void follow_server(struct conn *c, const char *bytes, size_t len)
 {
@@ -97,17 +96,6 @@ static void follow_held(struct conn *c)
     observed_leave_if_lost(c);
 }
 
-/* Of a socket that is libc's again.  An error stays for the next call. */
-static ssize_t take_queued(int fd, struct iovec room, int flags)
-{
-    int queued = 0;
-
-    if (real.ioctl(fd, FIONREAD, &queued) != 0 || queued <= 0)
-        return 0;
-    ssize_t n = real.recv(fd, room.iov_base, room.iov_len, (flags & MSG_TRUNC) | MSG_DONTWAIT);
-    return n > 0 ? n : 0;
-}
-
 /* The bytes that were held back, and what is there behind them: never shorter than the kernel would have been. */
 static ssize_t serve_held(struct conn *c, int fd, const struct iovec *iov, int n, int flags)
 {
@@ -117,7 +105,7 @@ static ssize_t serve_held(struct conn *c, int fd, const struct iovec *iov, int n
 
     for (int i = 0; i < n && given < hold_len(held); i++) {
         size_t left = hold_len(held) - given, part = iov[i].iov_len < left ? iov[i].iov_len : left;
-        if (part && !(flags & MSG_TRUNC)) /* tcp(7): that discards */
+        if (part)
             memcpy(iov[i].iov_base, held->data + held->start + given, part);
         given += part;
     }
@@ -127,8 +115,6 @@ static ssize_t serve_held(struct conn *c, int fd, const struct iovec *iov, int n
     if (hold_len(held))
         return (ssize_t)given;
     follow_held(c);
-    if (c->fds.count == 0 && rest_of(iov, n, given, &rest))
-        return (ssize_t)given + take_queued(fd, rest, flags);
     if (!conn_is_observed(c) || c->fds.count == 0 || rest_of(iov, n, given, &rest) == 0)
         return (ssize_t)given;
     ssize_t more = receive(c, fd, &rest, 1, flags & MSG_WAITALL ? flags : flags | MSG_DONTWAIT);
@@ -206,10 +192,8 @@ ssize_t observed_recv(struct conn *c, int fd, const struct iovec *iov, int n, in
     bool provisional = provisional_is(c) || c->reply.first;
 
     if (flags & (MSG_TRUNC | MSG_OOB | MSG_ERRQUEUE)) {
-        observed_bypass(c, REASON_odd_descriptor);
-        if (c->fds.count == 0 || flags & (MSG_OOB | MSG_ERRQUEUE))
-            return CONN_PLAIN;
-        provisional = false;
+        conn_bypass(c, REASON_odd_descriptor);
+        return CONN_PLAIN;
     }
     if (!provisional && holds_back(c))
         return serve_held(c, fd, iov, n, flags);

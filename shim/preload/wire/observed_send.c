@@ -15,18 +15,6 @@ void observed_leave_if_lost(struct conn *c)
         conn_bypass(c, c->x.reason);
 }
 
-void observed_bypass(struct conn *c, enum reason why)
-{
-    if (c->reply.held != HELD_RAW || hold_len(&c->reply.bytes) == 0 || c->fds.count == 0) {
-        conn_bypass(c, why);
-        return;
-    }
-    exchange_release(&c->x, why);
-    conn_forbid_parking(c, why);
-    conn_drop_first(c);
-    hold_clear(&c->request.bytes); /* no replay */
-}
-
 /* Follows what was sent.  The beginning of a head is kept to be shown again. */
 static void follow_client(struct conn *c, const char *bytes, size_t len)
 {
@@ -74,7 +62,7 @@ ssize_t observed_send(struct conn *c, int fd, const struct iovec *iov, int n, in
     int quiet = mendable ? MSG_NOSIGNAL : 0;
 
     if (flags & MSG_OOB) {
-        observed_bypass(c, REASON_odd_descriptor);
+        conn_bypass(c, REASON_odd_descriptor);
         return CONN_PLAIN;
     }
     conn_outside_begin(c);

@@ -27,8 +27,4 @@ static inline void observed_show(struct conn *c, const struct iovec *iov, int n,
     observed_leave_if_lost(c);
 }
 
-/* Locked, OBSERVED.  Leaves it to libc; if the beginning of an answer was taken out of the kernel (provisional.h), which the
- * client has not got, when it has. */
-void observed_bypass(struct conn *c, enum reason why);
-
 #endif

@@ -530,32 +530,6 @@ static void test_high_number(void **state)
     assert_null(conn_enter(-1, NEED_ALL));
 }
 
-/* The beginning of an answer that an observed client has not got, since it may be to the connection's past: it gets it
- * before libc alone has the socket. */
-static void test_bypass_holding(void **state)
-{
-    static const char request[] = "GET / HTTP/1.1\r\nHost: h\r\n\r\n", begun[] = "HTTP/1.1 4", rest[] = "04 x\r\n";
-    char bytes[100];
-
-    (void)state;
-    fake_closes(fake_exchange(3));
-    int fd = fake_open(true);
-    assert_int_equal(fake_connect_to(fd, 3), 0);
-    assert_int_equal(fake_sends(fd, request, strlen(request)), (ssize_t)strlen(request));
-    struct fake_socket *s = fake_under(fd);
-    fake_arrives(s, begun, strlen(begun));
-    assert_int_equal(fake_receives(fd, bytes, sizeof bytes), -EAGAIN);
-    struct conn *c = fake_enter(fd);
-    assert_true(conn_is_observed(c));
-    closing_leave_alone(c, fd, REASON_odd_descriptor);
-    conn_leave(c);
-    fake_arrives(s, rest, strlen(rest));
-    assert_int_equal(fake_receives(fd, bytes, sizeof bytes), (ssize_t)(strlen(begun) + strlen(rest)));
-    assert_memory_equal(bytes, "HTTP/1.1 404 x\r\n", strlen(begun) + strlen(rest));
-    assert_null(conn_find(fd));
-    real.close(fd);
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -572,7 +546,6 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_holder_is_gone, setup, fake_end),
         cmocka_unit_test_setup_teardown(test_closed_outside, setup, fake_end),
         cmocka_unit_test_setup_teardown(test_bypass, setup, fake_end),
-        cmocka_unit_test_setup_teardown(test_bypass_holding, setup, fake_end),
         cmocka_unit_test_setup_teardown(test_high_number, setup, fake_end),
     };
 

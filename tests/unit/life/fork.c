@@ -11,9 +11,6 @@
 #include "preload/share/shared.h"
 #include "preload/share/tally.h"
 
-#include <pthread.h>
-#include <sched.h>
-
 static unsigned port = 6000;
 static const size_t half = 20; /* of fake_request */
 
@@ -221,52 +218,6 @@ static void test_retire(void **state)
     real.close(fresh);
 }
 
-static atomic_int step; /* 1: the other thread holds the conn; 2: it may give it */
-
-static void *change(void *number)
-{
-    struct conn *c = fake_enter(*(int *)number);
-
-    atomic_store(&step, 1);
-    while (atomic_load(&step) != 2)
-        sched_yield();
-    conn_leave(c);
-    return NULL;
-}
-
-static void begin_change(pthread_t *thread, int *fd)
-{
-    atomic_store(&step, 0);
-    assert_int_equal(pthread_create(thread, NULL, change, fd), 0);
-    while (atomic_load(&step) != 1)
-        sched_yield();
-}
-
-/* A child must not inherit what another thread is in the middle of: that is waited for, and where it takes too long, the
- * child leaves the socket to libc. */
-static void test_torn(void **state)
-{
-    pthread_t thread;
-
-    (void)state;
-    int fd = fake_open(false), other = fake_open(false);
-    fake_connect_to(fd, port);
-    begin_change(&thread, &fd);
-    conn_before_fork();
-    assert_true(lock_is_another_s(&conn_find(fd)->lock));
-    assert_true(lock_mine(&conn_find(other)->lock));
-    conn_forked();
-    assert_false(lock_mine(&conn_find(other)->lock));
-    conn_before_fork();
-    conn_after_fork();
-    assert_null(conn_find(fd));
-    assert_non_null(conn_find(other));
-    assert_false(lock_mine(&conn_find(other)->lock));
-    atomic_store(&step, 2);
-    pthread_join(thread, NULL);
-    real.close(fd);
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -278,7 +229,6 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_deferred, setup, teardown),
         cmocka_unit_test_setup_teardown(test_child, setup, teardown),
         cmocka_unit_test_setup_teardown(test_spawned, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_torn, setup, teardown),
         cmocka_unit_test_setup_teardown(test_retire, setup, teardown),
     };
 
