@@ -26,8 +26,9 @@
 #include <sys/syscall.h>
 #include <sys/un.h>
 #include <unistd.h>
+#include "pool/tree.h"
 
-enum { QUEUES = 16, LINGER_S = 20, EVERY = 8, STOCK = 64, CLOSERS = 4 };
+enum { QUEUES = TREE_QUEUES, LINGER_S = 20, EVERY = 8, STOCK = 64, CLOSERS = 4 };
 
 static long raw(long number, long a, long b, long c, long d, long e, long f)
 {
