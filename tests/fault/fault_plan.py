@@ -63,6 +63,8 @@ ONCE = {
     "fstatfs": CHANCE,
     "signalfd": f"EMFILE ENFILE ENODEV ENOMEM {CHANCE}",
     "fstat": f"EIO ENOMEM {CHANCE}",
+    "chmod": f"EPERM EROFS {CHANCE}",
+    "fchmod": f"EPERM EROFS {CHANCE}",
     "lstat": f"ENOENT EACCES {CHANCE}",
     "flock": f"EWOULDBLOCK EINTR ENOLCK {CHANCE}",
     "mkdir": f"ENOSPC EACCES EROFS {CHANCE}",

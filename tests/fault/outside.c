@@ -220,6 +220,20 @@ EXPORTED int fstat(int fd, struct stat *st)
     return next(fd, st);
 }
 
+EXPORTED int chmod(const char *path, mode_t mode)
+{
+    NEXT(chmod);
+    FAIL_IF_TOLD("chmod", mode, -1);
+    return next(path, mode);
+}
+
+EXPORTED int fchmod(int fd, mode_t mode)
+{
+    NEXT(fchmod);
+    FAIL_IF_TOLD("fchmod", fd, -1);
+    return next(fd, mode);
+}
+
 EXPORTED int lstat(const char *path, struct stat *st)
 {
     NEXT(lstat);
