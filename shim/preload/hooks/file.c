@@ -39,7 +39,7 @@ static void tell_later(int fd, int error)
 
     if (error == EAGAIN || error == EINTR || hook_enter(fd, NEED_AS_IS, &c) != ENTERED)
         return;
-    recv_tell_later(c, error);
+    incoming_tell_later(c, error);
     conn_leave(c);
 }
 

@@ -123,7 +123,7 @@ static inline ssize_t hook_unmoved(enum hook_entry entry, int fd, int flags)
 /* As the kernel answers a send: the signal comes first, to this thread. */
 ssize_t hook_sent(ssize_t result, int flags);
 
-/* send_pieces, recv_pieces. */
+/* wire_send, wire_receive. */
 typedef ssize_t hook_mover(struct conn *c, int fd, const struct iovec *iov, int n, int flags);
 
 /* A call that moves bytes.  CONN_PLAIN, or the answer with errno set. */

@@ -10,7 +10,7 @@
 /* CONN_PLAIN, or the answer with errno set. */
 static ssize_t follow(int fd, const struct iovec *iov, int n, int flags)
 {
-    return hook_move(recv_pieces, NEED_ALL_BUT_END, fd, iov, n, flags);
+    return hook_move(wire_receive, NEED_ALL_BUT_END, fd, iov, n, flags);
 }
 
 static OUT_OF_LINE ssize_t tracked_read(int fd, void *buf, size_t len)

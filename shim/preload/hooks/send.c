@@ -25,7 +25,7 @@ ssize_t hook_sent(ssize_t result, int flags)
 /* CONN_PLAIN, or the answer with errno set. */
 static ssize_t follow(int fd, const struct iovec *iov, int n, int flags)
 {
-    return hook_move(send_pieces, NEED_ALL, fd, iov, n, flags);
+    return hook_move(wire_send, NEED_ALL, fd, iov, n, flags);
 }
 
 static OUT_OF_LINE ssize_t tracked_write(int fd, const void *buf, size_t len)

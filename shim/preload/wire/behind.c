@@ -8,7 +8,7 @@
 #include "preload/conn/withheld.h"
 #include "preload/libc/real.h"
 #include "preload/share/evidence.h"
-#include "preload/wire/observed_send.h"
+#include "preload/wire/outgoing.h"
 
 #include <errno.h>
 #include <poll.h>
@@ -172,7 +172,7 @@ static ssize_t send_batch(struct conn *c, int fd, struct outgoing_pieces from, i
     int quiet = c->reused ? MSG_NOSIGNAL : 0, error;
 
     outgoing_begin(&batch);
-    outgoing_collect(&c->x, from, &batch);
+    outgoing_collect(c, from, &batch);
     /* shutdown(2): the kernel says what it is. */
     bool shut = c->after.read_shut && c->unparkable == REASON_half_closed;
     if (batch.n == 0 && batch.stop.action == EXCHANGE_HOLD && !shut)
@@ -196,12 +196,20 @@ static ssize_t send_batch(struct conn *c, int fd, struct outgoing_pieces from, i
     return sent;
 }
 
-static ssize_t send_adapted(struct conn *c, int fd, struct outgoing_pieces from, int flags)
+ssize_t behind_send(struct conn *c, int fd, struct outgoing_pieces from, int flags)
 {
     struct outgoing_pieces first = from;
     size_t accepted = from.skip;
-    bool may_wait = !c->nonblocking && !(flags & MSG_DONTWAIT), whole = true;
+    bool may_wait = conn_is_exchange(c) && !c->nonblocking && !(flags & MSG_DONTWAIT), whole = true;
 
+    if (flags & MSG_OOB && conn_is_observed(c)) {
+        conn_bypass(c, REASON_odd_descriptor);
+        return accepted ? (ssize_t)accepted : CONN_PLAIN;
+    }
+    if (c->x.end_when_awaited) { /* it goes on */
+        c->x.end_when_awaited = false;
+        conn_recount(c);
+    }
     while (!skip(&from)) {
         ssize_t sent = hold_len(&c->request.behind) ? CONN_PLAIN : send_batch(c, fd, from, flags, &whole);
         if (sent == CONN_PLAIN)
@@ -211,50 +219,14 @@ static ssize_t send_adapted(struct conn *c, int fd, struct outgoing_pieces from,
         accepted += (size_t)sent;
         from.skip += (size_t)sent;
         if (c->fds.count == 0)
-            break; /* closed by another thread */
+            break; /* closed by another thread, or left to libc */
         fd = conn_number(c, fd);
         if (exchange_asks_close(&c->x)) /* the response came first */
             conn_end_sending(c);
-        if ((!whole && !may_wait) || !conn_is_exchange(c))
+        if ((!whole && !may_wait) || !conn_is_asked(c)) /* an observed client gets what the kernel has accepted */
             break;
     }
     return (ssize_t)accepted;
-}
-
-/* In one call.  What that does not accept was not accepted. */
-static ssize_t send_observed(struct conn *c, int fd, struct outgoing_pieces from, int flags)
-{
-    size_t accepted = from.skip;
-
-    while (!skip(&from)) {
-        struct iovec part[OUTGOING_PIECES];
-        int n = 0;
-        size_t len = 0;
-        for (; n < OUTGOING_PIECES && n < from.n; n++) {
-            part[n] = from.iov[n];
-            if (n == 0)
-                part[0] = (struct iovec){ (char *)part[0].iov_base + from.skip, part[0].iov_len - from.skip };
-            len += part[n].iov_len;
-        }
-        ssize_t sent = observed_send(c, fd, part, n, flags | (n < from.n ? MSG_MORE : 0));
-        if (sent < 0)
-            return give_part(c, accepted, sent);
-        accepted += (size_t)sent;
-        from.skip += (size_t)sent;
-        if ((size_t)sent < len || c->fds.count == 0)
-            break;
-        fd = conn_number(c, fd);
-    }
-    return (ssize_t)accepted;
-}
-
-ssize_t behind_send(struct conn *c, int fd, struct outgoing_pieces from, int flags)
-{
-    if (c->x.end_when_awaited) { /* it goes on */
-        c->x.end_when_awaited = false;
-        conn_recount(c);
-    }
-    return conn_is_observed(c) ? send_observed(c, fd, from, flags) : send_adapted(c, fd, from, flags);
 }
 
 ssize_t behind_send_odd(struct conn *c, size_t total)

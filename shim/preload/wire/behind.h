@@ -5,8 +5,9 @@
 
 #include "preload/wire/outgoing.h"
 
-/* Sends the pieces on a locked conn in EXCHANGE or OBSERVED whose head went out, in one real call where that
- * is possible.  Returns how many bytes of the pieces are dealt with, `skip` included; -errno or CONN_SIGPIPE
+/* Locked; released while it sends.  EXCHANGE, OBSERVED, and the head went out: sends the pieces, of which `skip` bytes have
+ * been dealt with, in one real call where that is possible.  What the exchange says passes as it is goes out, which is
+ * everything where the client is observed.  Returns how many bytes of the pieces are dealt with, `skip` included; -errno or CONN_SIGPIPE
  * if that is 0. */
 ssize_t behind_send(struct conn *c, int fd, struct outgoing_pieces from, int flags);
 

@@ -2,6 +2,7 @@
 #define _GNU_SOURCE
 #include "preload/wire/closing.h"
 
+#include "base/block.h"
 #include "preload/conn/event.h"
 #include "preload/conn/deferred.h"
 #include "preload/wire/behind.h"
@@ -44,13 +45,33 @@ static void close_ended(struct conn *c, int fd)
     conn_deferred_over(c);
 }
 
+/* The client closes in the middle of a response: takes what has already arrived, and only a little of it.  True: that
+ * completed the response, and the state is ENDED. */
+static bool drain(struct conn *c, int fd)
+{
+    enum { DRAIN_MAX = 65536 };
+    struct incoming call = { .fd = fd };
+    size_t drained = 0;
+    char *scratch = block_get(DRAIN_MAX, NULL);
+
+    while (scratch && conn_is_exchange(c) && c->fds.count && drained < DRAIN_MAX) {
+        ssize_t n = recv_step(c, &call, scratch, DRAIN_MAX, 0);
+        if (n <= 0 && n != -ESTALE)
+            break;
+        drained += n > 0 ? (size_t)n : 1;
+    }
+    if (scratch)
+        block_put(scratch, DRAIN_MAX);
+    return conn_has_ended(c);
+}
+
 static void close_exchange(struct conn *c, int fd)
 {
     enum reason why = c->unparkable;
     bool pure = !c->copied && !c->use.inside && why == REASON_none;
 
     if (pure && exchange_request_done(&c->x) && exchange_verdict(&c->x) == REASON_none &&
-        recv_drain(c, fd)) {
+        drain(c, fd)) {
         close_ended(c, fd);
         return;
     }

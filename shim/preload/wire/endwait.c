@@ -6,7 +6,7 @@
 #include "preload/conn/conn.h"
 #include "preload/self/self.h"
 #include "preload/conn/deferred.h"
-#include "preload/wire/incoming.h"
+#include "preload/wire/recv.h"
 #include "preload/wire/provisional.h"
 #include "preload/libc/real.h"
 
@@ -64,7 +64,7 @@ static void take(struct conn *c)
         return;
     if (is_whole(c, all.data))
         while (conn_is_exchange(c) && c->fds.count) {
-            ssize_t n = incoming_step(c, &call, all.data + all.end, INCOMING_ROOM - all.end, 0);
+            ssize_t n = recv_step(c, &call, all.data + all.end, INCOMING_ROOM - all.end, 0);
             if (n <= 0 && n != -ESTALE)
                 break;
             all.end += n > 0 ? (size_t)n : 0;

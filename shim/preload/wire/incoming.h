@@ -21,10 +21,6 @@ struct incoming {
     unsigned turns; /* for which another thread was seen reading */
 };
 
-/* The next bytes for the client: > 0; 0 at the end; -ESTALE: nothing yet, call again; -errno.  `peeked`:
- * how many of the held bytes a peek has given already. */
-ssize_t incoming_step(struct conn *c, struct incoming *call, char *buf, size_t len, size_t peeked);
-
 /* A real receive, without the lock.  Bytes, 0, -errno, or -ESTALE: the world changed meanwhile. */
 ssize_t incoming_receive(struct conn *c, struct incoming *call, char *buf, size_t len, bool peek);
 
@@ -35,27 +31,34 @@ bool incoming_leaves_queued(const struct conn *c, size_t len);
 /* Waits like a receive but takes nothing: another thread will. */
 ssize_t incoming_wait(struct conn *c, int fd, int flags);
 
-/* What began to arrive answers an earlier request: replays ours on a fresh connection (-ESTALE), or ends
- * it by -ECONNRESET. */
-ssize_t incoming_earlier_reply(struct conn *c);
-
 /* The end came: if the client has not got anything of the answer, sends the request again on a fresh
  * connection.  As outgoing_replay. */
 int incoming_replay(struct conn *c);
 
-/* A receive gave 0 or -errno: what incoming_step answers then. */
+/* A receive gave 0 or -errno: what recv_step answers then. */
 ssize_t incoming_at_end(struct conn *c, ssize_t n);
 
 /* Does what exchange_server has said; returns the bytes that are the client's. */
 ssize_t incoming_follow(struct conn *c, struct exchange_reply reply);
 
+/* Takes what was only looked at out of the kernel, but for the last byte where `flow` says that the response ends: that
+ * one stays queued until another socket lies under the fd, so that a thread that begins to wait in between is not left
+ * on the old one without an event. */
+void incoming_discard(struct conn *c, enum exchange_flow flow);
+
 /* The response is complete. */
 void incoming_end(struct conn *c);
 
-/* Edited bytes that are held for the client. */
-size_t incoming_edited(const struct conn *c);
+/* Locked.  How many edited bytes are held for the client. */
+static inline size_t incoming_edited(const struct conn *c)
+{
+    return c->reply.held == HELD_EDITED ? hold_len(&c->reply.bytes) : 0;
+}
 
 /* EXCHANGE: the client is about to receive, or to wait for input: see exchange_awaits_end. */
 void incoming_awaits_end(struct conn *c);
+
+/* Locked.  A call has given messages, and then met `error`: the next receive tells it. */
+void incoming_tell_later(struct conn *c, int error);
 
 #endif

@@ -72,29 +72,3 @@ ssize_t incoming_at_end(struct conn *c, ssize_t n)
         show_end(c);
     return n;
 }
-
-ssize_t incoming_earlier_reply(struct conn *c)
-{
-    struct exchange before = c->x;
-
-    c->reply.peeked_unread = 0;
-    exchange_unanswered(&c->x);
-    int result = outgoing_replay(c);
-    hold_clear(&c->reply.bytes);
-    c->reply.held = HELD_NOTHING;
-    if (result == 0) {
-        conn_saw(c, SEEN_READABLE);
-        return -ESTALE;
-    }
-    c->x = before;
-    conn_forbid_parking(c, REASON_poisoned);
-    swap_end(c);
-    return -ECONNRESET;
-}
-
-void incoming_awaits_end(struct conn *c)
-{
-    if (!c->x.end_when_awaited || c->fds.count == 0 || !exchange_awaits_end(&c->x))
-        return;
-    conn_end_sending(c);
-}

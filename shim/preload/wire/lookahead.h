@@ -6,7 +6,7 @@
 
 #include "preload/wire/incoming.h"
 
-/* MSG_PEEK behind the head, as incoming_step: looks at more than the client has room for, since framing
+/* MSG_PEEK behind the head, as recv_step: looks at more than the client has room for, since framing
  * falls out. */
 ssize_t lookahead_peek(struct conn *c, struct incoming *call, char *buf, size_t len);
 

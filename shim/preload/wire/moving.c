@@ -94,7 +94,7 @@ static ssize_t move_page(struct conn *c, const struct moving *m, size_t len, boo
 
     if (slot < 0)
         return slot;
-    ssize_t got = recv_pieces(c, m->in, &piece, 1, wait ? 0 : MSG_DONTWAIT);
+    ssize_t got = wire_receive(c, m->in, &piece, 1, wait ? 0 : MSG_DONTWAIT);
     return got > 0 ? write_page(c, m->out, page, (size_t)got) : got;
 }
 

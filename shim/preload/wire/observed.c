@@ -3,7 +3,6 @@
 #include "preload/wire/observed.h"
 
 #include "preload/wire/incoming.h"
-#include "preload/wire/observed_send.h"
 #include "preload/wire/outgoing.h"
 #include "preload/conn/path.h"
 #include "preload/wire/provisional.h"
@@ -39,6 +38,18 @@ static void follow_server(struct conn *c, const char *bytes, size_t len)
     c->reply.held = HELD_GIVEN;
     if (!hold_append(partial, bytes + used, len - used))
         exchange_release(&c->x, REASON_no_memory);
+}
+
+/* Shows `len` bytes of the pieces. */
+static void show(struct conn *c, const struct iovec *iov, int n, size_t len)
+{
+    for (int i = 0; i < n && len && c->x.kind == EXCHANGE_OBSERVED; i++) {
+        size_t part = iov[i].iov_len < len ? iov[i].iov_len : len;
+        if (part)
+            follow_server(c, iov[i].iov_base, part);
+        len -= part;
+    }
+    outgoing_leave_if_lost(c);
 }
 
 static ssize_t receive(struct conn *c, int fd, const struct iovec *iov, int n, int flags)
@@ -93,7 +104,7 @@ static void follow_held(struct conn *c)
     c->reply.held = HELD_NOTHING;
     follow_server(c, held.data, held.end);
     hold_clear(&held);
-    observed_leave_if_lost(c);
+    outgoing_leave_if_lost(c);
 }
 
 /* The bytes that were held back, and what is there behind them: never shorter than the kernel would have been. */
@@ -122,7 +133,7 @@ static ssize_t serve_held(struct conn *c, int fd, const struct iovec *iov, int n
         c->reply.kernel_error = (int)-more; /* told by the next call, as the kernel does */
     if (more <= 0)
         return (ssize_t)given;
-    observed_show(c, &rest, 1, (size_t)more, follow_server);
+    show(c, &rest, 1, (size_t)more);
     return (ssize_t)given + more;
 }
 
@@ -139,7 +150,7 @@ static ssize_t peek_opening(struct conn *c, int fd, int flags)
     if (n <= 0)
         return n;
     if (parking_answers_another(c))
-        return incoming_earlier_reply(c);
+        return provisional_earlier_reply(c);
     int verdict = provisional_judge(c, (struct slice){ held->data, held->end + (size_t)n }, held->end);
     if (verdict != 0)
         return verdict < 0 ? verdict : -ESTALE;
@@ -158,7 +169,7 @@ static ssize_t recv_opening(struct conn *c, int fd, const struct iovec *iov, int
     if (!direct || got <= 0)
         return got;
     if (parking_answers_another(c))
-        return incoming_earlier_reply(c);
+        return provisional_earlier_reply(c);
     int verdict = provisional_judge(c, (struct slice){ iov->iov_base, (size_t)got }, (size_t)got);
     if (verdict < 0)
         return verdict;
@@ -166,7 +177,7 @@ static ssize_t recv_opening(struct conn *c, int fd, const struct iovec *iov, int
         c->reply.held = HELD_RAW;
         return -ESTALE;
     }
-    observed_show(c, iov, n, (size_t)got, follow_server);
+    show(c, iov, n, (size_t)got);
     return got;
 }
 
@@ -211,7 +222,7 @@ ssize_t observed_recv(struct conn *c, int fd, const struct iovec *iov, int n, in
         return end_of(c, got);
     stall_over(c, true);
     if (!provisional && !(flags & MSG_PEEK))
-        observed_show(c, iov, n, (size_t)got, follow_server);
+        show(c, iov, n, (size_t)got);
     path_answered(c, exchange_idle(&c->x));
     if (c->trial != TRIAL_NONE)
         trial_look(c);

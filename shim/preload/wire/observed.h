@@ -9,7 +9,7 @@
 #include <sys/types.h>
 #include <sys/uio.h>
 
-/* As recv_pieces, of a locked conn in OBSERVED. */
+/* As wire_receive, of a locked conn in OBSERVED. */
 ssize_t observed_recv(struct conn *c, int fd, const struct iovec *iov, int n, int flags);
 
 /* May the connection be parked now?  REASON_none, or why not. */

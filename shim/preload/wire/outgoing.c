@@ -65,7 +65,7 @@ static ssize_t send_once(int fd, const struct iovec *iov, int n, int flags)
 
 ssize_t outgoing_send(struct conn *c, int fd, const struct iovec *iov, int n, int flags, int *error)
 {
-    bool stalls = c->waiter.ticket && !c->nonblocking && !(flags & MSG_DONTWAIT);
+    bool stalls = c->waiter.ticket && !conn_is_observed(c) && !c->nonblocking && !(flags & MSG_DONTWAIT);
     unsigned generation = c->fds.generation;
 
     for (;;) {
@@ -126,9 +126,13 @@ void outgoing_keep(struct conn *c, const char *bytes, size_t len)
         c->request.bytes.start = c->request.bytes.end;
 }
 
-void outgoing_collect(const struct exchange *x, struct outgoing_pieces from, struct outgoing_batch *batch)
+void outgoing_collect(const struct conn *c, struct outgoing_pieces from, struct outgoing_batch *batch)
 {
-    struct exchange ahead = *x;
+    bool observed = conn_is_observed(c);
+    struct exchange ahead;
+
+    if (!observed)
+        ahead = c->x;
 
     for (; from.n && (from.skip >= from.iov->iov_len); from.n--)
         from.skip -= from.iov++->iov_len;
@@ -141,7 +145,7 @@ void outgoing_collect(const struct exchange *x, struct outgoing_pieces from, str
             batch->more = true;
             return;
         }
-        batch->stop = exchange_client(&ahead, bytes, len);
+        batch->stop = observed ? (struct exchange_step){ EXCHANGE_PASS, len } : exchange_client(&ahead, bytes, len);
         batch->cut = batch->stop.action != EXCHANGE_PASS || batch->stop.take < len;
         if (batch->stop.action != EXCHANGE_PASS)
             return;
@@ -150,14 +154,68 @@ void outgoing_collect(const struct exchange *x, struct outgoing_pieces from, str
     }
 }
 
+/* Follows what was sent.  The beginning of a head is kept to be shown again. */
+static void follow_client(struct conn *c, const char *bytes, size_t len)
+{
+    struct hold *partial = &c->request.rest;
+    uint32_t requests = c->x.requests;
+
+    outgoing_keep(c, bytes, len);
+    if (hold_len(partial)) {
+        if (!hold_append(partial, bytes, len)) {
+            exchange_release(&c->x, REASON_no_memory);
+            return;
+        }
+        bytes = partial->data + partial->start;
+        len = hold_len(partial);
+    }
+    while (len && c->x.kind == EXCHANGE_OBSERVED) {
+        struct exchange_step step = exchange_client(&c->x, bytes, len);
+        if (step.action == EXCHANGE_PASS_KEEP)
+            break;
+        bytes += step.take;
+        len -= step.take;
+    }
+    for (; requests < c->x.requests; requests++)
+        conn_event(c, EVENT_MORE, REASON_none);
+    if (hold_len(partial))
+        partial->start = partial->end - len;
+    else if (len && !hold_append(partial, bytes, len))
+        exchange_release(&c->x, REASON_no_memory);
+    if (len == 0)
+        hold_clear(partial);
+}
+
+void outgoing_leave_if_lost(struct conn *c)
+{
+    if (c->x.kind == EXCHANGE_OPAQUE && c->fds.count)
+        conn_bypass(c, c->x.reason);
+}
+
+/* A request that is not idempotent, sent behind others before any was answered, cannot be replayed. */
+static void forbid_replay(struct conn *c)
+{
+    outgoing_leave_if_lost(c);
+    if (!exchange_idempotent(&c->x))
+        hold_clear(&c->request.bytes);
+}
+
 void outgoing_sent(struct conn *c, const struct iovec *iov, size_t len)
 {
+    bool observed = conn_is_observed(c);
+
     for (; len; iov++) {
         size_t part = iov->iov_len < len ? iov->iov_len : len;
-        exchange_client(&c->x, iov->iov_base, part);
-        outgoing_keep(c, iov->iov_base, part);
+        if (!observed)
+            exchange_client(&c->x, iov->iov_base, part);
+        if (!observed)
+            outgoing_keep(c, iov->iov_base, part);
+        else if (part && c->x.kind == EXCHANGE_OBSERVED)
+            follow_client(c, iov->iov_base, part);
         len -= part;
     }
+    if (observed)
+        forbid_replay(c);
     stall_sent(c);
     outgoing_sending(c);
 }
@@ -173,7 +231,7 @@ static ssize_t send_head(struct conn *c, int fd, struct outgoing_pieces body, in
     batch.n = 1;
     batch.iov[0] = (struct iovec){ c->request.bytes.data + c->request.bytes.start, head };
     if (body.n && !exchange_request_done(&c->x))
-        outgoing_collect(&c->x, body, &batch);
+        outgoing_collect(c, body, &batch);
     /* A blocking client's own fast open waits for the handshake where it has no cookie. */
     bool waits = c->request.by_send == BY_SEND_CLIENTS_OWN;
     flags |= (waits ? 0 : MSG_DONTWAIT) | (c->reused ? MSG_NOSIGNAL : 0);

@@ -36,11 +36,15 @@ static inline void outgoing_begin(struct outgoing_batch *batch)
     batch->more = batch->cut = false;
 }
 
-/* Adds to a batch what passes of these pieces. */
-void outgoing_collect(const struct exchange *x, struct outgoing_pieces from, struct outgoing_batch *batch);
+/* Adds to a batch what passes of these pieces: all of them, where the client is observed. */
+void outgoing_collect(const struct conn *c, struct outgoing_pieces from, struct outgoing_batch *batch);
 
-/* `len` bytes of what outgoing_collect let pass have gone out. */
+/* `len` bytes of what outgoing_collect let pass have gone out: the exchange follows them.  OBSERVED: libc alone has the
+ * socket then, and c no number, if nobody can follow it any more. */
 void outgoing_sent(struct conn *c, const struct iovec *iov, size_t len);
+
+/* OBSERVED: the same for whoever else has shown bytes to the exchange. */
+void outgoing_leave_if_lost(struct conn *c);
 
 /* Can it be written to, within a second? */
 bool outgoing_writable(int fd);

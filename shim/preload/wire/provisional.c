@@ -68,6 +68,25 @@ static bool hold_first(struct conn *c, struct slice taken, unsigned status)
     return false;
 }
 
+ssize_t provisional_earlier_reply(struct conn *c)
+{
+    struct exchange before = c->x;
+
+    c->reply.peeked_unread = 0;
+    exchange_unanswered(&c->x);
+    int result = outgoing_replay(c);
+    hold_clear(&c->reply.bytes);
+    c->reply.held = HELD_NOTHING;
+    if (result == 0) {
+        conn_saw(c, SEEN_READABLE);
+        return -ESTALE;
+    }
+    c->x = before;
+    conn_forbid_parking(c, REASON_poisoned);
+    swap_end(c);
+    return -ECONNRESET;
+}
+
 /* As provisional_judge, of an answer that may be to the past. */
 static int ask_again(struct conn *c, struct slice taken, unsigned status)
 {
@@ -124,7 +143,7 @@ int provisional_judge(struct conn *c, struct slice bytes, size_t taken)
         return 0;
     case OPENING_FOREIGN:
         mark(c);
-        return (int)incoming_earlier_reply(c);
+        return (int)provisional_earlier_reply(c);
     case OPENING_DOUBTFUL:
         verdict = ask_again(c, (struct slice){ bytes.data, taken }, status);
         break;

@@ -28,6 +28,10 @@ static inline bool provisional_is(const struct conn *c)
  *   -errno   for the client: the bytes belong to somebody else, and the request cannot be sent again */
 int provisional_judge(struct conn *c, struct slice bytes, size_t taken);
 
+/* EXCHANGE, OBSERVED: what began to arrive answers an earlier request.  -ESTALE: ours is sent again on a fresh connection,
+ * look again; -ECONNRESET: it cannot be, and the exchange is over. */
+ssize_t provisional_earlier_reply(struct conn *c);
+
 /* A receive gave n: has the connection that the request was sent on once more ended, or did it never come about? */
 bool provisional_is_over(ssize_t n);
 

@@ -23,7 +23,6 @@
 #include "preload/conn/withheld.h"
 #include "preload/conn/parking.h"
 #include "preload/wire/release.h"
-#include "preload/wire/observed_send.h"
 
 #include <errno.h>
 #include <string.h>
@@ -345,7 +344,7 @@ static ssize_t send_rest_of_head(struct conn *c, int fd, const struct iovec *iov
     return behind_send(c, fd, (struct outgoing_pieces){ iov, n, 1 }, flags);
 }
 
-ssize_t send_pieces(struct conn *c, int fd, const struct iovec *iov, int n, int flags)
+ssize_t wire_send(struct conn *c, int fd, const struct iovec *iov, int n, int flags)
 {
     size_t total = total_of(iov, n);
 
@@ -377,18 +376,18 @@ ssize_t send_pieces(struct conn *c, int fd, const struct iovec *iov, int n, int 
             return behind_send_odd(c, total);
         if (after_end_has_come(c))
             return after_end_send(c, total);
-        return conn_head_partly_sent(c) ? send_rest_of_head(c, fd, iov, n, flags)
-                            : behind_send(c, fd, (struct outgoing_pieces){ iov, n, 0 }, flags);
+        break;
     case CONN_OBSERVED_PARTLY_SENT:
     case CONN_OBSERVED:
         if (!total)
             return CONN_PLAIN;
-        return conn_head_partly_sent(c) ? send_rest_of_head(c, fd, iov, n, flags)
-                                           : observed_send(c, fd, iov, n, flags);
+        break;
     case CONN_ENDED_UNSWAPPED:
     case CONN_ENDED:
         return after_end_send(c, total);
     default:
         return CONN_PLAIN;
     }
+    return conn_head_partly_sent(c) ? send_rest_of_head(c, fd, iov, n, flags)
+                                    : behind_send(c, fd, (struct outgoing_pieces){ iov, n, 0 }, flags);
 }

@@ -8,8 +8,10 @@
 #include <sys/types.h>
 #include <sys/uio.h>
 
-/* The work of a send call with these pieces and flags, on a locked conn, by the number fd.  Returns the
- * client's bytes that were accepted, -errno, CONN_PLAIN or CONN_SIGPIPE. */
-ssize_t send_pieces(struct conn *c, int fd, const struct iovec *iov, int n, int flags);
+/* Does a send call (sendmsg(2) with these pieces and flags) by the number fd, of any state: a request's head is held
+ * until it is known, adapted if it is one-shot, and sent on the connection that fits it; the rest is followed.  Locked;
+ * released while it waits.  Returns how many of the client's bytes were accepted, -errno, CONN_PLAIN: make libc's call, or
+ * CONN_SIGPIPE: -EPIPE, and the signal is the caller's to raise. */
+ssize_t wire_send(struct conn *c, int fd, const struct iovec *iov, int n, int flags);
 
 #endif

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: ISC */
 /* wire: what play.h does with an exchange, done by the library with a tracked socket of fake_kernel.h: what the client
- * sends goes through send_pieces, what the server sends comes through recv_pieces.  So each table of tests/unit/http,
+ * sends goes through wire_send, what the server sends comes through wire_receive.  So each table of tests/unit/http,
  * cut at every byte, is played through real.send and real.recv. */
 #ifndef UNIT_WIRE_WIRE_H
 #define UNIT_WIRE_WIRE_H
