@@ -262,7 +262,7 @@ void conn_outside_end(struct conn *c)
     c->use.inside--;
 }
 
-void conn_wait_reconnected(struct conn *c)
+void conn_wait_for_reconnect(struct conn *c)
 {
     enum { NAPS_MAX = 150000 }; /* it left by longjmp */
     const struct timespec nap = { 0, 200000 };

@@ -200,7 +200,12 @@ static inline int conn_number(const struct conn *c, int fd)
 }
 
 /* Locked; released inside.  Waits until no other thread is connecting another socket for c. */
-void conn_wait_reconnected(struct conn *c);
+void conn_wait_for_reconnect(struct conn *c);
+static inline void conn_wait_reconnected(struct conn *c)
+{
+    if (c->use.reconnecting)
+        conn_wait_for_reconnect(c);
+}
 
 /* Locked.  The client has set or cleared FD_CLOEXEC on this number. */
 void conn_set_cloexec(struct conn *c, int fd, bool on);

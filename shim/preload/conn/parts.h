@@ -85,9 +85,11 @@ struct conn_request {
 /* What `bytes` of a reply are. */
 enum conn_held {
     HELD_NOTHING,
-    HELD_RAW,    /* as the server sent them; the client has not got them.  EXCHANGE: a head that is not whole */
-    HELD_EDITED, /* EXCHANGE, ENDED: for the client */
-    HELD_GIVEN,  /* OBSERVED: the beginning of a head, which the client has got */
+    HELD_RAW,        /* as the server sent them; the client does not get them yet.  EXCHANGE: a head that is not whole;
+                        OBSERVED: nor is it known whose answer they are */
+    HELD_FOR_CLIENT, /* for the client.  EXCHANGE, ENDED: edited, and followed.  OBSERVED: as the server sent them, to be
+                        followed when the client has got all of them */
+    HELD_GIVEN,      /* OBSERVED: the beginning of a head, which the client has got */
 };
 
 /* EXCHANGE: what was left in the kernel's queue of an edited head, so that the client finds the fd readable. */

@@ -43,7 +43,7 @@ static bool is_whole(struct conn *c, char *scratch)
     int queued = 0;
 
     if (real.ioctl(c->fds.numbers[0].fd, FIONREAD, &queued) != 0 || queued <= 0 ||
-        raw + incoming_edited(c) + (size_t)queued > EXCHANGE_HEAD_MAX)
+        raw + incoming_for_client(c) + (size_t)queued > EXCHANGE_HEAD_MAX)
         return false;
     if (raw)
         memcpy(scratch, c->reply.bytes.data + c->reply.bytes.start, raw);
@@ -75,7 +75,7 @@ static void take(struct conn *c)
     }
     hold_clear(&c->reply.bytes);
     c->reply.bytes = all;
-    c->reply.held = HELD_EDITED;
+    c->reply.held = HELD_FOR_CLIENT;
 }
 
 /* The server has ended its side by itself, and the client its own: now the server may be told, too. */

@@ -49,10 +49,10 @@ void incoming_discard(struct conn *c, enum exchange_flow flow);
 /* The response is complete. */
 void incoming_end(struct conn *c);
 
-/* Locked.  How many edited bytes are held for the client. */
-static inline size_t incoming_edited(const struct conn *c)
+/* Locked.  How many bytes are held that the next receive gives to the client. */
+static inline size_t incoming_for_client(const struct conn *c)
 {
-    return c->reply.held == HELD_EDITED ? hold_len(&c->reply.bytes) : 0;
+    return c->reply.held == HELD_FOR_CLIENT ? hold_len(&c->reply.bytes) : 0;
 }
 
 /* EXCHANGE: the client is about to receive, or to wait for input: see exchange_awaits_end. */

@@ -43,8 +43,9 @@ ssize_t incoming_at_end(struct conn *c, ssize_t n)
         return -ESTALE;
     if (!socket_is_end(n) && !path_is_broken(c, (int)-n))
         return n;
-    int result = incoming_replay(c);
-    if (result == -ENOTSUP)
+    bool observed = conn_is_observed(c);
+    int result = observed && exchange_answered(&c->x) ? -ENOTSUP : incoming_replay(c);
+    if (result == -ENOTSUP && !observed)
         result = dialect_hung_up(c);
     if (result == 0)
         return -ESTALE;
@@ -52,16 +53,23 @@ ssize_t incoming_at_end(struct conn *c, ssize_t n)
         n = result;
     if (c->reply.held == HELD_RAW && hold_len(&c->reply.bytes)) {
         /* Half a head, and no more will come: the client gets it as it is, then the end. */
-        c->reply.held = HELD_EDITED;
+        c->reply.held = HELD_FOR_CLIENT;
         c->reply.error = (int)-n;
+        if (observed) {
+            hold_clear(&c->request.bytes); /* the time for a replay is over */
+            return -ESTALE;
+        }
         exchange_release(&c->x, REASON_closed_by_server);
         conn_event(c, EVENT_REASON, REASON_closed_by_server);
         return -ESTALE;
     }
     trial_ended(c);
+    if (observed && n == 0)
+        trial_await_close(c);
     if (c->unparkable == REASON_none) {
         enum reason why = exchange_verdict(&c->x);
-        conn_event(c, EVENT_REASON, why != REASON_none ? why : REASON_closed_by_server);
+        if (!observed) /* its close tells */
+            conn_event(c, EVENT_REASON, why != REASON_none ? why : REASON_closed_by_server);
         conn_forbid_parking(c, REASON_closed_by_server);
     }
     if (exchange_cut_short(&c->x) && !c->after.read_shut) {

@@ -57,9 +57,8 @@ ssize_t lookahead_available(struct conn *c, int fd)
         if (queued == 0) /* half a head: "readable, and nothing to read" would mean the end */
             queued = 1;
     }
-    enum conn_held its = conn_is_observed(c) ? HELD_RAW : HELD_EDITED;
-    size_t held = c->reply.held == its ? hold_len(&c->reply.bytes) : 0;
-    return (ssize_t)held + queued;
+    bool held = c->reply.held == HELD_FOR_CLIENT || (conn_is_observed(c) && c->reply.held == HELD_RAW);
+    return (held ? (ssize_t)hold_len(&c->reply.bytes) : 0) + queued;
 }
 
 /* How much to look at for `len` bytes: of what passes as it is, no more; chunks have framing in between, and a head is

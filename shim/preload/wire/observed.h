@@ -9,8 +9,12 @@
 #include <sys/types.h>
 #include <sys/uio.h>
 
-/* As wire_receive, of a locked conn in OBSERVED. */
-ssize_t observed_recv(struct conn *c, int fd, const struct iovec *iov, int n, int flags);
+/* Locked, OBSERVED.  The client gets these bytes of the server: the exchange follows them.  libc alone has the socket
+ * then, and c no number, if nobody can follow it any more. */
+void observed_follow(struct conn *c, const char *bytes, size_t len);
+
+/* Locked, OBSERVED.  The client has got all that was held for it: the same for that. */
+void observed_follow_held(struct conn *c);
 
 /* May the connection be parked now?  REASON_none, or why not. */
 enum reason observed_verdict(const struct conn *c);

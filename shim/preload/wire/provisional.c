@@ -164,15 +164,16 @@ static void adapt_held(struct conn *c)
         return;
     struct exchange_reply reply = exchange_server(&c->x, h->data, h->end);
     h->end = reply.out;
-    c->reply.held = HELD_EDITED;
+    c->reply.held = HELD_FOR_CLIENT;
     incoming_follow(c, reply);
 }
 
 /* The bytes of a whole answer are held, and the kernel has none: the client has to be told all the same. */
-static void end_held(const struct conn *c)
+static void end_held(struct conn *c)
 {
     struct exchange ahead = c->x;
 
+    c->reply.held = HELD_FOR_CLIENT;
     exchange_follow(&ahead, c->reply.bytes.data, c->reply.bytes.end);
     if (exchange_outstanding(&ahead) == 0 && c->fds.count)
         real.shutdown(c->fds.numbers[0].fd, SHUT_RD);
@@ -216,7 +217,7 @@ static bool waits(const struct conn *c)
         return false;
     return conn_is_leased(c) ||
            (conn_is_asked(c) &&
-            (provisional_is(c) || c->reply.first) && !hold_len(&c->reply.bytes) && c->reply.seen < SEEN_BYTES);
+            provisional_in_doubt(c) && !hold_len(&c->reply.bytes) && c->reply.seen < SEEN_BYTES);
 }
 
 /* The kernel tells an error once: a receive gets it from here if nothing can be done. */

@@ -20,6 +20,12 @@ static inline bool provisional_is(const struct conn *c)
     return c->reused && c->request.bytes.data && hold_len(&c->request.bytes) == 0;
 }
 
+/* Locked.  EXCHANGE, OBSERVED: is it still to be told whether what comes answers the request? */
+static inline bool provisional_in_doubt(const struct conn *c)
+{
+    return provisional_is(c) || c->reply.first;
+}
+
 /* Of a provisional conn, or one with a `first`: all that has come of a response so far.  The first `taken` bytes of it are not in the
  * kernel any more.  Returns
  *   1        an answer to the request: the conn is not provisional any more

@@ -1,21 +1,18 @@
 /* SPDX-License-Identifier: ISC */
-/* A receive is made of steps, each of which follows what one real receive gave: a head, edited in the client's buffer or
- * aside, the byte that was left of one, a body.  The loops give no less than the kernel would have given. */
+/* The loops over the steps of a receive (recv_step.c): they give no less than the kernel would have given. */
 #define _GNU_SOURCE
 #include "preload/wire/recv.h"
 
 #include "base/block.h"
-#include "preload/conn/parking.h"
-#include "preload/wire/dialect.h"
-#include "preload/wire/incoming.h"
+#include "preload/conn/stall.h"
+#include "preload/conn/swap.h"
+#include "preload/conn/withheld.h"
+#include "preload/fds/socket.h"
+#include "preload/libc/real.h"
+#include "preload/self/self.h"
 #include "preload/wire/lookahead.h"
 #include "preload/wire/observed.h"
 #include "preload/wire/provisional.h"
-#include "preload/conn/swap.h"
-#include "preload/libc/real.h"
-#include "preload/conn/withheld.h"
-#include "preload/self/self.h"
-#include "preload/fds/socket.h"
 #include "preload/wire/release.h"
 
 #include <errno.h>
@@ -23,175 +20,7 @@
 #include <poll.h>
 #include <string.h>
 
-enum {
-    ROOMY = 1024, /* a client's buffer that most heads fit */
-    PATIENCE_MS = 10000,
-};
-
-/* The first bytes of a response: are they one to an earlier request? */
-static bool is_foreign(struct conn *c, ssize_t n)
-{
-    return n > 0 && c->reused && !exchange_answered(&c->x) && !hold_len(&c->reply.bytes) &&
-           parking_answers_another(c);
-}
-
-/* -ESTALE or -errno as provisional_judge; else go on. */
-static int judge(struct conn *c, const char *bytes, size_t len, size_t taken)
-{
-    if (provisional_is(c) || c->reply.first)
-        return provisional_judge(c, (struct slice){ bytes, len }, taken);
-    return dialect_waits(c) ? dialect_judge(c, (struct slice){ bytes, len }) : 1;
-}
-
-/* Head, and the client's buffer has room for it: read there and edit there. */
-static ssize_t recv_head_in_place(struct conn *c, struct incoming *call, char *buf, size_t len)
-{
-    size_t raw = hold_len(&c->reply.bytes);
-    ssize_t n = incoming_receive(c, call, buf + raw, len - raw - EXCHANGE_RESPONSE_GROWTH, false);
-
-    if (n <= 0)
-        return incoming_at_end(c, n);
-    if (is_foreign(c, n))
-        return provisional_earlier_reply(c);
-    if (raw)
-        memcpy(buf, c->reply.bytes.data, raw);
-    int verdict = judge(c, buf, raw + (size_t)n, raw + (c->reply.peeked_unread ? 0 : (size_t)n));
-    if (verdict < 0)
-        return verdict;
-    struct exchange_reply reply = exchange_server(&c->x, buf, raw + (size_t)n);
-    c->reply.bytes.start = c->reply.bytes.end = 0;
-    if (reply.flow != EXCHANGE_MORE) {
-        hold_clear(&c->reply.bytes);
-        c->reply.held = HELD_NOTHING;
-    } else if (hold_append(&c->reply.bytes, buf + reply.used, raw + (size_t)n - reply.used)) {
-        c->reply.held = HELD_RAW;
-    } else {
-        exchange_release(&c->x, REASON_no_memory);
-        reply.out = raw + (size_t)n;
-    }
-    ssize_t out = incoming_follow(c, reply);
-    return out ? out : conn_is_exchange(c) ? -ESTALE : 0;
-}
-
-/* Peeks at what has arrived behind the raw bytes that are held already. */
-static ssize_t peek_head(struct conn *c, struct incoming *call)
-{
-    struct hold *h = &c->reply.bytes;
-
-    if (!hold_reserve(h, INCOMING_ROOM - h->end))
-        return -ENOMEM;
-    c->reply.held = HELD_RAW;
-    return incoming_receive(c, call, h->data + h->end, INCOMING_ROOM - EXCHANGE_RESPONSE_GROWTH - h->end, true);
-}
-
-/* Head, and the client peeks or has little room.  Makes response.data ready; -ESTALE: look again. */
-static ssize_t recv_head_aside(struct conn *c, struct incoming *call)
-{
-    struct hold *h = &c->reply.bytes;
-    ssize_t n = peek_head(c, call);
-
-    if (n <= 0) {
-        if (socket_is_end(n) && hold_len(h) == 0)
-            hold_clear(h);
-        return incoming_at_end(c, n);
-    }
-    if (is_foreign(c, n))
-        return provisional_earlier_reply(c);
-    int verdict = judge(c, h->data, h->end + (size_t)n, h->end);
-    if (verdict < 0)
-        return verdict;
-    size_t whole = exchange_head_end(&c->x, h->data, h->end + (size_t)n);
-    bool tail = whole > h->end;
-    size_t take = tail ? whole - 1 - h->end : whole ? 0 : (size_t)n;
-    ssize_t took = take && c->fds.count ? real.recv(call->fd, h->data + h->end, take, MSG_DONTWAIT) : (ssize_t)take;
-    if (took < 0 && errno == EAGAIN)
-        return call->wait ? -ESTALE : -EAGAIN; /* by another process */
-    if (took <= 0 && take)
-        return took && errno == EINTR ? -ESTALE : incoming_at_end(c, took ? -errno : 0);
-    call->took |= take > 0;
-    h->end += (size_t)took;
-    if (!whole || (size_t)took < take)
-        return -ESTALE;
-    struct exchange_reply reply = exchange_server(&c->x, h->data, whole);
-    h->end = reply.out - (tail && reply.out);
-    c->reply.held = HELD_EDITED;
-    c->reply.tail = !tail || !reply.out ? TAIL_NONE : reply.flow == EXCHANGE_END ? TAIL_END : TAIL_BYTE;
-    if (c->reply.tail == TAIL_END)
-        reply.flow = EXCHANGE_DATA; /* it ends with the byte that is left */
-    incoming_follow(c, reply);
-    return -ESTALE;
-}
-
-/* The byte that was left in the kernel, and what follows it. */
-static ssize_t receive_tail(struct conn *c, struct incoming *call, char *buf, size_t len)
-{
-    /* Behind an interim response comes another head, which has its own way. */
-    bool ends = c->reply.tail == TAIL_END, alone = ends || exchange_in_head(&c->x);
-    ssize_t n = incoming_receive(c, call, buf, alone ? 1 : len, false);
-
-    if (n <= 0)
-        return incoming_at_end(c, n);
-    c->reply.tail = TAIL_NONE;
-    if (n == 1)
-        incoming_discard(c, ends ? EXCHANGE_END : EXCHANGE_DATA);
-    if (ends)
-        incoming_end(c);
-    if (n == 1)
-        return 1;
-    return 1 + incoming_follow(c, exchange_server(&c->x, buf + 1, (size_t)n - 1));
-}
-
-static ssize_t recv_body(struct conn *c, struct incoming *call, char *buf, size_t len)
-{
-    if (!call->took)
-        incoming_awaits_end(c);
-    ssize_t n = incoming_receive(c, call, buf, len, false);
-
-    if (n <= 0)
-        return incoming_at_end(c, n);
-    ssize_t out = incoming_follow(c, exchange_server(&c->x, buf, (size_t)n));
-    return out ? out : conn_is_exchange(c) ? -ESTALE : 0;
-}
-
-static size_t serve_held(struct conn *c, char *buf, size_t len, size_t offset, bool peek)
-{
-    struct hold *h = &c->reply.bytes;
-    size_t n = hold_len(h) - offset;
-
-    if (n > len)
-        n = len;
-    memcpy(buf, h->data + h->start + offset, n);
-    if (!peek) {
-        h->start += n;
-        if (h->start == h->end)
-            hold_clear(h);
-    }
-    return n;
-}
-
-ssize_t recv_step(struct conn *c, struct incoming *call, char *buf, size_t len, size_t peeked)
-{
-    if (incoming_edited(c) > peeked) {
-        call->full = true; /* the kernel may have more behind what was held */
-        return (ssize_t)serve_held(c, buf, len, peeked, call->peek);
-    }
-    if (!conn_is_exchange(c) || c->reply.error || c->reply.broken) {
-        int error = c->reply.error;
-        if (!call->peek)
-            c->reply.error = 0;
-        return -error;
-    }
-    if (call->peek && (c->reply.tail || !exchange_in_head(&c->x)))
-        return lookahead_peek(c, call, buf, len);
-    if (c->reply.tail)
-        return receive_tail(c, call, buf, len);
-    if (!exchange_in_head(&c->x))
-        return recv_body(c, call, buf, len);
-    size_t raw = hold_len(&c->reply.bytes);
-    if (call->peek || len < ROOMY || len < raw + EXCHANGE_RESPONSE_GROWTH + ROOMY / 2)
-        return recv_head_aside(c, call);
-    return recv_head_in_place(c, call, buf, len);
-}
+enum { PATIENCE_MS = 10000 };
 
 /* A blocking client that polls and then receives with MSG_DONTWAIT takes EAGAIN for a failure (PHP).
  * Where bytes were taken that make nothing yet, half a head, or where what it was told of was the end of
@@ -221,10 +50,10 @@ static ssize_t recv_exchange(struct conn *c, struct incoming *call, char *buf, s
     uint64_t deadline = 0;
     size_t got = 0;
 
-    while (got < len && !(lost = c->fds.count == 0 && !incoming_edited(c))) {
+    while (got < len && !(lost = c->fds.count == 0 && !incoming_for_client(c))) {
         call->wait = may_wait && (got == 0 || waitall);
         call->full = false;
-        size_t held = incoming_edited(c);
+        size_t held = incoming_for_client(c);
         ssize_t n = recv_step(c, call, buf + got, len - got, call->peek ? got : 0);
         if (n == -ESTALE)
             continue;
@@ -354,6 +183,32 @@ static ssize_t peek_pieces(struct conn *c, int fd, const struct iovec *iov, int 
     return got;
 }
 
+/* OBSERVED, several pieces: one real call fills them where nothing is held or in doubt.  Does not wait.  0: piece by
+ * piece, then. */
+static ssize_t recv_pieces_at_once(struct conn *c, int fd, const struct iovec *iov, int n, int flags)
+{
+    struct msghdr msg = { .msg_iov = (struct iovec *)(uintptr_t)iov, .msg_iovlen = (size_t)n };
+    bool plain = !provisional_in_doubt(c) && (c->reply.held == HELD_NOTHING || c->reply.held == HELD_GIVEN);
+
+    if (!plain || c->reply.error || c->reply.kernel_error || flags & (MSG_WAITALL | MSG_TRUNC))
+        return 0;
+    ssize_t got = real.recvmsg(conn_number(c, fd), &msg, flags | MSG_DONTWAIT);
+    if (got < 0 && socket_is_end(-errno)) /* the kernel tells it once */
+        c->reply.kernel_error = errno;
+    if (got <= 0)
+        return 0;
+    stall_over(c, true);
+    conn_saw(c, SEEN_BYTES);
+    size_t left = (size_t)got;
+    for (; left; iov++) {
+        size_t part = iov->iov_len < left ? iov->iov_len : left;
+        if (part)
+            observed_follow(c, iov->iov_base, part);
+        left -= part;
+    }
+    return got;
+}
+
 ssize_t wire_receive(struct conn *c, int fd, const struct iovec *iov, int n, int flags)
 {
     ssize_t got = 0;
@@ -366,9 +221,8 @@ ssize_t wire_receive(struct conn *c, int fd, const struct iovec *iov, int n, int
         return CONN_PLAIN;
     if (n > 1 && flags & MSG_PEEK)
         return peek_pieces(c, fd, iov, n, flags);
-    while (n && !conn_is_exchange(c) && !conn_has_ended(c)) {
-        got = conn_is_observed(c) ? observed_recv(c, fd, iov, n, flags)
-                                        : recv_before_request(c, fd, flags);
+    while (n && !conn_is_asked(c) && !conn_has_ended(c)) {
+        got = recv_before_request(c, fd, flags);
         if (got != -ESTALE)
             return got;
         if (c->fds.count == 0)
@@ -379,6 +233,10 @@ ssize_t wire_receive(struct conn *c, int fd, const struct iovec *iov, int n, int
         conn_forbid_parking(c, REASON_odd_descriptor);
         return CONN_PLAIN;
     }
+    if (n > 1 && conn_is_observed(c))
+        got = recv_pieces_at_once(c, fd, iov, n, flags);
+    if (got > 0)
+        return got;
     for (int i = 0; i < n; i++) {
         if (iov[i].iov_len == 0)
             continue;
