@@ -47,11 +47,14 @@ static ssize_t fake_recvmsg(int fd, struct msghdr *msg, int flags)
     ssize_t sum = 0;
 
     for (size_t i = 0; i < msg->msg_iovlen; i++) {
+        if (i && msg->msg_iov[i].iov_len == 0)
+            continue;
         ssize_t n = fake_take("recvmsg", fd, msg->msg_iov[i].iov_base, msg->msg_iov[i].iov_len, flags);
         if (n <= 0)
             return sum ? sum : n;
         sum += n;
-        if ((size_t)n < msg->msg_iov[i].iov_len)
+        const struct fake_socket *s = kernel.numbers[fd];
+        if ((size_t)n < msg->msg_iov[i].iov_len || s->in_at == s->in_len) /* an error behind bytes is the next call's */
             break;
     }
     return sum;
