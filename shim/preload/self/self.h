@@ -33,7 +33,7 @@ void self_start(bool secure);
 /* False in a vfork child, which runs in its parent's memory: only real calls there. */
 static inline bool self_is_ours(void)
 {
-    return vfork_is_owner();
+    return __builtin_expect(!vfork_pending && *vfork_stamp, 1) ? true : vfork_check();
 }
 
 /* Is this the only thread of the process?  Nobody else sees then what is true for a moment.  libc has to say so

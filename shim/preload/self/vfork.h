@@ -28,12 +28,7 @@ void vfork_begin(void);
 /* Stamps this process as the owner of our state: at start, and in a child whose state was repaired. */
 void vfork_own(void);
 
-/* The long way of vfork_is_owner. */
+/* Where vfork_pending is set or *vfork_stamp is 0: does this process own our state, by what the kernel says?  self_is_ours asks. */
 bool vfork_check(void);
-
-static inline bool vfork_is_owner(void)
-{
-    return __builtin_expect(!vfork_pending && *vfork_stamp, 1) ? true : vfork_check();
-}
 
 #endif

@@ -19,16 +19,13 @@
 
 enum { ROOMY = 1024 }; /* a client's buffer that most heads fit */
 
-/* The first bytes of a response: are they one to an earlier request? */
-static bool is_foreign(struct conn *c, ssize_t n)
-{
-    return n > 0 && c->reused && !exchange_answered(&c->x) && !hold_len(&c->reply.bytes) &&
-           parking_answers_another(c);
-}
-
-/* -ESTALE or -errno as provisional_judge; 0: it could still be anything; else go on. */
+/* Whose answer are these bytes?  -ESTALE or -errno as provisional_judge; 0: it could still be anything; else go on. */
 static int judge(struct conn *c, const char *bytes, size_t len, size_t taken)
 {
+    bool begins = c->reused && !exchange_answered(&c->x) && !hold_len(&c->reply.bytes);
+
+    if (begins && parking_answers_another(c))
+        return (int)provisional_earlier_reply(c);
     if (provisional_in_doubt(c))
         return provisional_judge(c, (struct slice){ bytes, len }, taken);
     return dialect_waits(c) ? dialect_judge(c, (struct slice){ bytes, len }) : 1;
@@ -69,8 +66,6 @@ static ssize_t recv_head_in_place(struct conn *c, struct incoming *call, char *b
 
     if (n <= 0)
         return incoming_at_end(c, n);
-    if (is_foreign(c, n))
-        return provisional_earlier_reply(c);
     if (raw)
         memcpy(buf, c->reply.bytes.data, raw);
     int verdict = judge(c, buf, raw + (size_t)n, raw + (c->reply.peeked_unread ? 0 : (size_t)n));
@@ -118,8 +113,6 @@ static ssize_t recv_head_aside(struct conn *c, struct incoming *call)
             hold_clear(h);
         return incoming_at_end(c, n);
     }
-    if (is_foreign(c, n))
-        return provisional_earlier_reply(c);
     int verdict = judge(c, h->data, h->end + (size_t)n, h->end);
     if (verdict < 0)
         return verdict;
