@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: ISC */
-/* after_end: what a client sends when its server has closed. */
+/* after_end: what a client sends after its server has closed.  Directly the kernel accepts the first such send, the server
+ * answers it with a reset, and the next send fails with EPIPE.  Under holdfast the connection is back in the pool by then,
+ * so this module answers: nothing is sent. */
 #ifndef HOLDFAST_PRELOAD_AFTER_END_H
 #define HOLDFAST_PRELOAD_AFTER_END_H
 
@@ -7,11 +9,14 @@
 
 #include <sys/types.h>
 
-/* Locked, ENDED.  `total`: so many bytes.  What a send answers: that many, for the first, or CONN_SIGPIPE. */
+/* Locked.  ENDED: the client sends `total` bytes.  Returns
+ *   total         the first time: the bytes are dropped, and waits say POLLERR and POLLHUP from then on
+ *   CONN_SIGPIPE  after that, or if the client has shut down its sending side */
 ssize_t after_end_send(struct conn *c, size_t total);
 
-/* Locked, EXCHANGE.  Does the whole answer lie in the kernel, behind which a direct server would have closed?  Then the state
- * is ENDED.  What the client has shut down itself the kernel answers for. */
+/* Locked.  EXCHANGE: a direct server would have closed by now, because all of its answer lies in the kernel.  True: the
+ * answer was taken out of the kernel and is held for the client; the state is ENDED.  False: nothing has changed, except
+ * that a half-closed connection whose server has closed is told the client's half-close. */
 bool after_end_has_come(struct conn *c);
 
 #endif

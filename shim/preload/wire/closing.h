@@ -5,21 +5,25 @@
 
 #include "preload/conn/conn.h"
 
-/* The number is about to be closed, or replaced by dup2: parks what can be parked, sends what is held.  The
- * caller makes the real call next, if it can without leaving `c`, which is locked, and then takes the number
- * out of the table by closing_gone. */
+/* Locked; released while it sends.  fd, a number of c, is about to be closed, or replaced by dup2.  If it is the last one:
+ * sends what is withheld, parks the connection if it can be parked, and closes c's private fd.  errno is left alone.  The
+ * caller makes the real call next, without unlocking c, and then calls closing_gone. */
 void closing_number(struct conn *c, int fd);
+
+/* Locked.  After closing_number and the real call: fd leaves the table. */
 void closing_gone(struct conn *c, int fd);
 
-/* The program does something to the socket that cannot be followed.  Before an exchange: what is held
- * goes out and libc alone has the socket.  During one: it will not be pooled. */
+/* Locked; released while it sends.  The program does something to the socket that the library cannot follow; `why` says what,
+ * for the log.  Before an exchange: what is withheld goes out, and libc alone has the socket.  During one: the connection
+ * will not be parked.  errno is left alone. */
 void closing_leave_alone(struct conn *c, int fd, enum reason why);
 
-/* Locked.  The same, and the socket is somebody else's, too: a copy of the number that nobody follows, or a ring. */
+/* Locked; released while it sends.  As closing_leave_alone, and somebody else has the socket from here on as well: another
+ * process, or an io_uring.  No other socket will be put under the numbers. */
 void closing_share(struct conn *c, int fd, enum reason why);
 
-/* EXCHANGE: somebody will read the response who does not know where it ends: ends the sending side, so
- * that the server closes after it. */
+/* Locked.  EXCHANGE, and the request went out whole: the response will be read by somebody who does not know where it ends. 
+ * Ends the sending side, so that the server closes behind the response. */
 void closing_ask_end(struct conn *c);
 
 #endif

@@ -23,14 +23,15 @@
 
 enum { ENDWAIT_TURN_MS = 20 };
 
-/* Does any of these wait so?  What can be ended at once is. */
+/* No conn is locked.  True: one of these waits for an end alone, and the end has not come yet.  Exchanges whose answer lies
+ * whole in the kernel are ended first. */
 bool endwait_poll(struct pollfd *fds, nfds_t n);
 
-/* poll says of these that there are bytes (`told`; what the client asks for is in `fds`): does one of them show its end by
- * now?  Then poll has more to say. */
+/* No conn is locked.  poll has said `told`; what the client asks for is in `fds`.  True: one of those that have bytes shows its
+ * end by now: call poll again, it has more to say. */
 bool endwait_ended(const struct pollfd *fds, const struct pollfd *told, nfds_t n);
 
-/* Locked.  Ends what can be ended at once.  Does what lies under the number show the end of the answer now? */
+/* Locked.  Ends the exchange if its answer lies whole in the kernel.  True: what lies under the numbers shows the end now. */
 bool endwait_settle(struct conn *c);
 
 /* Whether somebody is to be told of an end in an epoll set: nobody (0); with the bytes; without asking for them. */
@@ -45,14 +46,15 @@ static inline bool endwait_any(enum endwait_sets least)
     return __builtin_expect(atomic_load_explicit(&endwait_sets, memory_order_relaxed) >= least, 0);
 }
 
-/* As endwait_poll, for what is registered in a set. */
+/* No conn is locked.  As endwait_poll, for what is registered in the epoll set epfd. */
 bool endwait_look(int epfd);
 static inline bool endwait_epoll(int epfd)
 {
     return endwait_any(ENDWAIT_ALONE) && endwait_look(epfd);
 }
 
-/* The client is about to be told of bytes by this event; adds the end, if it has come. */
+/* No conn is locked.  epoll_wait is about to tell the client of bytes by this event of the set epfd: adds EPOLLRDHUP or
+ * EPOLLHUP to it, if the end has come and the client is to be told of it. */
 void endwait_tell(int epfd, struct epoll_event *event);
 
 #endif

@@ -1,22 +1,20 @@
 /* SPDX-License-Identifier: ISC */
-/* observed: a client that manages persistence itself.  Its bytes are not touched; what libc's calls did
- * is shown to the exchange, so that a close between two exchanges becomes a park. */
+/* observed: a client that keeps connections open by itself.  The library changes no byte.  The exchange follows what the client
+ * gets, so that a close between two exchanges becomes a park.  What the client sends, outgoing.h follows. */
 #ifndef HOLDFAST_PRELOAD_OBSERVED_H
 #define HOLDFAST_PRELOAD_OBSERVED_H
 
 #include "preload/conn/conn.h"
 
-#include <sys/types.h>
-#include <sys/uio.h>
-
-/* Locked, OBSERVED.  The client gets these bytes of the server: the exchange follows them.  libc alone has the socket
- * then, and c no number, if nobody can follow it any more. */
+/* Locked.  OBSERVED: the client gets these `len` bytes of the server: the exchange follows them.  If it cannot follow
+ * them any more, libc alone has the socket, and c has no number. */
 void observed_follow(struct conn *c, const char *bytes, size_t len);
 
-/* Locked, OBSERVED.  The client has got all that was held for it: the same for that. */
+/* Locked.  OBSERVED: the client has got all bytes that were held for it (HELD_FOR_CLIENT).  As observed_follow, of these
+ * bytes. */
 void observed_follow_held(struct conn *c);
 
-/* May the connection be parked now?  REASON_none, or why not. */
+/* Locked.  OBSERVED: REASON_none if the connection can be parked now, or why not. */
 enum reason observed_verdict(const struct conn *c);
 
 #endif

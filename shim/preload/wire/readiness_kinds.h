@@ -5,17 +5,21 @@
 
 #include <stdbool.h>
 
-/* Does a connection lie under the number of which the kernel may say what is not the client's business? */
+/* Not locked.  May the kernel say of the connection under this number what is not the client's business (c->borrowed)? */
 bool readiness_is_borrowed(int fd);
 
-/* The client waits to read from a borrowed number, where nothing more may come: exchange_awaits_end. */
+/* Not locked.  The client is about to wait for input from a borrowed number: see incoming_awaits_end. */
 void readiness_before_read(int fd);
 
-/* What the kernel says of a number that is ready is true; or it can be written to, and nothing else; or another socket lies
- * there now. */
-enum readiness_sight { SIGHT_TRUE, SIGHT_HUNG_UP, SIGHT_WRITABLE, SIGHT_REPLACED };
+enum readiness_sight {
+    SIGHT_TRUE,     /* what the kernel says is true */
+    SIGHT_HUNG_UP,  /* ... but for POLLHUP, which comes of the library's own half-close */
+    SIGHT_WRITABLE, /* the client can write, and nothing else is true: the idle connection under the number is dead */
+    SIGHT_REPLACED, /* another socket lies under the number now: ask the kernel again */
+};
 
-/* `writing`: the client waits to write, too.  `told`: what the wait says of it, 0: select. */
+/* Not locked.  The kernel says that a borrowed number is ready.  `writing`: the client waits to write, too.  `told`: the events
+ * of poll(2) that it says, 0 for select. */
 enum readiness_sight readiness_look(int fd, bool writing, uint32_t told);
 
 #endif

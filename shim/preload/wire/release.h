@@ -1,25 +1,28 @@
 /* SPDX-License-Identifier: ISC */
-/* release: sends what was withheld (preload/conn/withheld.h).  Of a locked conn. */
+/* release: sends what was withheld: bytes that the client has sent, and that the library has not (conn/withheld.h). */
 #ifndef HOLDFAST_PRELOAD_RELEASE_H
 #define HOLDFAST_PRELOAD_RELEASE_H
 
 #include "preload/conn/withheld.h"
 
-/* FRESH, LEASED: all of it, as it is, because it is no request, or will never be a whole one.  A LEASED conn is
- * re-homed first.  0 or -errno. */
+/* Locked; released while it connects.  FRESH, LEASED: sends all of it by fd, as it is, because it is no request, or will never
+ * be a whole one.  LEASED: puts a fresh connection under the numbers first.  0 or -errno. */
 int release_all(struct conn *c, int fd);
 
-/* The same before a close, a half-close or fdopen.  If a send was to connect (by_send) and nothing was withheld, connects. */
+/* Locked; released while it connects.  As release_all, before a close, a half-close or fdopen.  If the first send was to
+ * connect (c->request.by_send) and nothing was withheld, connects. */
 int release_held(struct conn *c, int fd);
 
-/* The client waits for an answer: sends what is withheld.  FRESH, LEASED: as far as it can still be adapted
- * afterwards; else libc alone has the socket then.  0 or -errno. */
+/* Locked.  The client waits for an answer.  FRESH, LEASED: sends as much of a head as can go out whatever follows, so that the
+ * request can still be adapted.  A head whose body is not whole goes out as it is, and libc alone has the socket.
+ * EXCHANGE: the server is told of the client's half-close, if it may listen for it.  0 or -errno. */
 int release_some(struct conn *c, int fd);
 
-/* Before a receive that blocks: waits until there is something, or what is withheld is due, and then releases it. */
+/* Locked; released while it waits.  Before a receive that blocks: waits for input until what is withheld is due, and then
+ * releases it by release_some. */
 void release_wait(struct conn *c, int fd);
 
-/* Not locked.  What a wait does when something is due. */
+/* No conn is locked.  A wait in which nothing has happened: releases what is due, of all conns. */
 static inline void release_due(void)
 {
     withheld_each_due(release_some);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: ISC */
-/* stream: stdio's streams that read and write through us, and the numbers that they were made of: libc says that
- * such a stream has none. */
+/* stream: the streams of stdio that read and write through the library (fopencookie(3)), and the numbers that they were made
+ * of: fileno(3) of libc says that such a stream has none. */
 #ifndef HOLDFAST_PRELOAD_STREAM_H
 #define HOLDFAST_PRELOAD_STREAM_H
 
@@ -9,7 +9,7 @@
 #include <stddef.h>
 #include <stdio.h>
 
-/* Somebody's from the moment when `used` goes from false to true. */
+/* One of a table.  It belongs to the thread that turned `used` from false to true. */
 struct stream {
     FILE *_Atomic file; /* NULL until it is made */
     char *buffer;       /* a block of buffer_len bytes, or NULL */
@@ -18,13 +18,13 @@ struct stream {
     atomic_bool used;
 };
 
-/* One for a number; NULL and EMFILE: there are too many. */
+/* Takes one for the number fd, without a file.  NULL and EMFILE: there are too many. */
 struct stream *stream_take(int fd);
 
-/* Its file is closed: it is anybody's again. */
+/* Its file is closed: gives it back to the table. */
 void stream_give(struct stream *stream);
 
-/* The number that a file was made of; -1: it is not one of ours. */
+/* The number that a file was made of; -1: the file is not one of these. */
 int stream_fd(FILE *file);
 
 #endif
