@@ -12,10 +12,10 @@
 
 #include "preload/conn/conn.h"
 
-/* The address is AF_UNSPEC: connect(2) gives up what connection there is. */
+/* No conn is needed.  The address is AF_UNSPEC: connect(2) gives up what connection there is. */
 bool connecting_is_nowhere(const struct sockaddr *to, socklen_t len);
 
-/* The kernel refuses such an address before it looks at the socket. */
+/* No conn is needed.  The kernel refuses such an address before it looks at the socket. */
 bool connecting_is_bad(const struct sockaddr *to, socklen_t len);
 
 /* Locked.  NEW: remembers where the socket goes and leases an idle connection to there: 0 (the state is LEASED), or

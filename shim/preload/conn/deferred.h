@@ -36,10 +36,12 @@ void deferred_is_set(int epfd);
 /* Locked.  Does what is owed for c.  c has no number any more if its own was closed where we did not see it. */
 void deferred_apply(struct conn *c);
 
-/* Not locked, or one conn locked for which nothing is owed: the process has one thread then.  For all of them. */
+/* Not locked, or one conn locked for which nothing is owed: the process has one thread then.  Does what is owed for all
+ * conns. */
 void deferred_apply_all(void);
 
-/* Likewise, for one that has ended and whose connection leads to `to`: it is parked.  False: there is none. */
+/* Likewise, for one conn that has ended and whose connection leads to `to`: the connection is parked.  False: there is no such
+ * conn. */
 bool deferred_apply_end(const struct endpoint *to);
 
 static inline bool deferred_any(void)

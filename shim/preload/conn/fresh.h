@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: ISC */
-/* fresh: a socket like the client's own would be, to be put under its fds.  All of these take a locked conn. */
+/* fresh: makes a socket such as the client's own would be (its options, its bound address, connected to c->to), to be put under
+ * the client's numbers. */
 #ifndef HOLDFAST_PRELOAD_FRESH_H
 #define HOLDFAST_PRELOAD_FRESH_H
 
@@ -17,7 +18,8 @@ enum fresh_how {
  * connect; -ENOTSUP: there is none to be had; or an error as of fresh_late_error. */
 int fresh_socket(struct conn *c, enum fresh_how how, int *fd, bool *fastopen);
 
-/* Closes one, whether its number is one of ours or could only be a low one. */
+/* No conn is needed.  Closes a socket of fresh_socket, whether its number is a private one (fds/private.h) or, where none was
+ * left, an ordinary one. */
 void fresh_close(int fd);
 
 /* Locked.  As fresh_socket, neither connected nor connecting.  0, or -errno. */

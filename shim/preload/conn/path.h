@@ -16,21 +16,20 @@
  *   - an observed client sends another request on the connection;
  *   - SO_KEEPALIVE is set and the response goes on: with the option one lost probe would be the end (tcp_timer.c);
  *   - the socket becomes libc's, another process's, or is closed before it was answered;
- *   - the client asks for the option, or sets it.
- *
- * All of a locked conn. */
+ *   - the client asks for the option, or sets it. */
 #ifndef HOLDFAST_PRELOAD_PATH_H
 #define HOLDFAST_PRELOAD_PATH_H
 
 #include "preload/conn/conn.h"
 
-/* Before c->idle is parked: gives c->idle.fd the option, unless it has it or the client has set its own. */
+/* Locked.  c->idle is about to be parked: gives c->idle.fd the option, unless it has it, or the client has set its own value.
+ * errno is left alone, here and below. */
 void path_guard(struct conn *c);
 
-/* A connection that was parked lies under c now. */
+/* Locked.  c was lent a connection that was parked: it has the option, unless the client has set its own value. */
 void path_adopted(struct conn *c);
 
-/* Takes the option away from c's socket. */
+/* Locked.  Takes the option away from c's socket. */
 void path_unguard_now(struct conn *c);
 static inline void path_unguard(struct conn *c)
 {
@@ -38,11 +37,13 @@ static inline void path_unguard(struct conn *c)
         path_unguard_now(c);
 }
 
-/* Bytes of the response came; `whole`: and it is complete. */
+/* Locked.  Bytes of the response came; `whole`: the response is complete.  Takes the option away where a break could not be
+ * mended from here on. */
 void path_answered(struct conn *c, bool whole);
 
-/* May it be `error` by which the kernel says that a connection is broken?  Some of what ICMP reports (icmp(7)) could
- * also come from a policy: then the state of the socket says it. */
+/* Locked.  A call on c's socket failed with the errno `error`, which is none of the usual ends (fds/socket.h).  True: the
+ * connection is broken.  Some errors that ICMP reports (icmp(7)) can also come from a policy; then the state of the socket
+ * decides. */
 bool path_is_broken(const struct conn *c, int error);
 
 #endif

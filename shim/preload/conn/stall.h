@@ -19,7 +19,7 @@
 #include <stdatomic.h>
 #include <stdbool.h>
 
-/* How many conns wait for a first byte so. */
+/* How many conns wait for the first byte of an answer on a connection of their own. */
 extern atomic_uint stall_count;
 static inline bool stall_any(void)
 {
@@ -41,20 +41,20 @@ static inline void stall_sent(struct conn *c)
 /* Locked.  Nobody waits for that any more; `answered`: because the first byte has come. */
 void stall_over(struct conn *c, bool answered);
 
-/* Guards who waits (preload/life/fork.h). */
+/* Guards the list of conns that wait; on the list of locks for fork (preload/life/fork.h). */
 extern struct lock stall_lock;
 
-/* In the child of a fork: nobody waits there. */
+/* In the child of a fork: the list is empty there. */
 void stall_after_fork(void);
 
 /* Locked, or not. A connection to there goes to libc, on which nobody will see how long its client waits: lets go of
  * all that is idle there at once, before its first bytes are sent. */
 void stall_make_way(const struct endpoint *to);
 
-/* Milliseconds until it is time to let go for somebody: 1 or more. */
+/* Not locked.  Milliseconds until stall_relieve has something to do: 1 or more. */
 int stall_turn_ms(void);
 
-/* Not locked, or one conn locked.  Lets go for all who have waited for so long. */
+/* Not locked, or one conn locked.  For each conn that has waited long enough: closes what is idle for the same listener. */
 void stall_relieve(void);
 
 /* Locked; released inside.  Before a call that blocks: waits for POLLIN or POLLOUT as it would, and lets go meanwhile.

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: ISC */
-/* swap: putting another socket under a client's fds.  All of these take a locked conn. */
+/* swap: which connection a client has: leased from the pool, or its own in place of a leased one (re-homed), or none behind the
+ * end of its exchange.  The client keeps its numbers.  What puts a socket under them is under.h. */
 #ifndef HOLDFAST_PRELOAD_SWAP_H
 #define HOLDFAST_PRELOAD_SWAP_H
 
@@ -8,8 +9,8 @@
 #include <stdatomic.h>
 #include <stdbool.h>
 
-/* Grows before a socket that is to be connected gets under a conn's numbers: what the kernel said of them may be true of
- * the one before. */
+/* Grows before another connection is put under the numbers of any conn.  A wait that sees it grow asks the kernel again: what
+ * the kernel said may be true of the connection before. */
 extern atomic_uint swap_replaced;
 
 /* Locked, NEW: leases an idle connection to c->to.  0: the state is LEASED; -errno: nothing has changed. */

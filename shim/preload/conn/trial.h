@@ -19,7 +19,7 @@
  *    with an error, or ends.  So, until the server has answered a request well behind a body (EVIDENCE_BODY_OK), one
  *    idempotent request at a time goes out behind one, in all of a tree; what comes of it is wire/provisional.c's business.
  *
- * All of these take a locked conn.  errno is left alone. */
+ * All functions leave errno alone. */
 #ifndef HOLDFAST_PRELOAD_TRIAL_H
 #define HOLDFAST_PRELOAD_TRIAL_H
 
@@ -27,50 +27,57 @@
 
 #include <stdbool.h>
 
-/* Of the request: it may be sent twice; a body follows what was recognised so far. */
+/* What trial_begin has to know of a request: it is idempotent; a body follows the head. */
 struct trial_request {
     bool idempotent, has_more;
 };
 
-/* NEW, LEASED: may an idle connection to c->to be lent?  Then the trial is set as it is due.  Else *why. */
+/* Locked.  NEW, LEASED: may an idle connection to c->to be lent?  True: c->trial is TRIAL_DUE if the server has still to
+ * show that it answers a second request.  False: *why says why not. */
 bool trial_may_lease(struct conn *c, enum reason *why);
 
-/* LEASED, and the request is known: REASON_none if it may go out here, or why it wants a connection of its own:
- * on_trial (another one is out), unproven (it cannot be risked, or the close test comes first). */
+/* Locked.  LEASED, and the request is known.  REASON_none: it may go out here, and if c->trial was due, it has begun.  Else why
+ * the request wants a connection of its own: on_trial (another trial of this server is under way), unproven (the request
+ * cannot be risked, or the close test comes first). */
 enum reason trial_begin(struct conn *c, struct trial_request request);
 
-/* FRESH, and the request is known: what it is to show. */
+/* Locked.  FRESH, and the request is known: sets c->trial to what this exchange is to show, if anything. */
 void trial_choose(struct conn *c);
 
-/* Then: a one-shot request goes out as it is, and is followed only. */
+/* Locked.  After trial_choose or trial_begin: does the one-shot request go out as it is, so that the exchange is observed? */
 static inline bool trial_goes_unchanged(const struct conn *c)
 {
     return c->trial == TRIAL_UNCHANGED || (c->trial == TRIAL_CLOSE && c->x.request.plain_close);
 }
 
-/* The head of a final answer may have come. */
+/* Locked.  Bytes of an answer were followed.  TRIAL_SECOND, TRIAL_CONTROL: once the final head is among them, notes what the
+ * answer shows, and the trial is over.  Any other trial: does nothing. */
 void trial_look(struct conn *c);
 
-/* TRIAL_CLOSE: the answer is complete.  Waits a moment for the server's end.  OBSERVED: c is forgotten. */
+/* Locked.  The answer is complete.  TRIAL_CLOSE: waits a moment for the server's close, and notes whether it came; if c is
+ * OBSERVED, libc alone has the socket then.  Any other trial: does nothing. */
 void trial_await_close(struct conn *c);
 
-/* EXCHANGE: the answer that has begun has no length, and its server did not say that it closes. */
+/* Locked.  EXCHANGE: the answer that has begun ends with the server's close, and the server did not say that it closes:
+ * c->trial is TRIAL_END, unless another trial is under way. */
 void trial_no_length(struct conn *c);
 
-/* The server has ended the connection. */
+/* Locked.  The server has closed.  TRIAL_END: notes whether it did so right behind its answer. */
 void trial_ended(struct conn *c);
 
-/* The client closes before an answer is complete.  The socket is still there. */
+/* Locked.  The client closes before the answer is complete; the socket is still open.  Notes if the request has arrived and the
+ * server was silent.  The trial is over. */
 void trial_given_up(struct conn *c);
 
-/* Its request is about to go out again, on another connection. */
+/* Locked.  The connection broke, and the request is about to be sent again on another one.  TRIAL_SECOND: notes that the server
+ * did not answer a second request, unless the path was at fault (path.h). */
 void trial_failed(const struct conn *c);
 
-/* Nothing comes of it any more. */
+/* Locked.  The trial is over, decided or not: the server may be tried by others. */
 void trial_drop(struct conn *c);
 
-/* An exchange is complete that nothing else speaks against: why its connection is not to be kept, or REASON_none.
- * What it has shown is noted. */
+/* Locked.  An exchange is complete, and nothing else speaks against parking its connection.  Notes what the exchange has shown.
+ * REASON_none, or why the connection is not to be kept. */
 enum reason trial_verdict(const struct conn *c);
 
 #endif

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: ISC */
-/* withheld: what the client has sent and is not on the wire.  Of a locked conn:
+/* withheld: what the client has sent, and the library has not.  By the state of the conn:
  *
  *   LEASED    the beginning of a head: whose connection it goes out on is decided when all of it is there
  *   FRESH     the same, but the request line: that goes out as it comes
@@ -16,29 +16,29 @@
 
 enum { WITHHELD_MS = 50 };
 
-/* For how many conns a wait has to look. */
+/* How many conns have something withheld. */
 extern atomic_uint withheld_count;
 static inline bool withheld_any(void)
 {
     return __builtin_expect(atomic_load_explicit(&withheld_count, memory_order_relaxed) != 0, 0);
 }
 
-/* The client has sent something just now that is withheld. */
+/* Locked.  The client has just sent something that is withheld: the time of c counts from now. */
 void withheld_begin(struct conn *c);
 
-/* Nothing is any more. */
+/* Locked.  Nothing of c is withheld any more. */
 void withheld_over(struct conn *c);
 
-/* Of c: for longer than WITHHELD_MS? */
+/* Locked.  Is something of c withheld, and nothing was sent by the client for WITHHELD_MS? */
 bool withheld_due(const struct conn *c);
 
-/* Milliseconds until the first is due, at least 1. */
+/* Not locked.  Milliseconds until the first conn is due, from 1 to WITHHELD_MS. */
 int withheld_turn_ms(void);
 
-/* Not locked.  Calls `release` for each that is due, locked, with one of its numbers. */
+/* No conn is locked.  Calls `release` for each conn that is due, locked, with one of its numbers. */
 void withheld_each_due(int (*release)(struct conn *c, int fd));
 
-/* In the child of a fork: it waits for nobody's. */
+/* In the child of a fork: forgets what the parent has withheld. */
 void withheld_after_fork(void);
 
 #endif
