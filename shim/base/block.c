@@ -23,7 +23,7 @@ struct spare {
     size_t cap;
 };
 
-static struct lock block_lock;
+static struct lock block_lock = LOCK_FREE(block_lock);
 static _Atomic int changing; /* the lists are being changed: after a fork they may be torn */
 static struct spare *spares[MOST_SHIFT + 1];
 static _Atomic(struct spare *) strays;

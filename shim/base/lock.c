@@ -51,12 +51,14 @@ static bool mark(struct lock *lock, uint32_t *seen)
 void lock_init(struct lock *lock)
 {
     atomic_store(&lock->word, 0);
+    lock_order_reset(lock);
 }
 
 bool lock_take_among(struct lock *lock)
 {
     uint32_t own = number(), seen = 0, mine = own;
 
+    lock_order_wants(lock);
     while (!atomic_compare_exchange_strong_explicit(&lock->word, &seen, mine, memory_order_acquire,
                                                     memory_order_relaxed)) {
         if ((seen & ~WAITED_FOR) == own)
@@ -67,6 +69,7 @@ bool lock_take_among(struct lock *lock)
         }
         seen = 0;
     }
+    lock_order_has(lock);
     return true;
 }
 

@@ -26,7 +26,7 @@ struct removals {
 static const struct pool_ops *ops;
 static unsigned most_per_endpoint, most_total, most_requests;
 static uint64_t oldest_ms; /* 0, as for most_requests: no limit */
-struct lock pool_lock;
+struct lock pool_lock = LOCK_FREE(pool_lock);
 static struct table table;
 
 /* Of `list` only what is written is read. */

@@ -104,7 +104,7 @@ unsigned pool_shed(unsigned n);
  * closes this process's copy; the pool is empty afterwards. */
 void pool_abandon(void (*each)(const struct idle *idle));
 
-/* Around a fork it is held: nobody is in the middle of a change while it happens (preload/life/fork.h). */
+/* Around a fork it is held: nobody is in the middle of a change while it happens (base/lock_order.h). */
 struct lock;
 extern struct lock pool_lock;
 

@@ -29,7 +29,7 @@ static __thread struct {
     void (*other_end)(void); /* and calls this, too */
 } thread;
 
-struct lock conn_arena_lock;
+struct lock conn_arena_lock = LOCK_FREE(conn_arena_lock);
 
 static struct {
     bool ready;
@@ -46,7 +46,6 @@ static bool grow(void)
         return false;
     memset(chunk, 0, sizeof *chunk);
     for (int i = 0; i < CHUNK; i++) {
-        lock_init(&chunk->conns[i].lock);
         chunk->conns[i].next_free = arena.free_list;
         arena.free_list = &chunk->conns[i];
     }
@@ -314,7 +313,6 @@ void conn_each_entered(bool all, bool (*each)(struct conn *c, void *arg), void *
 
 void conn_init(void)
 {
-    lock_init(&conn_arena_lock);
     arena.ready = pthread_key_create(&arena.thread_end, thread_ended_inside) == 0;
 }
 

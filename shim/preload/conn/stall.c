@@ -30,7 +30,7 @@ enum {
 
 atomic_uint stall_count;
 
-struct lock stall_lock;
+struct lock stall_lock = LOCK_FREE(stall_lock);
 
 static struct {
     struct conn *waiting; /* linked by waiter.next */

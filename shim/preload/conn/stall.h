@@ -41,7 +41,7 @@ static inline void stall_sent(struct conn *c)
 /* Locked.  Nobody waits for that any more; `answered`: because the first byte has come. */
 void stall_over(struct conn *c, bool answered);
 
-/* Guards the list of conns that wait; on the list of locks for fork (preload/life/fork.h). */
+/* Guards the list of conns that wait (base/lock_order.h). */
 extern struct lock stall_lock;
 
 /* In the child of a fork: the list is empty there. */

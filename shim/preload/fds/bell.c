@@ -11,7 +11,7 @@
 
 enum { BELLS = 2, WATCHED_MOST = 16 };
 
-struct lock bell_lock;
+struct lock bell_lock = LOCK_FREE(bell_lock);
 
 static struct {
     atomic_int numbers[BELLS];  /* plus one; 0: not made yet */

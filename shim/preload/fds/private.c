@@ -16,7 +16,7 @@
 
 enum { HIGHEST_ABOVE = 4096 }; /* higher numbers would make the kernel's table of fds large */
 
-struct lock private_raising; /* of the limit, for a moment: two at a time would leave it higher */
+struct lock private_raising = LOCK_FREE(private_raising); /* of the limit, for a moment: two at a time would leave it higher */
 
 static struct {
     atomic_int count;

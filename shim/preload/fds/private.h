@@ -29,7 +29,7 @@ void private_adopt(int fd);
 /* Is it a number of ours? */
 bool private_is(int fd);
 
-/* Held while the limit is raised for a moment: no child is born with it (preload/life/fork.h). */
+/* Held while the limit is raised for a moment: no child is born with it (base/lock_order.h). */
 struct lock;
 extern struct lock private_raising;
 

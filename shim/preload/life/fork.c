@@ -24,9 +24,11 @@
 #include "preload/conn/parking.h"
 
 static struct lock *const locks[] = {
-#define X(name) &name,
-    FORK_LOCKS(X)
-#undef X
+#define TAKEN(name) &name,
+#define FREED(name)
+    LOCK_ORDER(TAKEN, FREED)
+#undef TAKEN
+#undef FREED
 };
 
 enum { COUNT = sizeof locks / sizeof *locks };

@@ -1,19 +1,10 @@
 /* SPDX-License-Identifier: ISC */
-/* fork: what a fork, or a program that is started, does to what the library holds.  The locks are in one list: none
- * is held by another thread at the moment of a fork, and in the child all are free. */
+/* fork: what a fork, or a program that is started, does to what the library holds.  The locks are
+ * those of base/lock_order.h: none that is TAKEN is held by another thread at the moment of a fork; in the child all are free. */
 #ifndef HOLDFAST_PRELOAD_FORK_H
 #define HOLDFAST_PRELOAD_FORK_H
 
 #include <stdbool.h>
-
-/* In the order in which they are taken.  A thread that is no fork holds one of them at a time, and for a bounded time:
- * `shared_joining` for as long as a broker may take to answer.  scripts/check-layers finds a lock that is not here. */
-#define FORK_LOCKS(X)                                                                                      \
-    X(conn_arena_lock) X(stall_lock) X(pool_lock) X(private_raising) X(shared_joining) X(tally_adding) X(bell_lock)
-
-/* Not taken before a fork, free in the child: `conn.lock` (conn_after_fork), since its holder may wait for another
- * conn's; `block_lock`, whose owner repairs what was torn (block_after_fork). */
-#define FORK_LOCKS_RESET conn.lock block_lock
 
 /* Before another process gets what is not close-on-exec (`all`: whatever the flag says): no socket of ours may come under
  * an fd that two processes have, so a lease that turns out to be broken could not be mended any more.  A LEASED conn

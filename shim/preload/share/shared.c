@@ -33,7 +33,7 @@ enum {
 
 atomic_bool shared_keeping;
 
-struct lock shared_joining;
+struct lock shared_joining = LOCK_FREE(shared_joining);
 
 static struct {
     struct tree tree;

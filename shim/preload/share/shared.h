@@ -26,7 +26,7 @@ static inline bool shared_keeps(void)
     return atomic_load_explicit(&shared_keeping, memory_order_relaxed);
 }
 
-/* Held while a broker is looked for (preload/life/fork.h). */
+/* Held while a broker is looked for (base/lock_order.h). */
 struct lock;
 extern struct lock shared_joining;
 

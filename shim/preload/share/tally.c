@@ -20,7 +20,7 @@ enum { EVERY_MS = 100 };
     X(requests, requests) X(connects, connects) X(fresh, fresh) X(leased, leased) X(parked, parked) \
     X(taken, shared_taken) X(given, shared_given)
 
-struct lock tally_adding;
+struct lock tally_adding = LOCK_FREE(tally_adding);
 
 static struct {
     int board_fd;

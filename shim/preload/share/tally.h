@@ -14,7 +14,7 @@ void tally_start(int fd);
 /* Adds what is new since the last time: `now`, or where that is a while ago. */
 void tally(bool now);
 
-/* Held while something is added (preload/life/fork.h). */
+/* Held while something is added (base/lock_order.h). */
 struct lock;
 extern struct lock tally_adding;
 

@@ -19,7 +19,7 @@
 
 enum { THREADS = 4, ROUNDS = 100000 };
 
-static struct lock lock;
+static struct lock lock; /* of zeros, as a conn's */
 static unsigned long counted; /* under the lock */
 
 static void *counter(void *arg)
@@ -57,7 +57,7 @@ static void test_excludes(void **state)
 
 static void test_owner(void **state)
 {
-    struct lock other = { 0 };
+    struct lock other = LOCK_FREE(block_lock);
 
     lock_init(&lock);
     errno = EDOM;

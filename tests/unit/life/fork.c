@@ -11,6 +11,8 @@
 #include "preload/share/shared.h"
 #include "preload/share/tally.h"
 
+#include <signal.h>
+
 static unsigned port = 6000;
 static const size_t half = 20; /* of fake_request */
 
@@ -41,9 +43,11 @@ static int asked(unsigned where)
 }
 
 static struct lock *const locks[] = {
-#define X(name) &name,
-    FORK_LOCKS(X)
-#undef X
+#define TAKEN(name) &name,
+#define FREED(name)
+    LOCK_ORDER(TAKEN, FREED)
+#undef TAKEN
+#undef FREED
 };
 
 enum { LOCKS = sizeof locks / sizeof *locks };
@@ -66,13 +70,20 @@ static void test_locks(void **state)
     locks_are_mine(false);
 }
 
+static void fork_in_handler(int unused)
+{
+    (void)unused;
+    fork_before();
+}
+
 /* A fork in a signal handler that interrupted a holder: the lock stays its. */
 static void test_lock_held(void **state)
 {
     (void)state;
+    signal(SIGUSR1, fork_in_handler);
     for (int i = 0; i < LOCKS; i++) {
         assert_true(lock_take(locks[i]));
-        fork_before();
+        raise(SIGUSR1);
         fork_after();
         assert_true(lock_mine(locks[i]));
         lock_give(locks[i]);
