@@ -73,6 +73,11 @@ bool lock_take_among(struct lock *lock)
     return true;
 }
 
+bool lock_is_others(const struct lock *lock)
+{
+    return atomic_load_explicit(&lock->word, memory_order_relaxed) && !lock_mine(lock);
+}
+
 bool lock_mine(const struct lock *lock)
 {
     return lock_own_number && (atomic_load_explicit(&lock->word, memory_order_relaxed) & ~WAITED_FOR) == lock_own_number;

@@ -79,4 +79,7 @@ static inline void lock_give(struct lock *lock)
 /* This thread holds it: a signal handler has interrupted the holder, or it left by longjmp. */
 bool lock_mine(const struct lock *lock);
 
+/* Another thread holds it.  In the child of a fork: it was in the middle of something that nobody will finish. */
+bool lock_is_others(const struct lock *lock);
+
 #endif

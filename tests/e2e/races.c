@@ -137,6 +137,46 @@ static void forks(void)
     in_threads(fork_often, THREADS);
 }
 
+/* A stream on a socket: fflush(NULL) writes to it, with the lock of all streams held, which fork(2) wants. */
+static void *flush_often(void *unused)
+{
+    char body[4096];
+
+    while (!atomic_load(&over)) {
+        FILE *stream = fdopen(dial(), "r+");
+        must(stream && fputs(get, stream) >= 0, "fputs");
+        fflush(NULL);
+        must(fread(body, 1, sizeof body, stream) > 10, "an answer to a stream");
+        fclose(stream);
+    }
+    return unused;
+}
+
+static void *fork_only(void *unused)
+{
+    while (atomic_fetch_sub(&left, 1) > 0) {
+        pid_t child = fork();
+        if (child == 0)
+            _exit(0);
+        must(child > 0 && await(child) == 0, "a forked child");
+    }
+    atomic_store(&over, true);
+    return unused;
+}
+
+static void streams(void)
+{
+    static void *(*const all[])(void *) = { flush_often, flush_often, fork_only };
+    enum { COUNT = sizeof all / sizeof *all };
+    pthread_t threads[COUNT];
+
+    alarm(3 * LONG_S + (unsigned)rounds / 10); /* SIGALRM ends what hangs */
+    for (int i = 0; i < COUNT; i++)
+        must(pthread_create(&threads[i], NULL, all[i], NULL) == 0, "pthread_create");
+    for (int i = 0; i < COUNT; i++)
+        pthread_join(threads[i], NULL);
+}
+
 /* A thread connects elsewhere for a request that must not go out on a connection that was used; the process forks
  * meanwhile, and the child writes on the same number. */
 static int posting;
@@ -439,7 +479,7 @@ int main(int argc, char **argv)
         void (*run)(void);
     } all[] = { { "forks", forks }, { "elsewhere", elsewhere }, { "shells", shells }, { "handovers", handovers },
                 { "limits", limits }, { "handlers", handlers }, { "vforks", vforks },
-                { "interrupted", interrupted },
+                { "interrupted", interrupted }, { "streams", streams },
                 { "room", room } };
 
     self = argv[0];

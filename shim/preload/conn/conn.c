@@ -316,10 +316,28 @@ void conn_init(void)
     arena.ready = pthread_key_create(&arena.thread_end, thread_ended_inside) == 0;
 }
 
+/* Half changed: nothing of it can be relied on, and what it points to stays where it is. */
+static void abandon(struct conn *c)
+{
+    for (int i = 0; i < CONN_FDS; i++) {
+        struct conn *known = c;
+        if ((unsigned)c->fds.numbers[i].fd < CONN_TABLE_SIZE)
+            atomic_compare_exchange_strong(&conn_table[c->fds.numbers[i].fd], &known, NULL);
+    }
+    if (atomic_exchange(&c->borrowed, false))
+        atomic_fetch_sub(&conn_borrowed, 1);
+    private_close(c->fds.private_fd);
+    c->fds.private_fd = -1;
+    c->fds.count = 0;
+    c->state = CONN_FREE;
+}
+
 void conn_after_fork(void)
 {
     for (struct chunk *chunk = arena.chunks; chunk; chunk = chunk->next)
         for (int i = 0; i < CHUNK; i++) {
+            if (lock_is_others(&chunk->conns[i].lock))
+                abandon(&chunk->conns[i]);
             lock_init(&chunk->conns[i].lock);
             chunk->conns[i].use.reconnecting = NULL;
             atomic_store(&chunk->conns[i].polled, 0);

@@ -260,7 +260,8 @@ void conn_each_entered(bool all, bool (*each)(struct conn *c, void *arg), void *
 void conn_init(void);
 extern struct lock conn_arena_lock;
 
-/* In the child of a fork: no conn is locked, or waits for a thread that is not there. */
+/* In the child of a fork: no conn is locked, or waits for a thread that is not there.  libc alone has the numbers of one that
+ * another thread was changing: a fork does not wait for that, since the thread may wait for what the fork holds. */
 void conn_after_fork(void);
 
 /* What the functions that do a call's work for a hook answer besides a count or -errno. */

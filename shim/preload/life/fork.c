@@ -13,6 +13,7 @@
 #include "preload/conn/swap.h"
 #include "preload/fds/private.h"
 #include "preload/fds/spare.h"
+#include "preload/libc/streams.h"
 #include "preload/life/user.h"
 #include "preload/self/identity.h"
 #include "preload/self/self.h"
@@ -38,6 +39,7 @@ static __thread bool taken[COUNT];
 
 static void locks_take(void)
 {
+    streams_lock();
     for (int i = 0; i < COUNT; i++)
         taken[i] = lock_take(locks[i]);
 }
@@ -49,6 +51,7 @@ static void locks_give(void)
             lock_give(locks[i]);
         taken[i] = false;
     }
+    streams_unlock();
 }
 
 static void locks_reset(void)
@@ -57,6 +60,7 @@ static void locks_reset(void)
         lock_init(locks[i]);
         taken[i] = false;
     }
+    streams_reset();
 }
 
 static bool holds_half_head(const struct conn *c)

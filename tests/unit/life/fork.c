@@ -11,6 +11,8 @@
 #include "preload/share/shared.h"
 #include "preload/share/tally.h"
 
+#include <pthread.h>
+#include <sched.h>
 #include <signal.h>
 
 static unsigned port = 6000;
@@ -229,6 +231,44 @@ static void test_retire(void **state)
     real.close(fresh);
 }
 
+static atomic_int step; /* 1: the other thread holds the conn; 2: it may give it */
+
+static void *change(void *number)
+{
+    struct conn *c = fake_enter(*(int *)number);
+
+    atomic_store(&step, 1);
+    while (atomic_load(&step) != 2)
+        sched_yield();
+    conn_leave(c);
+    return NULL;
+}
+
+/* What another thread is in the middle of at the fork is nobody's in the child. */
+static void test_torn(void **state)
+{
+    pthread_t thread;
+
+    (void)state;
+    int fd = fake_open(false), own = fake_open(false), other = fake_open(false);
+    fake_connect_to(fd, port);
+    assert_int_equal(pthread_create(&thread, NULL, change, &fd), 0);
+    while (atomic_load(&step) != 1)
+        sched_yield();
+    struct conn *torn = conn_find(fd), *mine = fake_enter(own);
+    fork_before();
+    assert_true(lock_is_others(&torn->lock));
+    fork_repair_child();
+    assert_null(conn_find(fd));
+    assert_int_equal(torn->state, CONN_FREE);
+    assert_ptr_equal(conn_find(own), mine); /* the thread that forks goes on with it */
+    assert_non_null(conn_find(other));
+    assert_false(lock_mine(&mine->lock) || lock_is_others(&torn->lock));
+    atomic_store(&step, 2);
+    pthread_join(thread, NULL);
+    real.close(fd);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -240,6 +280,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_deferred, setup, teardown),
         cmocka_unit_test_setup_teardown(test_child, setup, teardown),
         cmocka_unit_test_setup_teardown(test_spawned, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_torn, setup, teardown),
         cmocka_unit_test_setup_teardown(test_retire, setup, teardown),
     };
 
