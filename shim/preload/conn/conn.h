@@ -101,6 +101,12 @@ static inline void conn_saw(struct conn *c, enum conn_seen seen)
         c->reply.seen = seen;
 }
 
+/* Locked.  Are bytes held that the client has still to get?  libc must not have the socket before. */
+static inline bool conn_holds_back(const struct conn *c)
+{
+    return (c->reply.held == HELD_RAW || c->reply.held == HELD_FOR_CLIENT) && hold_len(&c->reply.bytes);
+}
+
 extern atomic_uint conn_borrowed; /* how many are `borrowed` */
 extern atomic_uint conn_deferred; /* how many are LEASED_UNREGISTERED or ENDED_UNSWAPPED: deferred.h */
 

@@ -8,6 +8,7 @@
 #include "preload/conn/withheld.h"
 #include "preload/libc/real.h"
 #include "preload/share/evidence.h"
+#include "preload/wire/observed.h"
 #include "preload/wire/outgoing.h"
 
 #include <errno.h>
@@ -203,7 +204,7 @@ ssize_t behind_send(struct conn *c, int fd, struct outgoing_pieces from, int fla
     bool may_wait = conn_is_exchange(c) && !c->nonblocking && !(flags & MSG_DONTWAIT), whole = true;
 
     if (flags & MSG_OOB && conn_is_observed(c)) {
-        conn_bypass(c, REASON_odd_descriptor);
+        observed_bypass(c, REASON_odd_descriptor);
         return accepted ? (ssize_t)accepted : CONN_PLAIN;
     }
     if (c->x.end_when_awaited) { /* it goes on */

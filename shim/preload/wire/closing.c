@@ -186,6 +186,8 @@ void closing_leave_alone(struct conn *c, int fd, enum reason why)
         return;
     if (followed || (holds && release_held(c, fd) != 0))
         conn_forbid_parking(c, why);
+    else if (conn_is_observed(c))
+        observed_bypass(c, why);
     else
         conn_bypass(c, why);
     errno = saved;

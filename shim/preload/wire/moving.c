@@ -102,7 +102,7 @@ ssize_t moving_from(struct conn *c, struct moving m)
 {
     size_t moved = 0;
 
-    while (moved < m.len && c->fds.count && (conn_is_exchange(c) || c->reply.held == HELD_RAW)) {
+    while (moved < m.len && c->fds.count && (conn_is_exchange(c) || conn_holds_back(c))) {
         size_t plain = moved ? 0 : unseen(c, m.len);
         if (moved)
             m.flags |= SPLICE_F_NONBLOCK;

@@ -52,6 +52,19 @@ void observed_follow_held(struct conn *c)
     hold_clear(&held);
 }
 
+void observed_bypass(struct conn *c, enum reason why)
+{
+    if (!conn_holds_back(c)) {
+        conn_bypass(c, why);
+        return;
+    }
+    exchange_release(&c->x, why);
+    conn_forbid_parking(c, why);
+    conn_drop_first(c);
+    if (!conn_head_partly_sent(c))
+        hold_clear(&c->request.bytes); /* no replay: so what is held is the client's */
+}
+
 enum reason observed_verdict(const struct conn *c)
 {
     enum reason why = exchange_verdict(&c->x);

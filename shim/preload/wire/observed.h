@@ -14,6 +14,10 @@ void observed_follow(struct conn *c, const char *bytes, size_t len);
  * bytes. */
 void observed_follow_held(struct conn *c);
 
+/* Locked.  OBSERVED: leaves the socket to libc, for the reason `why`.  While bytes are held the conn keeps its numbers: libc
+ * has the socket when the client has got them. */
+void observed_bypass(struct conn *c, enum reason why);
+
 /* Locked.  OBSERVED: REASON_none if the connection can be parked now, or why not. */
 enum reason observed_verdict(const struct conn *c);
 

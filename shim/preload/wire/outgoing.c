@@ -188,7 +188,7 @@ static void follow_client(struct conn *c, const char *bytes, size_t len)
 
 void outgoing_leave_if_lost(struct conn *c)
 {
-    if (c->x.kind == EXCHANGE_OPAQUE && c->fds.count)
+    if (c->x.kind == EXCHANGE_OPAQUE && c->fds.count && !conn_holds_back(c))
         conn_bypass(c, c->x.reason);
 }
 
