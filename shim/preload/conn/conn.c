@@ -96,29 +96,25 @@ static void reset(struct conn *c)
     exchange_init(&c->x);
 }
 
-/* Under the lock: conn_drop_stale, in another thread, may still have a pointer to what this conn was before.  Half
- * made, without a number, it would be given back there.  False: a signal handler has interrupted the holder. */
-static bool make(struct conn *c, int fd, bool cloexec, enum conn_state state)
+struct conn *conn_make(int fd, bool cloexec, enum conn_state state)
 {
-    if (!lock_take(&c->lock))
-        return false;
+    struct conn *c = take_free();
+
+    if (!c)
+        return NULL;
+    /* Under the lock: conn_drop_stale, in another thread, may still have a pointer to what this conn was before.  Half
+     * made, without a number, it would be given back there. */
+    if (!lock_take(&c->lock)) { /* a signal handler has interrupted the holder */
+        recycle(c);
+        return NULL;
+    }
     reset(c);
     conn_set_state(c, state);
     c->fds.numbers[0] = (struct conn_fd){ .fd = fd, .cloexec = cloexec };
     c->fds.count = 1;
     atomic_store_explicit(&conn_table[fd], c, memory_order_release);
     lock_give(&c->lock);
-    return true;
-}
-
-struct conn *conn_make(int fd, bool cloexec, enum conn_state state)
-{
-    struct conn *c = take_free();
-
-    if (!c || make(c, fd, cloexec, state))
-        return c;
-    recycle(c);
-    return NULL;
+    return c;
 }
 
 void conn_watch_thread(void (*ends)(void))

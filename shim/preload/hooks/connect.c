@@ -189,8 +189,13 @@ static int connect_really(struct conn *c, int fd, const struct sockaddr *to, soc
     return result;
 }
 
-static int connect_entered(struct conn *c, int fd, const struct sockaddr *to, socklen_t len)
+int connect(int fd, const struct sockaddr *to, socklen_t len)
 {
+    struct conn *c;
+    enum hook_entry entry = hook_enter(fd, NEED_AS_IS | CANCELLATION_POINT, &c);
+
+    if (entry != ENTERED)
+        return entry == OURS ? (int)hook_result(-EBADF) : real.connect(fd, to, len);
     bool first = conn_is_new(c) && !connecting_is_nowhere(to, len);
     int result = first ? connecting_lease(c, to, len) : reconnect_again(c, fd, to, len);
 
@@ -202,16 +207,6 @@ static int connect_entered(struct conn *c, int fd, const struct sockaddr *to, so
         return connect_really(c, fd, to, len, first);
     conn_leave(c);
     return (int)hook_result(result);
-}
-
-int connect(int fd, const struct sockaddr *to, socklen_t len)
-{
-    struct conn *c;
-    enum hook_entry entry = hook_enter(fd, NEED_AS_IS | CANCELLATION_POINT, &c);
-
-    if (entry != ENTERED)
-        return entry == OURS ? (int)hook_result(-EBADF) : real.connect(fd, to, len);
-    return connect_entered(c, fd, to, len);
 }
 
 /* Port 0 is only an address of its own; a port that the program chose must not be shared. */

@@ -245,16 +245,12 @@ bool identity_is_of_home(const struct endpoint *key)
     return key->uid == home.who.uid && key->user_namespace == 0;
 }
 
-static bool is_home(const struct who *who)
-{
-    return who->uid == home.who.uid && who->real == home.who.real && who->effective == home.who.effective && !who->user_namespace;
-}
-
 bool identity_at_home(void)
 {
     const struct who *who = thread();
 
-    return who && is_home(who);
+    return who && who->uid == home.who.uid && who->real == home.who.real && who->effective == home.who.effective &&
+           !who->user_namespace;
 }
 
 /* A number of the line "Uid:" that is `uid`. */

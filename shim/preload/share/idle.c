@@ -41,6 +41,11 @@ enum pool_health idle_look(int fd)
     return n == sizeof bytes && memcmp(bytes, timeout, sizeof bytes) == 0 ? POOL_STALE : POOL_POISONED;
 }
 
+enum reason idle_reason(enum pool_health health)
+{
+    return health == POOL_ALIVE ? REASON_none : health == POOL_STALE ? REASON_stale : REASON_poisoned;
+}
+
 /* What the program has put under the number is not ours to close; what a policy does not let us ask
  * about is still ours. */
 static enum pool_health probe(const struct idle *idle)

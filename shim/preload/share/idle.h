@@ -21,10 +21,7 @@ bool idle_wait_for_proof(const struct idle *idle);
 enum pool_health idle_look(int fd);
 
 /* Why one in that state is not to be used, or REASON_none. */
-static inline enum reason idle_reason(enum pool_health health)
-{
-    return health == POOL_ALIVE ? REASON_none : health == POOL_STALE ? REASON_stale : REASON_poisoned;
-}
+enum reason idle_reason(enum pool_health health);
 
 /* Is its fd still ours, and still the same socket? */
 bool idle_is_there(const struct idle *idle);
