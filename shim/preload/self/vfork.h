@@ -28,7 +28,8 @@ void vfork_begin(void);
 /* Stamps this process as the owner of our state: at start, and in a child whose state was repaired. */
 void vfork_own(void);
 
-/* Where vfork_pending is set or *vfork_stamp is 0: does this process own our state, by what the kernel says?  self_is_ours asks. */
+/* Where vfork_pending is set or *vfork_stamp is 0: does this process own our state, by what the kernel says?  self_is_ours
+ * asks. */
 bool vfork_check(void);
 
 #endif

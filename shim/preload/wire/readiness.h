@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: ISC */
-/* readiness: the waits of libc, less what the kernel says of a reused connection that ended before a byte of an
- * answer came.  Another connection takes its place, the request goes out once more, and the wait goes on for the
- * rest of its time: the client sees only what the fresh connection brings.  One that was not asked anything yet
- * can be written to: what is written goes out on another one.
+/* readiness: poll, select and epoll_wait, without what the kernel says of a reused connection that ended before a byte of an
+ * answer came.  Another connection takes its place, the request is sent again, and the wait goes on for the rest of its time:
+ * the client sees only what the fresh connection brings.  If no request was sent yet, the client is told that it can write:
+ * what it writes goes out on another connection.
  *
- * What the kernel says of all else is true and passes as it is, without a system call more: such an end shows
- * itself by POLLERR, POLLHUP or POLLRDHUP, which is asked for besides (registrations.h).  Only select(2) cannot
- * be told apart: there a reused connection is looked at, once for each exchange. */
+ * What the kernel says of everything else is true, and passes as it is, without one more system call.  Such an end shows
+ * itself by POLLERR, POLLHUP or POLLRDHUP, which the library asks for in addition (fds/registrations.h).  select(2) does not
+ * tell an end from bytes: there a reused connection is looked at, once for each exchange.
+ *
+ * No conn is locked when these are called, but for readiness_hides_hangup. */
 #ifndef HOLDFAST_PRELOAD_READINESS_H
 #define HOLDFAST_PRELOAD_READINESS_H
 
@@ -47,21 +49,23 @@ struct wait {
     };
 };
 
-/* `masked`: by ppoll and pselect, else by the plain call as long as there is no mask. */
+/* Makes w a wait of poll for these.  `masked`: by ppoll; else by poll as long as there is no signal mask. */
 void readiness_of_poll(struct wait *w, bool masked, struct pollfd *fds, nfds_t n);
 
-/* As readiness_of_poll. */
+/* Makes w a wait of select for the numbers below n: to read, to write, exceptional; NULL: none.  `masked`: by pselect. */
 void readiness_of_select(struct wait *w, bool masked, int n, fd_set *const given[3]);
 
 enum readiness_epoll { READINESS_WAIT, READINESS_PWAIT, READINESS_PWAIT2 };
 
-/* By epoll_wait as long as there is no mask; by epoll_pwait; by epoll_pwait2. */
+/* Makes w a wait for the epoll set epfd, of `most` events.  `how`: by epoll_wait as long as there is no signal mask; by
+ * epoll_pwait; by epoll_pwait2. */
 void readiness_of_epoll(struct wait *w, enum readiness_epoll how, int epfd, struct epoll_event *events, int most);
 
-/* Waits.  As the function of libc; a process without a reused connection pays one load. */
+/* Waits for `time` (NULL: for ever) with the signal mask `mask` (NULL: the thread's own).  Returns what libc's function
+ * would: how many are ready, 0, or -1 and errno.  A process without a reused connection pays one load. */
 int readiness_wait(struct wait *w, const struct timespec *time, const sigset_t *mask);
 
-/* What waiting.c asks of each kind of wait. */
+/* What readiness.c and waiting.c ask of each kind of wait. */
 struct wait_family {
     bool (*begin)(struct wait *w);            /* is a borrowed connection among what it waits for, or one that another
                                                  thread may replace? */
@@ -74,22 +78,22 @@ struct wait_family {
     bool (*awaits_end)(struct wait *w);       /* does it wait for an end alone (endwait.h)?  What can be ended is */
 };
 
-/* What is left of a wait. */
+/* How much of a wait is left. */
 struct readiness_time {
     bool for_ever;
     struct timespec until, left;
 };
 
-/* NULL: for ever. */
+/* The wait begins now, and lasts for `time`; NULL: for ever. */
 void readiness_begin(struct readiness_time *t, const struct timespec *time);
 
-/* NULL: for ever, else 0 or more. */
+/* What is left of it: 0 or more; NULL: for ever.  It is valid until the next call with t. */
 const struct timespec *readiness_left(struct readiness_time *t);
 
-/* From milliseconds, as poll has them: negative is for ever. */
+/* Milliseconds, as poll has them, in *room; NULL for a negative number: for ever. */
 const struct timespec *readiness_time(int ms, struct timespec *room);
 
-/* And back, rounded up. */
+/* The other way, rounded up; -1 for NULL. */
 int readiness_ms(const struct timespec *time);
 
 /* Locked.  Does a wait say POLLHUP because the library, and not the client, has ended the sending side? */

@@ -15,16 +15,19 @@
 /* A wait that is not longer is never split. */
 enum { WAITING_SHORT_MS = 20 };
 
+/* No conn is locked when these are called. */
+
 /* Is there anything for which a wait is more than libc's call? */
 bool waiting_is_special(void);
 
-/* Is it so long that idle connections are let go?  NULL: for ever.  A time that the kernel will refuse is not. */
+/* Is a wait for `time` (NULL: for ever) so long that idle connections are let go?  A time that the kernel will refuse is
+ * not. */
 bool waiting_is_long(const struct timespec *time);
 
-/* The whole wait: what w's call would answer. */
+/* The whole wait, as readiness_wait: in turns, if there is something to let go. */
 int waiting_for(struct wait *w, const struct timespec *time, const sigset_t *mask);
 
-/* Before a sleep, which is not split.  Leaves idle connections to others.  True: a handler ran for a signal that came
+/* Before a sleep, which is not split.  Leaves idle connections to other processes.  True: a handler ran for a signal that came
  * meanwhile, so the sleep is over. */
 bool waiting_interrupted(void);
 
