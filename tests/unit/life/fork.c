@@ -81,8 +81,10 @@ static void fork_in_handler(int unused)
 /* A fork in a signal handler that interrupted a holder: the lock stays its. */
 static void test_lock_held(void **state)
 {
+    const struct sigaction action = { .sa_handler = fork_in_handler };
+
     (void)state;
-    signal(SIGUSR1, fork_in_handler);
+    sigaction(SIGUSR1, &action, NULL);
     for (int i = 0; i < LOCKS; i++) {
         assert_true(lock_take(locks[i]));
         raise(SIGUSR1);

@@ -154,8 +154,10 @@ static void test_proof(void **state)
 static int parked(void)
 {
     static uint16_t port; /* each time another server: what was learned of one does not count */
-    const struct endpoint to = { .family = AF_INET, .port = ++port, .netns = 1 };
     struct idle idle = made();
+
+    port++;
+    const struct endpoint to = { .family = AF_INET, .port = port, .netns = 1 };
 
     idle.max_left = -1;
     idle.idle_ms = 60000;

@@ -74,8 +74,10 @@ static void test_full(void **state)
 
     (void)state;
     memset(piece, 'x', sizeof piece);
-    memcpy(piece, second, strlen(second) - 4); /* a head without an end: it stays as it is */
-    memcpy(piece + 500, "\r\n", 2);
+    int n = snprintf(piece, sizeof piece, "%.*s", (int)strlen(second) - 4, second); /* a head without an end: it stays as it is */
+    piece[n] = 'x';
+    piece[500] = '\r';
+    piece[501] = '\n';
     assert_int_equal(fake_sends(fd, piece, sizeof piece), (ssize_t)sizeof piece);
     assert_int_equal(fake_sends(fd, piece, sizeof piece), BEHIND_MAX - PIECE);
     assert_int_equal(held(fd), BEHIND_MAX);
