@@ -324,6 +324,11 @@ bool exchange_asks_close(struct exchange *x)
     return true;
 }
 
+bool exchange_over_perhaps(const struct exchange *x)
+{
+    return x->over_perhaps && exchange_request_done(x);
+}
+
 bool exchange_awaits_end(struct exchange *x)
 {
     bool awaits = x->end_when_awaited && exchange_request_done(x);

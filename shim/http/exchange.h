@@ -114,6 +114,7 @@ struct exchange {
     uint8_t client_state, server_state;
     bool answered, ask_close;
     bool end_when_awaited;  /* exchange_awaits_end */
+    bool over_perhaps;      /* exchange_over_perhaps */
     bool unsure;            /* others may see another end of the response */
     bool bare_lf;           /* the head of the answer has lines that end so */
     bool unsafe;            /* OBSERVED: a request was not idempotent */
@@ -221,6 +222,10 @@ bool exchange_between_chunks(const struct exchange *x);
 /* True once when the response cannot be delimited although the server was asked to persist: end the
  * sending side (SHUT_WR), so that the server closes.  Only after the request was sent. */
 bool exchange_asks_close(struct exchange *x);
+
+/* The response is complete as RFC 9112 reads it, but others may see more of it (a 204 that announces chunks): an end is all
+ * that is to come, or bytes that belong to the client. */
+bool exchange_over_perhaps(const struct exchange *x);
 
 /* The client receives, and all of its response was delivered, in a head with bare LF that shows no `close`: some
  * clients send their next request now, and this one waits for the end.  True once: end the sending side, so that

@@ -101,6 +101,7 @@ static void end_body(struct exchange *x, size_t used, size_t len, struct exchang
 
     if (x->unsure && !decoded) { /* what else is sent is the client's, up to the server's own end */
         x->end_when_awaited = x->bare_lf && !decodes(x);
+        x->over_perhaps = !x->end_when_awaited && used == len;
         go_raw(x, REASON_ambiguous_response, !x->end_when_awaited);
         return;
     }

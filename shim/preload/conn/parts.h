@@ -141,9 +141,11 @@ enum conn_reset {
 /* What the client has done since it connected.  Nothing of it is undone. */
 struct conn_after {
     atomic_bool write_shut; /* EXCHANGE, OBSERVED, ENDED: it has ended its sending side, and the kernel does not know */
-    bool read_shut;      /* any state but NEW: ... its receiving side */
     uint8_t reset;       /* enum conn_reset; set by under_reset and under_reset_told alone */
-    bool end_asked;      /* EXCHANGE: the library, not the client, has ended the sending side, so that the server closes.
+    bool read_shut : 1;  /* any state but NEW: ... its receiving side */
+    bool write_ended : 1; /* EXCHANGE: ... its sending side, as the kernel knows: in ENDED it is write_shut */
+    bool bound : 1;      /* ENDED: a bind was answered (hooks/connect.c) */
+    bool end_asked : 1;  /* EXCHANGE: the library, not the client, has ended the sending side, so that the server closes.
                             Set by conn_end_sending; waits hide the POLLHUP that comes of it */
 };
 

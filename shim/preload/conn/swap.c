@@ -236,6 +236,8 @@ void swap_end(struct conn *c)
     enum reason why = ours ? obstacle(c) : REASON_crossed_fork;
 
     parking_remember_name(c);
+    if (c->after.write_ended)
+        c->after.write_shut = true;
     if (why == REASON_none && c->fds.private_fd < 0) {
         c->fds.private_fd = private_dup(c->fds.numbers[0].fd);
         if (c->fds.private_fd < 0)

@@ -237,6 +237,39 @@ static void touch(int fd)
         conn_leave(c);
 }
 
+/* What a socket that is bound to nothing says of this address. */
+static int bind_another(int family, const struct sockaddr *to, socklen_t len)
+{
+    int fd = real.socket(family, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+    if (fd < 0)
+        return -errno;
+    int result = real.bind(fd, to, len) == 0 ? 0 : -errno;
+    real.close(fd);
+    return result;
+}
+
+/* Where both sides have ended, what lies under the number was never connected, and others share it (fds/eof.h): the kernel
+ * would really bind it, or have it listen.  CONN_PLAIN or the answer: such a connection has no port any more, and can be given
+ * one.  `to`: NULL of listen. */
+static int answer_ended(int fd, const struct sockaddr *to, socklen_t len)
+{
+    const struct conn *found = conn_find(fd);
+    struct conn *c;
+    int result = CONN_PLAIN;
+
+    if (!found || !(conn_has_ended(found) || found->after.end_asked) || hook_enter(fd, NEED_AS_IS, &c) != ENTERED)
+        return CONN_PLAIN;
+    if (c->after.end_asked && !c->after.write_shut && !c->after.write_ended) /* only the library has ended this side */
+        result = -EINVAL;
+    else if (conn_has_ended(c) && (c->after.write_shut || c->after.reset != RESET_NOT)) {
+        result = !to || c->after.bound ? -EINVAL : bind_another(c->to.family, to, len);
+        c->after.bound |= result == 0;
+    }
+    conn_leave(c);
+    return result;
+}
+
 int bind(int fd, const struct sockaddr *to, socklen_t len)
 {
     struct conn *c;
@@ -245,8 +278,13 @@ int bind(int fd, const struct sockaddr *to, socklen_t len)
         return real.bind(fd, to, len);
     if (hook_hides(fd))
         return (int)hook_result(-EBADF);
+    if (!to) /* EFAULT */
+        return real.bind(fd, to, len);
+    int result = answer_ended(fd, to, len);
+    if (result != CONN_PLAIN)
+        return (int)hook_result(result);
     touch(fd);
-    int result = real.bind(fd, to, len);
+    result = real.bind(fd, to, len);
     if (result < 0 || hook_enter(fd, NEED_ALL, &c) != ENTERED)
         return result;
     tracked_bind(c, to, len);
@@ -260,8 +298,11 @@ int listen(int fd, int backlog)
 
     if (hook_hides(fd))
         return (int)hook_result(-EBADF);
+    int result = answer_ended(fd, NULL, 0);
+    if (result != CONN_PLAIN)
+        return (int)hook_result(result);
     touch(fd);
-    int result = real.listen(fd, backlog);
+    result = real.listen(fd, backlog);
     if (result == 0 && self.active && self_is_ours())
         listeners_note(fd);
     if (result != 0 || hook_enter(fd, NEED_ALL, &c) != ENTERED)

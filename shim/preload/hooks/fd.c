@@ -50,6 +50,18 @@ int close(int fd)
     return likely(!conn_find(fd)) ? real.close(fd) : tracked_close(fd);
 }
 
+/* musl has no close_range; its programs have syscall(2). */
+static int range_really(unsigned first, unsigned last, int flags)
+{
+    int result = real.close_range(first, last, flags);
+
+#ifdef SYS_close_range
+    if (result < 0 && errno == ENOSYS)
+        result = (int)real.syscall(SYS_close_range, first, last, flags);
+#endif
+    return result;
+}
+
 /* Closes [first, last] but for our own fds in it. */
 static int close_around_ours(unsigned first, unsigned last, int flags)
 {
@@ -62,11 +74,11 @@ static int close_around_ours(unsigned first, unsigned last, int flags)
             hook_number_goes((int)fd);
         if (c != CONN_PRIVATE)
             continue;
-        if (fd > start && real.close_range(start, fd - 1, flags) != 0)
+        if (fd > start && range_really(start, fd - 1, flags) != 0)
             return -1;
         start = fd + 1;
     }
-    return start <= last ? real.close_range(start, last, flags) : 0;
+    return start <= last ? range_really(start, last, flags) : 0;
 }
 
 static void note_cloexec(unsigned first, unsigned last)
@@ -84,7 +96,7 @@ int close_range(unsigned first, unsigned last, int flags)
 {
     if (!self.active || !self_is_ours() || first > last ||
         flags & ~(CLOSE_RANGE_UNSHARE | CLOSE_RANGE_CLOEXEC))
-        return real.close_range(first, last, flags);
+        return range_really(first, last, flags);
     int result = close_around_ours(first, last, flags);
     if (result == 0 && flags & CLOSE_RANGE_CLOEXEC)
         note_cloexec(first, last);

@@ -23,6 +23,7 @@
 
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <poll.h>
 #include <stdarg.h>
 #include <string.h>
 #include <sys/ioctl.h>
@@ -33,6 +34,14 @@ static void send_corked(struct conn *c, int fd)
     options_hasten(fd);
     if (!c->reused)
         options_slow(&c->options, fd);
+}
+
+/* Nothing is left then that could be ended. */
+static bool was_reset(int fd)
+{
+    struct pollfd p = { .fd = fd, .events = 0 };
+
+    return real.poll(&p, 1, 0) > 0 && p.revents & POLLERR;
 }
 
 /* CONN_PLAIN or the answer. */
@@ -51,7 +60,7 @@ static int shut_entered(struct conn *c, int fd, int how)
         return CONN_PLAIN;
     case CONN_EXCHANGE_PARTLY_SENT:
     case CONN_EXCHANGE:
-        if (c->after.write_shut && sending && endwait_settle(c)) /* both sides have ended */
+        if (c->after.write_shut && endwait_settle(c)) /* both sides have ended */
             return -ENOTCONN;
         if (how == SHUT_RD && c->after.write_shut) { /* the kernel is to say that both are */
             conn_forbid_parking(c, REASON_half_closed);
@@ -65,10 +74,10 @@ static int shut_entered(struct conn *c, int fd, int how)
             return 0;
         }
         conn_forbid_parking(c, sending ? REASON_half_closed : REASON_odd_descriptor);
-        return CONN_PLAIN;
+        return how == SHUT_RD && c->after.end_asked ? 0 : CONN_PLAIN; /* with both sides ended, the kernel resets what comes */
     case CONN_OBSERVED_PARTLY_SENT:
     case CONN_OBSERVED:
-        if (sending && !c->use.inside && observed_verdict(c) == REASON_none) {
+        if (sending && !c->use.inside && observed_verdict(c) == REASON_none && !was_reset(fd)) {
             c->after.write_shut = true; /* the client is done with it: its server would end it now */
             swap_end(c);
             return 0;
@@ -103,6 +112,7 @@ int shutdown(int fd, int how)
     bool ended_for_it = conn_is_exchange(c) && c->after.end_asked && !c->after.write_shut;
     /* Under the lock: no socket of ours can get there in between. */
     result = result == CONN_PLAIN ? real.shutdown(fd, how) : (int)hook_result(result);
+    c->after.write_ended |= result == 0 && how != SHUT_RD && conn_is_exchange(c) && !c->after.write_shut;
     if (result < 0 && errno == ENOTCONN && ended_for_it) /* both sides have ended, but one of them not by the client */
         result = 0;
     conn_leave(c);

@@ -26,11 +26,29 @@ static ssize_t stream_read(void *cookie, char *buf, size_t len)
     return read(((struct stream *)cookie)->fd, buf, len);
 }
 
+static bool write_all(int fd, const char *bytes, size_t len)
+{
+    while (len) {
+        ssize_t sent = write(fd, bytes, len);
+        if (sent < 0)
+            return false;
+        bytes += sent;
+        len -= (size_t)sent;
+    }
+    return true;
+}
+
+/* fopencookie(3): 0 is an error.  musl asks for -1, and for all of it. */
 static ssize_t stream_write(void *cookie, const char *buf, size_t len)
 {
-    ssize_t written = write(((struct stream *)cookie)->fd, buf, len);
+    int fd = ((struct stream *)cookie)->fd;
+#ifdef __GLIBC__
+    ssize_t written = write(fd, buf, len);
 
-    return written < 0 ? 0 : written; /* fopencookie(3): 0 is an error */
+    return written < 0 ? 0 : written;
+#else
+    return write_all(fd, buf, len) ? (ssize_t)len : -1;
+#endif
 }
 
 /* As cookie_seek_function_t has it; musl's off_t always has 64 bits. */
@@ -199,18 +217,6 @@ int fileno_unlocked(FILE *stream)
     int fd = stream_fd(stream);
 
     return fd >= 0 ? fd : real.fileno_unlocked(stream);
-}
-
-static bool write_all(int fd, const char *bytes, size_t len)
-{
-    while (len) {
-        ssize_t sent = write(fd, bytes, len);
-        if (sent < 0)
-            return false;
-        bytes += sent;
-        len -= (size_t)sent;
-    }
-    return true;
 }
 
 /* dprintf on a tracked socket: formatted here, sent by our own write. */

@@ -27,15 +27,18 @@ static bool wants_end(const struct conn *c, uint32_t events)
 }
 
 /* An answer that goes on or may be waited for by another thread is left alone. */
-static bool may_take(const struct conn *c)
+static bool may_look(const struct conn *c)
 {
-    return conn_is_exchange(c) && c->x.kind == EXCHANGE_ADAPTED && c->fds.count && !c->copied &&
+    return conn_is_exchange(c) && c->x.kind == EXCHANGE_ADAPTED && c->fds.count &&
            !c->use.inside && !c->use.reader && !c->reply.error && !c->reply.broken && !c->reply.peeked_unread && !c->reply.undiscarded &&
            exchange_request_done(&c->x);
 }
 
+/* PERHAPS: the server's own end would tell. */
+enum whole { WHOLE_NO, WHOLE_PERHAPS, WHOLE_YES };
+
 /* Does all of an answer behind which the connection can be kept lie in the kernel, and is it short enough? */
-static bool is_whole(struct conn *c, char *scratch)
+static enum whole is_whole(struct conn *c, char *scratch)
 {
     size_t raw = c->reply.held == HELD_RAW ? hold_len(&c->reply.bytes) : 0;
     size_t tail = c->reply.tail != TAIL_NONE; /* was followed, and lies in the kernel */
@@ -44,25 +47,38 @@ static bool is_whole(struct conn *c, char *scratch)
 
     if (real.ioctl(c->fds.numbers[0].fd, FIONREAD, &queued) != 0 || queued <= 0 ||
         raw + incoming_for_client(c) + (size_t)queued > EXCHANGE_HEAD_MAX)
-        return false;
+        return WHOLE_NO;
     if (raw)
         memcpy(scratch, c->reply.bytes.data + c->reply.bytes.start, raw);
     ssize_t n = real.recv(c->fds.numbers[0].fd, scratch + raw, EXCHANGE_HEAD_MAX - raw, MSG_PEEK | MSG_DONTWAIT);
     if (c->reply.tail == TAIL_END)
-        return n == 1 && exchange_verdict(&ahead) == REASON_none;
-    return n > (ssize_t)tail &&
-           exchange_server(&ahead, scratch + tail, raw + (size_t)n - tail).flow == EXCHANGE_END &&
-           exchange_verdict(&ahead) == REASON_none;
+        return n == 1 && exchange_verdict(&ahead) == REASON_none ? WHOLE_YES : WHOLE_NO;
+    if (n <= (ssize_t)tail)
+        return WHOLE_NO;
+    bool end = exchange_server(&ahead, scratch + tail, raw + (size_t)n - tail).flow == EXCHANGE_END;
+    if (exchange_over_perhaps(&ahead))
+        return WHOLE_PERHAPS;
+    return end && exchange_verdict(&ahead) == REASON_none ? WHOLE_YES : WHOLE_NO;
 }
 
-static void take(struct conn *c)
+/* The server's own end, which tells.  Is it there now? */
+static bool ask_end(struct conn *c)
+{
+    struct pollfd p = { .fd = c->fds.numbers[0].fd, .events = POLLRDHUP };
+
+    if (!c->after.end_asked)
+        incoming_ask_end(c, true);
+    return real.poll(&p, 1, 0) > 0;
+}
+
+/* Takes it all, so that another socket can show the end.  True: the one that is there does. */
+static bool take(struct conn *c)
 {
     struct incoming call = { .fd = c->fds.numbers[0].fd };
     struct hold all = { 0 };
+    enum whole whole = hold_reserve(&all, INCOMING_ROOM) ? is_whole(c, all.data) : WHOLE_NO;
 
-    if (!hold_reserve(&all, INCOMING_ROOM))
-        return;
-    if (is_whole(c, all.data))
+    if (whole == WHOLE_YES)
         while (conn_is_exchange(c) && c->fds.count) {
             ssize_t n = recv_step(c, &call, all.data + all.end, INCOMING_ROOM - all.end, 0);
             if (n <= 0 && n != -ESTALE)
@@ -71,11 +87,24 @@ static void take(struct conn *c)
         }
     if (hold_len(&all) == 0) {
         hold_clear(&all);
-        return;
+        return whole == WHOLE_PERHAPS && ask_end(c);
     }
     hold_clear(&c->reply.bytes);
     c->reply.bytes = all;
     c->reply.held = HELD_FOR_CLIENT;
+    return false;
+}
+
+/* Another process may read the answer, and is to find the end behind it, too: so it stays in the kernel. */
+static bool end_shared(struct conn *c)
+{
+    struct hold scratch = { 0 };
+    enum whole whole = hold_reserve(&scratch, INCOMING_ROOM) ? is_whole(c, scratch.data) : WHOLE_NO;
+
+    hold_clear(&scratch);
+    if (whole == WHOLE_YES)
+        return real.shutdown(c->fds.numbers[0].fd, SHUT_RD) == 0;
+    return whole == WHOLE_PERHAPS && ask_end(c);
 }
 
 /* The server has ended its side by itself, and the client its own: now the server may be told, too. */
@@ -93,9 +122,13 @@ static bool hangs_up(struct conn *c)
 
 bool endwait_settle(struct conn *c)
 {
-    if (may_take(c))
-        take(c);
-    return conn_has_ended(c) || hangs_up(c);
+    bool shown = false;
+
+    if (may_look(c) && c->copied)
+        shown = end_shared(c);
+    else if (may_look(c))
+        shown = take(c);
+    return conn_has_ended(c) || hangs_up(c) || (shown && !c->after.write_shut);
 }
 
 enum sight { NOTHING, STILL, SHOWN };

@@ -16,6 +16,9 @@
 #include "preload/fds/socket.h"
 
 #include <errno.h>
+#include <poll.h>
+
+enum { END_MS = 50 };
 
 int incoming_replay(struct conn *c)
 {
@@ -63,6 +66,8 @@ ssize_t incoming_at_end(struct conn *c, ssize_t n)
         conn_event(c, EVENT_REASON, REASON_closed_by_server);
         return -ESTALE;
     }
+    if (n == -ECONNRESET && exchange_over_perhaps(&c->x)) /* directly the server had closed before */
+        n = 0;
     trial_ended(c);
     if (observed && n == 0)
         trial_await_close(c);
@@ -79,4 +84,13 @@ ssize_t incoming_at_end(struct conn *c, ssize_t n)
     if (n == 0 && c->after.end_asked && !c->copied && c->fds.count)
         show_end(c);
     return n;
+}
+
+void incoming_ask_end(struct conn *c, bool over)
+{
+    struct pollfd end = { .fd = c->fds.numbers[0].fd, .events = POLLRDHUP };
+
+    conn_end_sending(c);
+    if (over)
+        (void)real.poll(&end, 1, END_MS);
 }

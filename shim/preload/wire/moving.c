@@ -109,7 +109,8 @@ ssize_t moving_from(struct conn *c, struct moving m)
         ssize_t n = plain ? move_unseen(c, &m, plain) : move_page(c, &m, m.len - moved, !moved);
         if (n == -ESTALE)
             continue;
-        if (plain || n <= 0)
+        bool last_left = plain && n == (ssize_t)plain && plain < m.len && exchange_body_left(&c->x) == 1;
+        if ((plain && !last_left) || n <= 0) /* else the byte that was left is there, too, perhaps */
             return n > 0 || !moved ? n : (ssize_t)moved;
         moved += (size_t)n;
     }

@@ -152,9 +152,12 @@ static void ask_more(struct wait *w)
     if (w->poll.asked == w->poll.fds)
         return;
     memcpy(w->poll.asked, w->poll.fds, w->poll.n * sizeof *w->poll.fds);
-    for (nfds_t i = 0; i < w->poll.n; i++)
-        if (readiness_is_borrowed(w->poll.fds[i].fd))
+    for (nfds_t i = 0; i < w->poll.n; i++) {
+        if (w->poll.hung_up >> i & 1)
+            w->poll.asked[i].fd = -1;
+        else if (!w->poll.hung_up && readiness_is_borrowed(w->poll.fds[i].fd))
             w->poll.asked[i].events |= POLLRDHUP;
+    }
 }
 
 static int call_ppoll(struct wait *w, const struct timespec *time, const sigset_t *mask)
@@ -172,11 +175,12 @@ static int call_poll(struct wait *w, const struct timespec *time, const sigset_t
 }
 
 /* Sets `revents` to what the client is told.  One that it is not told of must not be told again at once: then it is not
- * asked for any more. */
+ * asked for any more, or, where both sides have ended, which is told unasked, not at all. */
 static int poll_tell(struct wait *w, int ready)
 {
     const short ends = POLLERR | POLLHUP | POLLRDHUP, writing = POLLOUT | POLLWRNORM;
     struct pollfd *fds = w->poll.fds;
+    uint64_t hung_up = 0;
     int told = 0;
 
     for (nfds_t i = 0; i < w->poll.n; i++) {
@@ -186,13 +190,16 @@ static int poll_tell(struct wait *w, int ready)
             if (sight == SIGHT_REPLACED)
                 return 0;
             events = sight == SIGHT_WRITABLE ? fds[i].events & writing : events & (fds[i].events | ~POLLRDHUP);
-            if (sight == SIGHT_HUNG_UP && w->poll.asked != fds)
+            if (sight == SIGHT_HUNG_UP && (w->poll.asked != fds || events & ~POLLHUP)) {
                 events &= ~POLLHUP;
+                hung_up |= events ? 0 : 1ull << i;
+            }
         }
         fds[i].revents = events;
         told += events != 0;
     }
-    if (told == 0 && ready > 0)
+    w->poll.hung_up |= told ? 0 : hung_up;
+    if (told == 0 && ready > 0 && !w->poll.hung_up)
         w->poll.asked = fds;
     return told;
 }
@@ -233,4 +240,5 @@ void readiness_of_poll(struct wait *w, bool masked, struct pollfd *fds, nfds_t n
     w->call = masked ? call_ppoll : call_poll;
     w->poll.fds = w->poll.asked = fds;
     w->poll.n = n;
+    w->poll.hung_up = 0;
 }

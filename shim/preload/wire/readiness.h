@@ -33,6 +33,7 @@ struct wait {
         struct {
             struct pollfd *fds, *asked; /* asked: `fds`, or `room` where the kernel is asked for more */
             nfds_t n;
+            uint64_t hung_up; /* those in `room` that are not asked for: there is nothing more to be said of them */
             struct pollfd room[READINESS_POLLED]; /* of more than these, the ends that come without an error show when
                                                      the client receives */
         } poll;
@@ -99,7 +100,7 @@ int readiness_ms(const struct timespec *time);
 /* Locked.  Does a wait say POLLHUP because the library, and not the client, has ended the sending side? */
 static inline bool readiness_hides_hangup(const struct conn *c, uint32_t told)
 {
-    return c->after.end_asked && conn_is_exchange(c) && !c->after.write_shut && told & POLLHUP && !(told & POLLERR);
+    return c->after.end_asked && conn_is_exchange(c) && !c->after.write_shut && !c->after.write_ended && told & POLLHUP && !(told & POLLERR);
 }
 
 static inline bool readiness_any(void)

@@ -6,6 +6,7 @@
 #include "preload/conn/event.h"
 #include "preload/conn/swap.h"
 #include "preload/fds/options.h"
+#include "preload/libc/real.h"
 #include "preload/wire/closing.h"
 #include "preload/wire/release.h"
 
@@ -43,6 +44,11 @@ int reconnect_again(struct conn *c, int fd, const struct sockaddr *to, socklen_t
     }
     bool pending = c->opening.connect_pending;
     c->opening.connect_pending = false;
+    if (pending && c->nonblocking && !c->reused) { /* should libc alone have it later, it is to know that the client was told */
+        int saved = errno;
+        real.connect(fd, to, len);
+        errno = saved;
+    }
     return pending ? 0 : -EISCONN;
 }
 

@@ -127,6 +127,20 @@ static void asks_close_after_the_request(void **state)
     assert_false(exchange_asks_close(&p.x));
 }
 
+static void is_over_perhaps(void **state)
+{
+    (void)state;
+    start("GET / HTTP/1.0\r\n\r\n");
+    FEED(play_server, "HTTP/1.1 204 x\r\nTransfer-Encoding: chunked\r\n\r\n");
+    assert_true(exchange_over_perhaps(&p.x));
+    start("GET / HTTP/1.0\r\n\r\n");
+    FEED(play_server, "HTTP/1.1 204 x\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n");
+    assert_false(exchange_over_perhaps(&p.x));
+    start("GET / HTTP/1.0\r\n\r\n");
+    FEED(play_server, "HTTP/1.1 200 OK\r\n\r\n");
+    assert_false(exchange_over_perhaps(&p.x));
+}
+
 static void swallows_only_so_many_interims(void **state)
 {
     static const char interim[] = "HTTP/1.1 102 x\r\n\r\n";
@@ -351,6 +365,7 @@ int main(void)
         cmocka_unit_test(cut_short_only_if_decoded),
         cmocka_unit_test(answer_before_the_whole_request),
         cmocka_unit_test(asks_close_after_the_request),
+        cmocka_unit_test(is_over_perhaps),
         cmocka_unit_test(swallows_only_so_many_interims),
         cmocka_unit_test(head_of_a_response_too_long),
         cmocka_unit_test(server_that_speaks_first),
