@@ -10,7 +10,8 @@
  *   fd.c       sockets, numbers, options
  *   origin.c   the server, told step by step what to answer: `calls origin MEETING`
  *
- * The language: `req` and `resp` lines first (talk.c, origin.c), then one call a line.  A call names
+ * The language: `with share`, if the processes of the program are to share connections; `req` and `resp` lines (talk.c,
+ * origin.c), then one call a line.  A call names
  * sockets by slot, 0 to SLOTS - 1; -1 in a slot is passed on as it is.  Nothing that is printed depends on time, on the
  * port, or on the bytes of hop-by-hop fields, so two runs can be compared line by line. */
 #ifndef CALLS_H

@@ -22,7 +22,8 @@ class Moment(NamedTuple):
     said: list = []     # directly, before
 
     def slot(self):
-        return self.call[2 if self.call[0] in WAITS else 1] if len(self.call) > 2 else None
+        at = 2 if self.call and self.call[0] in WAITS else 1
+        return self.call[at] if len(self.call) > at else None
 
     def since_opened(self, slot):
         """The calls that named the slot, since it was opened."""
@@ -33,8 +34,8 @@ class Moment(NamedTuple):
 
 def moment(lines, number, direct, shim, said=()):
     words = [line.split() for line in lines]
-    heads = [w for w in words if w[0] in ("req", "resp")]
-    calls = [w for w in words if w[0] not in ("req", "resp")]
+    heads = [w for w in words if w[0] in ("req", "resp", "with")]
+    calls = [w for w in words if w[0] not in ("req", "resp", "with")]
     at = len(calls) if number is None else number
     return Moment(heads, calls[:at], calls[at] if at < len(calls) else [], direct, shim, list(said))
 
@@ -50,30 +51,72 @@ def in_order(line):
     return [int(word.partition(":")[2] or word, 16) for word in words if re.fullmatch(r"(\d:)?[0-9a-f]+", word)]
 
 
+def result(line):
+    """(what the call answered, its errno) of a printed line; (None, 0): it has not come back."""
+    found = re.search(r" = (-?\d+)(?: errno (\d+))?", line)
+    return (int(found[1]), int(found[2] or 0)) if found else (None, 0)
+
+
+def exchange_on(m, slot):
+    """The request that was sent on the slot last."""
+    sent = [w[2] for w in m.since_opened(slot) if w[0] in ("send", "fput")]
+    return sent[-1] if sent else None
+
+
 def half_head(m):
-    """A part of an answer was cut within its head."""
-    halves = {w[1] for w in m.heads if w[0] == "resp" and any(re.match(r"h\d", cut) for cut in w[5:7])}
-    parts = dict(w[w.index("answer") + 1:][:2] for w in m.before if "answer" in w[:2] and w[0] != "now")
-    return bool(m.call) and m.call[0] in RECEIVES + WAITS and any(parts.get(k, "2") != "2" for k in halves)
+    """Of an answer that was cut within its head, and is not whole yet, less is shown: nothing to read, or fewer bytes."""
+    if not m.call or m.call[0] not in RECEIVES + WAITS:
+        return False
+    k = exchange_on(m, m.slot())
+    cuts = next((w[5:7] for w in m.heads if w[:2] == ["resp", k]), [])
+    parts = [w[w.index("answer") + 2] for w in m.before if "answer" in w[:2] and w[w.index("answer") + 1] == k]
+    if not parts or parts[-1] == "2" or not re.match(r"h\d", cuts[int(parts[-1])]):
+        return False
+    (ours, _), (theirs, error) = result(m.direct), result(m.shim)
+    if m.call[0] in WAITS:
+        return ours is not None and (theirs is None or theirs <= ours)
+    return m.call[0] == "inq" or theirs is None or error == 11 or (ours is not None and theirs <= ours)
+
+
+def shared_slots(m):
+    """({slots of sockets that were passed on with a request under way, and of their copies}, {the copies alone})"""
+    asked, shared, copies = set(), set(), set()
+    for w in m.before:
+        if w[0] == "socket" and len(w) > 1:
+            asked.discard(w[1]), shared.discard(w[1]), copies.discard(w[1])
+        elif w[0] in ("send", "fput"):
+            asked.add(w[1])
+        elif w[0] == "pass" and w[1] in asked:
+            shared |= {w[1], w[2]}
+            copies.add(w[2])
+        elif w[0] in ("dup", "dup2", "dup3", "fdup", "fdupc") and w[1] in shared:
+            shared.add(w[2])
+    return shared, copies
 
 
 def passed_on(m):
-    """What is read of a socket, or of its copy, that was passed on in mid-exchange; whether waits say that both sides have
-    ended: the library has ended this one, so that the server ends the other; and the copy's names, after the end, too."""
-    if not m.call or m.call[0] not in RECEIVES + WAITS + ("names",):
+    """A socket that was passed on with a request under way, or its copy: the head is that of a persistent answer; waits say that
+    both sides have ended, because the library has ended this one, so that the server ends the other; a copy has no peer then;
+    and what the server does to a connection that it would have closed before shows, too."""
+    shared, copies = shared_slots(m)
+    if not m.call or m.slot() not in shared and m.call[0] != "epwait":
         return False
-    slot = m.call[1]
+    resets = any(w[0] == "reset" for w in m.before)
     if m.call[0] in WAITS:
-        return hang_up_alone(m) and any(w[0] == "pass" for w in m.before)
+        told, by_shim = masks(m.direct), masks(m.shim)
+        differ = {slot for slot in set(told) | set(by_shim) if told.get(slot) != by_shim.get(slot)}
+        return hang_up_besides(m, 0x18 if resets else 0x10) and differ <= shared
     if m.call[0] == "names":
-        return any(w[0] == "pass" and slot == w[2] for w in m.since_opened(slot) + m.before[-2:])
-    return any(w[0] == "pass" and slot in w[1:3] for w in m.since_opened(slot) + m.before[-2:])
+        return m.slot() in copies and m.direct.rpartition(" = ")[0] == m.shim.rpartition(" = ")[0]
+    errors = (0, 11) + (104,) * resets + (104, 107) * any(w[:1] + w[2:] == ["connect", "nowhere"] for w in m.before)
+    return m.call[0] in RECEIVES and result(m.direct)[1] in errors and result(m.shim)[1] in errors and \
+        None not in (result(m.direct)[0], result(m.shim)[0])
 
 
-def hang_up_alone(m):
-    """The masks differ in POLLHUP, and in nothing else."""
+def hang_up_besides(m, events):
+    """POLLHUP (and POLLERR, if the server resets the connection, which directly is closed by then) is told besides."""
     ours, theirs = in_order(m.direct), in_order(m.shim)
-    return ours != theirs and len(ours) == len(theirs) and all((a ^ b) & ~0x10 == 0 and a & ~0x10 for a, b in zip(ours, theirs))
+    return ours != theirs and len(ours) == len(theirs) and all(a & ~b == 0 and b & ~a & ~events == 0 for a, b in zip(ours, theirs))
 
 
 def edge_again(m):
@@ -102,14 +145,64 @@ def asked_again(m):
         re.sub(r"x\d", "", m.direct) == re.sub(r"x\d", "", m.shim)
 
 
+def request_text(m, k):
+    """As tests/calls/talk.c makes it."""
+    _, _, method, minor, connection, body, length = next(w for w in m.heads if w[:2] == ["req", k])
+    named = {"close": "Connection: close\r\n", "keep": "Connection: keep-alive\r\n"}.get(connection, "")
+    framed = {"length": f"Content-Length: {length}\r\n", "chunked": "Transfer-Encoding: chunked\r\n"}.get(body, "")
+    text = f"{method} /{k} HTTP/1.{minor}\r\nHost: origin\r\n{named}{framed}X-End: 1\r\n\r\n"
+    filled = "".join(chr(ord("a") + i % 23) for i in range(int(length)))
+    if body == "none":
+        return text
+    return text + (f"{int(length):x}\r\n{filled}\r\n0\r\n\r\n" if body == "chunked" else filled)
+
+
+def begins_like_request(m, sent):
+    """Whether a line of what this send has sent begins with a token and a blank."""
+    text = request_text(m, sent[2])
+    piece = text[len(text) * int(sent[3]) // 1000:len(text) * int(sent[4]) // 1000]
+    return re.search(r"(?:^|\n)[!#$%&'*+.^_`|~0-9A-Za-z-]+ ", piece)
+
+
+def strays(m):
+    """For each one-shot request the number of bytes behind it, from what begins like a request on."""
+    versions = {w[1]: (w[3], w[4]) for w in m.heads if w[0] == "req"}
+    counted = {int(line.split(" ", 1)[0]): result(line)[0] for line in m.said if line.split(" ", 1)[0].isdigit()}
+    found, behind = [], {}
+    for at, w in enumerate(m.before):
+        if w[0] == "socket":
+            behind.pop(w[1], None)
+        if w[0] != "send":
+            continue
+        if w[1] in behind:
+            begins = behind[w[1]] is not None or begins_like_request(m, w)
+            if begins:
+                behind[w[1]] = (behind[w[1]] or 0) + max(counted.get(at) or 0, 0)
+                found = [one for one in found if one[0] != w[1]] + [(w[1], behind[w[1]])]
+        elif w[4] == "1000" and versions.get(w[2]) in (("0", "none"), ("0", "close"), ("1", "close")):
+            behind[w[1]] = None
+    return [number for _, number in found if number]
+
+
 def stray_dropped(m):
-    """Of two sends or more that go beyond a request the origin got less, and all else is the same."""
+    """The origin got less behind a one-shot request, and exactly what begins like another request there."""
     rest = [re.search(r"rest (\d+)", text) for text in (m.direct, m.shim)]
-    if m.call or not all(rest) or int(rest[1][1]) >= int(rest[0][1]) or \
-            m.direct.partition("rest")[0] != m.shim.partition("rest")[0]:
+    if m.call or not all(rest) or m.direct.partition("rest")[0] != m.shim.partition("rest")[0]:
         return False
-    whole = [i for i, w in enumerate(m.before) if w[0] == "send" and w[4] == "1000"]
-    return any(later[0] == "send" and later[1] == m.before[i][1] for i in whole for later in m.before[i + 1:])
+    sums = {0}
+    for number in strays(m):
+        sums |= {total + number for total in sums}
+    return int(rest[0][1]) - int(rest[1][1]) in sums - {0}
+
+
+def interrupted_messages(m):
+    """recvmmsg that a signal ended behind a message has left the kernel's own error 512 in the socket, directly."""
+    ended = [line for line in m.said if " recvmmsg" in line and "signals 1" in line and (result(line)[0] or 0) > 0]
+    if not m.call or not ended or not any(line.split()[2] == m.slot() for line in ended):
+        return False
+    if m.call[0] in WAITS:
+        return "select" in m.call[0] or all((a ^ b) & ~0x8 == 0 for a, b in zip(in_order(m.direct), in_order(m.shim)))
+    return result(m.direct)[1] == 512 or m.call[:1] + m.call[2:3] == ["getopt", "error"] and m.direct.endswith(" 512")
 
 
 ROWS = [
@@ -118,6 +211,7 @@ ROWS = [
     ("an edge-triggered registration tells once more what is still true of another socket under the number", edge_again),
     ("an idempotent request that the server ended without an answer is sent again", asked_again),
     ("what begins like a request behind a one-shot one is dropped, if the answer says where it ends", stray_dropped),
+    ("recvmmsg that a signal ends leaves no error of the kernel's own in the socket", interrupted_messages),
 ]
 
 

@@ -28,6 +28,7 @@ SETTABLE = ["nodelay 0", "nodelay 1", "keepalive 0", "keepalive 1", "rcvtimeo 20
 DISTURBING = ["linger 0", "linger -1", "lowat 1", "lowat 200", "oobinline 1", "user 5000", "cork 1", "sendbuf 20000"]
 EXECS = ["fork", "vfork", "spawn", "spawnp", "fexec", "execvpe", "system", "popen"]
 ENDS = ["_exit", "exit", "quick", "_Exit"]
+SHARED = 0.08            # of all programs
 MISC = ["setns", "unshare", "setuid", "seteuid", "setreuid", "setresuid", "setfsuid", "prctl"]
 
 
@@ -41,14 +42,13 @@ class Socket:
         self.adds = []          # whether each cut adds bytes
         self.unread = False     # something is certainly there, or the end
         self.persists = False
-        self.ends = None        # the line by which the server ends the connection, where it does not by itself
         self.stream = False
         self.disturbed = False  # what is there, and what will come, is not known
         self.given = False      # another process reads the rest
 
     def over(self):
         """Whether the end is there, at the latest behind what is left."""
-        return self.part == 2 and not self.persists and not self.ends
+        return self.part == 2 and not self.persists
 
 
 class Maker:
@@ -92,7 +92,7 @@ class Maker:
                                f"resp {k} {kind} {status} {length} {' '.join(texts)}{silent}"))
         persists = (minor == 1 and connection != "close" or connection == "keep") and kind != "close" and \
             not (chunked and minor == 0 and not bare)
-        return k, persists, adds, f"end {k}" if chunked and status == 204 and not persists else None
+        return k, persists, adds
 
     # What is done to one socket in the course of an exchange.
 
@@ -114,7 +114,7 @@ class Maker:
                 self.add(self.one_of(f"connect {s.slot}", f"getopt {s.slot} error"))
 
     def begin(self, s):
-        s.exchange, s.persists, s.adds, s.ends = self.new_exchange()
+        s.exchange, s.persists, s.adds = self.new_exchange()
         s.sent, s.part, s.unread = 0, -1, False
 
     def send(self, s):
@@ -137,15 +137,6 @@ class Maker:
         return f"answer {s.exchange} {s.part}", adds
 
     def answer(self, s):
-        self.answer_part(s)
-        self.end_later(s)
-
-    def end_later(self, s):
-        if s.part == 2 and s.ends:
-            self.add(s.ends)
-            s.ends, s.unread = None, True
-
-    def answer_part(self, s):
         asleep = not s.unread and not s.disturbed and not s.nonblocking and not s.stream and self.chance(0.3)
         line, adds = self.answered(s)
         if not asleep or not adds:
@@ -187,8 +178,6 @@ class Maker:
         if waits and not certain:
             if self.chance(0.3) and not s.disturbed:
                 self.add("later signal plain")
-                if via == "recvmmsg": # behind a message the kernel leaves its own error 512 in the socket
-                    flags = "one"
             else:
                 via, flags = "recv", "dontwait"
         self.add(f"recv {slot} {self.one_of(LENGTHS)} {flags} {via}")
@@ -316,7 +305,6 @@ class Maker:
         self.add(self.one_of(f"recv {s.slot} 4000 - recv", self.readable_line(s, 1000), self.wait_line(s, 300)))
         s.part = 2
         self.add(self.one_of(f"answer {s.exchange} 2", f"answer {s.exchange} 2", f"shutdown {s.slot} 2"))
-        self.end_later(s)
         s.unread = s.over()
         s.disturbed = True
 
@@ -416,4 +404,5 @@ class Maker:
 
 
 def program(seed):
-    return Maker(seed).make()
+    share = ["with share"] if random.Random(-1 - seed).random() < SHARED else []
+    return share + Maker(seed).make()

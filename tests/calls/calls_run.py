@@ -5,6 +5,7 @@ program that differs as short as it can be."""
 import os
 import selectors
 import shlex
+import signal
 import subprocess
 import tempfile
 import time
@@ -20,8 +21,9 @@ REDUCING_S = 40
 SECONDS = 12            # the player has failed
 AGAIN = 3               # runs more of each kind before a difference is believed
 END = b"\0\n"
+SHARE = "with share\n"
 # What a process that is to play other programs, too, does not do.
-LASTING = ("fork", "_fork", "exec", "fdopen", "fput", "fget", "fgets", "fileno", "fclose", "from")
+LASTING = ("exec", "fdopen", "fput", "fget", "fgets", "fileno", "fclose")
 
 
 def preloaded(holdfast):
@@ -45,17 +47,17 @@ class Server:
     """`calls serve`.  Each program gets a child of its process, unless it is `shared`: then only one that leaves something
     behind does."""
 
-    def __init__(self, environment, meeting, port, shared):
+    def __init__(self, environment, meeting, port, shared, launcher=()):
         self.shared = shared
-        self.process = subprocess.Popen([CALLS, "serve", meeting, port], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-                                        stderr=subprocess.STDOUT, env=environment, bufsize=0)
+        self.process = subprocess.Popen([*launcher, CALLS, "serve", meeting, port], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                                        stderr=subprocess.STDOUT, env=environment, bufsize=0, start_new_session=True)
         self.selector = selectors.DefaultSelector()
         self.selector.register(self.process.stdout, selectors.EVENT_READ)
 
     def close(self):
         self.selector.close()
         self.process.stdin.close()
-        self.process.kill()
+        os.killpg(self.process.pid, signal.SIGKILL) # with a child of a program that was played in this very process
         self.process.wait()
         self.process.stdout.close()
 
@@ -88,7 +90,8 @@ class Player:
     def __init__(self, holdfast=HOLDFAST):
         self.folder = tempfile.TemporaryDirectory(prefix="holdfast-calls-")
         self.meeting = os.path.join(self.folder.name, "origin")
-        self.environments = {"direct": direct(), "shim": preloaded(holdfast)}
+        self.environments = {"direct": direct(), "shim": preloaded(holdfast), "tree": direct()}
+        self.holdfast = holdfast
         self.origin = subprocess.Popen([CALLS, "origin", self.meeting], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
                                        text=True, env=self.environments["direct"])
         self.port = self.origin.stdout.readline().strip()
@@ -107,13 +110,15 @@ class Player:
         self.folder.cleanup()
 
     def play(self, how, text, limit_ms=HANGS_MS):
+        """`with share`: in a tree of its own, so that nothing is left of what others have shared."""
+        launcher = (self.holdfast,) if how == "shim" and text.startswith(SHARE) else ()
+        how = "tree" if launcher else how
         if how not in self.servers:
-            self.servers[how] = Server(self.environments[how], self.meeting, self.port, shared=how == "direct")
+            self.servers[how] = Server(self.environments[how], self.meeting, self.port, how == "direct", launcher)
         said = self.servers[how].play(text, limit_ms)
-        if said is None:
+        if said is None or launcher:
             self.servers.pop(how).close()
-            return "the player hangs\n"
-        return said
+        return "the player hangs\n" if said is None else said
 
     def quick(self, lines):
         """What an unexplained difference is in, on a quick look; None: there is none."""
@@ -168,7 +173,7 @@ def difference(lines, direct, shim):
 
 
 def is_head(line):
-    return line.startswith(("req ", "resp "))
+    return line.startswith(("req ", "resp ", "with "))
 
 
 def without_idle_heads(lines):
@@ -176,7 +181,7 @@ def without_idle_heads(lines):
     calls = [line.split() for line in lines if not is_head(line)]
     used = {words[1] for words in calls if words[0] in ("answer", "end", "reset") and len(words) > 1}
     used |= {words[2] for words in calls if words[0] in ("send", "fput", "later", "blocked") and len(words) > 2}
-    return [line for line in lines if not is_head(line) or line.split()[1] in used]
+    return [line for line in lines if not line.startswith(("req ", "resp ")) or line.split()[1] in used]
 
 
 def what_differs(verdict):
@@ -225,9 +230,10 @@ class Reducer:
         if self.what is None:
             return self.lines
         lines = self.remove(self.lines)
-        heads = without_idle_heads(lines)
-        if heads != lines and self.differs(heads):
-            lines = heads
+        for without in (without_idle_heads, lambda some: [line for line in some if line != SHARE.strip()]):
+            shorter = without(lines)
+            if shorter != lines and self.differs(shorter):
+                lines = shorter
         return self.remove(self.plainer(lines))
 
 

@@ -5,8 +5,7 @@
  *     resp K KIND STATUS LENGTH CUT CUT [silent]   KIND: length, chunked, extended (chunks with extensions and a trailer),
  *                         close, none, interim, interims; silent: persists without a Connection field
  *     answer K PART       the response to request /K up to its cut PART (0, 1), or whole (2)
- *     end K, reset K      closes the connection that request came on, the latter with a reset.  A 204 in chunks, whose end is
- *                         in doubt, is ended by nothing else: the library has the server close, and a server takes its time
+ *     end K, reset K      closes the connection that request came on, the latter with a reset
  *     later PID TID DO    one of these, or a signal to that thread, when the thread sleeps
  *     now                 what is left of `later` is done now, but for signals
  *     look                what was sent is received, and an end heeded
@@ -65,7 +64,8 @@ static struct seen { /* request k as it came */
     size_t body_len, sent;
     char answer[ROOM];
     size_t head_len, answer_len;
-    bool persists, chunks, extended, ended_later;
+    bool persists, chunks, extended;
+    bool watched; /* its end is heeded at once, as servers do: the library has such a connection closed to see its end */
     int times;
 } seen[REQUESTS];
 
@@ -311,7 +311,7 @@ static void build(const struct told *t, struct seen *s, unsigned k, size_t marks
     size_t len = 0;
 
     s->extended = extended;
-    s->ended_later = chunked && t->status == 204;
+    s->watched = chunked && t->status == 204;
     s->chunks = chunked && s->minor == 1 && !none;
     s->persists = !until_close && !(chunked && s->minor == 0 && !none) && (s->minor == 1 ? !s->close : s->keep);
     if (strcmp(t->kind, "interims") == 0 && s->minor == 1)
@@ -391,7 +391,7 @@ static const char *answer(unsigned k, int part)
             drop(link);
         s->sent = to;
     }
-    if (part == 2 && (!s->persists || link->ended) && !s->ended_later && link->fd >= 0)
+    if (part == 2 && (!s->persists || link->ended) && link->fd >= 0)
         drop(link);
     settle();
     return "sent";
@@ -528,19 +528,48 @@ static void obey(const char *line)
         tell();
 }
 
+enum awaited { AWAITED_LINE, AWAITED_LINK, AWAITED_NOTHING };
+
+/* Waits for the control line or for what comes on watched links, which is heeded. */
+static enum awaited await_any(int ms)
+{
+    struct pollfd fds[LINKS + 1] = { { .fd = control, .events = POLLIN } };
+    struct link *polled[LINKS + 1];
+    nfds_t n = 1;
+
+    for (unsigned k = 0; k < REQUESTS; k++) {
+        struct link *link = seen[k].there && seen[k].watched && seen[k].answer_len && seen[k].sent == seen[k].answer_len
+                                ? link_of(seen[k].link_fd)
+                                : NULL;
+        if (!link || link->ended)
+            continue;
+        fds[n] = (struct pollfd){ .fd = link->fd, .events = POLLIN };
+        polled[n++] = link;
+    }
+    if (n == 1 && ms < 0)
+        return AWAITED_LINE; /* by reading */
+    if (poll(fds, n, ms) == 0)
+        return AWAITED_NOTHING;
+    for (nfds_t i = 1; i < n; i++)
+        if (fds[i].revents && polled[i]->fd == fds[i].fd)
+            read_link(polled[i]);
+    return fds[0].revents ? AWAITED_LINE : AWAITED_LINK;
+}
+
 /* The next line of the client's; false: it has ended. */
 static bool next_line(char line[LINE])
 {
     static char bytes[4096];
     static size_t len;
-    struct pollfd wait = { .fd = control, .events = POLLIN };
     char *end;
 
     while (!(end = memchr(bytes, '\n', len))) {
-        if (later_done < later_count && poll(&wait, 1, 1) == 0) {
+        bool later = later_done < later_count;
+        enum awaited awaited = await_any(later ? 1 : -1);
+        if (awaited == AWAITED_NOTHING && later)
             look_later();
+        if (awaited != AWAITED_LINE)
             continue;
-        }
         ssize_t n = len < sizeof bytes ? read(control, bytes + len, sizeof bytes - len) : 0;
         if (n <= 0) {
             len = 0;

@@ -16,11 +16,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
-enum { MOST = 65536 };
+enum { MOST = 65536, POPULATE_READ = 22 };
 
 bool is_asleep(int pid, int tid)
 {
@@ -118,14 +119,39 @@ static void play_here(const char *program, size_t len, const char *meeting, int 
     say_all("status 0\n");
 }
 
+/* Children of fork get the page tables of a mapping only if a page of it was written to; else each has to ask for each page of
+ * the code anew, which is most of what a program costs. */
+static void lend_page_tables(void)
+{
+    char line[512], access[8], name[256];
+    unsigned long from, to;
+    FILE *maps = fopen("/proc/self/maps", "re");
+
+    while (maps && fgets(line, sizeof line, maps)) {
+        if (sscanf(line, "%lx-%lx %7s %*s %*s %*s %255s", &from, &to, access, name) != 4 || *name != '/' || access[1] != '-')
+            continue;
+        int was = PROT_READ | (access[2] == 'x' ? PROT_EXEC : 0);
+        volatile char *at = (volatile char *)from;
+        if (access[0] != 'r' || mprotect((void *)from, to - from, was | PROT_WRITE) != 0)
+            continue;
+        *at = *at;
+        mprotect((void *)from, to - from, was);
+        madvise((void *)from, to - from, POPULATE_READ);
+    }
+    if (maps)
+        fclose(maps);
+}
+
 int serve_main(const char *meeting, int port)
 {
+    static const struct timespec none;
     static char program[MOST];
     sigset_t child, before;
     long len, limit_ms;
 
     if (!said_make())
         return 1;
+    lend_page_tables();
     sigemptyset(&child);
     sigaddset(&child, SIGCHLD);
     sigprocmask(SIG_BLOCK, &child, &before);
@@ -138,6 +164,7 @@ int serve_main(const char *meeting, int port)
             play_here(program, (size_t)len, meeting, port);
             continue;
         }
+        sigtimedwait(&child, NULL, &none); /* of one that was played here */
         pid_t pid = fork();
         if (pid == 0)
             play_child(program, (size_t)len, meeting, port, &before);
