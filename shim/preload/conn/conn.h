@@ -222,6 +222,10 @@ void conn_recount(struct conn *c);
 /* Locked, EXCHANGE.  Ends the sending side for the library's sake: see after.end_asked. */
 void conn_end_sending(struct conn *c);
 
+/* Locked, with numbers.  The same, so that the server closes.  `over`: that is all that is expected of it, and directly it
+ * would have come with the response: waits for it a moment. */
+void conn_ask_end(struct conn *c, bool over);
+
 /* Locked.  The only way to change the state.  A move that states.def does not have is logged, and made: the program
  * goes on.  In debug builds (base/debug.h) every move is logged, and such a one ends the program. */
 void conn_set_state(struct conn *c, enum conn_state state);

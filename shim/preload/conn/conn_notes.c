@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: ISC */
 /* What becomes of a conn that is not to be parked, or not ours any more, and what is written down about it. */
+#define _GNU_SOURCE
 #include "preload/conn/conn.h"
 
 #include "base/log.h"
@@ -11,6 +12,9 @@
 #include "preload/share/tracing.h"
 
 #include <errno.h>
+#include <poll.h>
+
+enum { END_MS = 50 };
 
 /* Left to libc, which answers; or closed by another thread: then the number is nobody's business here. */
 ssize_t conn_lost(const struct conn *c)
@@ -45,6 +49,15 @@ void conn_end_sending(struct conn *c)
     real.shutdown(c->fds.numbers[0].fd, SHUT_WR);
     c->after.end_asked = true;
     conn_recount(c);
+}
+
+void conn_ask_end(struct conn *c, bool over)
+{
+    struct pollfd end = { .fd = c->fds.numbers[0].fd, .events = POLLRDHUP };
+
+    conn_end_sending(c);
+    if (over)
+        (void)real.poll(&end, 1, END_MS);
 }
 
 void conn_forbid_parking(struct conn *c, enum reason why)

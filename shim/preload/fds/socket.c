@@ -4,6 +4,7 @@
 #include "preload/libc/real.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <sys/socket.h>
 
 #ifndef SO_COOKIE
@@ -38,6 +39,13 @@ bool socket_is_end(ssize_t n)
     default:
         return false;
     }
+}
+
+bool socket_was_reset(int fd)
+{
+    struct pollfd p = { .fd = fd, .events = 0 };
+
+    return real.poll(&p, 1, 0) > 0 && p.revents & POLLERR;
 }
 
 /* tcp(7): MSG_TRUNC discards.  The bytes are there: what fails may not fail again. */

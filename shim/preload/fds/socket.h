@@ -19,6 +19,9 @@ bool socket_cookie_unknown(void);
  * policy), and the next call may do. */
 bool socket_is_end(ssize_t n);
 
+/* Nothing is left then that a shutdown could end. */
+bool socket_was_reset(int fd);
+
 /* Throws away `len` bytes that have arrived.  Returns how many are left: that could not be done. */
 size_t socket_discard(int fd, size_t len);
 

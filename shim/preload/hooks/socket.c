@@ -10,6 +10,7 @@
 #include "preload/share/idle.h"
 #include "preload/wire/lookahead.h"
 #include "preload/wire/observed.h"
+#include "preload/fds/socket.h"
 #include "preload/fds/options.h"
 #include "preload/conn/name.h"
 #include "preload/conn/path.h"
@@ -23,7 +24,6 @@
 
 #include <netinet/in.h>
 #include <netinet/tcp.h>
-#include <poll.h>
 #include <stdarg.h>
 #include <string.h>
 #include <sys/ioctl.h>
@@ -34,14 +34,6 @@ static void send_corked(struct conn *c, int fd)
     options_hasten(fd);
     if (!c->reused)
         options_slow(&c->options, fd);
-}
-
-/* Nothing is left then that could be ended. */
-static bool was_reset(int fd)
-{
-    struct pollfd p = { .fd = fd, .events = 0 };
-
-    return real.poll(&p, 1, 0) > 0 && p.revents & POLLERR;
 }
 
 /* CONN_PLAIN or the answer. */
@@ -77,7 +69,7 @@ static int shut_entered(struct conn *c, int fd, int how)
         return how == SHUT_RD && c->after.end_asked ? 0 : CONN_PLAIN; /* with both sides ended, the kernel resets what comes */
     case CONN_OBSERVED_PARTLY_SENT:
     case CONN_OBSERVED:
-        if (sending && !c->use.inside && observed_verdict(c) == REASON_none && !was_reset(fd)) {
+        if (sending && !c->use.inside && observed_verdict(c) == REASON_none && !socket_was_reset(fd)) {
             c->after.write_shut = true; /* the client is done with it: its server would end it now */
             swap_end(c);
             return 0;

@@ -8,7 +8,6 @@
 #include "preload/conn/withheld.h"
 #include "preload/libc/real.h"
 #include "preload/share/evidence.h"
-#include "preload/wire/incoming.h"
 #include "preload/wire/observed.h"
 #include "preload/wire/outgoing.h"
 
@@ -224,7 +223,7 @@ ssize_t behind_send(struct conn *c, int fd, struct outgoing_pieces from, int fla
             break; /* closed by another thread, or left to libc */
         fd = conn_number(c, fd);
         if (exchange_asks_close(&c->x)) /* the response came first */
-            incoming_ask_end(c, exchange_over_perhaps(&c->x));
+            conn_ask_end(c, exchange_over_perhaps(&c->x));
         if ((!whole && !may_wait) || !conn_is_asked(c)) /* an observed client gets what the kernel has accepted */
             break;
     }

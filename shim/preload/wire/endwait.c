@@ -67,7 +67,7 @@ static bool ask_end(struct conn *c)
     struct pollfd p = { .fd = c->fds.numbers[0].fd, .events = POLLRDHUP };
 
     if (!c->after.end_asked)
-        incoming_ask_end(c, true);
+        conn_ask_end(c, true);
     return real.poll(&p, 1, 0) > 0;
 }
 

@@ -31,7 +31,8 @@ bool endwait_poll(struct pollfd *fds, nfds_t n);
  * end by now: call poll again, it has more to say. */
 bool endwait_ended(const struct pollfd *fds, const struct pollfd *told, nfds_t n);
 
-/* Locked.  Ends the exchange if its answer lies whole in the kernel.  True: what lies under the numbers shows the end now. */
+/* Locked.  Ends the exchange if its answer lies whole in the kernel; where another process may read it (`copied`), ends the
+ * receiving side behind it.  True: what lies under the numbers shows the end now. */
 bool endwait_settle(struct conn *c);
 
 /* Whether somebody is to be told of an end in an epoll set: nobody (0); with the bytes; without asking for them. */

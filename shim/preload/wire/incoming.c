@@ -171,7 +171,7 @@ ssize_t incoming_follow(struct conn *c, struct exchange_reply reply)
         trial_no_length(c);
     /* Also where copies of the fd are with others: nobody has more to send. */
     if (open && exchange_request_done(&c->x) && exchange_asks_close(&c->x))
-        incoming_ask_end(c, exchange_over_perhaps(&c->x));
+        conn_ask_end(c, exchange_over_perhaps(&c->x));
     if (c->x.end_when_awaited) /* waits look at it */
         conn_recount(c);
     if (reply.flow == EXCHANGE_BROKEN) {

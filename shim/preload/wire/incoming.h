@@ -62,10 +62,6 @@ void incoming_discard(struct conn *c, enum exchange_flow flow);
  * the server closes by itself, leaves the socket to libc. */
 void incoming_end(struct conn *c);
 
-/* Locked, with numbers.  Ends the sending side, so that the server closes.  `over`: that is all that is expected of it, and
- * directly it would have come with the response: waits for it a moment. */
-void incoming_ask_end(struct conn *c, bool over);
-
 /* Locked.  How many bytes are held that the next receive gives to the client. */
 static inline size_t incoming_for_client(const struct conn *c)
 {

@@ -16,9 +16,6 @@
 #include "preload/fds/socket.h"
 
 #include <errno.h>
-#include <poll.h>
-
-enum { END_MS = 50 };
 
 int incoming_replay(struct conn *c)
 {
@@ -84,13 +81,4 @@ ssize_t incoming_at_end(struct conn *c, ssize_t n)
     if (n == 0 && c->after.end_asked && !c->copied && c->fds.count)
         show_end(c);
     return n;
-}
-
-void incoming_ask_end(struct conn *c, bool over)
-{
-    struct pollfd end = { .fd = c->fds.numbers[0].fd, .events = POLLRDHUP };
-
-    conn_end_sending(c);
-    if (over)
-        (void)real.poll(&end, 1, END_MS);
 }

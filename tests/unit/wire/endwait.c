@@ -122,9 +122,6 @@ static void test_settle_left_alone(void **state)
     c->use.inside = 1;
     assert_false(endwait_settle(c));
     c->use.inside = 0;
-    c->copied = true;
-    assert_false(endwait_settle(c));
-    c->copied = false;
     c->reply.error = ECONNRESET;
     assert_false(endwait_settle(c));
     c->reply.error = 0;
@@ -133,6 +130,29 @@ static void test_settle_left_alone(void **state)
     assert_int_equal(hold_len(&c->reply.bytes), 0);
     assert_true(endwait_settle(c));
     assert_true(endwait_settle(c)); /* still */
+    conn_leave(c);
+    is_given_whole(fd);
+}
+
+/* Another process may read the answer: it stays in the kernel, and the kernel shows the end behind it. */
+static void test_settle_copied(void **state)
+{
+    int fd = asked();
+    struct conn *c = fake_enter(fd);
+    const struct fake_socket *s = fake_under(fd);
+
+    (void)state;
+    c->copied = true;
+    answers(fd, strlen(fake_answer) - 1);
+    assert_false(endwait_settle(c));
+    assert_false(s->read_shut);
+    fake_arrives(fake_under(fd), "k", 1);
+    fake_fail("shutdown", 1, ENOBUFS);
+    assert_false(endwait_settle(c));
+    assert_true(endwait_settle(c));
+    assert_true(s->read_shut && fake_under(fd) == s);
+    assert_int_equal(s->in_len - s->in_at, strlen(fake_answer));
+    assert_false(conn_has_ended(c));
     conn_leave(c);
     is_given_whole(fd);
 }
@@ -228,6 +248,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_poll_not_asked, setup, fake_end),
         cmocka_unit_test_setup_teardown(test_ended, setup, fake_end),
         cmocka_unit_test_setup_teardown(test_settle_left_alone, setup, fake_end),
+        cmocka_unit_test_setup_teardown(test_settle_copied, setup, fake_end),
         cmocka_unit_test_setup_teardown(test_hangs_up, setup, fake_end),
         cmocka_unit_test_setup_teardown(test_note, setup, fake_end),
         cmocka_unit_test_setup_teardown(test_epoll, setup, fake_end),
