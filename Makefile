@@ -261,12 +261,13 @@ assumes: $(ASSUMES)
 # What a second processor can do while the first one runs tests that mind the time.
 BESIDE := make:werror scripts/fuzz make:lint tests/e2e/e2e_layers tests/e2e/e2e_figures $(addprefix tests/package/e2e_,install package) \
     tests/launcher/e2e_entrypoint tests/launcher/e2e_imports
+ALONE  := tests/cost/e2e_counts tests/cost/e2e_bench
 
 # Each verdict is one line of scripts/check; `make:X` runs `make X`.
 check:
 	scripts/deps
 	+$(MAKE) --no-print-directory all units assumes
-	+MAKE='$(MAKE)' BUILD='$(BUILD)' BESIDE='$(BESIDE)' scripts/check make:layers make:werror $(UNITS) $(ASSUMES) scripts/fuzz $(E2E) \
+	+MAKE='$(MAKE)' BUILD='$(BUILD)' BESIDE='$(BESIDE)' ALONE='$(ALONE)' scripts/check make:layers make:werror $(UNITS) $(ASSUMES) scripts/fuzz $(E2E) \
 	    make:musl make:lint
 
 # Random programs of socket calls, with and without the library: tests/calls/calls_fuzz.
