@@ -152,7 +152,8 @@ void parking_park(struct conn *c, bool served)
     uint64_t now = self_now_ms();
 
     c->idle.fd = c->fds.private_fd;
-    c->idle.nonblocking = c->nonblocking;
+    if (!conn_has_ended(c)) /* else swap_end has noted it: what the client asked for since has not reached this socket */
+        c->idle.nonblocking = c->nonblocking;
     c->fds.private_fd = -1;
     if (served)
         learn(c, now);

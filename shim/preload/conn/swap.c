@@ -236,6 +236,7 @@ void swap_end(struct conn *c)
     enum reason why = ours ? obstacle(c) : REASON_crossed_fork;
 
     parking_remember_name(c);
+    c->idle.nonblocking = c->nonblocking;
     if (c->after.write_ended)
         c->after.write_shut = true;
     if (why == REASON_none && c->fds.private_fd < 0) {

@@ -220,6 +220,34 @@ static void test_mend_leased(void **state)
     conn_leave(c);
 }
 
+/* busybox wget: O_NONBLOCK is set in mid-answer and cleared behind its end, where the connection is not the client's any
+ * more: whoever leases it next finds it as that one wants it. */
+static void test_flags_behind_the_end(void **state)
+{
+    char bytes[200];
+    int fd = fake_open(false);
+
+    (void)state;
+    assert_int_equal(fake_connect_to(fd, port), 0);
+    assert_int_equal(fake_sends(fd, fake_request, strlen(fake_request)), (ssize_t)strlen(fake_request));
+    struct conn *c = fake_enter(fd);
+    c->nonblocking = fake_under(fd)->nonblocking = true;
+    conn_leave(c);
+    fake_arrives(fake_under(fd), fake_answer, strlen(fake_answer));
+    assert_true(fake_receives(fd, bytes, sizeof bytes) > 0);
+    c = fake_enter(fd);
+    assert_true(conn_has_ended(c));
+    c->nonblocking = false; /* F_SETFL, which the library answers */
+    conn_leave(c);
+    fake_closes(fd);
+    fd = fake_open(false);
+    assert_int_equal(fake_connect_to(fd, port), 0);
+    c = fake_enter(fd);
+    assert_true(conn_is_leased(c));
+    assert_false(fake_under(fd)->nonblocking);
+    conn_leave(c);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -232,6 +260,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_is_over, setup, fake_end),
         cmocka_unit_test_setup_teardown(test_dead_and_mend, setup, fake_end),
         cmocka_unit_test_setup_teardown(test_dead_by_error, setup, fake_end),
+        cmocka_unit_test_setup_teardown(test_flags_behind_the_end, setup, fake_end),
         cmocka_unit_test_setup_teardown(test_mend_leased, setup, fake_end),
     };
 
