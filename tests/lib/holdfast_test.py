@@ -151,7 +151,8 @@ class Pair(NamedTuple):
 
 
 def clean_environment(extra=None):
-    env = {k: v for k, v in os.environ.items() if not k.startswith("HOLDFAST") and k != "LD_PRELOAD"}
+    # GIT_*: `git bisect run` and hooks of git's name their own repository, in which no test is to commit.
+    env = {k: v for k, v in os.environ.items() if not k.startswith(("HOLDFAST", "GIT_")) and k != "LD_PRELOAD"}
     return {**env, **(extra or {})}
 
 
