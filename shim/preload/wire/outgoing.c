@@ -206,12 +206,12 @@ void outgoing_sent(struct conn *c, const struct iovec *iov, size_t len)
 
     for (; len; iov++) {
         size_t part = iov->iov_len < len ? iov->iov_len : len;
-        if (!observed)
+        if (!observed) {
             exchange_client(&c->x, iov->iov_base, part);
-        if (!observed)
             outgoing_keep(c, iov->iov_base, part);
-        else if (part && c->x.kind == EXCHANGE_OBSERVED)
+        } else if (part && c->x.kind == EXCHANGE_OBSERVED) {
             follow_client(c, iov->iov_base, part);
+        }
         len -= part;
     }
     if (observed)
