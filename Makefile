@@ -38,6 +38,7 @@ comma    := ,
 LIB_SRC      := $(wildcard shim/base/*.c shim/http/*.c shim/pool/*.c shim/preload/*/*.c)
 PURE_SRC     := $(filter-out shim/preload/%,$(LIB_SRC))
 LAUNCHER_SRC := $(wildcard shim/launcher/*.c)
+TLS_SRC      := $(wildcard shim/tls/*.c)
 BROKER_SRC   := $(wildcard shim/broker/*.c)
 # tests/unit/ROOM/NAME.c is the program unit_ROOM_NAME; tests/assume/NAME.c is assume_NAME, tests/fuzz/NAME.c fuzz_NAME.
 UNIT_ROOMS   := $(patsubst tests/unit/%/,%,$(sort $(dir $(wildcard tests/unit/*/*.c))))
@@ -52,6 +53,8 @@ HELPER_PARTS := $(foreach src,$(HELPER_ALL),$(wildcard $(src:.c=)_*.c)) \
 HELPER_SRC   := $(filter-out $(HELPER_PARTS),$(HELPER_ALL))
 
 LIB_OBJ      := $(LIB_SRC:%.c=$(BUILD)/obj/%.o)
+# What the library for TLS has of the other folders: http/ is pure, and has no memory of its own.
+TLS_OBJ      := $(TLS_SRC:%.c=$(BUILD)/obj/%.o) $(patsubst %.c,$(BUILD)/obj/%.o,$(wildcard shim/http/*.c) shim/base/reason.c)
 # What the launcher has in common with the library.
 COMMON_OBJ   := $(filter $(BUILD)/obj/shim/base/% $(BUILD)/obj/shim/pool/%,$(LIB_OBJ))
 LAUNCHER_OBJ := $(LAUNCHER_SRC:%.c=$(BUILD)/obj/%.o)
@@ -80,6 +83,7 @@ RELEASE      := tests/package/e2e_roots tests/package/e2e_dist tests/package/e2e
 E2E          := $(filter-out $(RELEASE),$(shell find tests -maxdepth 2 -name 'e2e_*' -type f -perm -u+x 2>/dev/null | sort))
 
 LIBRARY  := $(BUILD)/libholdfast.so
+TLS_LIBRARY := $(BUILD)/libholdfast-tls.so
 LAUNCHER := $(BUILD)/holdfast
 BROKER   := $(BUILD)/holdfastd
 WIRE     := $(BUILD)/delay-wire
@@ -91,17 +95,23 @@ MULTIARCH := $(shell $(CC) -print-multiarch 2>/dev/null)
 
 DEMO     := $(BUILD)/tests/origin $(BUILD)/tests/prober
 
-programs: $(LIBRARY) $(LAUNCHER) $(BROKER) $(PRELOADS) $(DEMO)
+programs: $(LIBRARY) $(TLS_LIBRARY) $(LAUNCHER) $(BROKER) $(PRELOADS) $(DEMO)
 .DEFAULT_GOAL := programs
 
 all: programs $(HELPERS) $(FAULTS) $(WIRE)
 
-lib: $(LIBRARY)
+lib: $(LIBRARY) $(TLS_LIBRARY)
 
 $(LIBRARY): $(LIB_OBJ)
 	@mkdir -p $(@D)
 	$(call say,LD)$(CC) -shared -pthread -Wl,-soname,libholdfast.so -Wl,-z,defs -Wl,-z,relro $(CFLAGS) $(UNPACKED) \
 	    -o $@ $(LIB_OBJ) -ldl
+	@READELF='$(READELF)' scripts/check-library $@
+
+$(TLS_LIBRARY): $(TLS_OBJ)
+	@mkdir -p $(@D)
+	$(call say,LD)$(CC) -shared -pthread -Wl,-soname,libholdfast-tls.so -Wl,-z,defs -Wl,-z,relro $(CFLAGS) $(UNPACKED) \
+	    -o $@ $(TLS_OBJ) -ldl
 	@READELF='$(READELF)' scripts/check-library $@
 
 $(LAUNCHER): $(LAUNCHER_OBJ) $(COMMON_OBJ)
@@ -119,14 +129,16 @@ $(WIRE): $(WIRE_OBJ)
 # What 64-bit loaders may call the machine, and 32-bit ones.  musl's take $PLATFORM for a name: where there is one.
 NAMES_64 := x86_64 haswell xeon_phi $(if $(wildcard /lib/ld-musl-*.so.1),$$PLATFORM)
 LINK_64   = for name in $(NAMES_64:%='%'); do \
-                mkdir $(@D)/$$name && ln -s ../../libholdfast.so $(@D)/$$name/libholdfast.so; done
+                mkdir $(@D)/$$name && for library in libholdfast libholdfast-tls; do \
+                    ln -s ../../$$library.so $(@D)/$$name/$$library.so; done; done
 NAMES_32 := i386 i486 i586 i686
 
 # An empty library for 32-bit programs.  binutils can; where they cannot, there is none.
 $(BUILD)/preload/i386: Makefile
 	@rm -rf $(@D) && mkdir -p $@
 	$(call say,LD)if $(AS) --32 --noexecstack -o $(@D)/empty.o /dev/null && \
-	    $(LD) -m elf_i386 -shared -soname libholdfast.so -o $@/libholdfast.so $(@D)/empty.o; then \
+	    $(LD) -m elf_i386 -shared -soname libholdfast.so -o $@/libholdfast.so $(@D)/empty.o && \
+	    $(LD) -m elf_i386 -shared -soname libholdfast-tls.so -o $@/libholdfast-tls.so $(@D)/empty.o; then \
 	    for name in $(filter-out i386,$(NAMES_32)); do ln -s i386 $(@D)/$$name; done; \
 	    $(LINK_64); \
 	fi; rm -f $(@D)/empty.o
@@ -366,7 +378,7 @@ demo: programs
 	scripts/demo
 
 # clang-tidy is slow: a file is looked at again only when it, or what it includes, changed.
-TIDY_SRC := $(LIB_SRC) $(LAUNCHER_SRC) $(BROKER_SRC)
+TIDY_SRC := $(LIB_SRC) $(TLS_SRC) $(LAUNCHER_SRC) $(BROKER_SRC)
 TIDY_OK  := $(TIDY_SRC:%.c=$(BUILD)/lint/%.ok)
 
 lint: $(TIDY_OK)
@@ -394,6 +406,6 @@ clean:
 # Keep objects that only a pattern mentions.
 .SECONDARY:
 
--include $(LIB_OBJ:.o=.d) $(LAUNCHER_OBJ:.o=.d) $(BROKER_OBJ:.o=.d) $(WIRE_OBJ:.o=.d) $(ASAN_OBJ:.o=.d) $(ROOM_OBJ:.o=.d) \
+-include $(LIB_OBJ:.o=.d) $(TLS_OBJ:.o=.d) $(LAUNCHER_OBJ:.o=.d) $(BROKER_OBJ:.o=.d) $(WIRE_OBJ:.o=.d) $(ASAN_OBJ:.o=.d) $(ROOM_OBJ:.o=.d) \
          $(patsubst %.c,$(BUILD)/obj/%.d,$(HELPER_ALL) $(ASSUME_SRC)) $(wildcard $(BUILD)/asan/obj/tests/unit/*/*.d) \
          $(FAULT_OBJ:.o=.d) $(CLIENT_OBJ:.o=.d) $(BUILD)/obj/tests/e2e/widen.d $(BUILD)/obj/tests/e2e/pretend.d

@@ -21,7 +21,7 @@ unitdir     ?= $(prefix)/lib/systemd/user
 FOLDERS  = DESTDIR='$(DESTDIR)' bindir='$(bindir)' libdir='$(libdir)' datadir='$(datadir)' mandir='$(mandir)' \
            docdir='$(docdir)' unitdir='$(unitdir)'
 
-install: $(LIBRARY) $(LAUNCHER) $(PRELOADS) $(BROKER)
+install: $(LIBRARY) $(TLS_LIBRARY) $(LAUNCHER) $(PRELOADS) $(BROKER)
 	@BUILD='$(BUILD)' $(FOLDERS) scripts/packaging/install
 
 uninstall:

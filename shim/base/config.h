@@ -11,6 +11,7 @@
 
 enum config_unsafe { CONFIG_UNSAFE_FRESH, CONFIG_UNSAFE_REUSE };
 enum config_share { CONFIG_SHARE_TREE, CONFIG_SHARE_USER, CONFIG_SHARE_OFF };
+enum config_tls { CONFIG_TLS_OFF, CONFIG_TLS_REUSE };
 enum config_host { CONFIG_HOST_ADDRESS, CONFIG_HOST_NEVER };
 
 struct config {
@@ -24,6 +25,7 @@ struct config {
     enum config_unsafe unsafe;
     enum config_host host;
     enum config_share share;
+    enum config_tls tls;
     /* Texts are borrowed from the environment; NULL: none. */
     const char *only, *except;                   /* for filter_read */
     const char *commands_only, *commands_except; /* for list_has */

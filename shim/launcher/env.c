@@ -133,6 +133,8 @@ void env_print_on(const struct env_form *form, const struct config *config)
     }
     char *library = preload_find_library(), *entry = preload_entry(library, &small);
 
+    if (config->tls == CONFIG_TLS_REUSE)
+        entry = preload_with_tls(entry);
     preload_announce();
     if (is_for_unit(form)) {
         print_unit_head();

@@ -72,12 +72,14 @@ static char *look_for(const char *command, struct chosen *chosen, enum preload_s
     return entry;
 }
 
-static void preload(const char *command, bool verbose, struct chosen *chosen)
+static void preload(const char *command, bool verbose, bool tls, struct chosen *chosen)
 {
     enum preload_small small;
     struct look *look = &chosen->look;
     char *entry = look_for(command, chosen, &small);
 
+    if (tls)
+        entry = preload_with_tls(entry);
     preload_announce();
     if (look->reason && verbose)
         warn(look);
@@ -145,7 +147,8 @@ static bool prepare(const struct launch *launch, struct chosen *chosen)
     settings_make_absolute();
     if (launch->verbose)
         settings_point_out_files();
-    preload(launch->options.command[0], launch->verbose && launch->options.mode == OPTIONS_RUN, chosen);
+    preload(launch->options.command[0], launch->verbose && launch->options.mode == OPTIONS_RUN,
+            config.tls == CONFIG_TLS_REUSE, chosen);
     if (config.share == CONFIG_SHARE_OFF)
         chosen->sharing = (struct report_sharing){ "HOLDFAST_SHARE=off", "Leave that setting out." };
     else if (!tree_prepare(config.share, chosen->look.path))

@@ -27,6 +27,7 @@
 #include <unistd.h>
 
 #define LIBRARY "libholdfast.so"
+#define TLS_LIBRARY "libholdfast-tls.so"
 #define SEPARATORS ": \t\n\v\f\r" /* of LD_PRELOAD: glibc's and musl's taken together */
 #define LOADER_32 "/lib/ld-linux.so.2"
 
@@ -205,15 +206,20 @@ void preload_announce(void)
     fail_or_set(VERSION_VARIABLE, HOLDFAST_VERSION);
 }
 
-static bool is_library(const char *entry, size_t len)
+static bool is_named(const char *entry, size_t len, const char *library)
 {
-    const size_t name = sizeof(LIBRARY) - 1;
+    const size_t name = strlen(library);
 
-    return len >= name && memcmp(entry + len - name, LIBRARY, name) == 0 &&
+    return len >= name && memcmp(entry + len - name, library, name) == 0 &&
            (len == name || entry[len - name - 1] == '/');
 }
 
-/* The entries of `list`, separators as they were, without any of a library of our name; free() it. */
+static bool is_library(const char *entry, size_t len)
+{
+    return is_named(entry, len, LIBRARY) || is_named(entry, len, TLS_LIBRARY);
+}
+
+/* The entries of `list`, separators as they were, without any of a library of our names; free() it. */
 static char *without_library(const char *list)
 {
     char *rest = malloc(strlen(list) + 1), *end = rest;
@@ -233,16 +239,47 @@ static char *without_library(const char *list)
     return rest;
 }
 
-static bool lists(const char *list, const char *entry)
+static int count_ours(const char *list)
 {
+    int count = 0;
+
     while (*list) {
         size_t len = strcspn(list, SEPARATORS);
 
-        if (len == strlen(entry) && memcmp(list, entry, len) == 0)
+        count += is_library(list, len);
+        list += len + strspn(list + len, SEPARATORS);
+    }
+    return count;
+}
+
+/* Are our entries in `list` those, in that order? */
+static bool lists(const char *list, const char *entries)
+{
+    const size_t whole = strlen(entries);
+
+    if (count_ours(list) != count_ours(entries))
+        return false;
+    while (*list) {
+        size_t len = strcspn(list, SEPARATORS);
+
+        if (strncmp(list, entries, whole) == 0 && (!list[whole] || strchr(SEPARATORS, list[whole])))
             return true;
         list += len + strspn(list + len, SEPARATORS);
     }
     return false;
+}
+
+char *preload_with_tls(char *entry)
+{
+    const int dir = (int)(strlen(entry) - strlen(LIBRARY));
+    char *path = preload_find(TLS_LIBRARY);
+
+    if (access(path, R_OK) != 0)
+        fail(path, "HOLDFAST_TLS=reuse: this installation has no such library");
+    char *both = fail_or_format("%s:%.*s%s", entry, dir, entry, TLS_LIBRARY);
+    free(path);
+    free(entry);
+    return both;
 }
 
 void preload_add(const char *entry)

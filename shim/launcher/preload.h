@@ -21,11 +21,15 @@ enum preload_small {
 /* The entry by which loaders find `library`; free() it.  `small`: what becomes of 32-bit programs. */
 char *preload_entry(const char *library, enum preload_small *small);
 
+/* That entry, and behind it one for the library that speaks TLS (HOLDFAST_TLS=reuse); free() it, `entry` is freed.  Ends the
+ * program if there is none. */
+char *preload_with_tls(char *entry);
+
 /* Says in the environment of which release we are.  A tree of another release is left. */
 void preload_announce(void);
 
-/* Puts `entry` first, in the place of any library of our name: two of them, of two builds, would adapt
- * each other's work.  Leaves it where it is if it is there already. */
+/* Puts `entry`, of one library or two, first, in the place of any library of our names: two of them, of two builds, would
+ * adapt each other's work.  Leaves it where it is if it is there already. */
 void preload_add(const char *entry);
 
 /* Takes any library of our name out. */

@@ -33,6 +33,8 @@ struct idle {
     uint64_t proxy_auth;  /* hash of the Proxy-Authorization it carried */
     uint64_t cookie;      /* SO_COOKIE: the fd is still the socket that was parked */
     union endpoint_name local; /* its own name, for clients that ask when it has ended */
+    void *kept;           /* NULL, or what speaks TLS on it (base/secure.h): `host` and `proxy_auth` are then both the hash
+                             of what it negotiated, so that no plain request fits.  Never leaves the process */
 };
 
 /* What a lease wants: `any` before the request is known. */

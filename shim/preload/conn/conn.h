@@ -76,6 +76,10 @@ static inline bool conn_is_observed(const struct conn *c)
 {
     return c->state == CONN_OBSERVED_PARTLY_SENT || c->state == CONN_OBSERVED;
 }
+static inline bool conn_is_secured(const struct conn *c)
+{
+    return c->state == CONN_SECURED;
+}
 static inline bool conn_is_asked(const struct conn *c) /* an exchange, adapted or observed */
 {
     return c->state >= CONN_EXCHANGE_PARTLY_SENT && c->state <= CONN_OBSERVED;

@@ -9,6 +9,7 @@
 #include "preload/conn/path.h"
 #include "preload/fds/private.h"
 #include "preload/libc/real.h"
+#include "preload/share/idle.h"
 #include "preload/share/tracing.h"
 
 #include <errno.h>
@@ -26,6 +27,11 @@ ssize_t conn_lost(const struct conn *c)
 
 void conn_bypass(struct conn *c, enum reason why)
 {
+    if (c->idle.kept && conn_is_leased(c)) { /* not to be anybody's: who could, has put another one in its place */
+        if (c->fds.count)
+            real.shutdown(c->fds.numbers[0].fd, SHUT_RDWR);
+        idle_forget_kept(&c->idle);
+    }
     if (why != REASON_none) {
         if (conn_is_new(c) || c->state == CONN_FRESH || conn_is_leased(c))
             conn_event(c, EVENT_DIRECT, REASON_none);

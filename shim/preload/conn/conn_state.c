@@ -7,6 +7,7 @@
 #include "base/log.h"
 #include "preload/conn/stall.h"
 #include "preload/fds/private.h"
+#include "preload/share/idle.h"
 #include "preload/conn/trial.h"
 #include "preload/conn/withheld.h"
 
@@ -184,5 +185,6 @@ void conn_set_free(struct conn *c)
     conn_drop_first(c);
     private_close(c->fds.private_fd);
     c->fds.private_fd = -1;
+    idle_forget_kept(&c->idle);
     conn_set_state(c, CONN_FREE);
 }

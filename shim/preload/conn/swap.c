@@ -56,6 +56,7 @@ static int lease(struct conn *c, const struct wanted *wanted, struct idle *out, 
         *why = REASON_odd_descriptor;
     }
     private_close(out->fd);
+    idle_forget_kept(out);
     return -ENOENT;
 }
 
@@ -75,6 +76,7 @@ int swap_lease(struct conn *c)
     if (result < 0) {
         registrations_unwatch(&c->registrations);
         private_close(idle.fd);
+        idle_forget_kept(&idle);
         c->fds.private_fd = own;
         return result;
     }
@@ -97,6 +99,7 @@ static void give_back(struct conn *c, bool keep)
             real.shutdown(c->fds.private_fd, SHUT_RDWR);
         private_close(c->fds.private_fd);
         c->fds.private_fd = -1;
+        idle_forget_kept(&c->idle);
     }
 }
 
@@ -120,6 +123,7 @@ int swap_exchange_lease(struct conn *c, bool healthy)
     }
     if (under_put(c, idle.fd) < 0) {
         private_close(idle.fd);
+        idle_forget_kept(&idle);
         return swap_rehome(c, healthy);
     }
     give_back(c, healthy);
@@ -193,6 +197,11 @@ static int rehome(struct conn *c, bool keep, enum fresh_how how)
 int swap_rehome(struct conn *c, bool keep)
 {
     return rehome(c, keep, c->nonblocking ? FRESH_BY_SEND : FRESH_WAIT);
+}
+
+int swap_rehome_connecting(struct conn *c, bool keep)
+{
+    return rehome(c, keep, c->nonblocking ? FRESH_CONNECTING : FRESH_WAIT);
 }
 
 int swap_rehome_at_once(struct conn *c)

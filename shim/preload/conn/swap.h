@@ -32,6 +32,10 @@ int swap_rehome(struct conn *c, bool keep);
  * being made, else the first send connects. */
 int swap_rehome_at_once(struct conn *c);
 
+/* Locked; released while it connects.  LEASED or SECURED: as swap_rehome, but where the client does not block, a connect is
+ * under way from here on, and what is sent before it is made is answered as the kernel does. */
+int swap_rehome_connecting(struct conn *c, bool keep);
+
 /* Locked. ENDED: puts a socket under the fds that is not connected, with the client's options. 0, or -errno with
  * nothing changed. */
 int swap_unconnected(struct conn *c);

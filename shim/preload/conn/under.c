@@ -7,6 +7,7 @@
 #include "preload/fds/eof.h"
 #include "preload/fds/private.h"
 #include "preload/fds/socket.h"
+#include "preload/share/idle.h"
 #include "preload/libc/real.h"
 #include "preload/self/self.h"
 
@@ -125,5 +126,6 @@ void under_end(struct conn *c, enum reason why)
     conn_deferred_over(c);
     private_close(c->fds.private_fd);
     c->fds.private_fd = -1;
+    idle_forget_kept(&c->idle);
     errno = saved;
 }

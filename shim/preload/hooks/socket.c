@@ -76,6 +76,9 @@ static int shut_entered(struct conn *c, int fd, int how)
         }
         conn_forbid_parking(c, REASON_half_closed);
         return CONN_PLAIN;
+    case CONN_SECURED:
+        conn_forbid_parking(c, REASON_half_closed);
+        return CONN_PLAIN;
     case CONN_ENDED_UNSWAPPED:
     case CONN_ENDED:
         if (how != SHUT_RD && !sending)
@@ -204,7 +207,7 @@ static int own_nodelay(const struct conn *c, int level, int name, void *value, s
  * client is to take it for sound. */
 static bool replaceable(const struct conn *c)
 {
-    bool asked = conn_is_asked(c);
+    bool asked = conn_is_asked(c) || conn_is_secured(c);
 
     return c->reused && (conn_is_leased(c) || (asked && !exchange_answered(&c->x)));
 }

@@ -29,6 +29,19 @@ char *env_find(char *const *env, const char *name)
     return NULL;
 }
 
+/* Of the other library of ours, which lies in the same folder, too. */
+static const char *behind_ours(const char *list)
+{
+    for (;;) {
+        const char *entry = list + strspn(list, SEPARATORS);
+        size_t len = strcspn(entry, SEPARATORS);
+
+        if (!len || !memmem(entry, len, LIBRARY, strlen(LIBRARY)))
+            return entry;
+        list = entry + len;
+    }
+}
+
 static bool find_entry(struct env_preload *preload)
 {
     size_t len;
@@ -40,7 +53,7 @@ static bool find_entry(struct env_preload *preload)
             continue;
         preload->entry = entry;
         preload->len = len;
-        preload->rest = entry + len + strspn(entry + len, SEPARATORS);
+        preload->rest = behind_ours(entry + len);
         return true;
     }
     return false;

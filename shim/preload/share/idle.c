@@ -20,6 +20,8 @@
 
 enum { PROOF_MS = 1 };
 
+static void (*forget_kept)(void *kept);
+
 bool idle_is_there(const struct idle *idle)
 {
     return private_is(idle->fd) && idle->cookie && socket_cookie(idle->fd) == idle->cookie;
@@ -58,8 +60,22 @@ static enum pool_health probe(const struct idle *idle)
         health = idle_look(idle->fd);
     else if (private_is(idle->fd) && socket_cookie_unknown())
         health = POOL_STALE;
+    if (health == POOL_POISONED && idle->kept) /* TLS: a notice that it closes looks like anything else */
+        health = POOL_STALE;
     errno = saved;
     return health;
+}
+
+void idle_set_forget(void (*forget)(void *kept))
+{
+    forget_kept = forget;
+}
+
+void idle_forget_kept(struct idle *idle)
+{
+    if (idle->kept)
+        forget_kept(idle->kept);
+    idle->kept = NULL;
 }
 
 /* The client may have set SO_LINGER, for a close of its own: that of an idle connection, in some later call, must not
@@ -89,6 +105,8 @@ void idle_discard(const struct idle *idle, enum reason why)
         do_not_linger(idle->fd);
         private_close(idle->fd);
     }
+    if (idle->kept)
+        forget_kept(idle->kept);
     errno = saved;
 }
 

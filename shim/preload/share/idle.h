@@ -26,6 +26,12 @@ enum reason idle_reason(enum pool_health health);
 /* Is its fd still ours, and still the same socket? */
 bool idle_is_there(const struct idle *idle);
 
+/* What speaks TLS on one that is not to be used any more is forgotten. */
+void idle_forget_kept(struct idle *idle);
+
+/* By whom. */
+void idle_set_forget(void (*forget)(void *kept));
+
 /* In the child of a fork: closes its copy. */
 void idle_close_copy(const struct idle *idle);
 

@@ -14,6 +14,7 @@
 #include "preload/wire/recv.h"
 #include "preload/wire/release.h"
 #include "preload/share/tracing.h"
+#include "preload/conn/swap.h"
 #include "preload/conn/trial.h"
 #include "preload/conn/parking.h"
 
@@ -157,6 +158,7 @@ void closing_number(struct conn *c, int fd)
     case CONN_ENDED:
         close_ended(c, fd);
         break;
+    case CONN_SECURED:
     case CONN_FREE:
     case CONN_STATES:
         break;
@@ -180,10 +182,12 @@ void closing_gone(struct conn *c, int fd)
 void closing_leave_alone(struct conn *c, int fd, enum reason why)
 {
     int saved = errno;
-    bool holds = c->state == CONN_FRESH || conn_is_leased(c), followed = conn_is_exchange(c);
+    bool holds = c->state == CONN_FRESH || conn_is_leased(c), followed = conn_is_exchange(c) || conn_is_secured(c);
 
     if (conn_has_ended(c))
         return;
+    if (c->idle.kept && conn_is_leased(c) && !c->copied) /* TLS is spoken on it, and not by this client */
+        swap_rehome_at_once(c);
     if (followed || (holds && release_held(c, fd) != 0))
         conn_forbid_parking(c, why);
     else if (conn_is_observed(c))

@@ -118,7 +118,7 @@ static ssize_t recv_before_request(struct conn *c, int fd, int flags)
     if (c->fds.generation != generation || conn_is_asked(c))
         return -ESTALE;
     bool end = error ? socket_is_end(-error) : n == 0;
-    if (c->fds.count && conn_is_leased(c) && !c->copied && (end || (!error && hold_len(&c->request.bytes)))) {
+    if (c->fds.count && conn_is_leased(c) && !c->copied && (end || (!error && c->idle.kept) || (!error && hold_len(&c->request.bytes)))) {
         /* What is still to come goes out on another one. */
         int result = swap_rehome_at_once(c);
         return result < 0 ? result : -ESTALE;
@@ -230,7 +230,7 @@ ssize_t wire_receive(struct conn *c, int fd, const struct iovec *iov, int n, int
         return CONN_PLAIN;
     while (n && iov->iov_len == 0)
         iov++, n--;
-    if (n == 0 && !conn_has_ended(c))
+    if ((n == 0 && !conn_has_ended(c)) || conn_is_secured(c))
         return CONN_PLAIN;
     if (n > 1 && flags & MSG_PEEK)
         return peek_pieces(c, fd, iov, n, flags);

@@ -1,0 +1,66 @@
+/* SPDX-License-Identifier: ISC */
+/* secure: what libholdfast.so does for libholdfast-tls.so: sockets, idle connections, and what is known of servers.  The
+ * one speaks TLS and follows the plain bytes (http/exchange.h); the other never sees one.  Both are of the same release, or
+ * neither uses the other.
+ *
+ * Each function takes the client's fd; none is called with a lock held.  errno is left alone but where it is said. */
+#ifndef HOLDFAST_BASE_SECURE_H
+#define HOLDFAST_BASE_SECURE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct exchange;
+
+/* What lies under a client's fd before its handshake. */
+enum secure_found {
+    SECURE_NOTHING, /* nothing that can be followed: the client is left alone */
+    SECURE_OWN,     /* a connection of its own, or one will be put there by `own` */
+    SECURE_IDLE,    /* an idle connection on which TLS was spoken */
+};
+
+/* What becomes of a request. */
+enum secure_request {
+    SECURE_ADAPT,   /* it is adapted, and goes out here */
+    SECURE_PASS,    /* it goes out here as it is, and the connection is not kept */
+    SECURE_REPLACE, /* it wants a connection of its own: `replace`, then ask again */
+};
+
+struct secure_services {
+    const char *version; /* HOLDFAST_VERSION */
+
+    /* Once, before anything else: may TLS connections be used again in this process?  `forget` is called, from any thread
+     * and in any context, for what speaks TLS on an idle connection that nobody will use. */
+    bool (*begin)(void (*forget)(void *kept));
+
+    /* *kept: what speaks TLS on the idle one, borrowed until `take` or `own`. */
+    enum secure_found (*find)(int fd, void **kept);
+
+    /* IDLE: the client uses it, and *kept is the caller's.  False: it is not alive, or not there any more: `own`. */
+    bool (*take)(int fd);
+
+    /* The client makes a handshake of its own: the connection is its own, and its bytes pass.  0; -errno, which the client
+     * has to be told; -ENOTSUP: it is left alone. */
+    int (*own)(int fd);
+
+    /* A head was recognised, and nothing of it has gone out. */
+    enum secure_request (*request)(int fd, const struct exchange *x);
+
+    /* Taken, and nothing of an answer has come: another connection takes its place, the client's own.  0 or -errno. */
+    int (*replace)(int fd);
+
+    /* The head of the answer is whole. */
+    void (*answered)(int fd, const struct exchange *x);
+
+    /* The response is complete, and the client sees an end of file.  `kept`, or NULL, is the pool's from here on, to be lent
+     * to who negotiates what `key` is a hash of. */
+    void (*end)(int fd, const struct exchange *x, uint64_t key, void *kept);
+
+    /* An HTTP/1.0 request that went out as it was has got an answer of HTTP/1.1. */
+    void (*speaks11)(int fd);
+};
+
+/* Exported by libholdfast.so. */
+extern const struct secure_services holdfast_secure;
+
+#endif

@@ -1,0 +1,20 @@
+/* SPDX-License-Identifier: ISC */
+/* secured: a connection on which TLS is spoken, for who speaks it: the functions of base/secure.h, which says what each does.
+ * None takes a locked conn. */
+#ifndef HOLDFAST_PRELOAD_SECURED_H
+#define HOLDFAST_PRELOAD_SECURED_H
+
+#include "base/secure.h"
+
+/* Each is one of struct secure_services. */
+bool secured_begin(void (*forget)(void *kept));
+enum secure_found secured_find(int fd, void **kept);
+bool secured_take(int fd);
+int secured_own(int fd);
+enum secure_request secured_request(int fd, const struct exchange *x);
+int secured_replace(int fd);
+void secured_answered(int fd, const struct exchange *x);
+void secured_end(int fd, const struct exchange *x, uint64_t key, void *kept);
+void secured_speaks11(int fd);
+
+#endif

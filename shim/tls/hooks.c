@@ -1,0 +1,413 @@
+/* SPDX-License-Identifier: ISC */
+#define _GNU_SOURCE
+#include "tls/hooks.h"
+
+#include "tls/handshake.h"
+#include "tls/reach.h"
+#include "tls/record.h"
+#include "tls/talk.h"
+
+#include <stdint.h>
+#include <string.h>
+
+/* ---- objects ---- */
+
+static struct ssl_ctx *hook_SSL_CTX_new(const void *method)
+{
+    struct ssl_ctx *ctx = real.SSL_CTX_new(method);
+
+    if (ctx && reach_is_on())
+        record_see_context(ctx);
+    return ctx;
+}
+
+static struct ssl *hook_SSL_new(struct ssl_ctx *ctx)
+{
+    struct ssl *s = real.SSL_new(ctx);
+
+    if (s && reach_is_on())
+        record_create(s);
+    return s;
+}
+
+static void hook_SSL_free(struct ssl *s)
+{
+    struct record *r = record_of(s);
+
+    if (r)
+        record_end(r);
+    real.SSL_free(s);
+}
+
+/* ---- handshake ---- */
+
+static int hook_SSL_connect(struct ssl *s)
+{
+    struct record *r = record_of(s);
+
+    reach_look();
+    return r ? handshake_run(r, real.SSL_connect) : real.SSL_connect(s);
+}
+
+static int hook_SSL_do_handshake(struct ssl *s)
+{
+    struct record *r = record_of(s);
+
+    reach_look();
+    return r ? handshake_run(r, real.SSL_do_handshake) : real.SSL_do_handshake(s);
+}
+
+/* ---- what is said ---- */
+
+/* One without a handshake, which reads or writes, makes it by that: it is left alone. */
+static struct record *talking(struct ssl *s)
+{
+    struct record *r = record_of(s);
+
+    if (r && r->state == RECORD_NEW) {
+        record_set_state(r, RECORD_DIRECT);
+        return NULL;
+    }
+    return r;
+}
+
+static int clip(size_t len)
+{
+    return len > INT32_MAX ? INT32_MAX : (int)len;
+}
+
+static int hook_SSL_read(struct ssl *s, void *buf, int len)
+{
+    struct record *r = talking(s);
+
+    return r ? talk_read(r, buf, len, false) : real.SSL_read(s, buf, len);
+}
+
+static int hook_SSL_peek(struct ssl *s, void *buf, int len)
+{
+    struct record *r = talking(s);
+
+    return r ? talk_read(r, buf, len, true) : real.SSL_peek(s, buf, len);
+}
+
+static int hook_SSL_write(struct ssl *s, const void *buf, int len)
+{
+    struct record *r = talking(s);
+
+    return r ? talk_write(r, buf, len) : real.SSL_write(s, buf, len);
+}
+
+static int told(int result, size_t *bytes)
+{
+    *bytes = result > 0 ? (size_t)result : 0;
+    return result > 0;
+}
+
+static int hook_SSL_read_ex(struct ssl *s, void *buf, size_t len, size_t *got)
+{
+    struct record *r = talking(s);
+
+    return r ? told(talk_read(r, buf, clip(len), false), got) : real.SSL_read_ex(s, buf, len, got);
+}
+
+static int hook_SSL_peek_ex(struct ssl *s, void *buf, size_t len, size_t *got)
+{
+    struct record *r = talking(s);
+
+    return r ? told(talk_read(r, buf, clip(len), true), got) : real.SSL_peek_ex(s, buf, len, got);
+}
+
+static int hook_SSL_write_ex(struct ssl *s, const void *buf, size_t len, size_t *done)
+{
+    struct record *r = talking(s);
+
+    return r ? told(talk_write(r, buf, clip(len)), done) : real.SSL_write_ex(s, buf, len, done);
+}
+
+static int hook_SSL_pending(const struct ssl *s)
+{
+    const struct record *r = record_of(s);
+
+    return r && r->state != RECORD_NEW ? clip(talk_pending(r)) : real.SSL_pending(s);
+}
+
+static int hook_SSL_has_pending(const struct ssl *s)
+{
+    const struct record *r = record_of(s);
+
+    if (!r || r->state == RECORD_NEW)
+        return real.SSL_has_pending(s);
+    return talk_pending(r) > 0 || (r->state != RECORD_ENDED && real.SSL_has_pending(record_speaker(r)));
+}
+
+static int hook_SSL_shutdown(struct ssl *s)
+{
+    struct record *r = record_of(s);
+
+    return r && r->state != RECORD_NEW ? talk_shutdown(r) : real.SSL_shutdown(s);
+}
+
+static int hook_SSL_get_shutdown(const struct ssl *s)
+{
+    const struct record *r = record_of(s);
+
+    if (r && r->state == RECORD_ENDED)
+        return RECEIVED_SHUTDOWN | (r->shut ? 1 : 0);
+    return real.SSL_get_shutdown(r ? record_speaker(r) : s);
+}
+
+static int hook_SSL_get_error(const struct ssl *s, int result)
+{
+    const struct record *r = record_of(s);
+
+    if (r && result <= 0 && r->error >= 0)
+        return r->error;
+    return real.SSL_get_error(r ? record_speaker(r) : s, result);
+}
+
+/* ---- questions ---- */
+
+static void *hook_SSL_get0_verified_chain(const struct ssl *s)
+{
+    const struct record *r = record_of(s);
+
+    return r && r->kept && r->kept->s != s ? r->chain : real.SSL_get0_verified_chain(s);
+}
+
+/* A session carries the judgement of the client that made it. */
+static bool has_session(const struct record *r)
+{
+    return !r->kept || r->kept->s == r->s || real.SSL_get_verify_result(r->kept->s) == real.SSL_get_verify_result(r->s);
+}
+
+static void *hook_SSL_get_session(const struct ssl *s)
+{
+    const struct record *r = record_of(s);
+
+    if (!r)
+        return real.SSL_get_session(s);
+    return has_session(r) ? real.SSL_get_session(record_speaker(r)) : NULL;
+}
+
+static void *hook_SSL_get1_session(struct ssl *s)
+{
+    const struct record *r = record_of(s);
+
+    if (!r)
+        return real.SSL_get1_session(s);
+    return has_session(r) ? real.SSL_get1_session(record_speaker(r)) : NULL;
+}
+
+/* ---- what is set ---- */
+
+/* Numbers of SSL_CTX_ctrl(3), as include/openssl/ssl.h has them. */
+static bool asks_connection(int cmd)
+{
+    switch (cmd) {
+    case 10:  /* SSL_num_renegotiations */
+    case 12:  /* SSL_total_renegotiations */
+    case 70:  /* SSL_get_tlsext_status_ocsp_resp */
+    case 76:  /* SSL_get_secure_renegotiation_support */
+    case 90:  /* SSL_get1_groups */
+    case 93:  /* SSL_get_shared_group */
+    case 108: /* SSL_get_peer_signature_nid */
+    case 109: /* SSL_get_peer_tmp_key */
+    case 110: /* SSL_get0_raw_cipherlist */
+    case 111: /* SSL_get0_ec_point_formats */
+    case 122: /* SSL_get_extms_support */
+    case 132: /* SSL_get_signature_nid */
+    case 133: /* SSL_get_tmp_key */
+    case 134: /* SSL_get_negotiated_group */
+        return true;
+    default:
+        return false;
+    }
+}
+
+/* What these set is asked for before the handshake, is in the ClientHello, or is about certificates and the server's side. */
+static bool is_harmless_before(int cmd)
+{
+    switch (cmd) {
+    case 3:   /* SSL_set_tmp_dh */
+    case 14:  /* SSL_CTX_add_extra_chain_cert */
+    case 20 ... 31: /* SSL_CTX_sess_number and its kind */
+    case 32:  /* SSL_set_options, as it was */
+    case 33:  /* SSL_set_mode */
+    case 40:  /* SSL_get_read_ahead */
+    case 41:  /* SSL_CTX_set_read_ahead */
+    case 42:  /* SSL_CTX_sess_set_cache_size */
+    case 43:  /* SSL_CTX_sess_get_cache_size */
+    case 44:  /* SSL_CTX_set_session_cache_mode */
+    case 45:  /* SSL_CTX_get_session_cache_mode */
+    case 54:  /* SSL_CTX_set_tlsext_servername_arg */
+    case 55:  /* SSL_set_tlsext_host_name */
+    case 58:  /* SSL_CTX_get_tlsext_ticket_keys */
+    case 59:  /* SSL_CTX_set_tlsext_ticket_keys */
+    case 65:  /* SSL_set_tlsext_status_type: without a callback nobody looks */
+    case 78:  /* SSL_clear_mode */
+    case 91:  /* SSL_set1_groups */
+    case 92:  /* SSL_set1_groups_list */
+    case 94:  /* SSL_set_ecdh_auto */
+    case 97:  /* SSL_set1_sigalgs */
+    case 98:  /* SSL_set1_sigalgs_list */
+    case 106: /* SSL_set0_verify_cert_store */
+    case 107: /* SSL_set0_chain_cert_store */
+    case 118: /* SSL_set_dh_auto */
+    case 123: /* SSL_set_min_proto_version */
+    case 124: /* SSL_set_max_proto_version */
+    case 127: /* SSL_get_tlsext_status_type */
+    case 130: /* SSL_get_min_proto_version */
+    case 131: /* SSL_get_max_proto_version */
+    case 137: /* SSL_get0_verify_cert_store */
+    case 138: /* SSL_get0_chain_cert_store */
+        return true;
+    default:
+        return false;
+    }
+}
+
+static bool only_asks(int cmd, long number)
+{
+    return cmd == 40 || cmd == 127 || cmd == 130 || cmd == 131 || cmd == 137 || cmd == 138 ||
+           ((cmd == CTRL_MODE || cmd == 32) && number == 0);
+}
+
+static long hook_SSL_ctrl(struct ssl *s, int cmd, long number, void *pointer)
+{
+    struct record *r = record_of(s);
+
+    if (!r)
+        return real.SSL_ctrl(s, cmd, number, pointer);
+    if (asks_connection(cmd))
+        return real.SSL_ctrl(record_speaker(r), cmd, number, pointer);
+    if (only_asks(cmd, number) || (r->state == RECORD_NEW && is_harmless_before(cmd)))
+        return real.SSL_ctrl(s, cmd, number, pointer);
+    record_taint(r);
+    return real.SSL_ctrl(record_speaker(r), cmd, number, pointer);
+}
+
+static long hook_SSL_CTX_ctrl(struct ssl_ctx *ctx, int cmd, long number, void *pointer)
+{
+    if (!is_harmless_before(cmd))
+        record_taint_context(ctx);
+    return real.SSL_CTX_ctrl(ctx, cmd, number, pointer);
+}
+
+static void hook_SSL_CTX_set_post_handshake_auth(struct ssl_ctx *ctx, int on)
+{
+    if (on)
+        record_taint_context(ctx);
+    real.SSL_CTX_set_post_handshake_auth(ctx, on);
+}
+
+static void hook_SSL_set_post_handshake_auth(struct ssl *s, int on)
+{
+    struct record *r = record_of(s);
+
+    if (r && on)
+        record_taint(r);
+    real.SSL_set_post_handshake_auth(r ? record_speaker(r) : s, on);
+}
+
+/* ---- what is only passed on ---- */
+
+/* Each takes addresses and whole numbers, at most eight: as many as these, whatever each of them means. */
+#define WORDS                                                                                                   \
+    uintptr_t a, uintptr_t b, uintptr_t c, uintptr_t d, uintptr_t e, uintptr_t f, uintptr_t g, uintptr_t h
+typedef uintptr_t passed(WORDS);
+
+enum {
+#define HOOK(name)
+#define PLAIN(name)
+#define STATE(name) PASSED_##name,
+#define CHANGE(name) PASSED_##name,
+#define TAINT(name) PASSED_##name,
+#define TAINT_CTX(name) PASSED_##name,
+#define LEAVE(name) PASSED_##name,
+#include "tls/symbols.def"
+#undef STATE
+#undef CHANGE
+#undef TAINT
+#undef TAINT_CTX
+#undef LEAVE
+    PASSED_COUNT,
+};
+
+static passed *nexts[PASSED_COUNT];
+
+static uintptr_t speaker_of(uintptr_t object)
+{
+    const struct record *r = record_of((const struct ssl *)object); /* NOLINT(performance-no-int-to-ptr) */
+
+    return r ? (uintptr_t)record_speaker(r) : object;
+}
+
+static uintptr_t tainted(uintptr_t object, bool also_before)
+{
+    struct record *r = record_of((const struct ssl *)object); /* NOLINT(performance-no-int-to-ptr) */
+
+    if (r && (also_before || r->state != RECORD_NEW))
+        record_taint(r);
+    return speaker_of(object);
+}
+
+#define STATE(name) \
+    static uintptr_t hook_##name(WORDS) { return nexts[PASSED_##name](speaker_of(a), b, c, d, e, f, g, h); }
+#define CHANGE(name) \
+    static uintptr_t hook_##name(WORDS) { return nexts[PASSED_##name](tainted(a, false), b, c, d, e, f, g, h); }
+#define TAINT(name) \
+    static uintptr_t hook_##name(WORDS) { return nexts[PASSED_##name](tainted(a, true), b, c, d, e, f, g, h); }
+#define TAINT_CTX(name)                                                                            \
+    static uintptr_t hook_##name(WORDS)                                                            \
+    {                                                                                              \
+        record_taint_context((struct ssl_ctx *)a); /* NOLINT(performance-no-int-to-ptr) */         \
+        return nexts[PASSED_##name](a, b, c, d, e, f, g, h);                                       \
+    }
+#define LEAVE(name)                                          \
+    static uintptr_t hook_##name(WORDS)                      \
+    {                                                        \
+        reach_leave();                                       \
+        return nexts[PASSED_##name](a, b, c, d, e, f, g, h); \
+    }
+#include "tls/symbols.def"
+#undef HOOK
+#undef PLAIN
+#undef STATE
+#undef CHANGE
+#undef TAINT
+#undef TAINT_CTX
+#undef LEAVE
+
+static const struct {
+    const char *name;
+    hook_function hook;
+    passed **next; /* NULL: it is not only passed on */
+} table[] = {
+#define HOOK(name) { #name, (hook_function)hook_##name, NULL },
+#define PLAIN(name) { #name, NULL, NULL },
+#define PASSED(name) { #name, (hook_function)hook_##name, &nexts[PASSED_##name] },
+#define STATE PASSED
+#define CHANGE PASSED
+#define TAINT PASSED
+#define TAINT_CTX PASSED
+#define LEAVE PASSED
+#include "tls/symbols.def"
+};
+
+bool hooks_find(const char *name, hook_function *hook)
+{
+    for (size_t i = 0; i < sizeof table / sizeof table[0]; i++)
+        if (strcmp(table[i].name, name) == 0) {
+            *hook = table[i].hook;
+            return true;
+        }
+    return false;
+}
+
+/* One that this libssl lacks is asked for by no module that it serves. */
+void hooks_load(void *(*lookup)(const char *name))
+{
+    for (size_t i = 0; i < sizeof table / sizeof table[0]; i++)
+        if (table[i].next)
+            *table[i].next = (passed *)(uintptr_t)lookup(table[i].name);
+}

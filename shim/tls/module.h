@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: ISC */
+/* module: the objects that the loader has mapped, and the functions that they ask others for (elf(5), dl_iterate_phdr(3)). */
+#ifndef HOLDFAST_TLS_MODULE_H
+#define HOLDFAST_TLS_MODULE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+struct module_count {
+    unsigned copies;          /* of the library of this name */
+    unsigned others;          /* other versions of it */
+    const char *path;         /* of the last copy, the loader's text */
+    unsigned long long added; /* how many modules were ever loaded */
+};
+
+/* `name`: "libssl.so.3". */
+void module_count(const char *name, struct module_count *count);
+
+/* In each module that asks for functions of `library`, those that hooks.h has are put in the place of the library's.  False:
+ * one asks for a function that hooks.h does not know, or in a way that cannot be followed: then nothing of it was changed. */
+bool module_replace_all(const char *library);
+
+/* Does the module in which `address` lies need a library whose name begins so?  Then its name is written to `name`. */
+bool module_needs(const void *address, const char *prefix, char *name, size_t len);
+
+#endif
