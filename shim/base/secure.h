@@ -26,18 +26,24 @@ enum secure_request {
     SECURE_REPLACE, /* it wants a connection of its own: `replace`, then ask again */
 };
 
+/* What is called of libholdfast-tls.so, from any thread, in any context, with locks held. */
+struct secure_kept {
+    void (*hold)(void *kept);   /* one more uses it */
+    void (*forget)(void *kept); /* its connection is idle no more, and nobody has taken it */
+};
+
 struct secure_services {
     const char *version; /* HOLDFAST_VERSION */
 
-    /* Once, before anything else: may TLS connections be used again in this process?  `forget` is called, from any thread
-     * and in any context, for what speaks TLS on an idle connection that nobody will use. */
-    bool (*begin)(void (*forget)(void *kept));
+    /* Once, before anything else: may TLS connections be used again in this process? */
+    bool (*begin)(const struct secure_kept *calls);
 
-    /* *kept: what speaks TLS on the idle one, borrowed until `take` or `own`. */
+    /* IDLE: *kept is what speaks TLS on the idle one, and was held for the caller. */
     enum secure_found (*find)(int fd, void **kept);
 
-    /* IDLE: the client uses it, and *kept is the caller's.  False: it is not alive, or not there any more: `own`. */
-    bool (*take)(int fd);
+    /* `find` gave `kept`: the client uses it, and it is the pool's no more.  False: it is not alive, or not there any
+     * more: `own`. */
+    bool (*take)(int fd, void *kept);
 
     /* The client makes a handshake of its own: the connection is its own, and its bytes pass.  0; -errno, which the client
      * has to be told; -ENOTSUP: it is left alone. */

@@ -7,8 +7,9 @@
 #include "tls/verify.h"
 
 #include <errno.h>
+#include <unistd.h>
 
-enum { FLIGHT_MOST = 16384 + 5, SHOULD_RETRY = 8 /* BIO_should_retry(3) */ };
+enum { FLIGHT_PART = 16384, SHOULD_RETRY = 8 /* BIO_should_retry(3) */ };
 
 /* A socket, and the same for both directions.  What else there is (memory, a client's own) cannot be followed. */
 static bool has_socket(struct record *r)
@@ -26,7 +27,7 @@ static bool is_unwatched(struct ssl *s)
     struct ssl_ctx *ctx = real.SSL_get_SSL_CTX(s);
 
     return !real.SSL_get_info_callback(s) && !real.SSL_CTX_get_info_callback(ctx) && !real.SSL_CTX_get_keylog_callback(ctx) &&
-           !real.SSL_CTX_sess_get_new_cb(ctx);
+           !real.SSL_CTX_sess_get_new_cb(ctx) && !real.SSL_CTX_sess_get_get_cb(ctx) && !real.SSL_CTX_sess_get_remove_cb(ctx);
 }
 
 static bool has_no_certificate(struct ssl *s)
@@ -40,22 +41,24 @@ static bool can_be_followed(struct record *r)
     struct ssl *s = r->s;
     const void *method = real.SSL_get_ssl_method(s);
 
-    return reach_is_on() && record_is_clean(real.SSL_get_SSL_CTX(s)) && has_socket(r) && !real.SSL_is_server(s) &&
+    return reach_is_on() && r->pid == getpid() && !r->unfit && record_is_clean(real.SSL_get_SSL_CTX(s)) && has_socket(r) && !real.SSL_is_server(s) &&
            real.SSL_in_before(s) && (method == real.TLS_method() || method == real.TLS_client_method()) &&
            is_unwatched(s) && has_no_certificate(s) && !real.SSL_get_session(s) && !real.SSL_get_read_ahead(s) &&
-           !real.SSL_get_quiet_shutdown(s) && !real.SSL_ct_is_enabled(s);
+           !real.SSL_get_quiet_shutdown(s) && !real.SSL_ct_is_enabled(s) && real.SSL_ctrl(s, CTRL_CERT_FLAGS, 0, NULL) == 0;
 }
 
-static bool read_flight(struct record *r, void *memory)
+/* All of it; or none, if there is no memory. */
+static void read_flight(struct record *r, void *memory)
 {
+    char part[FLIGHT_PART];
     int n;
 
-    if (!bytes_reserve(&r->flight, FLIGHT_MOST))
-        return false;
-    n = real.BIO_read(memory, r->flight.data, FLIGHT_MOST);
-    r->flight.end = n > 0 ? (size_t)n : 0;
+    while ((n = real.BIO_read(memory, part, sizeof part)) > 0)
+        if (!bytes_add(&r->flight, part, (size_t)n)) {
+            bytes_clear(&r->flight);
+            break;
+        }
     r->flight_len = r->flight.end;
-    return n > 0;
 }
 
 /* The call is made with memory in the socket's place.  What it answers: less than 0, with a flight; or it is the answer of
@@ -82,17 +85,19 @@ static int make_flight(struct record *r, int (*call)(struct ssl *s))
     return result;
 }
 
-/* What decides besides the ClientHello what is negotiated, or accepted. */
-static bool make_key(struct record *r)
+/* What decides besides the ClientHello what is negotiated, or accepted: of the lowest version a ClientHello up to TLS 1.2
+ * says nothing. */
+static void make_key(struct record *r)
 {
-    const uint64_t options = real.SSL_get_options(r->s);
-    const int level = real.SSL_get_security_level(r->s);
+    const uint64_t besides[] = {
+        real.SSL_get_options(r->s),
+        (uint64_t)real.SSL_get_security_level(r->s),
+        (uint64_t)real.SSL_ctrl(r->s, CTRL_GET_MIN_PROTO, 0, NULL),
+        (uint64_t)real.SSL_ctrl(r->s, CTRL_GET_MAX_PROTO, 0, NULL),
+    };
 
-    if (hello_key(r->flight.data, r->flight.end, &r->key) && bytes_add(&r->key, &options, sizeof options) &&
-        bytes_add(&r->key, &level, sizeof level))
-        return true;
-    bytes_clear(&r->key);
-    return false;
+    if (!hello_key(r->flight.data, r->flight.end, &r->key) || !bytes_add(&r->key, besides, sizeof besides))
+        bytes_clear(&r->key);
 }
 
 static int fail(struct record *r, int error)
@@ -118,58 +123,75 @@ static int go_on(struct record *r, int (*call)(struct ssl *s))
     return call(r->s);
 }
 
-static bool may_use(const struct record *r, struct kept *kept)
+/* What the program is told of `kept` it has to find true of another connection, too, should that take its place. */
+static bool remember_server(struct record *r, const struct kept *kept)
 {
-    return !atomic_load(&kept->busy) && !atomic_load(&kept->spoiled) && bytes_equal(&r->key, &kept->key) &&
-           is_unwatched(kept->s);
+    const unsigned char *protocol;
+    unsigned len;
+
+    real.SSL_get0_alpn_selected(kept->s, &protocol, &len);
+    r->version = real.SSL_version(kept->s);
+    r->leaf = real.SSL_get0_peer_certificate(kept->s);
+    return r->leaf && real.X509_up_ref(r->leaf) == 1 && (len == 0 || bytes_add(&r->protocol, protocol, len));
 }
 
+/* True: `kept` is the program's, with the reference that the caller had.  The verification may have run code of the program's,
+ * so what could have changed meanwhile is looked at behind it. */
 static bool become_alias(struct record *r, struct kept *kept)
 {
-    if (!r->key.data || !may_use(r, kept) || !verify_again(r->s, kept->s, &r->chain))
-        return false;
-    if (!holdfast_secure.take(r->fd)) {
+    bool fits = r->key.data && kept_fits(kept, &r->key) && is_unwatched(kept->s) && has_no_certificate(kept->s);
+
+    if (!fits || !verify_again(r->s, kept->s, &r->chain) || r->unfit || r->state != RECORD_CHOOSING ||
+        !remember_server(r, kept) || !holdfast_secure.take(r->fd, kept)) {
         verify_free_chain(r->chain);
         r->chain = NULL;
         return false;
     }
+    kept_from_pool(kept);
+    kept_put(kept); /* the caller has one */
     atomic_store(&kept->busy, true);
     kept_attach(kept, r->s);
     r->kept = kept;
-    r->leaf = real.SSL_get0_peer_certificate(kept->s);
-    if (r->leaf)
-        real.X509_up_ref(r->leaf);
     record_set_state(r, RECORD_ALIAS);
     return true;
+}
+
+static int make_own(struct record *r, int (*call)(struct ssl *s))
+{
+    int result = holdfast_secure.own(r->fd);
+
+    if (r->state == RECORD_CHOOSING)
+        record_set_state(r, RECORD_OWN);
+    if (result < 0) {
+        exchange_release(&r->x, REASON_tls);
+        r->unfit = true;
+    }
+    return result < 0 && result != -ENOTSUP ? fail(r, -result) : go_on(r, call);
 }
 
 static int begin(struct record *r, int (*call)(struct ssl *s))
 {
     struct kept *kept = NULL;
-    enum secure_found found = SECURE_NOTHING;
 
     kept_sweep();
-    if (can_be_followed(r))
-        found = holdfast_secure.find(r->fd, (void **)&kept);
-    if (found == SECURE_NOTHING) {
+    if (!can_be_followed(r) || holdfast_secure.find(r->fd, (void **)&kept) == SECURE_NOTHING) {
         record_set_state(r, RECORD_DIRECT);
         return call(r->s);
     }
+    record_set_state(r, RECORD_CHOOSING);
     int result = make_flight(r, call);
-    if (result == -ENOMEM || !r->flight.data || !r->flight.end) {
-        record_set_state(r, RECORD_DIRECT);
-        return result == -ENOMEM ? call(r->s) : result;
-    }
-    make_key(r);
-    if (found == SECURE_IDLE && become_alias(r, kept))
+    bool made = result != -ENOMEM && bytes_len(&r->flight);
+    if (made)
+        make_key(r);
+    bool alias = made && kept && become_alias(r, kept);
+    if (kept && !alias)
+        kept_put(kept);
+    if (alias)
         return 1;
-    verify_free_chain(r->chain);
-    r->chain = NULL;
-    result = holdfast_secure.own(r->fd);
-    record_set_state(r, RECORD_OWN);
-    if (result < 0)
-        exchange_release(&r->x, REASON_tls);
-    return result < 0 && result != -ENOTSUP ? fail(r, -result) : go_on(r, call);
+    if (made)
+        return make_own(r, call);
+    record_set_state(r, RECORD_DIRECT);
+    return result == -ENOMEM ? call(r->s) : result;
 }
 
 int handshake_run(struct record *r, int (*call)(struct ssl *s))
@@ -179,7 +201,7 @@ int handshake_run(struct record *r, int (*call)(struct ssl *s))
     case RECORD_NEW:
         return begin(r, call);
     case RECORD_OWN:
-        return r->due ? handshake_settle(r) : go_on(r, call);
+        return r->lost || r->due ? handshake_settle(r) : go_on(r, call);
     case RECORD_ALIAS:
     case RECORD_ENDED:
         return 1;
@@ -192,8 +214,12 @@ int handshake_run(struct record *r, int (*call)(struct ssl *s))
 static bool is_same_server(struct record *r)
 {
     void *leaf = real.SSL_get0_peer_certificate(r->s);
+    const unsigned char *protocol;
+    unsigned len;
 
-    return leaf && r->leaf && real.X509_cmp(leaf, r->leaf) == 0;
+    real.SSL_get0_alpn_selected(r->s, &protocol, &len);
+    return leaf && r->leaf && real.X509_cmp(leaf, r->leaf) == 0 && real.SSL_version(r->s) == r->version &&
+           len == bytes_len(&r->protocol) && (len == 0 || memcmp(protocol, r->protocol.data, len) == 0);
 }
 
 int handshake_settle(struct record *r)

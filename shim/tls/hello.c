@@ -10,7 +10,6 @@ enum {
     EXT_PRE_SHARED_KEY = 41,
     EXT_EARLY_DATA = 42,
     EXT_COOKIE = 44,
-    EXT_POST_HANDSHAKE_AUTH = 49,
     EXT_KEY_SHARE = 51,
     EXT_PADDING = 21,
     EXT_ENCRYPTED_HELLO = 0xfe0d,
@@ -85,7 +84,6 @@ static bool keep_extension(struct bytes *key, size_t type, struct view body)
     case EXT_PRE_SHARED_KEY:
     case EXT_EARLY_DATA:
     case EXT_COOKIE:
-    case EXT_POST_HANDSHAKE_AUTH:
     case EXT_ENCRYPTED_HELLO:
         return false;
     case EXT_SESSION_TICKET:

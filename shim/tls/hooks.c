@@ -39,6 +39,31 @@ static void hook_SSL_free(struct ssl *s)
     real.SSL_free(s);
 }
 
+static int hook_SSL_up_ref(struct ssl *s)
+{
+    struct record *r = record_of(s);
+    int result = real.SSL_up_ref(s);
+
+    if (r && result == 1) {
+        record_taint(r);
+        r->references++;
+    }
+    return result;
+}
+
+/* Of an object whose handshake has begun OpenSSL gives the object itself. */
+static struct ssl *hook_SSL_dup(struct ssl *s)
+{
+    struct record *r = record_of(s);
+
+    if (!r)
+        return real.SSL_dup(s);
+    record_taint(r);
+    if (r->state == RECORD_DIRECT)
+        return real.SSL_dup(s);
+    return hook_SSL_up_ref(s) == 1 ? s : NULL;
+}
+
 /* ---- handshake ---- */
 
 static int hook_SSL_connect(struct ssl *s)
@@ -152,8 +177,22 @@ static int hook_SSL_get_shutdown(const struct ssl *s)
     const struct record *r = record_of(s);
 
     if (r && r->state == RECORD_ENDED)
-        return RECEIVED_SHUTDOWN | (r->shut ? 1 : 0);
+        return RECEIVED_SHUTDOWN | (r->shut ? SENT_SHUTDOWN : 0);
     return real.SSL_get_shutdown(r ? record_speaker(r) : s);
+}
+
+/* At the end it changes what is told of the end, and nothing else. */
+static void hook_SSL_set_shutdown(struct ssl *s, int mode)
+{
+    struct record *r = record_of(s);
+
+    if (r && r->state == RECORD_ENDED) {
+        r->shut = mode & SENT_SHUTDOWN;
+        return;
+    }
+    if (r && r->state != RECORD_NEW)
+        record_taint(r);
+    real.SSL_set_shutdown(r ? record_speaker(r) : s, mode);
 }
 
 static int hook_SSL_get_error(const struct ssl *s, int result)
@@ -293,22 +332,6 @@ static long hook_SSL_CTX_ctrl(struct ssl_ctx *ctx, int cmd, long number, void *p
     return real.SSL_CTX_ctrl(ctx, cmd, number, pointer);
 }
 
-static void hook_SSL_CTX_set_post_handshake_auth(struct ssl_ctx *ctx, int on)
-{
-    if (on)
-        record_taint_context(ctx);
-    real.SSL_CTX_set_post_handshake_auth(ctx, on);
-}
-
-static void hook_SSL_set_post_handshake_auth(struct ssl *s, int on)
-{
-    struct record *r = record_of(s);
-
-    if (r && on)
-        record_taint(r);
-    real.SSL_set_post_handshake_auth(r ? record_speaker(r) : s, on);
-}
-
 /* ---- what is only passed on ---- */
 
 /* Each takes addresses and whole numbers, at most eight: as many as these, whatever each of them means. */
@@ -321,12 +344,16 @@ enum {
 #define PLAIN(name)
 #define STATE(name) PASSED_##name,
 #define CHANGE(name) PASSED_##name,
+#define REWIRE(name) PASSED_##name,
+#define RESTART(name) PASSED_##name,
 #define TAINT(name) PASSED_##name,
 #define TAINT_CTX(name) PASSED_##name,
 #define LEAVE(name) PASSED_##name,
 #include "tls/symbols.def"
 #undef STATE
 #undef CHANGE
+#undef REWIRE
+#undef RESTART
 #undef TAINT
 #undef TAINT_CTX
 #undef LEAVE
@@ -340,6 +367,22 @@ static uintptr_t speaker_of(uintptr_t object)
     const struct record *r = record_of((const struct ssl *)object); /* NOLINT(performance-no-int-to-ptr) */
 
     return r ? (uintptr_t)record_speaker(r) : object;
+}
+
+static void rewired(uintptr_t object)
+{
+    struct record *r = record_of((const struct ssl *)object); /* NOLINT(performance-no-int-to-ptr) */
+
+    if (r && r->state != RECORD_NEW)
+        record_rewired(r);
+}
+
+static void restarted(uintptr_t object)
+{
+    struct record *r = record_of((const struct ssl *)object); /* NOLINT(performance-no-int-to-ptr) */
+
+    if (r && r->state != RECORD_NEW)
+        record_leave(r);
 }
 
 static uintptr_t tainted(uintptr_t object, bool also_before)
@@ -357,6 +400,19 @@ static uintptr_t tainted(uintptr_t object, bool also_before)
     static uintptr_t hook_##name(WORDS) { return nexts[PASSED_##name](tainted(a, false), b, c, d, e, f, g, h); }
 #define TAINT(name) \
     static uintptr_t hook_##name(WORDS) { return nexts[PASSED_##name](tainted(a, true), b, c, d, e, f, g, h); }
+#define REWIRE(name)                                                                               \
+    static uintptr_t hook_##name(WORDS)                                                            \
+    {                                                                                              \
+        uintptr_t result = nexts[PASSED_##name](a, b, c, d, e, f, g, h);                           \
+        rewired(a);                                                                                \
+        return result;                                                                             \
+    }
+#define RESTART(name)                                                                              \
+    static uintptr_t hook_##name(WORDS)                                                            \
+    {                                                                                              \
+        restarted(a);                                                                              \
+        return nexts[PASSED_##name](a, b, c, d, e, f, g, h);                                       \
+    }
 #define TAINT_CTX(name)                                                                            \
     static uintptr_t hook_##name(WORDS)                                                            \
     {                                                                                              \
@@ -374,6 +430,8 @@ static uintptr_t tainted(uintptr_t object, bool also_before)
 #undef PLAIN
 #undef STATE
 #undef CHANGE
+#undef REWIRE
+#undef RESTART
 #undef TAINT
 #undef TAINT_CTX
 #undef LEAVE
@@ -388,6 +446,8 @@ static const struct {
 #define PASSED(name) { #name, (hook_function)hook_##name, &nexts[PASSED_##name] },
 #define STATE PASSED
 #define CHANGE PASSED
+#define REWIRE PASSED
+#define RESTART PASSED
 #define TAINT PASSED
 #define TAINT_CTX PASSED
 #define LEAVE PASSED

@@ -1,7 +1,10 @@
 /* SPDX-License-Identifier: ISC */
 #include "tls/kept.h"
 
+#include "tls/services.h"
 #include "tls/reach.h"
+
+#include <unistd.h>
 
 static _Atomic(struct kept *) forgotten;
 static atomic_int count;
@@ -21,16 +24,35 @@ struct kept *kept_create(struct ssl *s, struct bytes *key)
     kept->s = s;
     kept->key = *key;
     *key = (struct bytes){ .data = NULL };
+    kept->pid = getpid();
     kept->references = 1;
     kept->busy = true;
     atomic_fetch_add(&count, 1);
     return kept;
 }
 
-struct kept *kept_get(struct kept *kept)
+bool kept_fits(const struct kept *kept, const struct bytes *key)
 {
+    return !atomic_load(&kept->busy) && !atomic_load(&kept->spoiled) && kept->pid == getpid() &&
+           bytes_equal(key, &kept->key);
+}
+
+static void hold(void *pointer)
+{
+    struct kept *kept = pointer;
+
     atomic_fetch_add(&kept->references, 1);
-    return kept;
+}
+
+void kept_to_pool(struct kept *kept)
+{
+    hold(kept);
+    atomic_store(&kept->pooled, true);
+}
+
+void kept_from_pool(struct kept *kept)
+{
+    atomic_store(&kept->pooled, false);
 }
 
 void kept_put(struct kept *kept)
@@ -61,10 +83,13 @@ void kept_detach(struct kept *kept)
     real.SSL_set0_wbio(kept->s, NULL);
 }
 
-void kept_forget(void *pointer)
+/* Once: its reference is one. */
+static void forget(void *pointer)
 {
     struct kept *kept = pointer;
 
+    if (!atomic_exchange(&kept->pooled, false))
+        return;
     kept->next = atomic_load(&forgotten);
     while (!atomic_compare_exchange_weak(&forgotten, &kept->next, kept))
         ;
@@ -81,3 +106,5 @@ void kept_sweep(void)
         kept_put(kept);
     }
 }
+
+const struct secure_kept kept_calls = { .hold = hold, .forget = forget };

@@ -13,14 +13,19 @@
 
 #include <stdatomic.h>
 #include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
 
 enum { KEPT_MOST = 8 }; /* in a process: each keeps its SSL_CTX, with the certificates that it trusts */
 
 struct kept {
     struct ssl *s;
     struct bytes key;
+    pid_t pid;          /* who made it: nobody else uses its keys, whatever became of the memory */
+    uint64_t host;      /* of the requests that it carried (struct request) */
     atomic_int references;
     atomic_bool busy;
+    atomic_bool pooled; /* one of the references is the pool's */
     atomic_bool spoiled; /* somebody may have changed it: nobody uses it any more */
     struct kept *next;   /* to be freed */
 };
@@ -29,9 +34,15 @@ struct kept {
  * over the bytes of `key`. */
 struct kept *kept_create(struct ssl *s, struct bytes *key);
 
-/* One more. */
-struct kept *kept_get(struct kept *kept);
+/* One reference less. */
 void kept_put(struct kept *kept);
+
+/* May `kept` be used by who negotiates `key`?  It is idle, whole, and this process's. */
+bool kept_fits(const struct kept *kept, const struct bytes *key);
+
+/* The pool gets a reference; or what it had is the caller's. */
+void kept_to_pool(struct kept *kept);
+void kept_from_pool(struct kept *kept);
 
 /* Whoever uses it does so by the BIOs of `s`, and as its mode says. */
 void kept_attach(struct kept *kept, struct ssl *s);
@@ -39,10 +50,8 @@ void kept_attach(struct kept *kept, struct ssl *s);
 /* The client is done with it: it has no BIO any more. */
 void kept_detach(struct kept *kept);
 
-/* The pool's reference is given up, by any thread and in any context: kept_sweep does the rest. */
-void kept_forget(void *kept);
-
-/* Puts what was forgotten. */
+/* For the pool (base/secure.h).  What it forgets, kept_sweep puts. */
+extern const struct secure_kept kept_calls;
 void kept_sweep(void);
 
 #endif

@@ -23,7 +23,7 @@ enum { PLACE_CALLED = -1, PLACE_ADDRESS = -1 };
 #endif
 
 struct module {
-    uintptr_t base;
+    uintptr_t base, from, to; /* from, to: what it occupies */
     const char *names;
     const ElfW(Sym) *symbols;
     const ElfW(Rela) *lists[2];
@@ -31,6 +31,11 @@ struct module {
     uintptr_t relro_from, relro_to;
     const ElfW(Dyn) *dynamic;
 };
+
+static uintptr_t page(void)
+{
+    return (uintptr_t)sysconf(_SC_PAGESIZE);
+}
 
 /* glibc has made addresses of them, musl has not. */
 static const void *address_of(const struct dl_phdr_info *info, uintptr_t value)
@@ -43,11 +48,16 @@ static bool read_module(const struct dl_phdr_info *info, struct module *m)
     *m = (struct module){ .base = info->dlpi_addr };
     for (int i = 0; i < info->dlpi_phnum; i++) {
         const ElfW(Phdr) *part = &info->dlpi_phdr[i];
+        uintptr_t from = info->dlpi_addr + part->p_vaddr;
+        if (part->p_type == PT_LOAD) {
+            m->from = m->from && m->from < from ? m->from : from;
+            m->to = m->to > from + part->p_memsz ? m->to : from + part->p_memsz;
+        }
         if (part->p_type == PT_DYNAMIC)
             m->dynamic = (const ElfW(Dyn) *)(info->dlpi_addr + part->p_vaddr); /* NOLINT(performance-no-int-to-ptr) */
         if (part->p_type == PT_GNU_RELRO) {
-            m->relro_from = info->dlpi_addr + part->p_vaddr;
-            m->relro_to = m->relro_from + part->p_memsz;
+            m->relro_from = from;
+            m->relro_to = (from + part->p_memsz) & ~(page() - 1); /* as the loader seals it */
         }
     }
     for (const ElfW(Dyn) *d = m->dynamic; d && d->d_tag != DT_NULL; d++) {
@@ -76,13 +86,11 @@ static const char *name_of(const struct module *m)
     return NULL;
 }
 
-static bool needs(const struct module *m, const char *prefix, const char **name)
+static bool needs(const struct module *m, const char *prefix)
 {
     for (const ElfW(Dyn) *d = m->dynamic; d->d_tag != DT_NULL; d++)
-        if (d->d_tag == DT_NEEDED && strncmp(m->names + d->d_un.d_val, prefix, strlen(prefix)) == 0) {
-            *name = m->names + d->d_un.d_val;
+        if (d->d_tag == DT_NEEDED && strncmp(m->names + d->d_un.d_val, prefix, strlen(prefix)) == 0)
             return true;
-        }
     return false;
 }
 
@@ -122,6 +130,9 @@ void module_count(const char *name, struct module_count *count)
 /* One place that a function of the library is asked for in.  False: it cannot be followed. */
 typedef bool place_function(const struct module *m, uintptr_t *place, unsigned type, hook_function hook);
 
+/* The program, the library whose functions are asked for, and this one. */
+static struct module program, server, own;
+
 static bool each_place(const struct module *m, place_function *what)
 {
     for (int list = 0; list < 2; list++) {
@@ -144,71 +155,73 @@ static bool each_place(const struct module *m, place_function *what)
     return true;
 }
 
+static bool lies_in(uintptr_t address, const struct module *m)
+{
+    return address >= m->from && address < m->to;
+}
+
+/* It leads to the library, or to where the loader resolves it at the first call, or to us already. */
 static bool is_good_place(const struct module *m, uintptr_t *place, unsigned type, hook_function hook)
 {
-    return (int)type == PLACE_CALLED || (int)type == PLACE_ADDRESS;
+    uintptr_t now = __atomic_load_n(place, __ATOMIC_RELAXED);
+
+    return ((int)type == PLACE_CALLED || (int)type == PLACE_ADDRESS) &&
+           (lies_in(now, &own) || lies_in(now, &server) || lies_in(now, m) || lies_in(now, &program));
+}
+
+static bool is_no_place(const struct module *m, uintptr_t *place, unsigned type, hook_function hook)
+{
+    return false;
 }
 
 /* Written in one piece: another thread may be calling. */
 static bool put(const struct module *m, uintptr_t *place, unsigned type, hook_function hook)
 {
-    const uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE), at = (uintptr_t)place & ~(page - 1);
+    const uintptr_t size = page(), at = (uintptr_t)place & ~(size - 1);
     bool sealed = (uintptr_t)place >= m->relro_from && (uintptr_t)place < m->relro_to;
 
     if (__atomic_load_n(place, __ATOMIC_RELAXED) == (uintptr_t)hook)
         return true;
-    if (sealed && mprotect((void *)at, page, PROT_READ | PROT_WRITE) != 0) /* NOLINT(performance-no-int-to-ptr) */
+    if (sealed && mprotect((void *)at, size, PROT_READ | PROT_WRITE) != 0) /* NOLINT(performance-no-int-to-ptr) */
         return false;
     __atomic_store_n(place, (uintptr_t)hook, __ATOMIC_RELEASE);
     if (sealed)
-        mprotect((void *)at, page, PROT_READ); /* NOLINT(performance-no-int-to-ptr) */
+        mprotect((void *)at, size, PROT_READ); /* NOLINT(performance-no-int-to-ptr) */
     return true;
+}
+
+static int find_both(struct dl_phdr_info *info, size_t size, void *library)
+{
+    struct module m;
+    bool read = read_module(info, &m);
+    const char *name = read ? name_of(&m) : NULL;
+
+    if (!program.to)
+        program = m;
+    if (name && strcmp(name, library) == 0)
+        server = m;
+    if (read && lies_in((uintptr_t)find_both, &m))
+        own = m;
+    return 0;
 }
 
 static int replace_one(struct dl_phdr_info *info, size_t size, void *arg)
 {
     struct module m;
-    const char *name, *library = arg;
+    const char *library = arg;
 
-    if (!read_module(info, &m) || !needs(&m, library, &name))
+    if (!read_module(info, &m) || m.base == own.base || m.base == server.base)
         return 0;
+    if (!needs(&m, library)) /* of libssl1.1, or another's libssl-0123.so: not ours; else its own, or whoever's */
+        return needs(&m, "libssl") || each_place(&m, is_no_place) ? 0 : 1;
     return each_place(&m, is_good_place) && each_place(&m, put) ? 0 : 1;
 }
 
 bool module_replace_all(const char *library)
 {
-    return dl_iterate_phdr(replace_one, (void *)(uintptr_t)library) == 0;
-}
+    void *name = (void *)(uintptr_t)library;
 
-struct asking {
-    uintptr_t address;
-    const char *prefix;
-    char *name;
-    size_t len;
-};
-
-static int find_one(struct dl_phdr_info *info, size_t size, void *arg)
-{
-    struct asking *a = arg;
-    struct module m;
-    const char *name;
-
-    for (int i = 0; i < info->dlpi_phnum; i++) {
-        const ElfW(Phdr) *part = &info->dlpi_phdr[i];
-        uintptr_t from = info->dlpi_addr + part->p_vaddr;
-        if (part->p_type != PT_LOAD || a->address < from || a->address - from >= part->p_memsz)
-            continue;
-        bool found = read_module(info, &m) && needs(&m, a->prefix, &name) && strlen(name) < a->len;
-        if (found)
-            memcpy(a->name, name, strlen(name) + 1);
-        return found ? 1 : -1;
-    }
-    return 0;
-}
-
-bool module_needs(const void *address, const char *prefix, char *name, size_t len)
-{
-    struct asking a = { (uintptr_t)address, prefix, name, len };
-
-    return dl_iterate_phdr(find_one, &a) == 1;
+    program.to = 0;
+    dl_iterate_phdr(find_both, name);
+    return dl_iterate_phdr(replace_one, name) == 0;
 }

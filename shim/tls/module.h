@@ -17,10 +17,9 @@ struct module_count {
 void module_count(const char *name, struct module_count *count);
 
 /* In each module that asks for functions of `library`, those that hooks.h has are put in the place of the library's.  False:
- * one asks for a function that hooks.h does not know, or in a way that cannot be followed: then nothing of it was changed. */
+ * one asks for a function that hooks.h does not know, or in a way that cannot be followed, or gets it from somebody who has
+ * put himself in the library's place: then nothing of it was changed.  So with one that asks for such functions, and does not
+ * say of whom. */
 bool module_replace_all(const char *library);
-
-/* Does the module in which `address` lies need a library whose name begins so?  Then its name is written to `name`. */
-bool module_needs(const void *address, const char *prefix, char *name, size_t len);
 
 #endif

@@ -21,6 +21,7 @@ enum {
 };
 
 enum {
+    SENT_SHUTDOWN = 1,
     RECEIVED_SHUTDOWN = 2,          /* SSL_set_shutdown(3) */
     VERIFY_NONE = 0,                /* SSL_CTX_set_verify(3) */
     BIO_TYPE_SOCKET = 5 | 0x0400 | 0x0100, /* BIO_meth_new(3), BIO_s_socket(3) */
@@ -34,6 +35,9 @@ enum {
     CTRL_NUM_RENEGOTIATIONS = 10,   /* SSL_num_renegotiations(3) */
     CTRL_MODE = 33,                 /* SSL_set_mode(3) */
     CTRL_CLEAR_MODE = 78,
+    CTRL_CERT_FLAGS = 99,           /* SSL_set_cert_flags(3): adds flags, and answers all */
+    CTRL_GET_MIN_PROTO = 130,       /* SSL_get_min_proto_version(3), SSL_get_max_proto_version(3) */
+    CTRL_GET_MAX_PROTO = 131,
     CTRL_GET_VERIFY_STORE = 137,    /* SSL_get0_verify_cert_store(3) */
 };
 

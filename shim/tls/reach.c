@@ -10,12 +10,19 @@
 #include "tls/record.h"
 
 #include <dlfcn.h>
+#include <errno.h>
+#include <sched.h>
 #include <stdatomic.h>
 #include <stdint.h>
 #include <string.h>
+#include <time.h>
 
 #define LIBSSL "libssl.so.3"
 
+enum { WAIT_S = 1 };
+
+/* SSL_CTX_new(3). */
+__attribute__((visibility("default"))) struct ssl_ctx *SSL_CTX_new(const void *method);
 
 struct real real;
 static atomic_bool on, left;
@@ -58,64 +65,78 @@ static bool load(const char *path)
 
 static bool may_begin(void)
 {
-    return &holdfast_secure && strcmp(holdfast_secure.version, HOLDFAST_VERSION) == 0 && holdfast_secure.begin(kept_forget);
+    return &holdfast_secure && strcmp(holdfast_secure.version, HOLDFAST_VERSION) == 0 && holdfast_secure.begin(&kept_calls);
+}
+
+static time_t now(void)
+{
+    struct timespec time;
+
+    clock_gettime(CLOCK_MONOTONIC, &time);
+    return time.tv_sec;
+}
+
+/* One thread at a time: what the others call meanwhile might be half replaced, so they wait.  Not for ever: the child of a
+ * fork may find it taken, and so may a constructor that holds the loader's lock, which the other thread wants. */
+static bool begin_look(void)
+{
+    const time_t until = now() + WAIT_S;
+
+    while (atomic_flag_test_and_set(&looking)) {
+        sched_yield();
+        if (now() > until) {
+            reach_leave();
+            return false;
+        }
+    }
+    return true;
+}
+
+static void look_closely(const struct module_count *count)
+{
+    if (count->others || count->copies > 1)
+        reach_leave();
+    else if (count->copies == 1 && !library && (!may_begin() || !load(count->path)))
+        reach_leave();
+    else if (count->copies == 1 && !module_replace_all(LIBSSL))
+        reach_leave();
+    else if (count->copies == 1)
+        atomic_store_explicit(&on, true, memory_order_release);
 }
 
 /* Modules may have come since it was done last. */
-static void look(void)
+void reach_look(void)
 {
     static unsigned long long seen;
     struct module_count count;
+    int saved = errno;
 
-    if (atomic_load(&left) || atomic_flag_test_and_set(&looking))
+    if (atomic_load(&left) || !begin_look())
         return;
     module_count(LIBSSL, &count);
-    if (count.added == seen) {
-        atomic_flag_clear(&looking);
-        return;
-    }
+    if (count.added != seen)
+        look_closely(&count);
     seen = count.added;
-    if (count.others || count.copies > 1) {
-        reach_leave();
-    } else if (count.copies == 1) {
-        if (!library && (!may_begin() || !load(count.path)))
-            reach_leave();
-        else if (!module_replace_all(LIBSSL))
-            reach_leave();
-        else
-            atomic_store_explicit(&on, true, memory_order_release);
-    }
     atomic_flag_clear(&looking);
+    errno = saved;
 }
 
-void reach_look(void)
-{
-    look();
-}
-
-/* The caller's own libssl's.  A module that is known has ours by now, and does not come here again. */
+/* What the caller would have without us: of its own module and what that needs, else of what comes behind us.  A module that
+ * is known has ours by now, and does not come here again. */
 static void *next_of(const void *caller)
 {
-    char name[256];
-    void *found = NULL;
+    Dl_info info;
+    void *handle = dladdr(caller, &info) ? dlopen(info.dli_fname, RTLD_LAZY | RTLD_NOLOAD) : NULL;
+    void *found = handle ? dlsym(handle, "SSL_CTX_new") : NULL;
 
-    if (module_needs(caller, "libssl.so", name, sizeof name)) {
-        void *handle = dlopen(name, RTLD_LAZY | RTLD_NOLOAD);
-        found = handle ? dlsym(handle, "SSL_CTX_new") : NULL;
-        if (handle)
-            dlclose(handle);
-    }
-    if (!found)
-        found = dlsym(RTLD_NEXT, "SSL_CTX_new");
-    return found ? found : library ? (void *)(uintptr_t)real.SSL_CTX_new : NULL;
+    if (handle)
+        dlclose(handle);
+    return found && found != (void *)(uintptr_t)SSL_CTX_new ? found : dlsym(RTLD_NEXT, "SSL_CTX_new");
 }
-
-/* SSL_CTX_new(3). */
-__attribute__((visibility("default"))) struct ssl_ctx *SSL_CTX_new(const void *method);
 
 struct ssl_ctx *SSL_CTX_new(const void *method)
 {
-    look();
+    reach_look();
     void *next = next_of(__builtin_return_address(0));
     struct ssl_ctx *ctx = next ? ((struct ssl_ctx * (*)(const void *)) next)(method) : NULL;
 

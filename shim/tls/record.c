@@ -10,16 +10,28 @@ enum { SEEN = 1, TAINTED = 2 }; /* what hangs on an SSL_CTX, as pointers */
 
 static int object_index = -1, context_index = -1;
 
+/* Its own object keeps its BIOs, if it lives on. */
+static void let_go(struct record *r, bool lives)
+{
+    struct kept *kept = r->kept;
+
+    r->kept = NULL;
+    if (!kept)
+        return;
+    if (!lives || kept->s != r->s)
+        kept_detach(kept);
+    if (!lives)
+        atomic_store(&kept->busy, false);
+    kept_put(kept);
+}
+
 static void forget(struct record *r)
 {
-    if (r->kept) {
-        kept_detach(r->kept);
-        atomic_store(&r->kept->busy, false);
-        kept_put(r->kept);
-    }
+    let_go(r, false);
     verify_free_chain(r->chain);
     if (r->leaf)
         real.X509_free(r->leaf);
+    bytes_clear(&r->protocol);
     bytes_clear(&r->key);
     bytes_clear(&r->flight);
     bytes_clear(&r->request);
@@ -75,9 +87,11 @@ struct record *record_of(const struct ssl *s)
 void record_set_state(struct record *r, enum record_state state)
 {
     static const unsigned char moves[RECORD_STATES] = {
-        [RECORD_NEW] = 1 << RECORD_OWN | 1 << RECORD_ALIAS | 1 << RECORD_DIRECT,
-        [RECORD_OWN] = 1 << RECORD_ENDED,
-        [RECORD_ALIAS] = 1 << RECORD_OWN | 1 << RECORD_ENDED,
+        [RECORD_NEW] = 1 << RECORD_CHOOSING | 1 << RECORD_DIRECT,
+        [RECORD_CHOOSING] = 1 << RECORD_OWN | 1 << RECORD_ALIAS | 1 << RECORD_DIRECT,
+        [RECORD_OWN] = 1 << RECORD_ENDED | 1 << RECORD_DIRECT,
+        [RECORD_ALIAS] = 1 << RECORD_OWN | 1 << RECORD_ENDED | 1 << RECORD_DIRECT,
+        [RECORD_ENDED] = 1 << RECORD_DIRECT,
     };
 
     if (moves[r->state] >> state & 1)
@@ -95,8 +109,28 @@ void record_taint(struct record *r)
         atomic_store(&r->kept->spoiled, true);
 }
 
+void record_leave(struct record *r)
+{
+    record_taint(r);
+    if (r->state != RECORD_DIRECT)
+        record_set_state(r, RECORD_DIRECT);
+    let_go(r, true);
+}
+
+void record_rewired(struct record *r)
+{
+    record_taint(r);
+    r->fd = -1;
+    if (r->state == RECORD_ALIAS)
+        kept_attach(r->kept, r->s);
+}
+
 void record_end(struct record *r)
 {
+    if (r->references) {
+        r->references--;
+        return;
+    }
     real.SSL_set_ex_data(r->s, object_index, NULL);
     forget(r);
 }

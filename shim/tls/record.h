@@ -17,6 +17,7 @@
 
 enum record_state {
     RECORD_NEW,    /* made by a module that takes part; no handshake yet */
+    RECORD_CHOOSING, /* its ClientHello is made, and kept; its own verification may be running */
     RECORD_OWN,    /* its handshake is its own; its ClientHello is `flight` */
     RECORD_ALIAS,  /* it speaks by `kept`: it made no handshake */
     RECORD_ENDED,  /* its response was delivered, and the client sees the end; `kept`, if any, is the pool's as well */
@@ -28,7 +29,8 @@ struct record {
     struct ssl *s; /* the program's own */
     enum record_state state;
     struct kept *kept;
-    int fd;
+    int fd;              /* -1: it was given other BIOs since its handshake */
+    int references;      /* how often the program has asked for more than the one that SSL_new gave */
     pid_t pid;           /* who made it: the child of a fork keeps nothing */
     int error;           /* what SSL_get_error says of the last call, -1: what OpenSSL does */
     bool shut;           /* ENDED: the program has called SSL_shutdown */
@@ -48,7 +50,9 @@ struct record {
     struct bytes held;   /* for the program */
     bool broken;         /* after `held`: the decoded body was cut short */
     void *chain;         /* ALIAS: what SSL_get0_verified_chain says */
-    void *leaf;          /* ALIAS, due: whom the program has verified */
+    void *leaf;          /* ALIAS, due: whom the program has verified; what was agreed on with it */
+    int version;
+    struct bytes protocol;
 };
 
 /* Once, when the functions are known; false: there can be none. */
@@ -71,6 +75,12 @@ static inline struct ssl *record_speaker(const struct record *r)
 
 /* Something was called that is not known to be harmless. */
 void record_taint(struct record *r);
+
+/* The program makes something new of its object: it is OpenSSL's alone from here on. */
+void record_leave(struct record *r);
+
+/* It has other BIOs now. */
+void record_rewired(struct record *r);
 
 /* The program frees its object. */
 void record_end(struct record *r);

@@ -118,8 +118,10 @@ static int write_first(struct record *r, const char *buf, int len)
 
     if (step.action != EXCHANGE_HEAD || step.take != (size_t)len || r->x.kind != EXCHANGE_UNDECIDED)
         return write_unadapted(r, buf, len, r->x.reason != REASON_none ? r->x.reason : REASON_open_ended);
+    if (r->x.request.absolute || r->x.request.proxy_auth || r->x.request.connection_auth)
+        return write_unadapted(r, buf, len, REASON_other_form);
     enum secure_request what = holdfast_secure.request(r->fd, &r->x);
-    if (what == SECURE_REPLACE) {
+    if (what == SECURE_REPLACE || (r->kept && r->kept->host != r->x.request.host)) {
         if (!handshake_replace(r))
             return fail(r, errno, ERROR_SYSCALL);
         what = holdfast_secure.request(r->fd, &r->x);
@@ -173,7 +175,9 @@ static void finish(struct record *r)
     if (fit && !r->kept)
         r->kept = kept_create(r->s, &r->key);
     if (fit && r->kept) {
-        kept = kept_get(r->kept);
+        kept = r->kept;
+        kept->host = r->x.request.host;
+        kept_to_pool(kept);
         real.SSL_set_options(speaker, OP_NO_RENEGOTIATION); /* another certificate would be nobody's to judge */
     }
     record_set_state(r, RECORD_ENDED);

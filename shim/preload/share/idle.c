@@ -20,7 +20,7 @@
 
 enum { PROOF_MS = 1 };
 
-static void (*forget_kept)(void *kept);
+static const struct secure_kept *kept_calls;
 
 bool idle_is_there(const struct idle *idle)
 {
@@ -66,15 +66,21 @@ static enum pool_health probe(const struct idle *idle)
     return health;
 }
 
-void idle_set_forget(void (*forget)(void *kept))
+void idle_set_kept(const struct secure_kept *calls)
 {
-    forget_kept = forget;
+    kept_calls = calls;
+}
+
+void idle_hold_kept(const struct idle *idle)
+{
+    if (idle->kept)
+        kept_calls->hold(idle->kept);
 }
 
 void idle_forget_kept(struct idle *idle)
 {
     if (idle->kept)
-        forget_kept(idle->kept);
+        kept_calls->forget(idle->kept);
     idle->kept = NULL;
 }
 
@@ -106,7 +112,7 @@ void idle_discard(const struct idle *idle, enum reason why)
         private_close(idle->fd);
     }
     if (idle->kept)
-        forget_kept(idle->kept);
+        kept_calls->forget(idle->kept);
     errno = saved;
 }
 

@@ -4,6 +4,7 @@
 #define HOLDFAST_PRELOAD_IDLE_H
 
 #include "base/reason.h"
+#include "base/secure.h"
 #include "pool/pool.h"
 
 #include <stdbool.h>
@@ -26,11 +27,14 @@ enum reason idle_reason(enum pool_health health);
 /* Is its fd still ours, and still the same socket? */
 bool idle_is_there(const struct idle *idle);
 
-/* What speaks TLS on one that is not to be used any more is forgotten. */
+/* What speaks TLS on one that is not to be used any more is forgotten.  Of more than one copy of `idle`, one may be asked. */
 void idle_forget_kept(struct idle *idle);
 
-/* By whom. */
-void idle_set_forget(void (*forget)(void *kept));
+/* Whoever uses `idle` for a while holds what speaks TLS on it. */
+void idle_hold_kept(const struct idle *idle);
+
+/* By whom that is done. */
+void idle_set_kept(const struct secure_kept *calls);
 
 /* In the child of a fork: closes its copy. */
 void idle_close_copy(const struct idle *idle);

@@ -14,11 +14,11 @@
 
 #include <errno.h>
 
-bool secured_begin(void (*forget)(void *kept))
+bool secured_begin(const struct secure_kept *calls)
 {
     if (!self.active || self.config.tls != CONFIG_TLS_REUSE)
         return false;
-    idle_set_forget(forget);
+    idle_set_kept(calls);
     return true;
 }
 
@@ -28,6 +28,14 @@ static struct conn *enter(int fd)
     if (!self.active || choice_goes_by_name())
         return NULL;
     return conn_enter(fd, NEED_ALL);
+}
+
+/* What `enter` has given, or NULL. */
+static void leave(struct conn *c, int saved)
+{
+    if (c)
+        conn_leave(c);
+    errno = saved;
 }
 
 static bool can_be_followed(const struct conn *c)
@@ -42,18 +50,14 @@ enum secure_found secured_find(int fd, void **kept)
     struct conn *c = enter(fd);
     enum secure_found found = SECURE_NOTHING;
 
-    if (!c) {
-        errno = saved;
-        return found;
-    }
-    if (can_be_followed(c) && conn_is_leased(c)) {
+    if (c && can_be_followed(c) && conn_is_leased(c)) {
+        idle_hold_kept(&c->idle);
         *kept = c->idle.kept;
         found = *kept ? SECURE_IDLE : SECURE_OWN;
-    } else if (can_be_followed(c) && c->state == CONN_FRESH) {
+    } else if (c && can_be_followed(c) && c->state == CONN_FRESH) {
         found = SECURE_OWN;
     }
-    conn_leave(c);
-    errno = saved;
+    leave(c, saved);
     return found;
 }
 
@@ -64,20 +68,18 @@ static void settle(struct conn *c)
     c->registrations.watched = false;
 }
 
-bool secured_take(int fd)
+bool secured_take(int fd, void *kept)
 {
     int saved = errno;
     struct conn *c = enter(fd);
     bool taken = false;
 
-    if (c && can_be_followed(c) && conn_is_leased(c) && c->idle.kept && parking_second_look(c) == REASON_none) {
+    if (c && can_be_followed(c) && conn_is_leased(c) && c->idle.kept == kept && parking_second_look(c) == REASON_none) {
         c->idle.kept = NULL;
         settle(c);
         taken = true;
     }
-    if (c)
-        conn_leave(c);
-    errno = saved;
+    leave(c, saved);
     return taken;
 }
 
@@ -95,9 +97,7 @@ int secured_own(int fd)
         settle(c);
     else if (result == 0)
         result = -ENOTSUP;
-    if (c)
-        conn_leave(c);
-    errno = saved;
+    leave(c, saved);
     return result;
 }
 
@@ -172,9 +172,7 @@ enum secure_request secured_request(int fd, const struct exchange *x)
         c->x = *x;
         answer = judge(c);
     }
-    if (c)
-        conn_leave(c);
-    errno = saved;
+    leave(c, saved);
     return answer;
 }
 
@@ -189,9 +187,7 @@ int secured_replace(int fd)
             trial_failed(c);
         result = swap_rehome_connecting(c, false);
     }
-    if (c)
-        conn_leave(c);
-    errno = saved;
+    leave(c, saved);
     return result;
 }
 
@@ -211,9 +207,7 @@ void secured_answered(int fd, const struct exchange *x)
             evidence_note(&c->to, EVIDENCE_OPEN_ENDED);
         conn_recount(c);
     }
-    if (c)
-        conn_leave(c);
-    errno = saved;
+    leave(c, saved);
 }
 
 void secured_end(int fd, const struct exchange *x, uint64_t key, void *kept)
@@ -232,18 +226,16 @@ void secured_end(int fd, const struct exchange *x, uint64_t key, void *kept)
             conn_forbid_parking(c, REASON_tls);
         swap_end(c);
     }
-    if (c)
-        conn_leave(c);
     idle_forget_kept(&nobody);
-    errno = saved;
+    leave(c, saved);
 }
 
 void secured_speaks11(int fd)
 {
+    int saved = errno;
     struct conn *c = conn_enter(fd, NEED_AS_IS);
 
-    if (!c)
-        return;
-    evidence_note(&c->to, EVIDENCE_HTTP11_OK);
-    conn_leave(c);
+    if (c && conn_is_secured(c))
+        evidence_note(&c->to, EVIDENCE_HTTP11_OK);
+    leave(c, saved);
 }

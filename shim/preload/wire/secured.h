@@ -7,9 +7,9 @@
 #include "base/secure.h"
 
 /* Each is one of struct secure_services. */
-bool secured_begin(void (*forget)(void *kept));
+bool secured_begin(const struct secure_kept *calls);
 enum secure_found secured_find(int fd, void **kept);
-bool secured_take(int fd);
+bool secured_take(int fd, void *kept);
 int secured_own(int fd);
 enum secure_request secured_request(int fd, const struct exchange *x);
 int secured_replace(int fd);
