@@ -369,12 +369,25 @@ static uintptr_t speaker_of(uintptr_t object)
     return r ? (uintptr_t)record_speaker(r) : object;
 }
 
-static void rewired(uintptr_t object)
+/* An alias that has asked for nothing makes its own handshake, by the BIOs that it had and then by the others. */
+static struct record *rewire(uintptr_t object)
 {
     struct record *r = record_of((const struct ssl *)object); /* NOLINT(performance-no-int-to-ptr) */
 
-    if (r && r->state != RECORD_NEW)
-        record_rewired(r);
+    if (!r || r->state == RECORD_NEW)
+        return NULL;
+    if (r->state == RECORD_ALIAS && r->x.kind == EXCHANGE_UNDECIDED)
+        handshake_replace(r);
+    return r;
+}
+
+static void rewired(struct record *r)
+{
+    if (!r)
+        return;
+    record_rewired(r);
+    if (r->due)
+        handshake_settle(r);
 }
 
 static void restarted(uintptr_t object)
@@ -403,8 +416,9 @@ static uintptr_t tainted(uintptr_t object, bool also_before)
 #define REWIRE(name)                                                                               \
     static uintptr_t hook_##name(WORDS)                                                            \
     {                                                                                              \
+        struct record *r = rewire(a);                                                              \
         uintptr_t result = nexts[PASSED_##name](a, b, c, d, e, f, g, h);                           \
-        rewired(a);                                                                                \
+        rewired(r);                                                                                \
         return result;                                                                             \
     }
 #define RESTART(name)                                                                              \

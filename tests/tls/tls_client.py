@@ -17,7 +17,7 @@ warnings.simplefilter("ignore")
 defaults = {
     "path": "/bytes/10240", "ca": "ca", "mode": "required", "name": "localhost", "sni": "", "method": "GET", "version": "",
     "minor": "1", "ciphers": "", "alpn": "", "crl": "", "cert": "", "host": "", "read": "65536", "block": "1", "times": "1",
-    "ask": "", "sleep": "", "fork": "", "send": "close", "end": "", "cadata": "",
+    "low": "", "high": "", "pha": "", "ask": "", "sleep": "", "fork": "", "send": "close", "end": "", "cadata": "",
 }
 
 
@@ -29,6 +29,10 @@ def context_of(o, folder):
         context.load_verify_locations(os.path.join(folder, o["ca"] + ".pem"))
     if o["version"]:
         context.minimum_version = context.maximum_version = ssl.TLSVersion[o["version"]]
+    if o["low"]:
+        context.set_ciphers("DEFAULT:@SECLEVEL=0")
+        context.minimum_version, context.maximum_version = ssl.TLSVersion[o["low"]], ssl.TLSVersion[o["high"]]
+    context.post_handshake_auth = o["pha"] == "1"
     if o["ciphers"]:
         context.set_ciphers(o["ciphers"])
     if o["alpn"]:

@@ -46,20 +46,24 @@ class Certificates:
 
 
 class Server:
-    """Answers /bytes/N, /chunks, /length/N (says so many, and sends the half), /close, /bye (ends a moment after its answer), /late.
+    """Answers /bytes/N, /chunks, /length/N (says so many, and sends the half), /close, /bye (ends a moment after its answer), /late,
+    /pha (asks for a certificate before it answers).
 
     connections: that made a handshake; requests: (connection, request line, body) of each; failures: what TLS complained of
     when a request was read."""
 
-    def __init__(self, made, name="good", version=None, asks=False):
+    def __init__(self, made, name="good", version=None, asks=False, later=False):
         self.context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         self.context.load_cert_chain(made.path(f"{name}.pem"), made.path(f"{name}.key"))
         self.context.set_alpn_protocols(["http/1.1", "holdfast"])
         if version:
             self.context.minimum_version = self.context.maximum_version = version
+            if version < ssl.TLSVersion.TLSv1_2:
+                self.context.set_ciphers("DEFAULT:@SECLEVEL=0")
         if asks:
             self.context.verify_mode = ssl.CERT_OPTIONAL
             self.context.load_verify_locations(made.path("ca.pem"))
+        self.context.post_handshake_auth = later
         self.listener = socket.create_server(("127.0.0.1", 0), backlog=64)
         self.port = self.listener.getsockname()[1]
         self.lock = threading.Lock()
@@ -136,6 +140,8 @@ class Server:
         else:
             if what == "late":
                 time.sleep(0.2)
+            if what == "pha": # asks for a certificate now
+                secure.verify_client_post_handshake()
             secure.sendall((head + f"Content-Length: {len(data)}\r\n\r\n").encode() + data)
         if what == "bye":
             time.sleep(0.05)
