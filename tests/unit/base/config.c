@@ -225,7 +225,7 @@ static void test_table(void **state)
 {
     struct config config;
 
-    assert_int_equal(config_settings_count, 16);
+    assert_int_equal(config_settings_count, 17);
     for (size_t i = 0; i < config_settings_count; i++) {
         const struct config_setting *setting = &config_settings[i];
 

@@ -5,6 +5,7 @@
 
 #include "preload/fds/socket.h"
 #include "preload/wire/readiness_kinds.h"
+#include "preload/wire/secured.h"
 
 #include <poll.h>
 
@@ -16,21 +17,22 @@ static int setup(void **state)
 }
 
 /* Row: from; column: to.  F free; U unready, N new, T touched; f fresh; l leased, unregistered, L leased; x exchange,
- * partly sent, X exchange; o observed, partly sent, O observed; e ended, unswapped, E ended. */
+ * partly sent, X exchange; o observed, partly sent, O observed; S secured; e ended, unswapped, E ended. */
 static const char moves[CONN_STATES][CONN_STATES + 1] = {
-    [CONN_FREE] = ".UN..........",
-    [CONN_NEW_UNREADY] = "F.NT..L......",
-    [CONN_NEW] = "F..T..L......",
-    [CONN_NEW_TOUCHED] = "F...f.L......",
-    [CONN_FRESH] = "F..T...xXoO..",
-    [CONN_LEASED_UNREGISTERED] = "F.....L......",
-    [CONN_LEASED] = "F...fl.xXoO..",
-    [CONN_EXCHANGE_PARTLY_SENT] = "F.......X...E",
-    [CONN_EXCHANGE] = "F..........eE",
-    [CONN_OBSERVED_PARTLY_SENT] = "F.........O.E",
-    [CONN_OBSERVED] = "F...........E",
-    [CONN_ENDED_UNSWAPPED] = "F...........E",
-    [CONN_ENDED] = "F............",
+    [CONN_FREE] = ".UN...........",
+    [CONN_NEW_UNREADY] = "F.NT..L.......",
+    [CONN_NEW] = "F..T..L.......",
+    [CONN_NEW_TOUCHED] = "F...f.L.......",
+    [CONN_FRESH] = "F..T...xXoOS..",
+    [CONN_LEASED_UNREGISTERED] = "F.....L.......",
+    [CONN_LEASED] = "F...fl.xXoOS..",
+    [CONN_EXCHANGE_PARTLY_SENT] = "F.......X....E",
+    [CONN_EXCHANGE] = "F...........eE",
+    [CONN_OBSERVED_PARTLY_SENT] = "F.........O..E",
+    [CONN_OBSERVED] = "F............E",
+    [CONN_SECURED] = "F...........eE",
+    [CONN_ENDED_UNSWAPPED] = "F............E",
+    [CONN_ENDED] = "F.............",
 };
 
 static __attribute__((noinline)) bool is_refused(struct conn *c, enum conn_state to)
@@ -187,6 +189,16 @@ static int in_part(const char *request)
     return fd;
 }
 
+static int secured(int fd)
+{
+    void *kept = NULL;
+
+    assert_int_equal(secured_find(fd, &kept), SECURE_OWN);
+    assert_null(kept);
+    assert_int_equal(secured_own(fd), 0);
+    return fd;
+}
+
 /* A number in this state, reached as a client does. */
 static int bring_to(enum conn_state state)
 {
@@ -211,6 +223,8 @@ static int bring_to(enum conn_state state)
         return in_part(observed_request);
     case CONN_OBSERVED:
         return connected(true, observed_request);
+    case CONN_SECURED:
+        return secured(connected(true, NULL));
     case CONN_ENDED_UNSWAPPED:
         return fake_exchange(place);
     case CONN_ENDED:
