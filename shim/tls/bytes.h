@@ -32,7 +32,7 @@ static inline bool bytes_reserve(struct bytes *b, size_t more)
 
     if (b->cap - b->end >= more && b->data)
         return true;
-    if (b->start) {
+    if (b->data && b->start) {
         memmove(b->data, b->data + b->start, len);
         b->start = 0;
         b->end = len;

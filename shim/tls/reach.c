@@ -94,14 +94,14 @@ static bool begin_look(void)
 
 static void look_closely(const struct module_count *count)
 {
-    if (count->others || count->copies > 1)
-        reach_leave();
-    else if (count->copies == 1 && !library && (!may_begin() || !load(count->path)))
-        reach_leave();
-    else if (count->copies == 1 && !module_replace_all(LIBSSL))
-        reach_leave();
-    else if (count->copies == 1)
+    bool one = count->others == 0 && count->copies == 1;
+
+    if (count->others == 0 && count->copies == 0)
+        return;
+    if (one && (library || (may_begin() && load(count->path))) && module_replace_all(LIBSSL))
         atomic_store_explicit(&on, true, memory_order_release);
+    else
+        reach_leave();
 }
 
 /* Modules may have come since it was done last. */

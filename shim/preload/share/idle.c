@@ -77,11 +77,9 @@ void idle_hold_kept(const struct idle *idle)
         kept_calls->hold(idle->kept);
 }
 
-void idle_forget_kept(struct idle *idle)
+void idle_forget_now(void *kept)
 {
-    if (idle->kept)
-        kept_calls->forget(idle->kept);
-    idle->kept = NULL;
+    kept_calls->forget(kept);
 }
 
 /* The client may have set SO_LINGER, for a close of its own: that of an idle connection, in some later call, must not
@@ -112,7 +110,7 @@ void idle_discard(const struct idle *idle, enum reason why)
         private_close(idle->fd);
     }
     if (idle->kept)
-        kept_calls->forget(idle->kept);
+        idle_forget_now(idle->kept);
     errno = saved;
 }
 

@@ -27,8 +27,16 @@ enum reason idle_reason(enum pool_health health);
 /* Is its fd still ours, and still the same socket? */
 bool idle_is_there(const struct idle *idle);
 
+/* For idle_forget_kept. */
+void idle_forget_now(void *kept);
+
 /* What speaks TLS on one that is not to be used any more is forgotten.  Of more than one copy of `idle`, one may be asked. */
-void idle_forget_kept(struct idle *idle);
+static inline void idle_forget_kept(struct idle *idle)
+{
+    if (idle->kept)
+        idle_forget_now(idle->kept);
+    idle->kept = NULL;
+}
 
 /* Whoever uses `idle` for a while holds what speaks TLS on it. */
 void idle_hold_kept(const struct idle *idle);
