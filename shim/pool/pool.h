@@ -27,14 +27,17 @@ struct idle {
     uint16_t requests;    /* served on it so far */
     int32_t max_left;     /* further requests that the server's Keep-Alive allows, -1: no limit */
     uint32_t idle_ms;     /* may lie idle for so long */
+    bool secured;         /* TLS is spoken on it: see `kept` */
     uint64_t opened_ms;   /* when it was connected: same clock */
     uint64_t parked_ms;   /* when it was parked: CLOCK_MONOTONIC (BOOTTIME better), set by pool_park */
     uint64_t host;        /* hash of the Host it served */
-    uint64_t proxy_auth;  /* hash of the Proxy-Authorization it carried */
+    union {
+        uint64_t proxy_auth; /* hash of the Proxy-Authorization it carried */
+        void *kept;       /* secured: what speaks TLS on it (base/secure.h); `host` is a hash of what it negotiated, so
+                             that no plain request fits.  Never leaves the process */
+    };
     uint64_t cookie;      /* SO_COOKIE: the fd is still the socket that was parked */
     union endpoint_name local; /* its own name, for clients that ask when it has ended */
-    void *kept;           /* NULL, or what speaks TLS on it (base/secure.h): `host` and `proxy_auth` are then both the hash
-                             of what it negotiated, so that no plain request fits.  Never leaves the process */
 };
 
 /* What a lease wants: `any` before the request is known. */

@@ -27,7 +27,7 @@ ssize_t conn_lost(const struct conn *c)
 
 void conn_bypass(struct conn *c, enum reason why)
 {
-    if (c->idle.kept && conn_is_leased(c)) { /* not to be anybody's: who could, has put another one in its place */
+    if (c->idle.secured && conn_is_leased(c)) { /* not to be anybody's: who could, has put another one in its place */
         if (c->fds.count)
             real.shutdown(c->fds.numbers[0].fd, SHUT_RDWR);
         idle_forget_kept(&c->idle);

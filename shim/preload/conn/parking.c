@@ -137,7 +137,7 @@ static void lose(struct conn *c, enum reason why)
     if (tracing_on())
         tracing_write(&c->to, TRACE_reason, why);
     idle_discard(&c->idle, why);
-    c->idle.kept = NULL;
+    c->idle.secured = false;
 }
 
 static enum reason park(const struct endpoint *to, const struct idle *idle)
@@ -182,7 +182,7 @@ void parking_park(struct conn *c, bool served)
     }
     path_guard(c);
     enum reason why = park(&c->to, &c->idle);
-    c->idle.kept = NULL; /* the pool's, or gone */
+    c->idle.secured = false; /* the pool's, or gone */
     if (why == REASON_none && served)
         stats_count(parked);
     if (tracing_on() && (why != REASON_none || served))

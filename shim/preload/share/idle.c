@@ -60,7 +60,7 @@ static enum pool_health probe(const struct idle *idle)
         health = idle_look(idle->fd);
     else if (private_is(idle->fd) && socket_cookie_unknown())
         health = POOL_STALE;
-    if (health == POOL_POISONED && idle->kept) /* TLS: a notice that it closes looks like anything else */
+    if (health == POOL_POISONED && idle->secured) /* TLS: a notice that it closes looks like anything else */
         health = POOL_STALE;
     errno = saved;
     return health;
@@ -73,7 +73,7 @@ void idle_set_kept(const struct secure_kept *calls)
 
 void idle_hold_kept(const struct idle *idle)
 {
-    if (idle->kept)
+    if (idle->secured)
         kept_calls->hold(idle->kept);
 }
 
@@ -109,7 +109,7 @@ void idle_discard(const struct idle *idle, enum reason why)
         do_not_linger(idle->fd);
         private_close(idle->fd);
     }
-    if (idle->kept)
+    if (idle->secured)
         idle_forget_now(idle->kept);
     errno = saved;
 }

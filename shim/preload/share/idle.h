@@ -33,9 +33,9 @@ void idle_forget_now(void *kept);
 /* What speaks TLS on one that is not to be used any more is forgotten.  Of more than one copy of `idle`, one may be asked. */
 static inline void idle_forget_kept(struct idle *idle)
 {
-    if (idle->kept)
+    if (idle->secured)
         idle_forget_now(idle->kept);
-    idle->kept = NULL;
+    idle->secured = false;
 }
 
 /* Whoever uses `idle` for a while holds what speaks TLS on it. */

@@ -189,7 +189,7 @@ static void give_some(unsigned most)
 
     while (identity_at_home() && others <= pool_count() && most-- && pool_take_any(&to, &idle) == 0) {
         enum reason wrong = pool_examine(&to, &idle);
-        if (wrong == REASON_none && (idle.kept || !identity_is_of_home(&to))) {
+        if (wrong == REASON_none && (idle.secured || !identity_is_of_home(&to))) {
             uint64_t passed = self_now_ms() - idle.parked_ms;
             idle.idle_ms = passed < idle.idle_ms ? idle.idle_ms - (uint32_t)passed : 0;
             pool_park(&to, &idle);
@@ -203,7 +203,7 @@ static void give_some(unsigned most)
 
 enum reason shared_park(const struct endpoint *to, const struct idle *idle)
 {
-    if (idle->kept || !is_for_all(to) || !reach())
+    if (idle->secured || !is_for_all(to) || !reach())
         return pool_park(to, idle);
     tally(atomic_load(&our.ending));
     if (is_hot()) {

@@ -186,7 +186,7 @@ void closing_leave_alone(struct conn *c, int fd, enum reason why)
 
     if (conn_has_ended(c))
         return;
-    if (c->idle.kept && conn_is_leased(c) && !c->copied) /* TLS is spoken on it, and not by this client */
+    if (c->idle.secured && conn_is_leased(c) && !c->copied) /* TLS is spoken on it, and not by this client */
         swap_rehome_at_once(c);
     if (followed || (holds && release_held(c, fd) != 0))
         conn_forbid_parking(c, why);

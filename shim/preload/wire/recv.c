@@ -118,7 +118,7 @@ static ssize_t recv_before_request(struct conn *c, int fd, int flags)
     if (c->fds.generation != generation || conn_is_asked(c))
         return -ESTALE;
     bool end = error ? socket_is_end(-error) : n == 0;
-    if (c->fds.count && conn_is_leased(c) && !c->copied && (end || (!error && c->idle.kept) || (!error && hold_len(&c->request.bytes)))) {
+    if (c->fds.count && conn_is_leased(c) && !c->copied && (end || (!error && c->idle.secured) || (!error && hold_len(&c->request.bytes)))) {
         /* What is still to come goes out on another one. */
         int result = swap_rehome_at_once(c);
         return result < 0 ? result : -ESTALE;

@@ -52,7 +52,7 @@ enum secure_found secured_find(int fd, void **kept)
 
     if (c && can_be_followed(c) && conn_is_leased(c)) {
         idle_hold_kept(&c->idle);
-        *kept = c->idle.kept;
+        *kept = c->idle.secured ? c->idle.kept : NULL;
         found = *kept ? SECURE_IDLE : SECURE_OWN;
     } else if (c && can_be_followed(c) && c->state == CONN_FRESH) {
         found = SECURE_OWN;
@@ -74,8 +74,8 @@ bool secured_take(int fd, void *kept)
     struct conn *c = enter(fd);
     bool taken = false;
 
-    if (c && can_be_followed(c) && conn_is_leased(c) && c->idle.kept == kept && parking_second_look(c) == REASON_none) {
-        c->idle.kept = NULL;
+    if (c && can_be_followed(c) && conn_is_leased(c) && c->idle.secured && c->idle.kept == kept && parking_second_look(c) == REASON_none) {
+        c->idle.secured = false;
         settle(c);
         taken = true;
     }
@@ -214,14 +214,16 @@ void secured_end(int fd, const struct exchange *x, uint64_t key, void *kept)
 {
     int saved = errno;
     struct conn *c = conn_enter(fd, NEED_AS_IS);
-    struct idle nobody = { .kept = kept };
+    struct idle nobody = { .secured = kept != NULL, .kept = kept };
 
     if (c && conn_is_secured(c) && c->fds.count) {
         c->x = *x;
-        c->x.request.host = c->x.request.proxy_auth = key;
+        c->x.request.host = key;
+        c->x.request.proxy_auth = (uintptr_t)kept;
         c->x.request.absolute = false;
+        c->idle.secured = nobody.secured;
         c->idle.kept = kept;
-        nobody.kept = NULL;
+        nobody.secured = false;
         if (!kept)
             conn_forbid_parking(c, REASON_tls);
         swap_end(c);
