@@ -103,7 +103,7 @@ static ssize_t recv_before_request(struct conn *c, int fd, int flags)
     bool wait = !c->nonblocking && !(flags & MSG_DONTWAIT);
     unsigned generation = c->fds.generation;
 
-    if (flags & (MSG_OOB | MSG_ERRQUEUE))
+    if (flags & (MSG_OOB | MSG_ERRQUEUE) || conn_is_secured(c))
         return CONN_PLAIN;
     if (hold_len(&c->request.bytes) && (wait || withheld_due(c))) { /* it waits for an answer to that */
         int result = release_some(c, fd);
@@ -230,7 +230,7 @@ ssize_t wire_receive(struct conn *c, int fd, const struct iovec *iov, int n, int
         return CONN_PLAIN;
     while (n && iov->iov_len == 0)
         iov++, n--;
-    if ((n == 0 && !conn_has_ended(c)) || conn_is_secured(c))
+    if (n == 0 && !conn_has_ended(c))
         return CONN_PLAIN;
     if (n > 1 && flags & MSG_PEEK)
         return peek_pieces(c, fd, iov, n, flags);
