@@ -98,7 +98,8 @@ class Server:
                 with secure.makefile("rb") as stream:
                     while self.answer(secure, stream, number):
                         pass
-                secure.unwrap()
+                if secure.fileno() >= 0:
+                    secure.unwrap()
         except ssl.SSLError as error:
             with self.lock:
                 self.failures.append(error.reason or str(error))
