@@ -8,6 +8,7 @@
 #define PRELOAD "LD_PRELOAD="
 #define SEPARATORS ": \t\n\v\f\r" /* of glibc and musl */
 #define LIBRARY "libholdfast"
+#define TLS_LIBRARY "libholdfast-tls.so"
 
 char *env_get(const char *name)
 {
@@ -36,7 +37,7 @@ static const char *behind_ours(const char *list)
         const char *entry = list + strspn(list, SEPARATORS);
         size_t len = strcspn(entry, SEPARATORS);
 
-        if (!len || !memmem(entry, len, LIBRARY, strlen(LIBRARY)))
+        if (!len || !memmem(entry, len, TLS_LIBRARY, strlen(TLS_LIBRARY)))
             return entry;
         list = entry + len;
     }

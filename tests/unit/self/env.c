@@ -58,6 +58,7 @@ static void test_preload(void **state)
     finds(":/l/libholdfast.so:", "/l/libholdfast.so", "");
     finds("/a.so\t/l/libholdfast.so\n/b.so", "/l/libholdfast.so", "/b.so");
     finds("/1/libholdfast.so:/2/libholdfast.so", "/1/libholdfast.so", "/2/libholdfast.so");
+    finds("/1/libholdfast.so:/1/libholdfast-tls.so:/b.so", "/1/libholdfast.so", "/b.so"); /* both are ours */
 }
 
 /* Two of them: the one that has it. */
