@@ -54,11 +54,12 @@ PORTABLE    := $(BUILD)/portable
 PORTABLE_CC := $(shell command -v musl-gcc || echo '$(CC)')
 PORTABLE_IN := $(BUILD)/portable.tmp
 
-portable: musl-headers $(LIB_OBJ) $(PRELOADS)
+portable: musl-headers $(LIB_OBJ) $(TLS_OBJ) $(PRELOADS)
 	+$(MAKE) --no-print-directory BUILD=$(PORTABLE_IN) CC='$(PORTABLE_CC)' CPPFLAGS='-idirafter $(MUSL_INCLUDE)' \
 	    CFLAGS='-O2' LDFLAGS=-static $(PORTABLE_IN)/holdfast $(PORTABLE_IN)/holdfastd
-	$(call say,LD)CC='$(CC)' scripts/packaging/link-unversioned $(PORTABLE_IN) $(LIB_OBJ)
-	@rm -rf $(PORTABLE) && mkdir -p $(PORTABLE) && cp $(addprefix $(PORTABLE_IN)/,holdfast holdfastd libholdfast.so) $(PORTABLE)
+	$(call say,LD)CC='$(CC)' scripts/packaging/link-unversioned $(PORTABLE_IN) libholdfast.so $(LIB_OBJ)
+	$(call say,LD)CC='$(CC)' scripts/packaging/link-unversioned $(PORTABLE_IN) libholdfast-tls.so $(TLS_OBJ)
+	@rm -rf $(PORTABLE) && mkdir -p $(PORTABLE) && cp $(addprefix $(PORTABLE_IN)/,holdfast holdfastd libholdfast.so libholdfast-tls.so) $(PORTABLE)
 	@for folder in preload preload-32; do [ ! -d $(BUILD)/$$folder ] || cp -RP $(BUILD)/$$folder $(PORTABLE); done
 
 check-package:

@@ -50,6 +50,8 @@ static inline bool bytes_reserve(struct bytes *b, size_t more)
 /* False: no memory, and nothing has changed. */
 static inline bool bytes_add(struct bytes *b, const void *data, size_t len)
 {
+    if (!len)
+        return true;
     if (!bytes_reserve(b, len))
         return false;
     memcpy(b->data + b->end, data, len);

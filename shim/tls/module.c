@@ -14,9 +14,9 @@
 
 /* Of x86-64 and aarch64: the place of a function that is called, of one that is called by its address, and of an address in
  * data.  Elsewhere none is known, and nothing is replaced. */
-#if defined(__x86_64__)
+#if defined(__x86_64__) && defined(__LP64__)
 enum { PLACE_CALLED = R_X86_64_JUMP_SLOT, PLACE_ADDRESS = R_X86_64_GLOB_DAT };
-#elif defined(__aarch64__)
+#elif defined(__aarch64__) && defined(__LP64__)
 enum { PLACE_CALLED = R_AARCH64_JUMP_SLOT, PLACE_ADDRESS = R_AARCH64_GLOB_DAT };
 #else
 enum { PLACE_CALLED = -1, PLACE_ADDRESS = -1 };
@@ -221,6 +221,8 @@ bool module_replace_all(const char *library)
 {
     void *name = (void *)(uintptr_t)library;
 
+    if ((int)PLACE_CALLED < 0)
+        return false;
     program.to = 0;
     dl_iterate_phdr(find_both, name);
     return dl_iterate_phdr(replace_one, name) == 0;

@@ -108,7 +108,7 @@ static void look_closely(const struct module_count *count)
 void reach_look(void)
 {
     static unsigned long long seen;
-    struct module_count count;
+    struct module_count count = { .path = NULL };
     int saved = errno;
 
     if (atomic_load(&left) || !begin_look())
