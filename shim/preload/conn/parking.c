@@ -140,11 +140,21 @@ static void lose(struct conn *c, enum reason why)
     c->idle.secured = false;
 }
 
-static enum reason park(const struct endpoint *to, const struct idle *idle)
+/* What speaks TLS on it does not leave this process. */
+static enum reason park_secured(const struct endpoint *to, struct idle *idle)
+{
+    enum reason why = pool_park(to, idle);
+
+    idle->secured = false; /* the pool's, or gone */
+    return why;
+}
+
+static enum reason park(const struct endpoint *to, struct idle *idle)
 {
     if (!evidence_has(to, EVIDENCE_ONE_AT_A_TIME))
-        return shared_park(to, idle);
+        return idle->secured ? park_secured(to, idle) : shared_park(to, idle);
     idle_discard(idle, REASON_one_at_a_time);
+    idle->secured = false;
     return REASON_one_at_a_time;
 }
 
@@ -182,7 +192,6 @@ void parking_park(struct conn *c, bool served)
     }
     path_guard(c);
     enum reason why = park(&c->to, &c->idle);
-    c->idle.secured = false; /* the pool's, or gone */
     if (why == REASON_none && served)
         stats_count(parked);
     if (tracing_on() && (why != REASON_none || served))

@@ -203,7 +203,7 @@ static void give_some(unsigned most)
 
 enum reason shared_park(const struct endpoint *to, const struct idle *idle)
 {
-    if (idle->secured || !is_for_all(to) || !reach())
+    if (!is_for_all(to) || !reach())
         return pool_park(to, idle);
     tally(atomic_load(&our.ending));
     if (is_hot()) {

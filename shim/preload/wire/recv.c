@@ -98,7 +98,7 @@ static ssize_t recv_exchange(struct conn *c, struct incoming *call, char *buf, s
  * it must not take the response away, neither by waiting here nor by a call that is made a moment later: it looks
  * without taking.  What arrives on an idle connection although nothing was sent answers something that left
  * unseen, or it is dead: libc alone has it from then on. */
-static ssize_t recv_before_request(struct conn *c, int fd, int flags)
+static __attribute__((noinline)) ssize_t recv_before_request(struct conn *c, int fd, int flags)
 {
     bool wait = !c->nonblocking && !(flags & MSG_DONTWAIT);
     unsigned generation = c->fds.generation;
