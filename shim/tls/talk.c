@@ -1,17 +1,15 @@
 /* SPDX-License-Identifier: ISC */
-#define _GNU_SOURCE
 #include "tls/talk.h"
 
 #include "tls/services.h"
 #include "http/opening.h"
 #include "tls/handshake.h"
-#include "tls/hello.h"
+#include "tls/park.h"
 #include "tls/quietly.h"
 #include "tls/reach.h"
 
 #include <errno.h>
 #include <limits.h>
-#include <unistd.h>
 
 enum { RECORD_MOST = 16384 };
 
@@ -161,27 +159,12 @@ int talk_write(struct record *r, const void *buf, int len)
 static void finish(struct record *r)
 {
     enum reason why = exchange_verdict(&r->x);
-    struct ssl *speaker = record_speaker(r);
-    struct kept *kept = NULL;
 
     if ((why == REASON_server_closes || why == REASON_server_http10) && !exchange_decoded(&r->x)) {
         pass_all(r, why);
         return;
     }
-    bool fit = why == REASON_none && !r->unfit && r->key.data && r->pid == getpid() && reach_is_on() &&
-               !real.SSL_has_pending(speaker) && real.SSL_ctrl(speaker, CTRL_NUM_RENEGOTIATIONS, 0, NULL) == 0 &&
-               real.SSL_get_shutdown(speaker) == 0;
-    uint64_t key = fit ? hello_hash(&r->key) : 0;
-    if (fit && !r->kept)
-        r->kept = kept_create(r->s, &r->key);
-    if (fit && r->kept) {
-        kept = r->kept;
-        kept->host = r->x.request.host;
-        kept_to_pool(kept);
-        real.SSL_set_options(speaker, OP_NO_RENEGOTIATION); /* another certificate would be nobody's to judge */
-    }
-    record_set_state(r, RECORD_ENDED);
-    holdfast_secure.end(r->fd, &r->x, key, kept);
+    park_end(r, why == REASON_none);
 }
 
 /* Does what exchange_server has said of bytes that were just read. */
