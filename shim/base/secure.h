@@ -8,6 +8,7 @@
 #define HOLDFAST_BASE_SECURE_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 struct exchange;
@@ -40,6 +41,12 @@ struct secure_services {
 
     /* IDLE: *kept is what speaks TLS on the idle one, and was held for the caller. */
     enum secure_found (*find)(int fd, void **kept);
+
+    /* Who has a transport of its own between TLS and its socket is known by what it sends: what this thread sends next on a
+     * connection that `find` would find, and that does not block, is kept back if it is all of those bytes, and said to
+     * have gone out.  `expected` ends that: the fd, or -1 if nothing was kept back. */
+    void (*expect)(const void *bytes, size_t len);
+    int (*expected)(void);
 
     /* `find` gave `kept`: the client uses it, and it is the pool's no more.  False: it is not alive, or not there any
      * more: `own`. */

@@ -4,6 +4,7 @@
 #include "tls/services.h"
 #include "tls/hello.h"
 #include "tls/reach.h"
+#include "tls/sessions.h"
 #include "tls/verify.h"
 
 #include <errno.h>
@@ -11,23 +12,29 @@
 
 enum { FLIGHT_PART = 16384, SHOULD_RETRY = 8 /* BIO_should_retry(3) */ };
 
-/* A socket, and the same for both directions.  What else there is (memory, a client's own) cannot be followed. */
-static bool has_socket(struct record *r)
+/* One for both directions, and nothing behind it. */
+static bool has_one_bio(const struct record *r)
 {
-    void *in = real.SSL_get_rbio(r->s), *out = real.SSL_get_wbio(r->s);
+    void *in = real.SSL_get_rbio(r->s);
 
-    r->fd = real.SSL_get_rfd(r->s);
-    return in && in == out && r->fd >= 0 && r->fd == real.SSL_get_wfd(r->s) &&
-           real.BIO_method_type(in) == BIO_TYPE_SOCKET && !real.BIO_next(in);
+    return in && in == real.SSL_get_wbio(r->s) && !real.BIO_next(in);
 }
 
-/* Who listens to what OpenSSL does would miss it, or hear it of another. */
+/* A socket of OpenSSL's own.  Else r->fd is -1: the program may have a BIO of its own (curl), before a socket or not. */
+static void look_for_socket(struct record *r)
+{
+    bool socket = real.BIO_method_type(real.SSL_get_rbio(r->s)) == BIO_TYPE_SOCKET;
+
+    r->fd = socket && real.SSL_get_rfd(r->s) == real.SSL_get_wfd(r->s) ? real.SSL_get_rfd(r->s) : -1;
+}
+
+/* Who listens to what OpenSSL does would miss it, or hear it of another.  Of new sessions: sessions.h. */
 static bool is_unwatched(struct ssl *s)
 {
     struct ssl_ctx *ctx = real.SSL_get_SSL_CTX(s);
 
     return !real.SSL_get_info_callback(s) && !real.SSL_CTX_get_info_callback(ctx) && !real.SSL_CTX_get_keylog_callback(ctx) &&
-           !real.SSL_CTX_sess_get_new_cb(ctx) && !real.SSL_CTX_sess_get_get_cb(ctx) && !real.SSL_CTX_sess_get_remove_cb(ctx);
+           sessions_are_ours(ctx) && !real.SSL_CTX_sess_get_get_cb(ctx) && !real.SSL_CTX_sess_get_remove_cb(ctx);
 }
 
 static bool has_no_certificate(struct ssl *s)
@@ -41,9 +48,9 @@ static bool can_be_followed(struct record *r)
     struct ssl *s = r->s;
     const void *method = real.SSL_get_ssl_method(s);
 
-    return reach_is_on() && r->pid == getpid() && !r->unfit && record_is_clean(real.SSL_get_SSL_CTX(s)) && has_socket(r) && !real.SSL_is_server(s) &&
+    return reach_is_on() && r->pid == getpid() && !r->unfit && record_is_clean(real.SSL_get_SSL_CTX(s)) && has_one_bio(r) && !real.SSL_is_server(s) &&
            real.SSL_in_before(s) && (method == real.TLS_method() || method == real.TLS_client_method()) &&
-           is_unwatched(s) && has_no_certificate(s) && !real.SSL_get_session(s) && !real.SSL_get_read_ahead(s) &&
+           is_unwatched(s) && has_no_certificate(s) && !real.SSL_get_read_ahead(s) &&
            !real.SSL_get_quiet_shutdown(s) && !real.SSL_ct_is_enabled(s) && real.SSL_ctrl(s, CTRL_CERT_FLAGS, 0, NULL) == 0;
 }
 
@@ -169,27 +176,79 @@ static int make_own(struct record *r, int (*call)(struct ssl *s))
     return result < 0 && result != -ENOTSUP ? fail(r, -result) : go_on(r, call);
 }
 
+/* The program's own BIO is given the flight, and what it sends is kept back: so its socket is known.  False: it is not, and
+ * what it took of the flight has gone out. */
+static bool ask_for_socket(struct record *r)
+{
+    holdfast_secure.expect(r->flight.data, r->flight.end);
+    int n = real.BIO_write(real.SSL_get_wbio(r->s), r->flight.data, (int)r->flight.end);
+    r->fd = holdfast_secure.expected();
+    if (r->fd < 0 && n > 0)
+        r->flight.start += (size_t)n;
+    return r->fd >= 0;
+}
+
+/* An idle connection has nothing to say.  But curl loads the certificates that it trusts when its BIO is read. */
+static bool reads_nothing(struct record *r)
+{
+    char byte;
+
+    return real.BIO_read(real.SSL_get_rbio(r->s), &byte, 1) <= 0;
+}
+
+static int make_direct(struct record *r, int (*call)(struct ssl *s))
+{
+    record_set_state(r, RECORD_DIRECT);
+    return call(r->s);
+}
+
+/* Its flight is made, and nobody can follow it.  Where not all of that went out, the next call goes on. */
+static int make_unfollowed(struct record *r, int (*call)(struct ssl *s))
+{
+    if (!bytes_len(&r->flight))
+        return make_direct(r, call);
+    record_set_state(r, RECORD_OWN);
+    exchange_release(&r->x, REASON_tls);
+    r->unfit = true;
+    return go_on(r, call);
+}
+
+/* Its flight is made. */
+static int choose(struct record *r, int (*call)(struct ssl *s), struct kept *kept)
+{
+    bool own_bio = r->fd < 0;
+
+    if (own_bio && (!ask_for_socket(r) || holdfast_secure.find(r->fd, (void **)&kept) == SECURE_NOTHING))
+        return make_unfollowed(r, call);
+    make_key(r);
+    bool quiet = !own_bio || !kept || reads_nothing(r), alias = quiet && kept && become_alias(r, kept);
+    if (kept && !alias)
+        kept_put(kept);
+    if (alias)
+        return 1;
+    if (quiet)
+        return make_own(r, call);
+    r->lost = true;
+    record_set_state(r, RECORD_OWN);
+    return fail(r, ECONNRESET);
+}
+
 static int begin(struct record *r, int (*call)(struct ssl *s))
 {
     struct kept *kept = NULL;
 
     kept_sweep();
-    if (!can_be_followed(r) || holdfast_secure.find(r->fd, (void **)&kept) == SECURE_NOTHING) {
-        record_set_state(r, RECORD_DIRECT);
-        return call(r->s);
-    }
+    if (!can_be_followed(r))
+        return make_direct(r, call);
+    look_for_socket(r);
+    if (r->fd >= 0 && holdfast_secure.find(r->fd, (void **)&kept) == SECURE_NOTHING)
+        return make_direct(r, call);
     record_set_state(r, RECORD_CHOOSING);
     int result = make_flight(r, call);
-    bool made = result != -ENOMEM && bytes_len(&r->flight);
-    if (made)
-        make_key(r);
-    bool alias = made && kept && become_alias(r, kept);
-    if (kept && !alias)
+    if (result != -ENOMEM && bytes_len(&r->flight))
+        return choose(r, call, kept);
+    if (kept)
         kept_put(kept);
-    if (alias)
-        return 1;
-    if (made)
-        return make_own(r, call);
     record_set_state(r, RECORD_DIRECT);
     return result == -ENOMEM ? call(r->s) : result;
 }

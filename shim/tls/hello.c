@@ -78,17 +78,16 @@ static bool keep_groups(struct bytes *key, struct view body)
 
 static bool keep_extension(struct bytes *key, size_t type, struct view body)
 {
+    if (type == EXT_PRE_SHARED_KEY || type == EXT_PADDING) /* of a session: who has any other key is left alone */
+        return true;
     if (!keep_number(key, type))
         return false;
     switch (type) {
-    case EXT_PRE_SHARED_KEY:
     case EXT_EARLY_DATA:
     case EXT_COOKIE:
     case EXT_ENCRYPTED_HELLO:
         return false;
     case EXT_SESSION_TICKET:
-        return body.left == 0;
-    case EXT_PADDING:
         return true;
     case EXT_KEY_SHARE:
         return keep_groups(key, body);
@@ -102,9 +101,9 @@ static bool keep_hello(struct bytes *key, struct view hello)
     struct view version = take(&hello, 2);
 
     take(&hello, RANDOM);
-    size_t session = vector(&hello, 1).left; /* random, too: RFC 8446 D.4 */
+    vector(&hello, 1); /* random, too (RFC 8446 D.4), or of the session that it offers */
     struct view ciphers = vector(&hello, 2), compressions = vector(&hello, 1);
-    bool ok = hello.ok && (session == 0 || session == RANDOM) && keep(key, version) && keep_number(key, session) &&
+    bool ok = hello.ok && keep(key, version) &&
               keep(key, ciphers) && keep(key, compressions);
     if (!ok || hello.left == 0)
         return ok;

@@ -8,8 +8,8 @@
 
 #include <stdint.h>
 
-/* Adds the key of the flight, one ClientHello in one record, to `key`.  False: it offers a session, early data
- * or another thing that is this client's alone; or it is something else. */
+/* Adds the key of the flight, one ClientHello in one record, to `key`.  A session that is offered is no
+ * part of it.  False: it has early data or another thing that is this client's alone; or it is something else. */
 bool hello_key(const char *flight, size_t len, struct bytes *key);
 
 /* Of a key; never 0. */

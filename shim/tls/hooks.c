@@ -5,6 +5,7 @@
 #include "tls/handshake.h"
 #include "tls/reach.h"
 #include "tls/record.h"
+#include "tls/sessions.h"
 #include "tls/talk.h"
 
 #include <stdint.h>
@@ -32,7 +33,7 @@ static struct ssl *hook_SSL_new(struct ssl_ctx *ctx)
 
 static void hook_SSL_free(struct ssl *s)
 {
-    struct record *r = record_of(s);
+    struct record *r = record_at_its_end(s);
 
     if (r)
         record_end(r);
@@ -64,7 +65,34 @@ static struct ssl *hook_SSL_dup(struct ssl *s)
     return hook_SSL_up_ref(s) == 1 ? s : NULL;
 }
 
+static void hook_SSL_CTX_sess_set_new_cb(struct ssl_ctx *ctx, void *callback)
+{
+    if (record_is_clean(ctx))
+        sessions_set_callback(ctx, callback);
+    else
+        real.SSL_CTX_sess_set_new_cb(ctx, callback);
+}
+
+static void *hook_SSL_CTX_sess_get_new_cb(struct ssl_ctx *ctx)
+{
+    return sessions_callback(ctx);
+}
+
 /* ---- handshake ---- */
+
+/* curl does this on its way to SSL_free. */
+static void hook_SSL_set_connect_state(struct ssl *s)
+{
+    struct record *r = record_of(s);
+
+    if (r && r->state == RECORD_ENDED) {
+        r->restarts = true;
+        return;
+    }
+    if (r && r->state != RECORD_NEW)
+        record_leave(r);
+    real.SSL_set_connect_state(s);
+}
 
 static int hook_SSL_connect(struct ssl *s)
 {

@@ -7,13 +7,14 @@
 
 #include <unistd.h>
 
-/* May another client of this process use it? */
+/* May another client of this process use it?  Where a session was resumed, nothing was proved on this connection. */
 static bool is_fit(const struct record *r)
 {
     struct ssl *speaker = record_speaker(r);
 
     return !r->unfit && r->key.data && r->pid == getpid() && reach_is_on() && !real.SSL_has_pending(speaker) &&
-           real.SSL_ctrl(speaker, CTRL_NUM_RENEGOTIATIONS, 0, NULL) == 0 && real.SSL_get_shutdown(speaker) == 0;
+           real.SSL_ctrl(speaker, CTRL_NUM_RENEGOTIATIONS, 0, NULL) == 0 && real.SSL_get_shutdown(speaker) == 0 &&
+           !real.SSL_session_reused(speaker);
 }
 
 void park_end(struct record *r, bool persists)

@@ -2,6 +2,7 @@
 #include "tls/record.h"
 
 #include "tls/reach.h"
+#include "tls/sessions.h"
 #include "tls/verify.h"
 
 #include <unistd.h>
@@ -20,6 +21,8 @@ static void let_go(struct record *r, bool lives)
         return;
     if (!lives || kept->s != r->s)
         kept_detach(kept);
+    if (!lives && kept->s == r->s)
+        sessions_orphan(kept->s);
     if (!lives)
         atomic_store(&kept->busy, false);
     kept_put(kept);
@@ -58,7 +61,7 @@ bool record_begin(void)
     object_index = real.CRYPTO_get_ex_new_index(EX_INDEX_SSL, 0, NULL, NULL, (void *)(uintptr_t)copy_data,
                                                 (void *)(uintptr_t)free_data);
     context_index = real.CRYPTO_get_ex_new_index(EX_INDEX_SSL_CTX, 0, NULL, NULL, NULL, NULL);
-    return object_index >= 0 && context_index >= 0;
+    return object_index >= 0 && context_index >= 0 && sessions_begin();
 }
 
 void record_create(struct ssl *s)
@@ -77,11 +80,22 @@ void record_create(struct ssl *s)
         free(r);
 }
 
-struct record *record_of(const struct ssl *s)
+struct record *record_at_its_end(const struct ssl *s)
 {
     struct record *r = s ? real.SSL_get_ex_data(s, object_index) : NULL;
 
     return r && r->state != RECORD_DIRECT ? r : NULL;
+}
+
+struct record *record_of(const struct ssl *s)
+{
+    struct record *r = record_at_its_end(s);
+
+    if (!r || !r->restarts)
+        return r;
+    record_leave(r);
+    real.SSL_set_connect_state(r->s);
+    return NULL;
 }
 
 void record_set_state(struct record *r, enum record_state state)

@@ -35,6 +35,7 @@ struct record {
     int error;           /* what SSL_get_error says of the last call, -1: what OpenSSL does */
     bool shut;           /* ENDED: the program has called SSL_shutdown */
     bool swallowed;      /* ENDED: ... has written, once */
+    bool restarts;       /* ENDED: ... SSL_set_connect_state, which is done when it makes another call but SSL_free */
     bool due;            /* OWN in the place of an ALIAS: its handshake is still to be made, then `request` to be sent */
     bool lost;           /* ... and that has failed */
     bool unfit;          /* its connection is not to be kept */
@@ -63,6 +64,9 @@ void record_create(struct ssl *s);
 
 /* NULL: there is none, or it is DIRECT. */
 struct record *record_of(const struct ssl *s);
+
+/* The same, for SSL_free. */
+struct record *record_at_its_end(const struct ssl *s);
 
 /* Asserts the move. */
 void record_set_state(struct record *r, enum record_state state);

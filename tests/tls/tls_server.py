@@ -117,7 +117,7 @@ class Server:
         body = stream.read(int(fields.get("content-length", 0)))
         with self.lock:
             self.requests.append((number, line, fields, body))
-        path = line.split()[1]
+        path = line.split()[1].partition("?")[0]
         close = fields.get("connection", "").lower() == "close" or line.endswith("1.0") and \
             fields.get("connection", "").lower() != "keep-alive" or path == "/close"
         head = "HTTP/1.1 200 OK\r\nDate: Thu, 01 Jan 1970 00:00:00 GMT\r\n" + \

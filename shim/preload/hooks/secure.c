@@ -8,6 +8,8 @@ __attribute__((visibility("default"))) const struct secure_services holdfast_sec
     .version = HOLDFAST_VERSION,
     .begin = secured_begin,
     .find = secured_find,
+    .expect = secured_expect,
+    .expected = secured_expected,
     .take = secured_take,
     .own = secured_own,
     .request = secured_request,

@@ -13,6 +13,7 @@
 #include "preload/wire/dialect.h"
 
 #include <errno.h>
+#include <string.h>
 
 bool secured_begin(const struct secure_kept *calls)
 {
@@ -59,6 +60,35 @@ enum secure_found secured_find(int fd, void **kept)
     }
     leave(c, saved);
     return found;
+}
+
+static __thread struct {
+    const void *bytes; /* NULL: nothing is expected */
+    size_t len;
+    int fd;
+} awaited;
+
+void secured_expect(const void *bytes, size_t len)
+{
+    awaited.bytes = bytes;
+    awaited.len = len;
+    awaited.fd = -1;
+}
+
+int secured_expected(void)
+{
+    awaited.bytes = NULL;
+    return awaited.fd;
+}
+
+bool secured_keeps_back(struct conn *c, int fd, const struct iovec *iov, int n)
+{
+    if (!awaited.bytes || awaited.fd >= 0 || !c->nonblocking || !can_be_followed(c) || n != 1 ||
+        iov->iov_len != awaited.len || memcmp(iov->iov_base, awaited.bytes, awaited.len) != 0)
+        return false;
+    exchange_init(&c->x);
+    awaited.fd = fd;
+    return true;
 }
 
 static void settle(struct conn *c)

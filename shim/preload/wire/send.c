@@ -23,6 +23,7 @@
 #include "preload/conn/withheld.h"
 #include "preload/conn/parking.h"
 #include "preload/wire/release.h"
+#include "preload/wire/secured.h"
 
 #include <errno.h>
 #include <string.h>
@@ -310,7 +311,7 @@ static ssize_t send_first(struct conn *c, int fd, const struct iovec *iov, int n
     }
     if (c->x.kind == EXCHANGE_OPAQUE) {
         c->request.bytes.end = held;
-        result = bypass(c, fd, iov, n, flags);
+        result = secured_keeps_back(c, fd, iov, n) ? (ssize_t)iov->iov_len : bypass(c, fd, iov, n, flags);
     } else if (step.action == EXCHANGE_HEAD) {
         view.len = step.take;
         if (!direct)
