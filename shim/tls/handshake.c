@@ -43,12 +43,14 @@ static bool has_no_certificate(struct ssl *s)
            !real.SSL_CTX_get_client_cert_cb(real.SSL_get_SSL_CTX(s));
 }
 
-static bool can_be_followed(struct record *r)
+/* SSL_connect makes a client of what was told nothing; who was told to be a server has no record any more. */
+static bool can_be_followed(struct record *r, int (*call)(struct ssl *s))
 {
     struct ssl *s = r->s;
     const void *method = real.SSL_get_ssl_method(s);
 
-    return reach_is_on() && r->pid == getpid() && !r->unfit && record_is_clean(real.SSL_get_SSL_CTX(s)) && has_one_bio(r) && !real.SSL_is_server(s) &&
+    return reach_is_on() && r->pid == getpid() && !r->unfit && record_is_clean(real.SSL_get_SSL_CTX(s)) && has_one_bio(r) &&
+           (call == real.SSL_connect || !real.SSL_is_server(s)) &&
            real.SSL_in_before(s) && (method == real.TLS_method() || method == real.TLS_client_method()) &&
            is_unwatched(s) && has_no_certificate(s) && !real.SSL_get_read_ahead(s) &&
            !real.SSL_get_quiet_shutdown(s) && !real.SSL_ct_is_enabled(s) && real.SSL_ctrl(s, CTRL_CERT_FLAGS, 0, NULL) == 0;
@@ -142,13 +144,26 @@ static bool remember_server(struct record *r, const struct kept *kept)
     return r->leaf && real.X509_up_ref(r->leaf) == 1 && (len == 0 || bytes_add(&r->protocol, protocol, len));
 }
 
+/* `kept` answers what the program's callback asks of its object meanwhile. */
+static bool accepts_status(struct record *r, struct kept *kept)
+{
+    kept_hold(kept);
+    r->kept = kept;
+    bool accepted = verify_status(r->s);
+    if (r->kept) {
+        r->kept = NULL;
+        kept_put(kept);
+    }
+    return accepted && r->state == RECORD_CHOOSING;
+}
+
 /* True: `kept` is the program's, with the reference that the caller had.  The verification may have run code of the program's,
  * so what could have changed meanwhile is looked at behind it. */
 static bool become_alias(struct record *r, struct kept *kept)
 {
     bool fits = r->key.data && kept_fits(kept, &r->key) && is_unwatched(kept->s) && has_no_certificate(kept->s);
 
-    if (!fits || !verify_again(r->s, kept->s, &r->chain) || r->unfit || r->state != RECORD_CHOOSING ||
+    if (!fits || !verify_again(r->s, kept->s, &r->chain) || !accepts_status(r, kept) || r->unfit || r->state != RECORD_CHOOSING ||
         !remember_server(r, kept) || !holdfast_secure.take(r->fd, kept)) {
         verify_free_chain(r->chain);
         r->chain = NULL;
@@ -238,7 +253,7 @@ static int begin(struct record *r, int (*call)(struct ssl *s))
     struct kept *kept = NULL;
 
     kept_sweep();
-    if (!can_be_followed(r))
+    if (!can_be_followed(r, call))
         return make_direct(r, call);
     look_for_socket(r);
     if (r->fd >= 0 && holdfast_secure.find(r->fd, (void **)&kept) == SECURE_NOTHING)

@@ -2,6 +2,7 @@
 #define _GNU_SOURCE
 #include "tls/hooks.h"
 
+#include "tls/controls.h"
 #include "tls/handshake.h"
 #include "tls/reach.h"
 #include "tls/record.h"
@@ -80,6 +81,17 @@ static void *hook_SSL_CTX_sess_get_new_cb(struct ssl_ctx *ctx)
 
 /* ---- handshake ---- */
 
+static void hook_SSL_set_accept_state(struct ssl *s)
+{
+    struct record *r = record_of(s);
+
+    if (r && r->state == RECORD_NEW)
+        record_taint(r);
+    else if (r)
+        record_leave(r);
+    real.SSL_set_accept_state(s);
+}
+
 /* curl does this on its way to SSL_free. */
 static void hook_SSL_set_connect_state(struct ssl *s)
 {
@@ -112,10 +124,16 @@ static int hook_SSL_do_handshake(struct ssl *s)
 
 /* ---- what is said ---- */
 
-/* One without a handshake, which reads or writes, makes it by that: it is left alone. */
+/* One without a handshake, which reads or writes, makes it by that: it is left alone.  So is one that a callback of its own
+ * verification uses. */
 static struct record *talking(struct ssl *s)
 {
     struct record *r = record_of(s);
+
+    if (r && r->state == RECORD_CHOOSING) {
+        r->unfit = true;
+        return NULL;
+    }
 
     if (r && r->state == RECORD_NEW) {
         record_set_state(r, RECORD_DIRECT);
@@ -197,7 +215,7 @@ static int hook_SSL_shutdown(struct ssl *s)
 {
     struct record *r = record_of(s);
 
-    return r && r->state != RECORD_NEW ? talk_shutdown(r) : real.SSL_shutdown(s);
+    return r && r->state > RECORD_CHOOSING ? talk_shutdown(r) : real.SSL_shutdown(s);
 }
 
 static int hook_SSL_get_shutdown(const struct ssl *s)
@@ -267,95 +285,35 @@ static void *hook_SSL_get1_session(struct ssl *s)
 
 /* ---- what is set ---- */
 
-/* Numbers of SSL_CTX_ctrl(3), as include/openssl/ssl.h has them. */
-static bool asks_connection(int cmd)
-{
-    switch (cmd) {
-    case 10:  /* SSL_num_renegotiations */
-    case 12:  /* SSL_total_renegotiations */
-    case 70:  /* SSL_get_tlsext_status_ocsp_resp */
-    case 76:  /* SSL_get_secure_renegotiation_support */
-    case 90:  /* SSL_get1_groups */
-    case 93:  /* SSL_get_shared_group */
-    case 108: /* SSL_get_peer_signature_nid */
-    case 109: /* SSL_get_peer_tmp_key */
-    case 110: /* SSL_get0_raw_cipherlist */
-    case 111: /* SSL_get0_ec_point_formats */
-    case 122: /* SSL_get_extms_support */
-    case 132: /* SSL_get_signature_nid */
-    case 133: /* SSL_get_tmp_key */
-    case 134: /* SSL_get_negotiated_group */
-        return true;
-    default:
-        return false;
-    }
-}
-
-/* What these set is asked for before the handshake, is in the ClientHello, or is about certificates and the server's side. */
-static bool is_harmless_before(int cmd)
-{
-    switch (cmd) {
-    case 3:   /* SSL_set_tmp_dh */
-    case 14:  /* SSL_CTX_add_extra_chain_cert */
-    case 20 ... 31: /* SSL_CTX_sess_number and its kind */
-    case 32:  /* SSL_set_options, as it was */
-    case 33:  /* SSL_set_mode */
-    case 40:  /* SSL_get_read_ahead */
-    case 41:  /* SSL_CTX_set_read_ahead */
-    case 42:  /* SSL_CTX_sess_set_cache_size */
-    case 43:  /* SSL_CTX_sess_get_cache_size */
-    case 44:  /* SSL_CTX_set_session_cache_mode */
-    case 45:  /* SSL_CTX_get_session_cache_mode */
-    case 54:  /* SSL_CTX_set_tlsext_servername_arg */
-    case 55:  /* SSL_set_tlsext_host_name */
-    case 58:  /* SSL_CTX_get_tlsext_ticket_keys */
-    case 59:  /* SSL_CTX_set_tlsext_ticket_keys */
-    case 65:  /* SSL_set_tlsext_status_type: without a callback nobody looks */
-    case 78:  /* SSL_clear_mode */
-    case 91:  /* SSL_set1_groups */
-    case 92:  /* SSL_set1_groups_list */
-    case 94:  /* SSL_set_ecdh_auto */
-    case 97:  /* SSL_set1_sigalgs */
-    case 98:  /* SSL_set1_sigalgs_list */
-    case 106: /* SSL_set0_verify_cert_store */
-    case 107: /* SSL_set0_chain_cert_store */
-    case 118: /* SSL_set_dh_auto */
-    case 123: /* SSL_set_min_proto_version */
-    case 124: /* SSL_set_max_proto_version */
-    case 127: /* SSL_get_tlsext_status_type */
-    case 130: /* SSL_get_min_proto_version */
-    case 131: /* SSL_get_max_proto_version */
-    case 137: /* SSL_get0_verify_cert_store */
-    case 138: /* SSL_get0_chain_cert_store */
-        return true;
-    default:
-        return false;
-    }
-}
-
-static bool only_asks(int cmd, long number)
-{
-    return cmd == 40 || cmd == 127 || cmd == 130 || cmd == 131 || cmd == 137 || cmd == 138 ||
-           ((cmd == CTRL_MODE || cmd == 32) && number == 0);
-}
-
 static long hook_SSL_ctrl(struct ssl *s, int cmd, long number, void *pointer)
 {
     struct record *r = record_of(s);
 
     if (!r)
         return real.SSL_ctrl(s, cmd, number, pointer);
-    if (asks_connection(cmd))
+    if (controls_asks_connection(cmd))
         return real.SSL_ctrl(record_speaker(r), cmd, number, pointer);
-    if (only_asks(cmd, number) || (r->state == RECORD_NEW && is_harmless_before(cmd)))
+    if (controls_only_asks(cmd, number) || (r->state == RECORD_NEW && controls_is_harmless_before(cmd)))
         return real.SSL_ctrl(s, cmd, number, pointer);
+    if (cmd == CTRL_MODE || cmd == CTRL_CLEAR_MODE) { /* who has the connection next has a mode of its own */
+        if (r->state == RECORD_ALIAS)
+            real.SSL_ctrl(r->kept->s, cmd, number, pointer);
+        return real.SSL_ctrl(s, cmd, number, pointer);
+    }
     record_taint(r);
     return real.SSL_ctrl(record_speaker(r), cmd, number, pointer);
 }
 
+static long hook_SSL_CTX_callback_ctrl(struct ssl_ctx *ctx, int cmd, void *callback)
+{
+    if (cmd != CTRL_SET_STATUS_CALLBACK)
+        record_taint_context(ctx);
+    return real.SSL_CTX_callback_ctrl(ctx, cmd, callback);
+}
+
 static long hook_SSL_CTX_ctrl(struct ssl_ctx *ctx, int cmd, long number, void *pointer)
 {
-    if (!is_harmless_before(cmd))
+    if (!controls_is_harmless_before(cmd))
         record_taint_context(ctx);
     return real.SSL_CTX_ctrl(ctx, cmd, number, pointer);
 }

@@ -44,6 +44,11 @@ static void hold(void *pointer)
     atomic_fetch_add(&kept->references, 1);
 }
 
+void kept_hold(struct kept *kept)
+{
+    hold(kept);
+}
+
 void kept_to_pool(struct kept *kept)
 {
     hold(kept);

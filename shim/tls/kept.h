@@ -34,7 +34,8 @@ struct kept {
  * over the bytes of `key`. */
 struct kept *kept_create(struct ssl *s, struct bytes *key);
 
-/* One reference less. */
+/* One reference more, or less. */
+void kept_hold(struct kept *kept);
 void kept_put(struct kept *kept);
 
 /* May `kept` be used by who negotiates `key`?  It is idle, whole, and this process's. */

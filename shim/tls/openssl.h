@@ -23,6 +23,7 @@ enum {
 enum {
     SENT_SHUTDOWN = 1,
     RECEIVED_SHUTDOWN = 2,          /* SSL_set_shutdown(3) */
+    STATUS_NONE = -1,               /* TLSEXT_STATUSTYPE_nothing */
     VERIFY_NONE = 0,                /* SSL_CTX_set_verify(3) */
     BIO_TYPE_SOCKET = 5 | 0x0400 | 0x0100, /* BIO_meth_new(3), BIO_s_socket(3) */
     EX_INDEX_SSL = 0,               /* CRYPTO_get_ex_new_index(3): CRYPTO_EX_INDEX_SSL, _SSL_CTX */
@@ -33,6 +34,10 @@ enum {
 /* SSL_CTX_ctrl(3) and the macros that are made of it. */
 enum {
     CTRL_NUM_RENEGOTIATIONS = 10,   /* SSL_num_renegotiations(3) */
+    CTRL_SET_STATUS_CALLBACK = 63,  /* SSL_CTX_set_tlsext_status_cb(3) */
+    CTRL_GET_STATUS_TYPE = 127,     /* SSL_get_tlsext_status_type(3): -1, none */
+    CTRL_GET_STATUS_CALLBACK = 128, /* SSL_CTX_get_tlsext_status_cb(3), and its argument */
+    CTRL_GET_STATUS_ARGUMENT = 129,
     CTRL_MODE = 33,                 /* SSL_set_mode(3) */
     CTRL_CLEAR_MODE = 78,
     CTRL_CERT_FLAGS = 99,           /* SSL_set_cert_flags(3): adds flags, and answers all */

@@ -50,6 +50,19 @@ bool verify_again(struct ssl *s, struct ssl *kept, void **chain)
     return accepted;
 }
 
+bool verify_status(struct ssl *s)
+{
+    struct ssl_ctx *ctx = real.SSL_get_SSL_CTX(s);
+    int (*callback)(struct ssl *s, void *argument) = NULL;
+    void *argument = NULL;
+
+    if (real.SSL_ctrl(s, CTRL_GET_STATUS_TYPE, 0, NULL) == STATUS_NONE)
+        return true;
+    real.SSL_CTX_ctrl(ctx, CTRL_GET_STATUS_CALLBACK, 0, (void *)&callback);
+    real.SSL_CTX_ctrl(ctx, CTRL_GET_STATUS_ARGUMENT, 0, (void *)&argument);
+    return !callback || callback(s, argument) > 0;
+}
+
 void verify_free_chain(void *chain)
 {
     if (chain)

@@ -12,6 +12,10 @@
  * name that matched, and *chain, which the caller frees by verify_free_chain.  The client's callback runs. */
 bool verify_again(struct ssl *s, struct ssl *kept, void **chain);
 
+/* What `s` makes of the server's statement about its certificate (OCSP), by its own callback; true: it has none.  The
+ * program's questions about `s` have to be answered by `kept` meanwhile. */
+bool verify_status(struct ssl *s);
+
 void verify_free_chain(void *chain);
 
 #endif
