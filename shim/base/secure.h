@@ -59,6 +59,9 @@ struct secure_services {
     /* A head was recognised, and nothing of it has gone out. */
     enum secure_request (*request)(int fd, const struct exchange *x);
 
+    /* What the client has written is no request that could be adapted: all passes from here on. */
+    void (*pass)(int fd);
+
     /* Taken, and nothing of an answer has come: another connection takes its place, the client's own.  0 or -errno. */
     int (*replace)(int fd);
 

@@ -25,10 +25,11 @@ static struct call {
 
 enum { CALLS = sizeof(calls) / sizeof(calls[0]) };
 
-/* Libraries that say what a program speaks. */
+/* Libraries that say what a program speaks; the first that a name begins with. */
 static const struct tongue {
     const char *file, *what;
 } tongues[] = {
+    { "libssl.so.3", "OpenSSL 3: https stays direct, unless HOLDFAST_TLS=reuse" },
     { "libssl.so", "OpenSSL: https stays direct" },
     { "libgnutls.so", "GnuTLS: https stays direct" },
     { "libssl3.so", "NSS: https stays direct" },
@@ -156,8 +157,10 @@ static void print_tongues(const struct closure *closure)
 {
     for (int i = 1; i < closure->count; i++)
         for (size_t k = 0; k < sizeof(tongues) / sizeof(tongues[0]); k++)
-            if (strncmp(closure->objects[i].name, tongues[k].file, strlen(tongues[k].file)) == 0)
+            if (strncmp(closure->objects[i].name, tongues[k].file, strlen(tongues[k].file)) == 0) {
                 printf("It is linked to %s (%s).\n", closure->objects[i].name, tongues[k].what);
+                break;
+            }
 }
 
 static void print_program(const char *path, bool verbose)

@@ -85,6 +85,8 @@ static int write_unadapted(struct record *r, const void *buf, int len, enum reas
     if (r->state == RECORD_ALIAS && !handshake_replace(r))
         return fail(r, errno, ERROR_SYSCALL);
     pass_all(r, why);
+    if (why == REASON_tls) /* else `request` has told of it */
+        holdfast_secure.pass(r->fd);
     return write_own(r, buf, len);
 }
 
@@ -114,10 +116,9 @@ static int write_first(struct record *r, const char *buf, int len)
     struct exchange before = r->x;
     struct exchange_step step = exchange_client(&r->x, buf, (size_t)len);
 
-    if (step.action != EXCHANGE_HEAD || step.take != (size_t)len || r->x.kind != EXCHANGE_UNDECIDED)
-        return write_unadapted(r, buf, len, r->x.reason != REASON_none ? r->x.reason : REASON_open_ended);
-    if (r->x.request.absolute || r->x.request.proxy_auth || r->x.request.connection_auth)
-        return write_unadapted(r, buf, len, REASON_other_form);
+    bool whole = step.action == EXCHANGE_HEAD && step.take == (size_t)len && r->x.kind == EXCHANGE_UNDECIDED;
+    if (!whole || r->x.request.absolute || r->x.request.proxy_auth || r->x.request.connection_auth)
+        return write_unadapted(r, buf, len, REASON_tls);
     enum secure_request what = holdfast_secure.request(r->fd, &r->x);
     if (what == SECURE_REPLACE || (r->kept && r->kept->host != r->x.request.host)) {
         if (!handshake_replace(r))

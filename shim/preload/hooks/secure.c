@@ -13,6 +13,7 @@ __attribute__((visibility("default"))) const struct secure_services holdfast_sec
     .take = secured_take,
     .own = secured_own,
     .request = secured_request,
+    .pass = secured_pass,
     .replace = secured_replace,
     .answered = secured_answered,
     .end = secured_end,

@@ -137,7 +137,7 @@ static enum reason objection(const struct conn *c)
     const struct request *request = &c->x.request;
 
     if (!request->one_shot)
-        return REASON_client_persists;
+        return REASON_tls; /* it is not followed from one request to the next */
     if (request->minor == 0 && !self.config.upgrade)
         return REASON_no_upgrade;
     if (!request->has_host)
@@ -187,6 +187,7 @@ static enum secure_request judge(struct conn *c)
         return SECURE_ADAPT;
     }
     trial_drop(c);
+    conn_event(c, EVENT_DIRECT, REASON_none);
     conn_event(c, EVENT_REASON, why);
     conn_forbid_parking(c, why);
     return SECURE_PASS;
@@ -204,6 +205,19 @@ enum secure_request secured_request(int fd, const struct exchange *x)
     }
     leave(c, saved);
     return answer;
+}
+
+void secured_pass(int fd)
+{
+    int saved = errno;
+    struct conn *c = conn_enter(fd, NEED_AS_IS);
+
+    if (c && conn_is_secured(c)) {
+        conn_event(c, EVENT_DIRECT, REASON_none);
+        conn_event(c, EVENT_REASON, REASON_tls);
+        conn_forbid_parking(c, REASON_tls);
+    }
+    leave(c, saved);
 }
 
 int secured_replace(int fd)

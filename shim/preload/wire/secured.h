@@ -17,6 +17,7 @@ int secured_expected(void);
 bool secured_take(int fd, void *kept);
 int secured_own(int fd);
 enum secure_request secured_request(int fd, const struct exchange *x);
+void secured_pass(int fd);
 int secured_replace(int fd);
 void secured_answered(int fd, const struct exchange *x);
 void secured_end(int fd, const struct exchange *x, uint64_t key, void *kept);
