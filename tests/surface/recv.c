@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 #include <sys/time.h>
 #include <sys/uio.h>
 #include <unistd.h>
@@ -143,6 +144,32 @@ void op_dontwait(struct talk *t)
     }
     if (t->state == STATE_SENT)
         said("was empty", empty);
+    talk_end(t);
+}
+
+/* At no position, and with flags: by libc and past it in turns.  1: RWF_HIPRI, 8: RWF_NOWAIT, and one that there is not. */
+void op_preadv2_flags(struct talk *t)
+{
+    struct iovec parts[2] = { { buf, 300 }, { buf + 300, 4000 } };
+
+#ifdef __GLIBC__
+    said("no such flag", preadv2(t->fd, parts, 2, -1, 1 << 30));
+#endif
+    said("no such flag", syscall(SYS_preadv2, t->fd, parts, 2, -1L, -1L, 1 << 30));
+    for (int turn = 0; !t->over; turn++) {
+        ssize_t n = turn % 2 ? syscall(SYS_preadv2, t->fd, parts, 2, -1L, -1L, 8 | 1) :
+#ifdef __GLIBC__
+                             preadv2(t->fd, parts, 2, -1, 8);
+#else
+                             recv(t->fd, buf, 4300, MSG_DONTWAIT);
+#endif
+        if (n < 0 && errno == EAGAIN) {
+            struct pollfd p = { .fd = t->fd, .events = POLLIN };
+            poll(&p, 1, 5000);
+        } else {
+            take(t, "preadv2", n);
+        }
+    }
     talk_end(t);
 }
 

@@ -136,6 +136,7 @@ int talk_seed(void);
     OP(trunc, "me", "wk", false)                                                                             \
     OP(trunc_null, "me", "wk", false)                                                                        \
     OP(dontwait, "sme", "wk", true)                                                                          \
+    OP(preadv2_flags, "sme", "wk", true)                                                                     \
     OP(oob, "csme", "wk", false)                                                                             \
     OP(recv_odd, "csme", "wk", false)                                                                        \
     OP(recv_fault, "cme", "wk", true)                                                                        \

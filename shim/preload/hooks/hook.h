@@ -89,10 +89,21 @@ bool hook_identity_syscall(long number, const long a[6], long *result);
  * the stream stdin reads through us.  Where stdin is a variable, as in glibc. */
 void hook_stdio_take_stdin(void);
 
+/* hooks/file.c: does the kernel take these flags of preadv2(2) for a socket? */
+bool hook_takes_flags(int flags);
+
 /* preadv2(2), pwritev2(2): an offset of -1 means the stream's own; a socket takes no other. */
 static inline bool hook_is_stream(int fd, int64_t offset, int flags)
 {
-    return !likely(!conn_find(fd)) && offset == -1 && !flags;
+    return !likely(!conn_find(fd)) && offset == -1 && (!flags || hook_takes_flags(flags));
+}
+
+/* Their flags as those of recvmsg(2) and sendmsg(2): the others of them mean nothing to a socket. */
+static inline int hook_message_flags(int flags)
+{
+    enum { NOWAIT = 8 }; /* RWF_NOWAIT, whether libc knows it or not */
+
+    return flags & NOWAIT ? MSG_DONTWAIT : 0;
 }
 
 /* A sleep that a signal ended before it began: all of it is left.  Returns EINTR. */

@@ -97,10 +97,12 @@ ssize_t __recvfrom_chk(int fd, void *buf, size_t len, size_t size, int flags, st
 
 ssize_t preadv64v2(int fd, const struct iovec *iov, int n, int64_t offset, int flags)
 {
-    return hook_is_stream(fd, offset, flags) ? readv(fd, iov, n) : real.preadv64v2(fd, iov, n, offset, flags);
+    ssize_t result = hook_is_stream(fd, offset, flags) && n > 0 ? follow(fd, iov, n, hook_message_flags(flags)) : CONN_PLAIN;
+    return result == CONN_PLAIN ? real.preadv64v2(fd, iov, n, offset, flags) : result;
 }
 
 ssize_t preadv2(int fd, const struct iovec *iov, int n, off_t offset, int flags)
 {
-    return hook_is_stream(fd, offset, flags) ? readv(fd, iov, n) : real.preadv2(fd, iov, n, offset, flags);
+    ssize_t result = hook_is_stream(fd, offset, flags) && n > 0 ? follow(fd, iov, n, hook_message_flags(flags)) : CONN_PLAIN;
+    return result == CONN_PLAIN ? real.preadv2(fd, iov, n, offset, flags) : result;
 }

@@ -121,10 +121,12 @@ ssize_t sendmsg(int fd, const struct msghdr *msg, int flags)
 
 ssize_t pwritev64v2(int fd, const struct iovec *iov, int n, int64_t offset, int flags)
 {
-    return hook_is_stream(fd, offset, flags) ? writev(fd, iov, n) : real.pwritev64v2(fd, iov, n, offset, flags);
+    ssize_t result = hook_is_stream(fd, offset, flags) && n > 0 ? follow(fd, iov, n, hook_message_flags(flags)) : CONN_PLAIN;
+    return result == CONN_PLAIN ? real.pwritev64v2(fd, iov, n, offset, flags) : result;
 }
 
 ssize_t pwritev2(int fd, const struct iovec *iov, int n, off_t offset, int flags)
 {
-    return hook_is_stream(fd, offset, flags) ? writev(fd, iov, n) : real.pwritev2(fd, iov, n, offset, flags);
+    ssize_t result = hook_is_stream(fd, offset, flags) && n > 0 ? follow(fd, iov, n, hook_message_flags(flags)) : CONN_PLAIN;
+    return result == CONN_PLAIN ? real.pwritev2(fd, iov, n, offset, flags) : result;
 }

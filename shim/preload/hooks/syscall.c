@@ -130,6 +130,12 @@ static bool on_several(long number, const long a[6], long *result)
     case SYS_sendfile:
         *result = sendfile((int)a[0], (int)a[1], (off_t *)a[2], (size_t)a[3]);
         return true;
+    case SYS_preadv2: /* the upper half of the position is not looked at */
+        *result = preadv2((int)a[0], (const struct iovec *)a[1], (int)a[2], (off_t)a[3], (int)a[5]);
+        return true;
+    case SYS_pwritev2:
+        *result = pwritev2((int)a[0], (const struct iovec *)a[1], (int)a[2], (off_t)a[3], (int)a[5]);
+        return true;
     case SYS_splice:
         *result = splice((int)a[0], (int64_t *)a[1], (int)a[2], (int64_t *)a[3], (size_t)a[4], (unsigned)a[5]);
         return true;
