@@ -220,7 +220,7 @@ static inline void conn_wait_reconnected(struct conn *c)
 /* Locked.  The client has set or cleared FD_CLOEXEC on this number. */
 void conn_set_cloexec(struct conn *c, int fd, bool on);
 
-/* Locked.  Brings `borrowed` up to date; whoever changes `reused`, `reply.first` or `x.end_when_awaited` calls it. */
+/* Locked.  Brings `borrowed` up to date; whoever changes `reused`, `nonblocking`, `reply.first` or `x.end_when_awaited` calls it. */
 void conn_recount(struct conn *c);
 
 /* Locked, EXCHANGE.  Ends the sending side for the library's sake: see after.end_asked. */

@@ -15,6 +15,12 @@
 
 atomic_uint conn_borrowed, conn_deferred;
 
+/* What comes may be no input at all, and the client would wait for it. */
+static inline bool is_blocking(const struct conn *c)
+{
+    return !c->nonblocking && conn_is_exchange(c);
+}
+
 static inline bool is_borrowed(const struct conn *c)
 {
     const unsigned used = 1 << CONN_LEASED_UNREGISTERED | 1 << CONN_LEASED | 1 << CONN_EXCHANGE_PARTLY_SENT |
@@ -22,7 +28,7 @@ static inline bool is_borrowed(const struct conn *c)
                           1 << CONN_ENDED_UNSWAPPED;
 
     return (c->reused || c->reply.first || c->x.end_when_awaited || c->after.end_asked || c->after.write_shut ||
-            c->registrations.asks_end) &&
+            c->registrations.asks_end || is_blocking(c)) &&
            used >> c->state & 1;
 }
 

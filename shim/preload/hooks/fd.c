@@ -5,6 +5,7 @@
 
 #include "preload/wire/closing.h"
 #include "preload/wire/endwait.h"
+#include "preload/wire/readiness.h"
 #include "preload/conn/deferred.h"
 #include "preload/fds/private.h"
 #include "preload/self/self.h"
@@ -222,7 +223,7 @@ static int change_entered(struct conn *c, int fd, int command, long argument)
     case F_GETFL:
         return conn_has_ended(c) ? O_RDWR | (c->nonblocking ? O_NONBLOCK : 0) : CONN_PLAIN;
     case F_SETFL:
-        c->nonblocking = argument & O_NONBLOCK;
+        readiness_set_nonblocking(c, argument & O_NONBLOCK);
         if (argument & O_ASYNC)
             closing_leave_alone(c, fd, REASON_odd_descriptor);
         return conn_has_ended(c) && !c->copied ? 0 : CONN_PLAIN;
@@ -296,6 +297,8 @@ static struct epoll_event *registered(const struct conn *c, int op, struct epoll
 /* Of a locked conn.  What the client takes out again before it was put in stays out. */
 static int register_entered(struct conn *c, int epfd, int op, int fd, struct epoll_event *event)
 {
+    if (op != EPOLL_CTL_DEL)
+        readiness_note(c);
     if (op == EPOLL_CTL_ADD && deferred_add(c, epfd, fd, event))
         return 0;
     if (op == EPOLL_CTL_DEL && c->state == CONN_LEASED_UNREGISTERED && c->registrations.set[0].epfd == epfd) {

@@ -10,6 +10,7 @@
 #include "preload/share/idle.h"
 #include "preload/wire/lookahead.h"
 #include "preload/wire/observed.h"
+#include "preload/wire/readiness.h"
 #include "preload/fds/socket.h"
 #include "preload/fds/options.h"
 #include "preload/conn/name.h"
@@ -356,7 +357,7 @@ static int ioctl_entered(struct conn *c, int fd, unsigned long request, void *ar
         *(int *)argument = result;
         return 0;
     case FIONBIO:
-        c->nonblocking = *(int *)argument != 0;
+        readiness_set_nonblocking(c, *(int *)argument != 0);
         return (conn_has_ended(c) && !c->copied) || c->state == CONN_NEW_UNREADY ? 0 : CONN_PLAIN;
     case FIOCLEX:
     case FIONCLEX:

@@ -79,12 +79,12 @@ static struct conn *find_socket(const struct parcel *p)
 /* The socket is used by other processes, too: it will end by a shutdown and never be pooled. */
 static void adopt(struct conn *c, const struct parcel *p, struct hold request, struct hold response)
 {
+    c->nonblocking = p->nonblocking; /* the states look at it */
     conn_set_state(c, CONN_NEW_TOUCHED);
     conn_set_state(c, CONN_FRESH);
     if (p->state == CONN_ENDED)
         conn_set_state(c, CONN_EXCHANGE);
     conn_set_state(c, p->state);
-    c->nonblocking = p->nonblocking;
     c->reused = p->reused;
     c->request = p->request;
     c->request.bytes = request;

@@ -3,34 +3,68 @@
 #include "preload/wire/lookahead.h"
 
 #include "base/block.h"
+#include "http/opening.h"
 #include "preload/libc/real.h"
 #include "preload/fds/socket.h"
+#include "preload/wire/dialect.h"
+#include "preload/wire/provisional.h"
+#include "preload/wire/recv.h"
 
 #include <errno.h>
 #include <poll.h>
 #include <string.h>
 #include <sys/ioctl.h>
 
-/* What queued bytes would become, by looking ahead. */
-static size_t foreseen(struct conn *c, int fd, size_t queued)
+/* What a look at the queue has found. */
+struct sight {
+    ssize_t n;  /* bytes queued, as far as they were looked at; 0 at the end of file; or -1 */
+    size_t out; /* how many of them would be the client's */
+    bool ends;  /* they complete or break the response */
+    bool sure;  /* they answer the request: no receive would ask again */
+};
+
+/* Do these first bytes of a response end all doubt whose answer they are? */
+static bool is_sure(const struct conn *c, const char *bytes, size_t len)
 {
+    unsigned status;
+
+    return !(provisional_in_doubt(c) || dialect_waits(c)) ||
+           (!c->reply.first && opening_read(bytes, len, c->x.request.head_method, &status) == OPENING_ANSWER);
+}
+
+/* What queued bytes would become: a copy of the exchange follows them. */
+static struct sight look(struct conn *c, int fd)
+{
+    struct sight sight = { .n = -1 };
     struct exchange ahead = c->x;
-    size_t raw = c->reply.held == HELD_RAW ? hold_len(&c->reply.bytes) : 0, out = 0;
+    size_t raw = c->reply.held == HELD_RAW ? hold_len(&c->reply.bytes) : 0;
     char *scratch = block_get(INCOMING_ROOM, NULL);
 
     if (!scratch)
-        return 0;
+        return sight;
     if (raw)
         memcpy(scratch, c->reply.bytes.data, raw);
-    ssize_t n = real.recv(fd, scratch + raw, EXCHANGE_HEAD_MAX - raw, MSG_PEEK | MSG_DONTWAIT);
-    if (n < 0 && socket_is_end(-errno)) /* the kernel tells it once */
+    sight.n = real.recv(fd, scratch + raw, EXCHANGE_HEAD_MAX - raw, MSG_PEEK | MSG_DONTWAIT);
+    if (sight.n < 0 && socket_is_end(-errno)) /* the kernel tells it once */
         c->reply.kernel_error = errno;
-    size_t tail = c->reply.tail != TAIL_NONE && n > 0;
-    if (n > 0)
-        out = tail + exchange_server(&ahead, scratch + tail, raw + (size_t)n - tail).out;
+    size_t tail = c->reply.tail != TAIL_NONE && sight.n > 0;
+    if (sight.n > 0) {
+        size_t len = raw + (size_t)sight.n - tail;
+        sight.sure = is_sure(c, scratch + tail, len);
+        struct exchange_reply reply = exchange_server(&ahead, scratch + tail, len);
+        sight.out = tail + reply.out;
+        sight.ends = reply.flow == EXCHANGE_END || reply.flow == EXCHANGE_BROKEN;
+    }
     block_put(scratch, INCOMING_ROOM);
-    /* Never less than a receive would give: an edge-triggered client (nginx) counts down from this. */
-    return n > 0 && (size_t)n < queued ? out + queued - (size_t)n : out;
+    return sight;
+}
+
+/* Never less than a receive would give: an edge-triggered client (nginx) counts down from this. */
+static size_t foreseen(struct conn *c, int fd, size_t queued)
+{
+    struct sight sight = look(c, fd);
+
+    return sight.n > 0 && (size_t)sight.n < queued ? sight.out + queued - (size_t)sight.n : sight.out;
 }
 
 /* A client that was told of input, and then that there is none, takes that for the end.  It is the end
@@ -100,6 +134,38 @@ ssize_t lookahead_peek(struct conn *c, struct incoming *call, char *buf, size_t 
     if (n <= 0)
         return incoming_at_end(c, n);
     return out ? (ssize_t)out : conn_is_exchange(c) ? -ESTALE : 0;
+}
+
+/* Could what comes next be framing alone?  Not where another thread or process receives, or where the client is told of an end
+ * or of an error. */
+static bool may_be_framing(const struct conn *c)
+{
+    const struct conn_reply *r = &c->reply;
+    bool shows = r->tail != TAIL_NONE || r->error || r->broken || r->kernel_error || incoming_for_client(c);
+
+    return conn_is_exchange(c) && !c->nonblocking && !shows && (exchange_in_head(&c->x) || exchange_cut_short(&c->x)) &&
+           !c->copied && c->fds.count && !c->use.inside && !c->use.reader && !c->use.reconnecting && !r->undiscarded &&
+           !r->peeked_unread && !c->after.read_shut;
+}
+
+bool lookahead_takes_all(struct conn *c)
+{
+    struct incoming call = { .fd = -1, .peek = true };
+    enum conn_seen seen = c->reply.seen;
+    int saved = errno;
+    char byte;
+
+    if (!may_be_framing(c))
+        return false;
+    call.fd = c->fds.numbers[0].fd;
+    struct sight sight = look(c, call.fd);
+    ssize_t n = sight.n <= 0 || (sight.sure && (sight.out || sight.ends)) ? 0 : recv_step(c, &call, &byte, 1, 0);
+    if (c->reply.seen == SEEN_PEEKS)
+        c->reply.seen = seen; /* the client has seen nothing of it */
+    if (n < 0 && n != -ESTALE && n != -EAGAIN)
+        c->reply.error = (int)-n;
+    errno = saved;
+    return n == -ESTALE || n == -EAGAIN;
 }
 
 void lookahead_take_framing(struct conn *c, struct incoming *call)

@@ -14,6 +14,11 @@ ssize_t lookahead_peek(struct conn *c, struct incoming *call, char *buf, size_t 
  * would never give one. */
 void lookahead_take_framing(struct conn *c, struct incoming *call);
 
+/* Locked; released while it connects.  A wait says that there is input for a client that blocks.  True: all that has come gives
+ * the client nothing (a part of a head, a 1xx that is swallowed, the framing of chunks, an answer that is asked for once more),
+ * and has been taken: a receive would wait.  Ask the kernel again.  errno is left alone. */
+bool lookahead_takes_all(struct conn *c);
+
 /* Locked; released while it connects.  The answer to FIONREAD: how many bytes a receive by fd would give without waiting, or
  * -errno.  Of chunks, what lies behind the first 64 KiB is counted with its framing.  A request that can be sent again because
  * the connection has ended is sent again: 1. */

@@ -7,6 +7,7 @@
 #include "preload/wire/endwait.h"
 #include "preload/wire/incoming.h"
 #include "preload/wire/listening.h"
+#include "preload/wire/lookahead.h"
 #include "preload/wire/provisional.h"
 #include "preload/conn/deferred.h"
 #include "preload/conn/swap.h"
@@ -94,6 +95,8 @@ enum readiness_sight readiness_look(int fd, bool writing, uint32_t told)
             sight = SIGHT_REPLACED;
     } else if (readiness_hides_hangup(c, told)) {
         sight = SIGHT_HUNG_UP;
+    } else if (told & (POLLIN | POLLRDNORM) && lookahead_takes_all(c)) {
+        sight = SIGHT_NOTHING;
     }
     conn_leave(c);
     return sight;
@@ -178,17 +181,20 @@ static int call_poll(struct wait *w, const struct timespec *time, const sigset_t
  * asked for any more, or, where both sides have ended, which is told unasked, not at all. */
 static int poll_tell(struct wait *w, int ready)
 {
-    const short ends = POLLERR | POLLHUP | POLLRDHUP, writing = POLLOUT | POLLWRNORM;
+    const short ends = POLLERR | POLLHUP | POLLRDHUP, writing = POLLOUT | POLLWRNORM, reading = POLLIN | POLLRDNORM;
     struct pollfd *fds = w->poll.fds;
     uint64_t hung_up = 0;
+    bool nothing = false;
     int told = 0;
 
     for (nfds_t i = 0; i < w->poll.n; i++) {
         short events = w->poll.asked[i].revents;
-        if (events & ends) {
+        if (events & (ends | reading)) {
             enum readiness_sight sight = readiness_look(fds[i].fd, fds[i].events & writing, (unsigned short)events);
             if (sight == SIGHT_REPLACED)
                 return 0;
+            nothing |= sight == SIGHT_NOTHING;
+            events &= sight == SIGHT_NOTHING ? ~reading : ~0;
             events = sight == SIGHT_WRITABLE ? fds[i].events & writing : events & (fds[i].events | ~POLLRDHUP);
             if (sight == SIGHT_HUNG_UP && (w->poll.asked != fds || events & ~POLLHUP)) {
                 events &= ~POLLHUP;
@@ -199,7 +205,7 @@ static int poll_tell(struct wait *w, int ready)
         told += events != 0;
     }
     w->poll.hung_up |= told ? 0 : hung_up;
-    if (told == 0 && ready > 0 && !w->poll.hung_up)
+    if (told == 0 && ready > 0 && !w->poll.hung_up && !nothing)
         w->poll.asked = fds;
     return told;
 }

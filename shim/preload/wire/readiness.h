@@ -4,6 +4,9 @@
  * the client sees only what the fresh connection brings.  If no request was sent yet, the client is told that it can write:
  * what it writes goes out on another connection.
  *
+ * A client that blocks calls a receive because it was told of input.  So it is not told of what gives it nothing: framing, or
+ * the beginning of a head (lookahead_takes_all).
+ *
  * What the kernel says of everything else is true, and passes as it is, without one more system call.  Such an end shows
  * itself by POLLERR, POLLHUP or POLLRDHUP, which the library asks for in addition (fds/registrations.h).  select(2) does not
  * tell an end from bytes: there a reused connection is looked at, once for each exchange.
@@ -16,6 +19,7 @@
 
 #include <poll.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <sys/epoll.h>
 #include <sys/select.h>
 #include <time.h>
@@ -101,6 +105,24 @@ int readiness_ms(const struct timespec *time);
 static inline bool readiness_hides_hangup(const struct conn *c, uint32_t told)
 {
     return c->after.end_asked && conn_is_exchange(c) && !c->after.write_shut && !c->after.write_ended && told & POLLHUP && !(told & POLLERR);
+}
+
+/* Locked.  c is in an epoll set, or may be soon: does a receive of the client's wait?  Then what the set tells of input is
+ * looked at. */
+extern atomic_bool readiness_blocking_in_set; /* of any; stays true */
+static inline void readiness_note(const struct conn *c)
+{
+    if (!c->nonblocking)
+        atomic_store_explicit(&readiness_blocking_in_set, true, memory_order_relaxed);
+}
+
+/* Locked.  The client says whether its calls on c wait. */
+static inline void readiness_set_nonblocking(struct conn *c, bool nonblocking)
+{
+    c->nonblocking = nonblocking;
+    conn_recount(c);
+    if (c->registrations.count)
+        readiness_note(c);
 }
 
 static inline bool readiness_any(void)

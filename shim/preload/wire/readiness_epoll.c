@@ -5,12 +5,17 @@
 #include "preload/wire/readiness.h"
 
 #include "preload/wire/endwait.h"
+#include "preload/wire/lookahead.h"
 #include "preload/wire/provisional.h"
 #include "preload/conn/deferred.h"
 #include "preload/conn/swap.h"
 #include "preload/libc/real.h"
 
 #include <errno.h>
+
+static const uint32_t READING = EPOLLIN | EPOLLRDNORM;
+
+atomic_bool readiness_blocking_in_set;
 
 struct telling {
     int epfd;
@@ -43,7 +48,12 @@ static void tell_of(struct conn *c, struct registration *r, struct telling *t)
     }
     if (readiness_hides_hangup(c, t->event.events) && t->event.events != EPOLLHUP)
         t->event.events &= ~(uint32_t)EPOLLHUP;
-    if (!extra)
+    if (t->event.events & READING && lookahead_takes_all(c)) {
+        t->event.events &= ~READING;
+        if (t->event.events == 0)
+            rearm(r);
+    }
+    if (!extra || t->event.events == 0)
         return;
     t->event.events &= ~(uint32_t)EPOLLRDHUP;
     if (t->event.events == 0)
@@ -82,8 +92,9 @@ static bool consider(struct conn *c, void *arg)
 /* Takes out what the client is not told. */
 static int tell(struct wait *w, int ready)
 {
-    const uint32_t exclusive = atomic_load_explicit(&registrations_exclusive, memory_order_relaxed) ? EPOLLIN | EPOLLRDNORM : 0,
-                   ends = EPOLLERR | EPOLLHUP | EPOLLRDHUP | exclusive;
+    const bool each = atomic_load_explicit(&registrations_exclusive, memory_order_relaxed) ||
+                      atomic_load_explicit(&readiness_blocking_in_set, memory_order_relaxed);
+    const uint32_t ends = EPOLLERR | EPOLLHUP | EPOLLRDHUP | (each ? READING : 0);
     struct epoll_event *events = w->epoll.events;
     int told = 0;
 

@@ -15,11 +15,12 @@ enum readiness_sight {
     SIGHT_TRUE,     /* what the kernel says is true */
     SIGHT_HUNG_UP,  /* ... but for POLLHUP, which comes of the library's own half-close */
     SIGHT_WRITABLE, /* the client can write, and nothing else is true: the idle connection under the number is dead */
+    SIGHT_NOTHING,  /* there is no input for the client, and nothing else is untrue: lookahead_takes_all */
     SIGHT_REPLACED, /* another socket lies under the number now: ask the kernel again */
 };
 
 /* Not locked.  The kernel says that a borrowed number is ready.  `writing`: the client waits to write, too.  `told`: the events
- * of poll(2) that it says, 0 for select. */
+ * of poll(2) that it says. */
 enum readiness_sight readiness_look(int fd, bool writing, uint32_t told);
 
 #endif

@@ -84,14 +84,14 @@ static int tell(struct wait *w, int ready)
         if (!readiness_is_borrowed(fd) || !FD_ISSET(fd, in))
             continue;
         enum readiness_sight sight =
-            readiness_look(fd, out && FD_ISSET(fd, (fd_set *)(void *)w->select.saved[OUT]), 0);
+            readiness_look(fd, out && FD_ISSET(fd, (fd_set *)(void *)w->select.saved[OUT]), POLLIN);
         if (sight == SIGHT_REPLACED)
             return 0;
-        if (sight == SIGHT_TRUE || !out)
+        if (sight == SIGHT_TRUE || (sight == SIGHT_WRITABLE && !out))
             continue;
         FD_CLR(fd, in);
         ready--;
-        if (!FD_ISSET(fd, out)) {
+        if (sight == SIGHT_WRITABLE && !FD_ISSET(fd, out)) {
             FD_SET(fd, out);
             ready++;
         }
