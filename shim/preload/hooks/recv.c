@@ -95,14 +95,19 @@ ssize_t __recvfrom_chk(int fd, void *buf, size_t len, size_t size, int flags, st
     return recvfrom(fd, buf, len, flags, from, fromlen);
 }
 
+/* Of the stream's own position. */
+static ssize_t positioned(int fd, const struct iovec *iov, int n, int flags)
+{
+    ssize_t result = n > 0 ? follow(fd, iov, n, hook_message_flags(flags)) : CONN_PLAIN;
+    return result == CONN_PLAIN ? real.preadv2(fd, iov, n, -1, flags) : result;
+}
+
 ssize_t preadv64v2(int fd, const struct iovec *iov, int n, int64_t offset, int flags)
 {
-    ssize_t result = hook_is_stream(fd, offset, flags) && n > 0 ? follow(fd, iov, n, hook_message_flags(flags)) : CONN_PLAIN;
-    return result == CONN_PLAIN ? real.preadv64v2(fd, iov, n, offset, flags) : result;
+    return hook_is_stream(fd, offset, flags) ? positioned(fd, iov, n, flags) : real.preadv64v2(fd, iov, n, offset, flags);
 }
 
 ssize_t preadv2(int fd, const struct iovec *iov, int n, off_t offset, int flags)
 {
-    ssize_t result = hook_is_stream(fd, offset, flags) && n > 0 ? follow(fd, iov, n, hook_message_flags(flags)) : CONN_PLAIN;
-    return result == CONN_PLAIN ? real.preadv2(fd, iov, n, offset, flags) : result;
+    return hook_is_stream(fd, offset, flags) ? positioned(fd, iov, n, flags) : real.preadv2(fd, iov, n, offset, flags);
 }

@@ -46,6 +46,13 @@ ssize_t writev(int fd, const struct iovec *iov, int n)
     return result == CONN_PLAIN ? real.writev(fd, iov, n) : result;
 }
 
+/* Of the stream's own position. */
+static ssize_t positioned(int fd, const struct iovec *iov, int n, int flags)
+{
+    ssize_t result = n > 0 ? follow(fd, iov, n, hook_message_flags(flags)) : CONN_PLAIN;
+    return result == CONN_PLAIN ? real.pwritev2(fd, iov, n, -1, flags) : result;
+}
+
 static OUT_OF_LINE ssize_t tracked_send(int fd, const void *buf, size_t len, int flags)
 {
     struct iovec piece = { (void *)(uintptr_t)buf, len };
@@ -121,12 +128,10 @@ ssize_t sendmsg(int fd, const struct msghdr *msg, int flags)
 
 ssize_t pwritev64v2(int fd, const struct iovec *iov, int n, int64_t offset, int flags)
 {
-    ssize_t result = hook_is_stream(fd, offset, flags) && n > 0 ? follow(fd, iov, n, hook_message_flags(flags)) : CONN_PLAIN;
-    return result == CONN_PLAIN ? real.pwritev64v2(fd, iov, n, offset, flags) : result;
+    return hook_is_stream(fd, offset, flags) ? positioned(fd, iov, n, flags) : real.pwritev64v2(fd, iov, n, offset, flags);
 }
 
 ssize_t pwritev2(int fd, const struct iovec *iov, int n, off_t offset, int flags)
 {
-    ssize_t result = hook_is_stream(fd, offset, flags) && n > 0 ? follow(fd, iov, n, hook_message_flags(flags)) : CONN_PLAIN;
-    return result == CONN_PLAIN ? real.pwritev2(fd, iov, n, offset, flags) : result;
+    return hook_is_stream(fd, offset, flags) ? positioned(fd, iov, n, flags) : real.pwritev2(fd, iov, n, offset, flags);
 }
