@@ -271,7 +271,7 @@ units: $(UNITS)
 assumes: $(ASSUMES)
 
 # What a second processor can do while the first one runs tests that mind the time.
-BESIDE := make:werror scripts/fuzz make:lint tests/e2e/e2e_layers tests/e2e/e2e_figures $(addprefix tests/package/e2e_,install package) \
+BESIDE := make:werror scripts/fuzz make:lint tests/e2e/e2e_layers tests/e2e/e2e_figures $(addprefix tests/package/e2e_,install package readme machines) \
     $(addprefix tests/launcher/e2e_,entrypoint imports settings) $(UNITS)
 ALONE  := tests/cost/e2e_counts tests/cost/e2e_bench
 
