@@ -104,7 +104,7 @@ lib: $(LIBRARY) $(TLS_LIBRARY)
 
 $(LIBRARY): $(LIB_OBJ)
 	@mkdir -p $(@D)
-	$(call say,LD)$(CC) -shared -pthread -Wl,-soname,libholdfast.so -Wl,-z,defs -Wl,-z,relro $(CFLAGS) $(UNPACKED) \
+	$(call say,LD)$(CC) -shared -pthread -Wl,-soname,libholdfast.so -Wl,-z,defs -Wl,-z,relro,-z,now $(CFLAGS) $(UNPACKED) \
 	    -o $@ $(LIB_OBJ) -ldl
 	@READELF='$(READELF)' scripts/check-library $@
 

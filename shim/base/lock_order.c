@@ -7,6 +7,7 @@
 #include "base/debug.h"
 #include "base/lock.h"
 
+#include <pthread.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/syscall.h>
@@ -69,9 +70,29 @@ void lock_order_wants(const struct lock *lock)
     debug_assert(allows(lock->rank));
 }
 
+/* A thread that is cancelled takes its locks with it: all others would wait for ever.  Nothing that is done under these is a
+ * cancellation point; a conn's lock has its own care (conn.c). */
+static bool is_short(enum lock_rank rank)
+{
+    return rank == LOCK_conn_lock || rank == LOCK_conn_arena_lock || rank == LOCK_block_lock;
+}
+
+static bool can_be_cancelled(void)
+{
+    int state;
+
+    pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &state);
+    pthread_setcancelstate(state, NULL);
+    return state == PTHREAD_CANCEL_ENABLE;
+}
+
 void lock_order_has(const struct lock *lock)
 {
     held[lock->rank]++;
+    if (is_short(lock->rank) || lock_alone() || !can_be_cancelled())
+        return;
+    tell(lock->rank);
+    debug_assert(!"the thread can be cancelled");
 }
 
 void lock_order_gave(const struct lock *lock)

@@ -35,6 +35,20 @@ static inline uint64_t number_at(const char *text, unsigned base)
     return value;
 }
 
+/* Writes it in decimal; returns the place behind it.  Without printf(3), which needs more stack than a coroutine may have. */
+static inline char *number_put(char *at, unsigned value)
+{
+    char digits[3 * sizeof value];
+    unsigned n = 0;
+
+    do
+        digits[n++] = (char)('0' + value % 10);
+    while (value /= 10);
+    while (n)
+        *at++ = digits[--n];
+    return at;
+}
+
 /* Takes a decimal number that may have a minus.  False, and nothing is taken: there is none that an int can hold. */
 static inline bool number_take_int(const char **text, int *value)
 {

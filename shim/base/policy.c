@@ -21,7 +21,7 @@
 bool policy_filters(void)
 {
     static const char field[] = "\nSeccomp:\t";
-    char text[4096];
+    static char text[4096]; /* at the start, before there are threads */
     int saved = errno;
     long fd = syscall(SYS_openat, AT_FDCWD, "/proc/self/status", O_RDONLY | O_CLOEXEC);
     long len = fd < 0 ? -1 : syscall(SYS_read, fd, text, sizeof text);

@@ -7,7 +7,6 @@
 #include <elf.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <limits.h>
 #include <link.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -15,7 +14,9 @@
 
 enum {
     SCRIPTS_MOST = 5, /* interpreters that are scripts (execve(2)), then ELOOP */
-    HEAD = 2048,      /* an ELF file's headers lie there, and what a script's first line is cut to (256) */
+    HEAD = 1024,      /* an ELF file's headers lie there */
+    LINE = 256,       /* what a script's first line is cut to */
+    LOADER = 512,     /* a longer path: who knows */
 };
 
 /* The beginning of a file. */
@@ -93,7 +94,7 @@ static bool is_loader_of(const char *loader, enum program_libc libc)
 
 static bool elf_loads(const struct beginning *file, enum program_libc libc)
 {
-    char loader[PATH_MAX];
+    char loader[LOADER];
     ElfW(Phdr) part;
 
     if (!is_ours(file) || find_loader(file, &part) != 1 || part.p_filesz < 2 || part.p_filesz > sizeof loader)
@@ -121,7 +122,7 @@ static char *interpreter_of(struct beginning *file)
 {
     if (file->len < 4 || memcmp(file->bytes, "#!", 2) != 0)
         return NULL;
-    char *line = file->bytes + 2, *line_end = memchr(line, '\n', (size_t)file->len - 2);
+    char *line = file->bytes + 2, *line_end = memchr(line, '\n', (size_t)(file->len < LINE ? file->len : LINE) - 2);
     if (!line_end)
         return NULL;
     *line_end = '\0';
@@ -133,7 +134,7 @@ static char *interpreter_of(struct beginning *file)
 bool program_loads(const char *path, enum program_libc libc, uint32_t uid, uint32_t gid)
 {
     struct beginning file;
-    char next[HEAD];
+    char next[LINE];
     bool loads = false;
     int saved = errno;
 

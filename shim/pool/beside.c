@@ -2,6 +2,7 @@
 #define _GNU_SOURCE
 #include "pool/beside.h"
 
+#include "base/block.h"
 #include "base/kernel.h"
 
 #include <errno.h>
@@ -48,21 +49,26 @@ static void read_control(const struct tree_calls *calls, struct msghdr *msg, str
 static ssize_t receive(const struct tree_calls *calls, int fd, struct iovec piece, int flags, struct beside *beside)
 {
     enum { CREDENTIALS = CMSG_SPACE(sizeof(struct ucred)) };
-    char control[CMSG_SPACE(BESIDE_ROOM * sizeof(int)) + CREDENTIALS]
-        __attribute__((aligned(__alignof__(struct cmsghdr))));
+    char few[CREDENTIALS] __attribute__((aligned(__alignof__(struct cmsghdr))));
+    const size_t most = flags & MSG_PEEK ? sizeof few : CMSG_SPACE(BESIDE_ROOM * sizeof(int)) + CREDENTIALS;
+    char *block = flags & MSG_PEEK ? NULL : block_get(most, NULL); /* the stack may be small */
     struct msghdr msg = {
         .msg_iov = &piece,
         .msg_iovlen = 1,
-        .msg_control = control,
-        .msg_controllen = flags & MSG_PEEK ? CREDENTIALS : sizeof control,
+        .msg_control = block ? block : few,
+        .msg_controllen = most,
     };
 
     *beside = (struct beside){ .count = 0 };
+    if (!block && !(flags & MSG_PEEK))
+        return -ENOMEM;
     ssize_t got = calls->recvmsg(fd, &msg, flags | MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
     if (got < 0)
-        return -errno;
-    beside->whole = !(msg.msg_flags & (MSG_TRUNC | MSG_CTRUNC));
-    read_control(calls, &msg, beside);
+        got = -errno;
+    beside->whole = got >= 0 && !(msg.msg_flags & (MSG_TRUNC | MSG_CTRUNC));
+    if (got >= 0)
+        read_control(calls, &msg, beside);
+    block_put(block, most);
     return got;
 }
 

@@ -2,6 +2,7 @@
 #define _GNU_SOURCE
 #include "pool/tree.h"
 
+#include "base/number.h"
 #include "base/syscalls.h"
 #include "pool/board.h"
 #include "pool/tree_message.h"
@@ -38,9 +39,11 @@ enum {
 socklen_t tree_name(const struct tree *t, unsigned i, struct sockaddr_un *name)
 {
     *name = (struct sockaddr_un){ .sun_family = AF_UNIX };
-    int len = snprintf(name->sun_path + 1, sizeof name->sun_path - 1, NAME "%s-%u", t->token, i);
+    char *at = mempcpy(name->sun_path + 1, NAME, sizeof NAME - 1);
 
-    return (socklen_t)(offsetof(struct sockaddr_un, sun_path) + 1 + (size_t)len);
+    at = mempcpy(at, t->token, strlen(t->token));
+    *at++ = '-';
+    return (socklen_t)(number_put(at, i) - (char *)name);
 }
 
 static int make_token(char token[TREE_TOKEN + 1])

@@ -202,7 +202,7 @@ static int look_at_oldest(const struct tree *t, unsigned queue, struct idle *idl
 /* The tree is full.  One that nobody has wanted for half of its time goes; where all are wanted, the new
  * one has to: with more endpoints than room, taken in turn, the others would all be gone when their turn
  * comes. */
-static bool make_room(const struct tree *t, unsigned queue, uint64_t now_ms)
+static __attribute__((noinline)) bool make_room(const struct tree *t, unsigned queue, uint64_t now_ms)
 {
     struct parcel parcel;
     struct idle oldest;
@@ -223,7 +223,7 @@ static bool make_room(const struct tree *t, unsigned queue, uint64_t now_ms)
     return false;
 }
 
-static unsigned count(const struct tree *t, unsigned queue, const struct endpoint *to, uint64_t now_ms)
+static __attribute__((noinline)) unsigned count(const struct tree *t, unsigned queue, const struct endpoint *to, uint64_t now_ms)
 {
     static const struct wanted any = { .any = true };
     enum sight sight = SIGHT_OTHER;
@@ -240,7 +240,7 @@ static unsigned count(const struct tree *t, unsigned queue, const struct endpoin
 }
 
 /* With the one that comes, no more than `limit` of an endpoint stay: the oldest go.  Returns whether any had to. */
-static bool keep_limit(const struct tree *t, unsigned queue, const struct endpoint *to, unsigned limit,
+static __attribute__((noinline)) bool keep_limit(const struct tree *t, unsigned queue, const struct endpoint *to, unsigned limit,
                        uint64_t now_ms)
 {
     unsigned seen = count(t, queue, to, now_ms);

@@ -2,6 +2,7 @@
 #define _GNU_SOURCE
 #include "preload/conn/name.h"
 
+#include "base/block.h"
 #include "preload/conn/swap.h"
 #include "preload/libc/real.h"
 
@@ -17,16 +18,16 @@ enum { NAME_MS = 200 };
 /* Has a name in c's network namespace this IPv4 address?  In doubt, yes. */
 static bool is_ours(int fd, const struct in_addr *address)
 {
-    enum { MOST = 64 };
-    struct ifreq found[MOST] = { 0 };
-    struct ifconf all = { .ifc_len = sizeof found, .ifc_req = found };
+    const int room = 64 * (int)sizeof(struct ifreq);
+    struct ifreq *found = block_get((size_t)room, NULL);
+    struct ifconf all = { .ifc_len = room, .ifc_req = found };
+    bool ours = !found || real.ioctl(fd, SIOCGIFCONF, &all) != 0 || all.ifc_len >= room;
 
-    if (real.ioctl(fd, SIOCGIFCONF, &all) != 0 || all.ifc_len >= (int)sizeof found)
-        return true;
-    for (size_t i = 0; i < (size_t)all.ifc_len / sizeof *found; i++)
-        if (memcmp(&((const struct sockaddr_in *)(const void *)&found[i].ifr_addr)->sin_addr, address, sizeof *address) == 0)
-            return true;
-    return false;
+    for (size_t i = 0; !ours && i < (size_t)all.ifc_len / sizeof *found; i++)
+        ours = memcmp(&((const struct sockaddr_in *)(const void *)&found[i].ifr_addr)->sin_addr, address, sizeof *address) == 0;
+    if (found)
+        block_put(found, (size_t)room);
+    return ours;
 }
 
 /* Its IPv4 address, or NULL. */

@@ -66,12 +66,10 @@ int withheld_turn_ms(void)
     return next <= now ? 1 : next - now < WITHHELD_MS ? (int)(next - now) : WITHHELD_MS;
 }
 
-void withheld_each_due(int (*release)(struct conn *c, int fd))
+static void each(int (*release)(struct conn *c, int fd), bool due)
 {
     int saved = errno;
 
-    if (withheld_turn_ms() > 1 || !self_is_ours())
-        return;
     atomic_store(&our.next_ms, UINT64_MAX);
     for (int i = 0; i < MOST; i++) {
         int fd = atomic_load(&our.hints[i]) - 1;
@@ -81,13 +79,25 @@ void withheld_each_due(int (*release)(struct conn *c, int fd))
             atomic_compare_exchange_strong(&our.hints[i], &own, 0);
         if (!c)
             continue;
-        if (withheld_due(c))
+        if (c->request.withheld_ms && (!due || withheld_due(c)))
             release(c, fd);
         else if (c->request.withheld_ms)
             note_due(c->request.withheld_ms + WITHHELD_MS);
         conn_leave(c);
     }
     errno = saved;
+}
+
+void withheld_each_due(int (*release)(struct conn *c, int fd))
+{
+    if (withheld_turn_ms() <= 1 && self_is_ours())
+        each(release, true);
+}
+
+void withheld_each(int (*release)(struct conn *c, int fd))
+{
+    if (self_is_ours())
+        each(release, false);
 }
 
 void withheld_after_fork(void)

@@ -7,8 +7,10 @@
  *   EXCHANGE  the end of the client's sending side: a server that says where its answer ends need not see it
  *
  * A program that waits for an answer meanwhile must not wait for ever, because what it has sent may be no request,
- * or all of one.  So a receive that blocks sends everything first, and a wait (poll, select, epoll) in which nothing
- * happens for WITHHELD_MS does.  What can only be the beginning of an HTTP request stays: no server answers that. */
+ * or all of one; and what it has sent must arrive when it sleeps, waits for something else or ends before it goes on.  So a
+ * receive that blocks sends everything first, as a sleep, a read of something else that has nothing, an end of the program
+ * or another program in its place do; and a wait (poll, select, epoll) in which nothing happens for WITHHELD_MS.  What can
+ * only be the beginning of an HTTP request stays while the program goes on: no server answers that. */
 #ifndef HOLDFAST_PRELOAD_WITHHELD_H
 #define HOLDFAST_PRELOAD_WITHHELD_H
 
@@ -37,6 +39,9 @@ int withheld_turn_ms(void);
 
 /* No conn is locked.  Calls `release` for each conn that is due, locked, with one of its numbers. */
 void withheld_each_due(int (*release)(struct conn *c, int fd));
+
+/* No conn is locked.  The same for all that have something withheld. */
+void withheld_each(int (*release)(struct conn *c, int fd));
 
 /* In the child of a fork: forgets what the parent has withheld. */
 void withheld_after_fork(void);

@@ -3,6 +3,7 @@
 #include "preload/fds/bell.h"
 
 #include "preload/fds/private.h"
+#include "preload/libc/cancel.h"
 #include "preload/libc/real.h"
 
 #include <errno.h>
@@ -47,12 +48,15 @@ static int number_of(unsigned bell)
     return number >= 0 && private_is(number) ? number : -1;
 }
 
+/* A wait can be cancelled, and is before bell_listen and behind bell_end: not in here, where all would wait for the lock. */
 static int make(unsigned bell)
 {
-    int saved = errno, number = -1;
+    int saved = errno, number = -1, state = cancel_forbid();
 
-    if (!lock_take(&bell_lock))
+    if (!lock_take(&bell_lock)) {
+        cancel_allow(state);
         return -1;
+    }
     if ((number = number_of(bell)) < 0) {
         int fd = new_socket();
         number = fd < 0 ? -1 : private_move(fd);
@@ -63,6 +67,7 @@ static int make(unsigned bell)
     }
     lock_give(&bell_lock);
     errno = saved;
+    cancel_allow(state);
     return number;
 }
 
@@ -84,14 +89,16 @@ static void silence(unsigned bell)
 static void leave(unsigned bell)
 {
     int saved = errno;
+    bool rung_for_nobody = atomic_fetch_sub(&bells.users[bell], 1) == 1 && atomic_load(&bells.ringing[bell]);
+    int state = rung_for_nobody ? cancel_forbid() : CANCEL_ALONE;
 
-    atomic_fetch_sub(&bells.users[bell], 1);
-    if (atomic_load(&bells.ringing[bell]) && lock_take(&bell_lock)) {
+    if (rung_for_nobody && atomic_load(&bells.ringing[bell]) && lock_take(&bell_lock)) {
         if (atomic_load(&bells.ringing[bell]) && atomic_load(&bells.users[bell]) == 0)
             silence(bell);
         lock_give(&bell_lock);
     }
     errno = saved;
+    cancel_allow(state);
 }
 
 void bell_begin(void)

@@ -77,7 +77,7 @@ static uint32_t armed(const struct registration *which)
 {
     if (!(which->events & EPOLLONESHOT))
         return which->events;
-    char path[48], text[4096];
+    char path[48], text[512];
     size_t len = 0;
     ssize_t n;
 

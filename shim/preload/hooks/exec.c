@@ -7,7 +7,6 @@
 #include "preload/life/departure.h"
 #include "preload/life/fork.h"
 
-#include <limits.h>
 #include <paths.h>
 #include <stdarg.h>
 #include <stdlib.h>
@@ -16,7 +15,7 @@
 
 extern char **environ;
 
-#pragma GCC diagnostic ignored "-Wvla" /* on the stack: a vfork child must not leave memory behind */
+#pragma GCC diagnostic ignored "-Wvla" /* as long as need be, and on the stack: a vfork child must not leave memory behind */
 
 int execve(const char *path, char *const argv[], char *const env[])
 {
@@ -33,7 +32,7 @@ int execv(const char *path, char *const argv[])
 
 int execvpe(const char *file, char *const argv[], char *const env[])
 {
-    char found[PATH_MAX];
+    char found[departure_longest(file)];
 
     DEPARTURE(d, env, .way = DEPARTURE_EXEC, .file = strchr(file, '/') ? file : NULL, .named = file,
               .program = departure_find(file, found));
@@ -65,7 +64,7 @@ static int spawn(int (*libc)(pid_t *, const char *, const posix_spawn_file_actio
                  const posix_spawnattr_t *attributes, char *const argv[], char *const env[])
 {
     bool elsewhere = actions && *path != '/'; /* they may change the directory */
-    char found[PATH_MAX];
+    char found[departure_longest(path)];
 
     DEPARTURE(d, env, .way = DEPARTURE_SPAWN, .file = strchr(path, '/') ? path : NULL, .named = path,
               .program = elsewhere ? NULL : libc == real.posix_spawnp ? departure_find(path, found) : path,

@@ -3,6 +3,7 @@
 #define _GNU_SOURCE
 #include "preload/hooks/hook.h"
 
+#include "base/page.h"
 #include "preload/wire/closing.h"
 #include "preload/wire/moving.h"
 #include "preload/wire/readiness.h"
@@ -10,7 +11,6 @@
 #include "preload/fds/table.h"
 
 #include <fcntl.h>
-#include <limits.h>
 #include <poll.h>
 #include <sys/uio.h>
 #include <time.h>
@@ -136,23 +136,25 @@ static bool must_follow(int fd)
 /* Of a file, through our own send. */
 static ssize_t send_file(int out, int in, int64_t *position, size_t count)
 {
-    char page[PIPE_BUF];
+    struct page page;
     size_t moved = 0;
     ssize_t sent = 0;
 
+    page_take(&page);
     while (moved < count) {
-        size_t len = count - moved < sizeof page ? count - moved : sizeof page;
-        ssize_t got = pread(in, page, len, (off_t)*position);
+        size_t len = count - moved < page.size ? count - moved : page.size;
+        ssize_t got = pread(in, page.bytes, len, (off_t)*position);
         if (got <= 0) {
             sent = got;
             break;
         }
-        sent = send(out, page, (size_t)got, 0);
+        sent = send(out, page.bytes, (size_t)got, 0);
         moved += sent > 0 ? (size_t)sent : 0;
         *position += sent > 0 ? sent : 0;
         if (sent < got)
             break;
     }
+    page_return(&page);
     return moved ? (ssize_t)moved : sent;
 }
 
@@ -174,45 +176,51 @@ static ssize_t send_from(int out, int in, int64_t *offset, size_t count)
 /* What a copy of the pipe's content holds, through our own send: what the socket does not take stays in the pipe. */
 static ssize_t send_copy(int copy, int out, size_t len, unsigned flags)
 {
-    char page[PIPE_BUF];
+    struct page page;
     size_t moved = 0;
     ssize_t got, sent = 0;
 
-    while (moved < len && (got = real.read(copy, page, sizeof page)) > 0) {
-        sent = send(out, page, (size_t)got, flags & SPLICE_F_MORE ? MSG_MORE : 0);
+    page_take(&page);
+    while (moved < len && (got = real.read(copy, page.bytes, page.size)) > 0) {
+        sent = send(out, page.bytes, (size_t)got, flags & SPLICE_F_MORE ? MSG_MORE : 0);
         moved += sent > 0 ? (size_t)sent : 0;
         if (sent < got)
             break;
     }
+    page_return(&page);
     return moved ? (ssize_t)moved : sent;
 }
 
 static void discard(int pipe_end, size_t len)
 {
-    char page[PIPE_BUF];
+    struct page page;
     ssize_t n = 1;
 
+    page_take(&page);
     for (; len && n > 0; len -= n > 0 ? (size_t)n : 0)
-        n = real.read(pipe_end, page, len < sizeof page ? len : sizeof page);
+        n = real.read(pipe_end, page.bytes, len < page.size ? len : page.size);
+    page_return(&page);
 }
 
 /* No descriptor is left for a copy of the pipe's content: what is taken out of the pipe has to go, if it takes a wait. */
 static ssize_t send_taken(struct moving m)
 {
-    char page[PIPE_BUF];
+    struct page page;
     struct pollfd wait = { .fd = m.in, .events = POLLIN };
-    size_t len = m.len < sizeof page ? m.len : sizeof page, moved = 0;
+    size_t moved = 0;
 
     if (m.flags & SPLICE_F_NONBLOCK && real.poll(&wait, 1, 0) == 0)
         return hook_result(-EAGAIN);
-    ssize_t got = real.read(m.in, page, len), sent = 0;
+    page_take(&page);
+    ssize_t got = real.read(m.in, page.bytes, m.len < page.size ? m.len : page.size), sent = 0;
     for (; got > 0 && moved < (size_t)got && sent >= 0; moved += sent > 0 ? (size_t)sent : 0) {
-        sent = send(m.out, page + moved, (size_t)got - moved, 0);
+        sent = send(m.out, page.bytes + moved, (size_t)got - moved, 0);
         if (sent < 0 && errno == EAGAIN) {
             wait = (struct pollfd){ .fd = m.out, .events = POLLOUT };
             sent = real.poll(&wait, 1, -1) >= 0 ? 0 : -1;
         }
     }
+    page_return(&page);
     return moved ? (ssize_t)moved : got > 0 ? sent : got;
 }
 

@@ -16,6 +16,7 @@
 #define OUT_OF_LINE __attribute__((noinline))
 
 #define likely(x) __builtin_expect(!!(x), 1)
+#define unlikely(x) __builtin_expect(!!(x), 0)
 
 /* How a call on an fd begins, in this order everywhere: is the fd in the table, is it one of ours, whose memory is this,
  * is the call a cancellation point, can the conn be locked. */

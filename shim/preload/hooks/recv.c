@@ -3,6 +3,7 @@
 #include "preload/hooks/hook.h"
 
 #include "preload/wire/recv.h"
+#include "preload/wire/release.h"
 #include "preload/fds/table.h"
 
 #include <unistd.h>
@@ -22,7 +23,11 @@ static OUT_OF_LINE ssize_t tracked_read(int fd, void *buf, size_t len)
 
 ssize_t read(int fd, void *buf, size_t len)
 {
-    return likely(!conn_find(fd)) ? real.read(fd, buf, len) : tracked_read(fd, buf, len);
+    if (unlikely(conn_find(fd)))
+        return tracked_read(fd, buf, len);
+    if (withheld_any())
+        release_before_read(fd);
+    return real.read(fd, buf, len);
 }
 
 ssize_t readv(int fd, const struct iovec *iov, int n)
@@ -40,7 +45,11 @@ static OUT_OF_LINE ssize_t tracked_recv(int fd, void *buf, size_t len, int flags
 
 ssize_t recv(int fd, void *buf, size_t len, int flags)
 {
-    return likely(!conn_find(fd)) ? real.recv(fd, buf, len, flags) : tracked_recv(fd, buf, len, flags);
+    if (unlikely(conn_find(fd)))
+        return tracked_recv(fd, buf, len, flags);
+    if (withheld_any())
+        release_before_read(fd);
+    return real.recv(fd, buf, len, flags);
 }
 
 /* A stream socket leaves the address alone and says that it has no length (recvfrom(2)). */

@@ -6,6 +6,7 @@
 #include "preload/conn/deferred.h"
 #include "preload/share/shared.h"
 #include "preload/libc/signals.h"
+#include "preload/wire/release.h"
 #include "preload/wire/waiting.h"
 
 #include <limits.h>
@@ -16,6 +17,7 @@
 static bool is_over(const struct timespec *time)
 {
     deferred_before_wait();
+    release_before_sleep(time);
     return shared_keeps() && waiting_is_long(time) && waiting_interrupted();
 }
 
@@ -52,6 +54,7 @@ int clock_nanosleep(clockid_t clock, int flags, const struct timespec *time, str
 int pause(void)
 {
     deferred_before_wait();
+    release_before_sleep(NULL);
     if (!shared_keeps())
         return real.pause();
     sigset_t own;

@@ -6,6 +6,7 @@
 
 #if REAL_TIME64
 
+#include "preload/wire/release.h"
 #include "preload/wire/waiting.h"
 #include "preload/share/shared.h"
 #include "preload/fds/table.h"
@@ -29,6 +30,7 @@ static bool gives(const struct real_timespec64 *time)
 {
     struct timespec room;
 
+    release_before_sleep(shorter(time, &room));
     return shared_keeps() && waiting_is_long(shorter(time, &room)) && waiting_interrupted();
 }
 

@@ -11,6 +11,8 @@
 #include <sys/select.h>
 #include <time.h>
 
+#pragma GCC diagnostic ignored "-Wvla" /* as large as the caller's own sets, and no larger: its stack may be small */
+
 int poll(struct pollfd *fds, nfds_t n, int ms)
 {
     struct timespec room;
@@ -95,11 +97,12 @@ static void subtract(struct timeval *time, const struct timespec *since)
 static int special_select(int n, fd_set *const given[3], struct timeval *time)
 {
     struct timespec since, whole = { 0 };
+    unsigned long room[3 * readiness_words(n)];
     struct wait w;
 
     if (time)
         whole = (struct timespec){ .tv_sec = time->tv_sec, .tv_nsec = time->tv_usec * 1000L };
-    readiness_of_select(&w, false, n, given);
+    readiness_of_select(&w, false, n, given, room);
     clock_gettime(CLOCK_MONOTONIC, &since);
     int result = waiting_for(&w, time ? &whole : NULL, NULL);
     int saved = errno;
@@ -130,8 +133,9 @@ int pselect(int n, fd_set *in, fd_set *out, fd_set *except, const struct timespe
             const sigset_t *mask)
 {
     fd_set *const given[3] = { in, out, except };
+    unsigned long room[3 * readiness_words(n)];
     struct wait w;
 
-    readiness_of_select(&w, true, n, given);
+    readiness_of_select(&w, true, n, given, room);
     return waiting_for(&w, time, mask);
 }

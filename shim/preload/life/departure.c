@@ -5,26 +5,22 @@
 #include "preload/life/fork.h"
 #include "preload/life/handover.h"
 #include "preload/life/reach.h"
+#include "preload/life/room.h"
 #include "preload/share/handdown.h"
 #include "preload/share/shared.h"
 #include "preload/share/tracing.h"
 
 #include <errno.h>
 
-size_t departure_entries(char *const *env)
+size_t departure_longest(const char *file)
 {
-    return handover_entries(env);
+    return shared_may_leave() ? handdown_longest(file) : 1;
 }
 
-size_t departure_text(char *const *env)
-{
-    return reach_text(env);
-}
-
-const char *departure_find(const char *file, char room[PATH_MAX])
+const char *departure_find(const char *file, char *name)
 {
     int saved = errno;
-    const char *path = shared_may_leave() ? handdown_find(file, room) : NULL;
+    const char *path = shared_may_leave() ? handdown_find(file, name) : NULL;
 
     errno = saved;
     return path;
@@ -42,11 +38,13 @@ void departure_begin(struct departure *d)
 {
     int saved = errno;
 
+    fork_settle();
     fork_end_leases(d->rearranged);
-    d->reached = reach_env(d->env, d->rooms[0], d->text);
+    d->room = room_mark();
+    d->reached = reach_env(d->env);
     d->env = d->reached;
     if (can_hand_over(d))
-        d->env = handover_pack(d->file, d->reached, d->rooms[1], d->rearranged);
+        d->env = handover_pack(d->file, d->reached, d->rearranged);
     if (d->way == DEPARTURE_SHELL)
         fork_spawned(false);
     if (d->named)
@@ -69,5 +67,6 @@ void departure_end(struct departure *d)
     if (d->way == DEPARTURE_SHELL)
         lend_end(&d->lend);
     handover_done(d->env, d->reached);
+    room_return(d->room);
     errno = saved;
 }

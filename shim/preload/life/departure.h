@@ -7,14 +7,12 @@
  *     real.execve(path, argv, d.env);
  *     departure_end(&d);
  *
- * All of it lies on the caller's stack: a vfork child must not leave memory behind.  But `environ` never points there:
- * see lend.h. */
+ * What of it is larger than its caller's stack may be lies in room.h; `environ` never points there: see lend.h. */
 #ifndef HOLDFAST_PRELOAD_DEPARTURE_H
 #define HOLDFAST_PRELOAD_DEPARTURE_H
 
 #include "preload/life/lend.h"
 
-#include <limits.h>
 #include <stdbool.h>
 #include <stddef.h>
 
@@ -33,22 +31,13 @@ struct departure {
     char *const *env;    /* what the program is to be given: as the caller has it until departure_begin */
 
     char *const *reached; /* the rest is departure.c's own */
-    char **rooms[2], *text;
+    const void *room;
     struct lend lend;
     bool left;
 };
 
-/* How many entries each of `rooms` has for this environment. */
-size_t departure_entries(char *const *env);
-
-/* How many bytes `text` has. */
-size_t departure_text(char *const *env);
-
-#define DEPARTURE(d, given, ...)                                                                              \
-    char *departure_rooms[2][departure_entries(given)], departure_room[departure_text(given)];               \
-    struct departure d = {                                                                                    \
-        .env = (given), .rooms = { departure_rooms[0], departure_rooms[1] }, .text = departure_room, __VA_ARGS__ \
-    };                                                                                                        \
+#define DEPARTURE(d, given, ...)                            \
+    struct departure d = { .env = (given), __VA_ARGS__ }; \
     departure_begin(&(d))
 
 /* Right before the real call.  errno is left alone. */
@@ -57,7 +46,11 @@ void departure_begin(struct departure *d);
 /* Right behind the call; of a real exec only when that has failed.  errno is left alone. */
 void departure_end(struct departure *d);
 
-/* The file that execvp(3) finds; NULL: none, or nobody needs to know (with HOLDFAST=0, say).  errno is left alone. */
-const char *departure_find(const char *file, char room[PATH_MAX]);
+/* How long the name of a file can be that departure_find finds, its end included. */
+size_t departure_longest(const char *file);
+
+/* The file that execvp(3) finds; NULL: none, or nobody needs to know (with HOLDFAST=0, say).  `name`: of departure_longest
+ * bytes.  errno is left alone. */
+const char *departure_find(const char *file, char *name);
 
 #endif

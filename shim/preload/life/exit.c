@@ -10,6 +10,7 @@
 #include "preload/fds/private.h"
 #include "preload/fds/spare.h"
 #include "preload/libc/real.h"
+#include "preload/life/fork.h"
 #include "preload/self/self.h"
 #include "preload/conn/path.h"
 #include "preload/share/shared.h"
@@ -116,11 +117,10 @@ static void end_sharing(void)
 
 void exit_process(void)
 {
-    char line[4096];
+    static char line[4096]; /* once */
     size_t len;
 
-    if (self.active && self_is_ours())
-        deferred_apply_all();
+    fork_settle();
     end_sharing();
     if (report.fd < 0 || !self_is_ours() || atomic_exchange(&report.written, true))
         return;

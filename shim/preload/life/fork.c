@@ -122,6 +122,14 @@ void fork_end_leases(bool all)
         conn_each(all ? end_lease : end_lease_inherited);
 }
 
+void fork_settle(void)
+{
+    if (!self.active || !self_is_ours())
+        return;
+    deferred_apply_all();
+    conn_each(settle);
+}
+
 void fork_spawned(bool all)
 {
     if (!self.active || !self_is_ours())

@@ -6,6 +6,7 @@
 #include "base/quiet.h"
 #include "preload/conn/deferred.h"
 #include "preload/life/handover_parcel.h"
+#include "preload/life/room.h"
 #include "preload/conn/conn.h"
 #include "preload/fds/private.h"
 #include "preload/self/env.h"
@@ -27,7 +28,7 @@
 
 enum { KEPT = 4 };
 
-/* While packing: on the stack of this thread, since a vfork child runs in the memory of its parent. */
+/* While packing: this thread's own, since a vfork child runs in the memory of its parent. */
 struct packing {
     bool any;        /* every exchange, whether an fd of it is inherited or not */
     bool hopeless;   /* nobody will unpack */
@@ -162,24 +163,13 @@ static bool part(struct conn *c, void *unused)
     return false;
 }
 
-size_t handover_entries(char *const *env)
-{
-    size_t n = 0;
-
-    while (env && env[n])
-        n++;
-    return n + 2;
-}
-
 static void name_memfd(int number, int keeper)
 {
     snprintf(thread.text, sizeof thread.text, HANDOVER_VARIABLE "=%d,%d,%d", number, thread.first_number, keeper);
 }
 
-char *const *handover_pack(const char *path, char *const *env, char **room, bool rearranged)
+char *const *handover_pack(const char *path, char *const *env, bool rearranged)
 {
-    size_t n = handover_entries(env) - 2;
-    struct packing here = { .any = rearranged, .first = -1 };
     int saved = errno;
 
     thread.memfd = -1;
@@ -196,17 +186,22 @@ char *const *handover_pack(const char *path, char *const *env, char **room, bool
         conn_each(parking_identify);
         conn_each_entered(true, part, NULL);
     }
-    thread.packing = &here;
-    thread.packing->hopeless = !env_preload(env).variable || program_is_static(path);
+    size_t n = env_entries(env) - 1;
+    char **room = room_take((n + 2) * sizeof *room);
+    thread.packing = room_take(sizeof *thread.packing);
+    if (!thread.packing || !room)
+        return env;
+    *thread.packing = (struct packing){ .any = rearranged, .first = -1,
+                                        .hopeless = !env_preload(env).variable || program_is_static(path) };
     look_at_fds();
     conn_each(pack);
+    thread.first_number = thread.packing->first;
     thread.packing = NULL;
     errno = saved;
     if (thread.memfd < 0)
         return env;
     if (n)
         memcpy(room, env, n * sizeof *room);
-    thread.first_number = here.first;
     name_memfd(thread.memfd, 0);
     room[n] = thread.text;
     room[n + 1] = NULL;

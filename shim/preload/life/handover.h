@@ -8,15 +8,12 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-/* How many entries the environment for the new program may need, the final NULL included. */
-size_t handover_entries(char *const *env);
-
-/* The environment for the new program: `env` itself, or `room`, filled with it and our variable, if an
+/* The environment for the new program: `env` itself; or, in memory of room.h, that and our variable, if an
  * exchange on an fd that it inherits is under way.  If the program cannot take it over (statically
  * linked, or its environment does not preload us), the server is asked to close after its response
  * instead.  `path`: the program, NULL if it is not known.  `rearranged`: file actions may hand down fds
  * that are close-on-exec here.  Also in a vfork child, whose fds are looked at. */
-char *const *handover_pack(const char *path, char *const *env, char **room, bool rearranged);
+char *const *handover_pack(const char *path, char *const *env, bool rearranged);
 
 /* Right before exec: its program inherits the memfd. */
 void handover_inherit(char *const *packed, char *const *env);

@@ -3,6 +3,7 @@
 #include "preload/life/reach.h"
 
 #include "base/version.h"
+#include "preload/life/room.h"
 #include "preload/self/env.h"
 #include "preload/self/self.h"
 
@@ -12,6 +13,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#pragma GCC diagnostic ignored "-Wvla" /* no longer than need be: the stack may be small */
+
 /* The loader puts something else for a $NAME: then it is the folder above that counts.
  *
  * access(2) asks for the real user, and without the capabilities that exec takes from whoever is not root: setpriv(1)
@@ -19,40 +22,36 @@
 static bool is_lost(const char *entry, size_t len)
 {
     const char *dollar = memchr(entry, '$', len);
-    char path[PATH_MAX];
 
     if (dollar)
         len = (size_t)(dollar - entry);
-    if (*entry != '/' || len >= sizeof path)
+    if (*entry != '/' || len >= PATH_MAX)
         return false;
+    char path[len + 1];
     memcpy(path, entry, len);
     path[len] = '\0';
     return access(path, dollar ? X_OK : R_OK) != 0 && (errno == ENOENT || errno == ENOTDIR || errno == EACCES);
 }
 
-size_t reach_text(char *const *env)
-{
-    const struct env_preload preload = env_preload(env);
-
-    return preload.variable ? strlen(preload.variable) + 1 : 1;
-}
-
 /* It is to look for itself whether it can work: see start.c, filtered. */
-static char *const *without_word(char *const *env, char **room)
+static char *const *without_word(char *const *env)
 {
+    char **room = room_take(env_entries(env) * sizeof *room);
     size_t n = 0;
 
-    for (; env && *env; env++)
+    if (!room)
+        return env;
+    for (; *env; env++)
         if (strncmp(*env, VERSION_VARIABLE "=", sizeof VERSION_VARIABLE) != 0)
             room[n++] = *env;
     room[n] = NULL;
     return room;
 }
 
-char *const *reach_env(char *const *env, char **room, char *text)
+char *const *reach_env(char *const *env)
 {
     if (self.retired && env)
-        return without_word(env, room);
+        return without_word(env);
     const struct env_preload preload = self.active ? env_preload(env) : (struct env_preload){ .variable = NULL };
     const char *variable = preload.variable;
     size_t n = 0;
@@ -63,6 +62,9 @@ char *const *reach_env(char *const *env, char **room, char *text)
     if (!lost || !env)
         return env;
     size_t before = (size_t)(preload.entry - variable);
+    char **room = room_take(env_entries(env) * sizeof *room), *text = room_take(strlen(variable) + 1);
+    if (!room || !text)
+        return env;
     memcpy(text, variable, before);
     memcpy(text + before, preload.rest, strlen(preload.rest) + 1);
     for (; *env; env++)

@@ -6,13 +6,8 @@
 #ifndef HOLDFAST_PRELOAD_REACH_H
 #define HOLDFAST_PRELOAD_REACH_H
 
-#include <stddef.h>
-
-/* How many bytes of text reach_env may need. */
-size_t reach_text(char *const *env);
-
-/* `env`, if the library can be found from here or that is not known; else `room`, which has as many entries as
- * `env` with its final NULL, filled with the rest of it.  `text`: see reach_text. */
-char *const *reach_env(char *const *env, char **room, char *text);
+/* `env`, if the library can be found from here or that is not known, or there is no memory; else the rest of it, in memory of
+ * room.h. */
+char *const *reach_env(char *const *env);
 
 #endif

@@ -34,7 +34,7 @@ static const char *base_name(const char *path)
 static bool lists_program(const char *list)
 {
     const char *executed = (const char *)getauxval(AT_EXECFN);
-    char file[PATH_MAX];
+    static char file[PATH_MAX]; /* once, at the start */
     ssize_t len;
 
     if (list_has(list, program_invocation_short_name) || (executed && list_has(list, base_name(executed))))

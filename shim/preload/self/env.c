@@ -60,6 +60,15 @@ static bool find_entry(struct env_preload *preload)
     return false;
 }
 
+size_t env_entries(char *const *env)
+{
+    size_t n = 0;
+
+    while (env && env[n])
+        n++;
+    return n + 1;
+}
+
 struct env_preload env_preload(char *const *env)
 {
     struct env_preload preload = { .variable = NULL };

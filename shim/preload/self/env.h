@@ -23,6 +23,9 @@ static inline env_read *env_reader(bool secure)
 /* The text behind `name=` in `env`, or NULL. */
 char *env_find(char *const *env, const char *name);
 
+/* How many entries `env` has, the final NULL included. */
+size_t env_entries(char *const *env);
+
 struct env_preload {
     char *variable;       /* all of `LD_PRELOAD=...`; NULL: nowhere */
     const char *list;     /* what stands behind the `=` */

@@ -268,7 +268,7 @@ static bool has_uid(const char *status, uint32_t uid)
 static bool thread_has_uid(int tasks, const char *name, uint32_t uid)
 {
     static const char file[] = "/status";
-    char path[32], text[1024];
+    char path[32], text[512];
     size_t n = strlen(name);
 
     if (n + sizeof file > sizeof path)
@@ -296,7 +296,7 @@ static bool any_thread_has_uid(uint32_t uid)
         unsigned char type;
         char name[];
     };
-    _Alignas(struct entry) char room[2048];
+    _Alignas(struct entry) char room[512];
     bool found = false;
     long len = 0;
     int tasks = open("/proc/self/task", O_RDONLY | O_DIRECTORY | O_CLOEXEC);

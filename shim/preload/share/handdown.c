@@ -89,22 +89,44 @@ static bool is_executable(const char *path)
     return faccessat(AT_FDCWD, path, X_OK, AT_EACCESS) == 0 && stat(path, &status) == 0 && S_ISREG(status.st_mode);
 }
 
-const char *handdown_find(const char *file, char room[PATH_MAX])
+static const char *search_path(void)
+{
+    const char *path = env_get("PATH");
+
+    return path ? path : "/bin:/usr/bin";
+}
+
+size_t handdown_longest(const char *file)
+{
+    size_t most = 0;
+
+    for (const char *folder = search_path(), *end; !strchr(file, '/'); folder = end + 1) {
+        end = strchrnul(folder, ':');
+        const size_t n = (size_t)(end - folder) + strlen(file) + 2;
+        if (n > most && n <= PATH_MAX)
+            most = n;
+        if (!*end)
+            break;
+    }
+    return most + 1;
+}
+
+const char *handdown_find(const char *file, char *name)
 {
     const size_t len = strlen(file);
-    const char *folder = env_get("PATH"), *end;
+    const char *folder = search_path(), *end;
 
     if (strchr(file, '/'))
         return file;
-    for (folder = folder ? folder : "/bin:/usr/bin"; len; folder = end + 1) {
+    for (; len; folder = end + 1) {
         end = strchrnul(folder, ':');
         const size_t n = (size_t)(end - folder);
         if (n + len + 2 <= PATH_MAX) {
-            memcpy(room, folder, n);
-            room[n] = '/';
-            memcpy(room + n + !!n, file, len + 1); /* an empty one is the current directory */
-            if (is_executable(room))
-                return room;
+            memcpy(name, folder, n);
+            name[n] = '/';
+            memcpy(name + n + !!n, file, len + 1); /* an empty one is the current directory */
+            if (is_executable(name))
+                return name;
         }
         if (!*end)
             break;

@@ -12,7 +12,6 @@
 
 #include "pool/tree.h"
 
-#include <limits.h>
 #include <stdbool.h>
 
 /* Does all of it hold?  `path`: the file; NULL: it is not known.  Also in a vfork child. */
@@ -24,7 +23,10 @@ void handdown_open(const struct tree *tree);
 /* They are close-on-exec again. */
 void handdown_shut(const struct tree *tree);
 
-/* The file that execvp(3) takes for `file`: itself, or what `room` is filled with; NULL: there is none. */
-const char *handdown_find(const char *file, char room[PATH_MAX]);
+/* The file that execvp(3) takes for `file`: itself, or what `name` is filled with; NULL: there is none. */
+const char *handdown_find(const char *file, char *name);
+
+/* How many bytes of `name` that needs. */
+size_t handdown_longest(const char *file);
 
 #endif

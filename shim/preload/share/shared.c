@@ -13,6 +13,7 @@
 #include "preload/share/inherited.h"
 #include "preload/fds/private.h"
 #include "preload/self/self.h"
+#include "preload/libc/cancel.h"
 #include "preload/libc/real.h"
 #include "preload/self/env.h"
 #include "preload/share/tally.h"
@@ -288,9 +289,11 @@ void shared_give_all(void)
 {
     if (!our.on || !self.active || !self_is_ours())
         return;
+    int state = cancel_forbid();
     atomic_store_explicit(&shared_keeping, false, memory_order_relaxed);
     give_some(private_limit());
     tally(true);
+    cancel_allow(state);
 }
 
 bool shared_ends(void)
@@ -300,8 +303,11 @@ bool shared_ends(void)
 
 void shared_give_rest(void)
 {
+    int state = cancel_forbid();
+
     give_some(private_limit());
     tally(true);
+    cancel_allow(state);
 }
 
 bool shared_may_leave(void)

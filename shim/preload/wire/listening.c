@@ -10,6 +10,8 @@
 #include <errno.h>
 #include <string.h>
 
+#pragma GCC diagnostic ignored "-Wvla" /* as large as what the caller waits for, and no larger: its stack may be small */
+
 enum {
     POLL_MOST = 512, /* waits for more are only as good as the kernel's */
     SETS_MOST = 8192,
@@ -84,11 +86,10 @@ static void watch(int fd)
 
 int listening_ppoll(struct pollfd *fds, nfds_t n, const struct timespec *time, const sigset_t *mask, bool *again)
 {
-    struct pollfd all[POLL_MOST + 1];
-
     *again = false;
     if (!listening_poll_needed(fds, n))
         return real.ppoll(fds, n, time, mask);
+    struct pollfd all[n + 1];
     begin();
     for (nfds_t i = 0; i < n; i++)
         watch(fds[i].fd);
@@ -109,21 +110,26 @@ int listening_ppoll(struct pollfd *fds, nfds_t n, const struct timespec *time, c
 
 /* The sets, with room for the bell's number. */
 struct copies {
-    size_t len;
+    size_t len; /* of the caller's */
     fd_set *sets[3];
-    char room[3][SETS_MOST / 8] __attribute__((aligned(__alignof__(fd_set))));
 };
 
-static void copy(struct copies *copies, const struct listening_sets *given)
+static size_t words_for(int n)
 {
     const size_t bits = 8 * sizeof(long);
 
-    copies->len = ((size_t)given->n + bits - 1) / bits * sizeof(long);
-    memset(copies->room, 0, sizeof copies->room);
+    return ((size_t)n + bits - 1) / bits;
+}
+
+/* `room`: three sets of so many words. */
+static void copy(struct copies *copies, const struct listening_sets *given, unsigned long *room, size_t words)
+{
+    copies->len = words_for(given->n) * sizeof(long);
+    memset(room, 0, 3 * words * sizeof *room);
     for (int i = 0; i < 3; i++) {
-        copies->sets[i] = (fd_set *)(void *)copies->room[i];
+        copies->sets[i] = (fd_set *)(void *)(room + (size_t)i * words);
         if (given->sets[i])
-            memcpy(copies->room[i], given->sets[i], copies->len);
+            memcpy(copies->sets[i], given->sets[i], copies->len);
     }
 }
 
@@ -139,7 +145,7 @@ static int give_back(const struct copies *copies, const struct listening_sets *g
             let_finish(fd);
     for (int i = 0; i < 3; i++)
         if (given->sets[i])
-            memcpy(given->sets[i], copies->room[i], copies->len);
+            memcpy(given->sets[i], copies->sets[i], copies->len);
     return ready;
 }
 
@@ -151,7 +157,6 @@ int listening_pselect(const struct listening_sets *given, const struct timespec 
     *again = false;
     if (!listening_select_needed(given->n, sets[0], sets[1], sets[2]))
         return real.pselect(given->n, sets[0], sets[1], sets[2], time, mask);
-    copy(&copies, given);
     begin();
     for (int fd = 0; fd < given->n; fd++)
         if (is_in(given, fd))
@@ -159,6 +164,8 @@ int listening_pselect(const struct listening_sets *given, const struct timespec 
     int bell = bell_listen(), n = bell >= given->n ? bell + 1 : given->n;
     if (n > SETS_MOST)
         bell = -1, n = given->n;
+    unsigned long room[3 * words_for(n) + 1]; /* of none there is nothing to wait for but the time */
+    copy(&copies, given, room, words_for(n));
     if (bell >= 0)
         FD_SET(bell, copies.sets[0]);
     int ready = real.pselect(n, copies.sets[0], sets[1] ? copies.sets[1] : NULL, sets[2] ? copies.sets[2] : NULL, time, mask);

@@ -2,6 +2,7 @@
 #define _GNU_SOURCE
 #include "preload/wire/moving.h"
 
+#include "base/page.h"
 #include "preload/fds/eof.h"
 #include "preload/libc/real.h"
 #include "preload/wire/incoming.h"
@@ -9,7 +10,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <limits.h>
 #include <unistd.h>
 
 static ssize_t real_move(const struct moving *m, int in, size_t len)
@@ -88,14 +88,18 @@ static ssize_t write_page(struct conn *c, int out, const char *page, size_t len)
 
 static ssize_t move_page(struct conn *c, const struct moving *m, size_t len, bool wait)
 {
-    char page[PIPE_BUF];
-    struct iovec piece = { page, len < sizeof page ? len : sizeof page };
     int slot = wait_for_slot(c, m);
+    struct page page;
 
     if (slot < 0)
         return slot;
+    page_take(&page);
+    struct iovec piece = { page.bytes, len < page.size ? len : page.size };
     ssize_t got = wire_receive(c, m->in, &piece, 1, wait ? 0 : MSG_DONTWAIT);
-    return got > 0 ? write_page(c, m->out, page, (size_t)got) : got;
+    if (got > 0)
+        got = write_page(c, m->out, page.bytes, (size_t)got);
+    page_return(&page);
+    return got;
 }
 
 ssize_t moving_from(struct conn *c, struct moving m)

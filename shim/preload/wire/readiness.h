@@ -43,9 +43,9 @@ struct wait {
         } poll;
         struct {
             int n;
-            size_t len; /* of each of `saved`; 0: not saved */
+            bool is_saved;
             fd_set *given[3];
-            char saved[3][READINESS_SELECTED / 8] __attribute__((aligned(__alignof__(fd_set))));
+            unsigned long *saved; /* three sets, of readiness_words(n) each */
         } select;
         struct {
             int epfd, most;
@@ -57,8 +57,17 @@ struct wait {
 /* Makes w a wait of poll for these.  `masked`: by ppoll; else by poll as long as there is no signal mask. */
 void readiness_of_poll(struct wait *w, bool masked, struct pollfd *fds, nfds_t n);
 
-/* Makes w a wait of select for the numbers below n: to read, to write, exceptional; NULL: none.  `masked`: by pselect. */
-void readiness_of_select(struct wait *w, bool masked, int n, fd_set *const given[3]);
+/* How many words each set of a select below n has: never 0, and not more than for READINESS_SELECTED. */
+static inline size_t readiness_words(int n)
+{
+    const size_t bits = 8 * sizeof(long);
+
+    return n <= 0 || n > READINESS_SELECTED ? 1 : ((size_t)n + bits - 1) / bits;
+}
+
+/* Makes w a wait of select for the numbers below n: to read, to write, exceptional; NULL: none.  `masked`: by pselect.
+ * `room`: three sets of readiness_words(n) words, on its caller's stack, which may be small. */
+void readiness_of_select(struct wait *w, bool masked, int n, fd_set *const given[3], unsigned long *room);
 
 enum readiness_epoll { READINESS_WAIT, READINESS_PWAIT, READINESS_PWAIT2 };
 

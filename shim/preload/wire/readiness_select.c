@@ -13,28 +13,32 @@
 
 enum { IN, OUT, SETS = 3 };
 
+static fd_set *saved(const struct wait *w, int i)
+{
+    return (fd_set *)(void *)(w->select.saved + (size_t)i * readiness_words(w->select.n));
+}
+
 /* False: too many to be saved. */
 static bool save(struct wait *w)
 {
-    const size_t bits = 8 * sizeof(long);
     const int n = w->select.n;
 
-    if (w->select.len)
+    if (w->select.is_saved)
         return true;
     if (n <= 0 || n > READINESS_SELECTED)
         return false;
-    w->select.len = ((size_t)n + bits - 1) / bits * sizeof(long);
+    w->select.is_saved = true;
     for (int i = 0; i < SETS; i++)
         if (w->select.given[i])
-            memcpy(w->select.saved[i], w->select.given[i], w->select.len);
+            memcpy(saved(w, i), w->select.given[i], readiness_words(n) * sizeof(long));
     return true;
 }
 
 static void restore(const struct wait *w)
 {
-    for (int i = 0; i < SETS && w->select.len; i++)
+    for (int i = 0; i < SETS && w->select.is_saved; i++)
         if (w->select.given[i])
-            memcpy(w->select.given[i], w->select.saved[i], w->select.len);
+            memcpy(w->select.given[i], saved(w, i), readiness_words(w->select.n) * sizeof(long));
 }
 
 static int call_pselect(struct wait *w, const struct timespec *time, const sigset_t *mask)
@@ -80,11 +84,11 @@ static int tell(struct wait *w, int ready)
 {
     fd_set *in = w->select.given[IN], *out = w->select.given[OUT];
 
-    for (int fd = 0; in && w->select.len && fd < w->select.n; fd++) {
+    for (int fd = 0; in && w->select.is_saved && fd < w->select.n; fd++) {
         if (!readiness_is_borrowed(fd) || !FD_ISSET(fd, in))
             continue;
         enum readiness_sight sight =
-            readiness_look(fd, out && FD_ISSET(fd, (fd_set *)(void *)w->select.saved[OUT]), POLLIN);
+            readiness_look(fd, out && FD_ISSET(fd, saved(w, OUT)), POLLIN);
         if (sight == SIGHT_REPLACED)
             return 0;
         if (sight == SIGHT_TRUE || (sight == SIGHT_WRITABLE && !out))
@@ -107,7 +111,7 @@ static bool deferred(struct wait *w)
 
 static int tell_deferred(struct wait *w, int ready)
 {
-    return ready + deferred_select(w->select.n, (const fd_set *)(void *)w->select.saved[IN], w->select.given[IN]);
+    return ready + deferred_select(w->select.n, saved(w, IN), w->select.given[IN]);
 }
 
 static bool awaits_end(struct wait *w)
@@ -123,13 +127,14 @@ static bool ended(struct wait *w, int ready)
     return false;
 }
 
-void readiness_of_select(struct wait *w, bool masked, int n, fd_set *const given[3])
+void readiness_of_select(struct wait *w, bool masked, int n, fd_set *const given[3], unsigned long *room)
 {
     static const struct wait_family family = { begin, tell, ended, save, deferred, tell_deferred, awaits_end };
 
     w->family = &family;
     w->call = masked ? call_pselect : call_select;
     w->select.n = n;
-    w->select.len = 0;
+    w->select.is_saved = false;
+    w->select.saved = room;
     memcpy(w->select.given, given, sizeof w->select.given);
 }

@@ -142,6 +142,25 @@ static ssize_t behind_bytes(struct conn *c, size_t got, ssize_t result)
     return (ssize_t)got;
 }
 
+/* tcp(7): MSG_TRUNC discards instead of copying, and the pointer may be anything. */
+static __attribute__((noinline)) ssize_t recv_nowhere(struct conn *c, struct incoming *call, size_t room, bool waitall)
+{
+    char bounce[512];
+    size_t got = 0;
+
+    while (got < room) {
+        size_t len = room - got < sizeof bounce ? room - got : sizeof bounce;
+        ssize_t n = recv_exchange(c, call, bounce, len, waitall);
+        if (n <= 0)
+            return behind_bytes(c, got, n);
+        got += (size_t)n;
+        call->wait = call->wait && waitall;
+        if (call->peek || (size_t)n < len)
+            break;
+    }
+    return (ssize_t)got;
+}
+
 static ssize_t recv_piece(struct conn *c, int fd, struct iovec piece, int flags)
 {
     struct incoming call = {
@@ -150,24 +169,11 @@ static ssize_t recv_piece(struct conn *c, int fd, struct iovec piece, int flags)
         .peek = flags & MSG_PEEK,
         .wait = !c->nonblocking && !(flags & MSG_DONTWAIT),
     };
-    char bounce[4096];
     bool waitall = flags & MSG_WAITALL && call.wait && !call.peek;
 
     if (!(flags & MSG_TRUNC) && piece.iov_base)
         return recv_exchange(c, &call, piece.iov_base, piece.iov_len, waitall);
-    /* tcp(7): MSG_TRUNC discards instead of copying, and the pointer may be anything. */
-    size_t got = 0;
-    while (got < piece.iov_len) {
-        size_t len = piece.iov_len - got < sizeof bounce ? piece.iov_len - got : sizeof bounce;
-        ssize_t n = recv_exchange(c, &call, bounce, len, waitall);
-        if (n <= 0)
-            return behind_bytes(c, got, n);
-        got += (size_t)n;
-        call.wait = call.wait && waitall;
-        if (call.peek || (size_t)n < len)
-            break;
-    }
-    return (ssize_t)got;
+    return recv_nowhere(c, &call, piece.iov_len, waitall);
 }
 
 /* A peek at several pieces is one peek. */

@@ -99,3 +99,13 @@ void release_wait(struct conn *c, int fd)
     if (ready == 0 && c->fds.generation == generation && c->fds.count && c->request.withheld_ms)
         release_some(c, conn_number(c, fd));
 }
+
+void release_before_read(int fd)
+{
+    struct pollfd wait = { .fd = fd, .events = POLLIN };
+    int saved = errno;
+
+    if (real.poll(&wait, 1, 0) == 0)
+        withheld_each(release_some);
+    errno = saved;
+}

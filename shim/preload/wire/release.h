@@ -5,6 +5,8 @@
 
 #include "preload/conn/withheld.h"
 
+#include <time.h>
+
 /* Locked; released while it connects.  FRESH, LEASED: sends all of it by fd, as it is, because it is no request, or will never
  * be a whole one.  LEASED: puts a fresh connection under the numbers first.  0 or -errno. */
 int release_all(struct conn *c, int fd);
@@ -27,5 +29,15 @@ static inline void release_due(void)
 {
     withheld_each_due(release_some);
 }
+
+/* No conn is locked.  The program is about to sleep for so long; NULL: who knows. */
+static inline void release_before_sleep(const struct timespec *time)
+{
+    if (withheld_any() && (!time || time->tv_sec || time->tv_nsec >= WITHHELD_MS * 1000000L))
+        withheld_each(release_some);
+}
+
+/* No conn is locked.  The program is about to read something else, and may wait for it. */
+void release_before_read(int fd);
 
 #endif
