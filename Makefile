@@ -53,6 +53,8 @@ HELPER_PARTS := $(foreach src,$(HELPER_ALL),$(wildcard $(src:.c=)_*.c)) \
 HELPER_SRC   := $(filter-out $(HELPER_PARTS),$(HELPER_ALL))
 
 LIB_OBJ      := $(LIB_SRC:%.c=$(BUILD)/obj/%.o)
+# Threads, coroutines and signal handlers may have small stacks.
+$(LIB_OBJ): WARN += -Wframe-larger-than=1536
 # What the library for TLS has of the other folders: http/ is pure, and has no memory of its own.
 TLS_OBJ      := $(TLS_SRC:%.c=$(BUILD)/obj/%.o) $(patsubst %.c,$(BUILD)/obj/%.o,$(wildcard shim/http/*.c) shim/base/reason.c)
 # What the launcher has in common with the library.

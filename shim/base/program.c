@@ -14,9 +14,8 @@
 
 enum {
     SCRIPTS_MOST = 5, /* interpreters that are scripts (execve(2)), then ELOOP */
-    HEAD = 1024,      /* an ELF file's headers lie there */
+    HEAD = 1024,      /* an ELF file's headers lie there; a longer path of a loader: who knows */
     LINE = 256,       /* what a script's first line is cut to */
-    LOADER = 512,     /* a longer path: who knows */
 };
 
 /* The beginning of a file. */
@@ -92,16 +91,16 @@ static bool is_loader_of(const char *loader, enum program_libc libc)
     return libc == PROGRAM_ANY_LIBC || (libc == PROGRAM_MUSL) == musl;
 }
 
-static bool elf_loads(const struct beginning *file, enum program_libc libc)
+/* What was read of the file may be gone afterwards. */
+static bool elf_loads(struct beginning *file, enum program_libc libc)
 {
-    char loader[LOADER];
     ElfW(Phdr) part;
 
-    if (!is_ours(file) || find_loader(file, &part) != 1 || part.p_filesz < 2 || part.p_filesz > sizeof loader)
+    if (!is_ours(file) || find_loader(file, &part) != 1 || part.p_filesz < 2 || part.p_filesz > sizeof file->bytes)
         return false;
-    if (part.p_offset + part.p_filesz <= (size_t)file->len)
-        memcpy(loader, file->bytes + part.p_offset, part.p_filesz);
-    else if (pread(file->fd, loader, part.p_filesz, (off_t)part.p_offset) != (ssize_t)part.p_filesz)
+    const bool read = part.p_offset + part.p_filesz <= (size_t)file->len;
+    const char *loader = file->bytes + (read ? part.p_offset : 0);
+    if (!read && pread(file->fd, file->bytes, part.p_filesz, (off_t)part.p_offset) != (ssize_t)part.p_filesz)
         return false;
     return loader[part.p_filesz - 1] == '\0' && is_loader_of(loader, libc);
 }

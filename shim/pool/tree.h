@@ -137,6 +137,9 @@ int tree_give(const struct tree *t, const struct endpoint *to, const struct idle
 int tree_take(const struct tree *t, const struct endpoint *to, const struct wanted *wanted,
               struct idle *out, uint64_t now_ms);
 
+/* Lets go of what has expired, or was closed by its server, at the old end of each queue, a few of each. */
+void tree_sweep(const struct tree *t, uint64_t now_ms);
+
 /* Closes all that leads to the place of `to` (pool/endpoint.h), whatever the user's and the namespace; returns
  * how many. */
 unsigned tree_release_place(const struct tree *t, const struct endpoint *to, uint64_t now_ms);

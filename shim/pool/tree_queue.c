@@ -284,6 +284,13 @@ static bool sweep(const struct tree *t, unsigned queue, uint64_t now_ms)
     return true;
 }
 
+void tree_sweep(const struct tree *t, uint64_t now_ms)
+{
+    for (unsigned i = 0; i < TREE_QUEUES; i++)
+        if (tree_has(t, i))
+            sweep(t, i, now_ms);
+}
+
 int tree_give(const struct tree *t, const struct endpoint *to, const struct idle *idle, unsigned limit,
               uint64_t now_ms)
 {

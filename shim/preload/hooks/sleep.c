@@ -18,7 +18,10 @@ static bool is_over(const struct timespec *time)
 {
     deferred_before_wait();
     release_before_sleep(time);
-    return shared_keeps() && waiting_is_long(time) && waiting_interrupted();
+    if (!waiting_is_long(time))
+        return false;
+    shared_sweep();
+    return shared_keeps() && waiting_interrupted();
 }
 
 int nanosleep(const struct timespec *time, struct timespec *left)

@@ -285,6 +285,16 @@ unsigned shared_release_place(const struct endpoint *to)
     return tree_release_place(&our.tree, to, self_now_ms()) + told;
 }
 
+void shared_sweep(void)
+{
+    if (!our.handed || !our.on || !self.active || !self_is_ours() || !identity_at_home() || !private_is(our.tree.first))
+        return;
+    int state = cancel_forbid(), saved = errno;
+    tree_sweep(&our.tree, self_now_ms());
+    errno = saved;
+    cancel_allow(state);
+}
+
 void shared_give_all(void)
 {
     if (!our.on || !self.active || !self_is_ours())

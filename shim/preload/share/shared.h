@@ -45,6 +45,9 @@ unsigned shared_release_place(const struct endpoint *to);
 /* sendmsg, within what one user may have in flight: shared_send.c. */
 ssize_t shared_send(int fd, const struct msghdr *msg, int flags);
 
+/* Nobody watches the queues: who is about to sleep lets go of what has expired there.  A server may wait for its end. */
+void shared_sweep(void);
+
 /* Leaves all idle connections to the others. */
 void shared_give_all(void);
 
