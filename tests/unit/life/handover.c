@@ -86,7 +86,7 @@ static size_t reads(int fd, char *out, ssize_t *last)
 
 static void test_each_cut(void **state)
 {
-    char *env[] = { preload, NULL }, *room[8], bytes[400], directly[400];
+    char *env[] = { preload, NULL }, bytes[400], directly[400];
     const size_t whole = strlen(fake_answer);
     size_t total = 0;
     ssize_t last;
@@ -97,7 +97,7 @@ static void test_each_cut(void **state)
         struct fake_socket *s = fake_under(fd);
         fake_arrives(s, fake_answer, i); /* all of it in the last round */
         size_t len = reads(fd, bytes, &last);
-        char *const *packed = handover_pack(NULL, env, room, false);
+        char *const *packed = handover_pack(NULL, env, false);
         if (i == whole) { /* nothing is under way */
             assert_ptr_equal(packed, env);
             assert_int_equal(last, 0);
@@ -132,18 +132,18 @@ static void test_each_cut(void **state)
 /* A program that cannot take it over: the server is asked to close behind its answer. */
 static void test_hopeless(void **state)
 {
-    char *env[] = { NULL }, *room[8];
+    char *env[] = { NULL };
 
     (void)state;
     int fd = asked();
-    assert_ptr_equal(handover_pack(NULL, env, room, false), env);
+    assert_ptr_equal(handover_pack(NULL, env, false), env);
     assert_true(fake_under(fd)->write_shut);
 }
 
 /* A number that is close-on-exec is nobody's business there, but where file actions may hand it down. */
 static void test_cloexec(void **state)
 {
-    char *env[] = { preload, NULL }, *room[8];
+    char *env[] = { preload, NULL };
 
     (void)state;
     int fd = asked();
@@ -151,7 +151,7 @@ static void test_cloexec(void **state)
     struct conn *c = fake_enter(fd);
     conn_set_cloexec(c, fd, true);
     conn_leave(c);
-    assert_ptr_equal(handover_pack(NULL, env, room, false), env);
+    assert_ptr_equal(handover_pack(NULL, env, false), env);
     assert_false(fake_under(fd)->write_shut);
     char *const *packed = handover_pack(NULL, env, room, true);
     assert_true(packed != env);
@@ -170,13 +170,13 @@ static ssize_t write_refuses(int fd, const void *bytes, size_t len)
 
 static void test_no_room(void **state)
 {
-    char *env[] = { preload, NULL }, *room[8];
+    char *env[] = { preload, NULL };
 
     (void)state;
     int fd = asked(), before = open_files();
     real.write = write_refuses;
     errno = 42;
-    char *const *packed = handover_pack(NULL, env, room, false);
+    char *const *packed = handover_pack(NULL, env, false);
     assert_int_equal(errno, 42);
     handover_done(packed, env);
     assert_true(fake_under(fd)->write_shut);

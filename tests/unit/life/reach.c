@@ -10,7 +10,7 @@
 
 enum { ROOM = 8 };
 
-static char there[200], *rooms[ROOM], text[1000], folder[] = "/tmp/holdfast-reach-XXXXXX";
+static char there[200], folder[] = "/tmp/holdfast-reach-XXXXXX";
 
 static int begin(void **state)
 {
