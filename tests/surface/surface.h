@@ -187,6 +187,7 @@ int talk_seed(void);
     OP(hidden_close, "ncsme", "wk", false)                                                                   \
     OP(hidden_all, "-", "wk", false)                                                                         \
     OP(uring, "-", "c", false)                                                                               \
+    OP(aio_read, "csme", "cw", false)                                                                        \
     OP(sockopts, "ncme", "wk", true)                                                                         \
     OP(sockopts_set, "ncme", "wk", true)                                                                     \
     OP(names, "ncsme", "wk", true)                                                                           \

@@ -4,6 +4,7 @@
 #include "surface.h"
 
 #include <arpa/inet.h>
+#include <aio.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <netinet/in.h>
@@ -353,5 +354,29 @@ void op_uring(struct talk *unused)
     said("io_uring_setup", syscall(SYS_io_uring_setup, 4, params) >= 0 ? 0 : -1);
 #endif
     talk_whole(1);
+    run.no_after = true;
+}
+
+/* libc's threads read, until the end.  Not to be compared: nothing of the process is followed behind that. */
+void op_aio_read(struct talk *t)
+{
+    static char buf[8192];
+
+    talk_reach(t, t->state < STATE_SENT ? STATE_SENT : t->state);
+    while (!t->over) {
+        struct aiocb request = { .aio_fildes = t->fd, .aio_buf = buf, .aio_nbytes = sizeof buf };
+        const struct aiocb *list[1] = { &request };
+        if (aio_read(&request) != 0)
+            break;
+        while (aio_error(&request) == EINPROGRESS)
+            aio_suspend(list, 1, NULL);
+        errno = aio_error(&request);
+        ssize_t n = aio_return(&request);
+        if (n > 0)
+            talk_feed(t, buf, (size_t)n);
+        else if (errno != EAGAIN)
+            talk_ended(t, n);
+    }
+    talk_report(t);
     run.no_after = true;
 }

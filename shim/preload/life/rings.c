@@ -40,7 +40,7 @@ void rings_begin(void)
     if (!self.tracks || !self_is_ours())
         return;
     self.tracks = false;
-    log_printf("%s: has an io_uring: its sockets are left alone from here on", self.name);
+    log_printf("%s: has an io_uring, or calls aio_read: its sockets are left alone from here on", self.name);
     deferred_apply_all();
     conn_each(leave);
     shared_give_all();

@@ -12,7 +12,7 @@
 #ifndef HOLDFAST_PRELOAD_RINGS_H
 #define HOLDFAST_PRELOAD_RINGS_H
 
-/* Not locked.  The process has a ring, or is about to enter one.  errno is left alone. */
+/* Not locked.  The process has a ring, or is about to enter one; or to call aio_read (hooks/aio.c).  errno is left alone. */
 void rings_begin(void);
 
 /* A library is opened: liburing is opened to be used. */
