@@ -195,6 +195,11 @@ int talk_seed(void);
     OP(fionbio, "ncsme", "wk", true)                                                                         \
     OP(outq, "ncme", "wk", true)                                                                             \
     OP(ioctls, "ncme", "wk", true)                                                                           \
+    OP(odd_options, "ne", "w", false)                                                                        \
+    OP(odd_then, "cme", "w", false)                                                                          \
+    OP(odd_flags, "ncme", "wk", false)                                                                       \
+    OP(odd_lengths, "ncme", "wkn", false)                                                                    \
+    OP(odd_nowait, "cme", "wk", false)                                                                       \
     OP(connect_again, "cme", "wk", true)                                                                     \
     OP(bind_again, "ncme", "w", true)                                                                        \
     OP(fstat, "nce", "w", false)                                                                             \

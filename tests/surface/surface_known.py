@@ -5,13 +5,11 @@ import re
 
 KNOWN = {
     r"(recv|send)_fault ": "a bad pointer crashes where the kernel would answer EFAULT: the bytes are read first",
-    r"sockopts_set (middle|ended) ": "after the end a bad value or length is not found out: nothing is set",
     r"fork_alternate ": "child and parent take turns in reading one response: each follows it alone",
     r"rights(_self)? .* chunked": "a socket passed on in mid-exchange shows the framing of the persistent answer",
     r"seccomp_(few|errno|strict) (sent|middle) warm": "an exchange under way needs recvfrom and shutdown, not only read",
     r"blocked_close middle ": "recv in one thread, shutdown and close in another: EBADF instead of 0",
     r"(connect_again|fastopen_connected) ended ": "errno of a connect that makes no sense, after the end",
-    r"lowat middle ": "SO_RCVLOWAT in mid-exchange is swallowed",
     r"stream_modes ": "fdopen with \"a\" does not set O_APPEND on the socket",
 }
 

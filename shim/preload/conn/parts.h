@@ -145,8 +145,11 @@ struct conn_after {
     bool read_shut : 1;  /* any state but NEW: ... its receiving side */
     bool write_ended : 1; /* EXCHANGE: ... its sending side, as the kernel knows: in ENDED it is write_shut */
     bool bound : 1;      /* ENDED: a bind was answered (hooks/connect.c) */
+    bool own_end : 1;    /* ENDED: the end-of-file socket under the numbers is this client's alone: libc answers, but for the
+                            names.  Set by under_end_of_its_own */
     bool end_asked : 1;  /* EXCHANGE: the library, not the client, has ended the sending side, so that the server closes.
                             Set by conn_end_sending; waits hide the POLLHUP that comes of it */
+    int lowat;           /* EXCHANGE, ENDED: the SO_RCVLOWAT that the client has set, and the kernel has not; 0: none */
 };
 
 /* EXCHANGE, OBSERVED: waits for its first byte: stall.h, whose lock guards it.  Whether it waits may be asked under the

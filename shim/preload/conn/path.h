@@ -29,11 +29,11 @@ void path_guard(struct conn *c);
 /* Locked.  c was lent a connection that was parked: it has the option, unless the client has set its own value. */
 void path_adopted(struct conn *c);
 
-/* Locked.  Takes the option away from c's socket. */
+/* Locked.  Takes the option away from c's socket; not behind the end, where that is in the pool. */
 void path_unguard_now(struct conn *c);
 static inline void path_unguard(struct conn *c)
 {
-    if (c->idle.guarded)
+    if (c->idle.guarded && !conn_has_ended(c))
         path_unguard_now(c);
 }
 

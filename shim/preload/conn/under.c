@@ -69,7 +69,7 @@ static int end_for(const struct conn *c, bool trusted)
 
 void under_hang_up(struct conn *c)
 {
-    int end = c->copied || c->state == CONN_ENDED_UNSWAPPED ? -1 : end_for(c, false);
+    int end = c->copied || c->after.own_end || c->state == CONN_ENDED_UNSWAPPED ? -1 : end_for(c, false);
 
     if (end >= 0 && c->fds.count)
         put_all(c, end, true);
@@ -87,17 +87,37 @@ void under_reset_told(struct conn *c)
     under_hang_up(c);
 }
 
-void under_end_of_its_own(struct conn *c)
+/* As the client has left its own socket. */
+static void resemble(struct conn *c, int end)
 {
-    int end = eof_own(c->to.family, c->nonblocking);
+    struct options set = c->options;
+    int error;
+    socklen_t len = sizeof error;
 
-    if (end < 0)
-        return;
-    if (c->after.write_shut)
+    set.bound = false; /* it is connected */
+    options_apply(&set, end);
+    if (c->after.lowat)
+        real.setsockopt(end, SOL_SOCKET, SO_RCVLOWAT, &c->after.lowat, sizeof c->after.lowat);
+    if (c->after.reset == RESET_TOLD)
+        real.getsockopt(end, SOL_SOCKET, SO_ERROR, &error, &len);
+    else if (c->after.write_shut)
         real.shutdown(end, SHUT_WR);
-    if (c->fds.count)
-        under_put(c, end);
-    real.close(end);
+}
+
+bool under_end_of_its_own(struct conn *c)
+{
+    if (c->after.own_end || c->copied) /* copies of the fd would stay with the one that is there */
+        return c->after.own_end;
+    int saved = errno;
+    int end = eof_own(c->to.family, c->nonblocking, c->after.reset != RESET_NOT);
+
+    if (end >= 0) {
+        resemble(c, end);
+        c->after.own_end = c->fds.count && under_put(c, end) == 0;
+        real.close(end);
+    }
+    errno = saved;
+    return c->after.own_end;
 }
 
 void under_end(struct conn *c, enum reason why)

@@ -24,8 +24,10 @@ void under_reset(struct conn *c);
 /* Locked.  ENDED, behind under_reset: the client was told of the error: waits say POLLHUP alone from here on. */
 void under_reset_told(struct conn *c);
 
-/* Locked.  ENDED: another process gets a copy of the fd, and could change the flags of the open file description.  Puts an
- * end-of-file socket of c's own in place of the one that all conns share. */
-void under_end_of_its_own(struct conn *c);
+/* Locked.  ENDED: what the client sets on the socket from here on, or another process that gets a copy of the fd, is the
+ * kernel's to judge and to remember.  Puts an end-of-file socket of c's own, with the client's options, in place of the one that
+ * all conns share.  True: what lies under the numbers is this client's alone (after.own_end).  False: no,
+ * because of copies that cannot be followed, or for lack of something.  errno is left alone. */
+bool under_end_of_its_own(struct conn *c);
 
 #endif

@@ -157,13 +157,14 @@ int eof_socket(int family, bool trusted)
     return find(family, (family != AF_INET) + ENDED, trusted);
 }
 
-int eof_own(int family, bool nonblocking)
+int eof_own(int family, bool nonblocking, bool reset)
 {
     int ends[2];
 
-    if (make_pair(family, ends) != 0)
+    if (make_pair(family, ends) != 0 || (reset && reset_pair(ends) != 0))
         return -1;
-    real.close(ends[1]);
+    if (!reset)
+        real.close(ends[1]);
     if (nonblocking)
         real.fcntl(ends[0], F_SETFL, (void *)(intptr_t)(O_RDWR | O_NONBLOCK));
     return ends[0];

@@ -21,7 +21,7 @@ int eof_socket_hung_up(int family);
 int eof_socket_reset(int family);
 
 /* Not locked.  One of its own, which is the caller's to close, or -1: in nothing different from a connection that its peer has
- * closed but for its names. */
-int eof_own(int family, bool nonblocking);
+ * closed but for its names.  `reset`: something was sent on it, and answered by a reset. */
+int eof_own(int family, bool nonblocking, bool reset);
 
 #endif

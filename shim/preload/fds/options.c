@@ -77,6 +77,38 @@ enum options_verdict options_judge(int level, int name, const void *value, sockl
     return k->lasting ? OPTIONS_LASTING : OPTIONS_FINE;
 }
 
+static bool is_switch(int level, int name)
+{
+    return (level == SOL_SOCKET && (name == SO_KEEPALIVE || name == SO_REUSEADDR || name == SO_OOBINLINE)) ||
+           (level == IPPROTO_TCP && (name == TCP_NODELAY || name == TCP_CORK || name == TCP_QUICKACK));
+}
+
+/* What programs set before they close. */
+bool options_reads_back(int level, int name, const void *value, socklen_t len)
+{
+    enum { HOUR = 3600 };
+    union {
+        int on;
+        struct linger linger;
+        struct timeval time;
+    } is;
+
+    if (!value || len > sizeof is)
+        return false;
+    memcpy(&is, value, len);
+    if (is_switch(level, name))
+        return len == sizeof is.on && (is.on == 0 || is.on == 1);
+    if (level != SOL_SOCKET)
+        return false;
+    if (name == SO_LINGER)
+        return len == sizeof is.linger && is.linger.l_onoff == 1 && is.linger.l_linger >= 0 && is.linger.l_linger < HOUR;
+#ifdef __LP64__
+    if (name == SO_RCVTIMEO || name == SO_SNDTIMEO)
+        return len == sizeof is.time && is.time.tv_sec >= 0 && is.time.tv_sec < HOUR && is.time.tv_usec == 0;
+#endif
+    return false;
+}
+
 static struct option *find(struct options *o, int level, int name)
 {
     for (int i = 0; i < o->count; i++)

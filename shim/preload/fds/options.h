@@ -54,6 +54,9 @@ void options_slow(const struct options *o, int fd);
 /* Is it that option? */
 bool options_is_nodelay(int level, int name);
 
+/* Does the kernel accept it on any socket, and does getsockopt give it back as it is?  False: perhaps not; ask the kernel. */
+bool options_reads_back(int level, int name, const void *value, socklen_t len);
+
 /* Forgets all, and gives the block back. */
 void options_clear(struct options *o);
 

@@ -262,7 +262,7 @@ static int answer_ended(int fd, const struct sockaddr *to, socklen_t len)
         return CONN_PLAIN;
     if (c->after.end_asked && !c->after.write_shut && !c->after.write_ended) /* only the library has ended this side */
         result = -EINVAL;
-    else if (conn_has_ended(c) && (c->after.write_shut || c->after.reset != RESET_NOT)) {
+    else if (conn_has_ended(c) && !c->after.own_end && (c->after.write_shut || c->after.reset != RESET_NOT)) {
         result = !to || c->after.bound ? -EINVAL : bind_another(c->to.family, to, len);
         c->after.bound |= result == 0;
     }

@@ -190,13 +190,13 @@ int dup3(int fd, int onto, int flags)
     return conn_find(fd) ? copy_number(COPY_ONTO, fd, onto, flags & O_CLOEXEC) : replace(fd, onto, flags);
 }
 
+enum { OTHER_FLAGS = O_APPEND | O_ASYNC | O_DIRECT | O_NOATIME }; /* than O_NONBLOCK */
+
 /* What does not touch the socket.  Most clients ask for its flags, and set O_NONBLOCK, before they connect. */
 static bool is_harmless(int command, long argument)
 {
-    const long others = O_APPEND | O_ASYNC | O_DIRECT | O_NOATIME;
-
     return command == F_GETFL || command == F_GETFD || command == F_SETFD ||
-           (command == F_SETFL && !(argument & others));
+           (command == F_SETFL && !(argument & OTHER_FLAGS));
 }
 
 /* Of a spare that is not settled.  CONN_PLAIN or the answer. */
@@ -221,15 +221,19 @@ static int change_entered(struct conn *c, int fd, int command, long argument)
         conn_set_cloexec(c, fd, argument & FD_CLOEXEC);
         return CONN_PLAIN;
     case F_GETFL:
-        return conn_has_ended(c) ? O_RDWR | (c->nonblocking ? O_NONBLOCK : 0) : CONN_PLAIN;
+        return conn_has_ended(c) && !c->after.own_end ? O_RDWR | (c->nonblocking ? O_NONBLOCK : 0) : CONN_PLAIN;
     case F_SETFL:
+        if (conn_has_ended(c) && argument & OTHER_FLAGS)
+            hook_end_of_its_own(c);
         readiness_set_nonblocking(c, argument & O_NONBLOCK);
         if (argument & O_ASYNC)
             closing_leave_alone(c, fd, REASON_odd_descriptor);
-        return conn_has_ended(c) && !c->copied ? 0 : CONN_PLAIN;
+        return conn_has_ended(c) && !c->copied && !c->after.own_end ? 0 : CONN_PLAIN;
     case F_SETOWN:
     case F_SETOWN_EX:
     case F_SETSIG:
+        if (conn_has_ended(c))
+            hook_end_of_its_own(c);
         closing_leave_alone(c, fd, REASON_odd_descriptor);
         return CONN_PLAIN;
     default:

@@ -5,6 +5,7 @@
 #define HOLDFAST_PRELOAD_HOOK_H
 
 #include "preload/conn/conn.h"
+#include "preload/conn/under.h"
 #include "preload/self/self.h"
 #include "preload/libc/real.h"
 
@@ -105,6 +106,33 @@ static inline int hook_message_flags(int flags)
     enum { NOWAIT = 8 }; /* RWF_NOWAIT, whether libc knows it or not */
 
     return flags & NOWAIT ? MSG_DONTWAIT : 0;
+}
+
+/* Pieces that the kernel refuses before it looks at the socket, too many or too long (readv(2)): make libc's call. */
+static inline bool hook_is_refused(const struct iovec *iov, size_t n)
+{
+    enum { MOST = 1024 }; /* IOV_MAX */
+    bool refused = n > MOST;
+
+    for (size_t i = 0; i < n && !refused; i++)
+        refused = (ssize_t)iov[i].iov_len < 0;
+    return refused;
+}
+
+/* Locked.  ENDED: what the client sets on the socket from here on is the kernel's to judge and to remember: under_end_of_its_own.
+ * Not behind a seccomp filter, which may kill us for the calls that this takes. */
+static inline bool hook_end_of_its_own(struct conn *c)
+{
+    return c->after.own_end || (self.active && under_end_of_its_own(c));
+}
+
+/* Should a reused connection break before its answer begins, another one takes its place: until then the
+ * client is to take it for sound. */
+static inline bool hook_may_replace(const struct conn *c)
+{
+    bool asked = conn_is_asked(c) || conn_is_secured(c);
+
+    return c->reused && (conn_is_leased(c) || (asked && !exchange_answered(&c->x)));
 }
 
 /* A sleep that a signal ended before it began: all of it is left.  Returns EINTR. */

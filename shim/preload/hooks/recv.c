@@ -17,7 +17,7 @@ static ssize_t follow(int fd, const struct iovec *iov, int n, int flags)
 static OUT_OF_LINE ssize_t tracked_read(int fd, void *buf, size_t len)
 {
     struct iovec piece = { buf, len };
-    ssize_t result = follow(fd, &piece, 1, 0);
+    ssize_t result = hook_is_refused(&piece, 1) ? CONN_PLAIN : follow(fd, &piece, 1, 0);
     return result == CONN_PLAIN ? real.read(fd, buf, len) : result;
 }
 
@@ -32,7 +32,8 @@ ssize_t read(int fd, void *buf, size_t len)
 
 ssize_t readv(int fd, const struct iovec *iov, int n)
 {
-    ssize_t result = likely(!conn_find(fd)) || n <= 0 ? CONN_PLAIN : follow(fd, iov, n, 0);
+    bool plain = likely(!conn_find(fd)) || n <= 0 || hook_is_refused(iov, (size_t)n);
+    ssize_t result = plain ? CONN_PLAIN : follow(fd, iov, n, 0);
     return result == CONN_PLAIN ? real.readv(fd, iov, n) : result;
 }
 
@@ -68,7 +69,7 @@ ssize_t recvfrom(int fd, void *buf, size_t len, int flags, struct sockaddr *from
 
 ssize_t recvmsg(int fd, struct msghdr *msg, int flags)
 {
-    if (likely(!conn_find(fd)) || !msg)
+    if (likely(!conn_find(fd)) || !msg || hook_is_refused(msg->msg_iov, msg->msg_iovlen))
         return real.recvmsg(fd, msg, flags);
     ssize_t result = follow(fd, msg->msg_iov, (int)msg->msg_iovlen, flags);
     if (result == CONN_PLAIN)
@@ -107,7 +108,7 @@ ssize_t __recvfrom_chk(int fd, void *buf, size_t len, size_t size, int flags, st
 /* Of the stream's own position. */
 static ssize_t positioned(int fd, const struct iovec *iov, int n, int flags)
 {
-    ssize_t result = n > 0 ? follow(fd, iov, n, hook_message_flags(flags)) : CONN_PLAIN;
+    ssize_t result = n > 0 && !hook_is_refused(iov, (size_t)n) ? follow(fd, iov, n, hook_message_flags(flags)) : CONN_PLAIN;
     return result == CONN_PLAIN ? real.preadv2(fd, iov, n, -1, flags) : result;
 }
 

@@ -31,7 +31,7 @@ static ssize_t follow(int fd, const struct iovec *iov, int n, int flags)
 static OUT_OF_LINE ssize_t tracked_write(int fd, const void *buf, size_t len)
 {
     struct iovec piece = { (void *)(uintptr_t)buf, len };
-    ssize_t result = follow(fd, &piece, 1, 0);
+    ssize_t result = hook_is_refused(&piece, 1) ? CONN_PLAIN : follow(fd, &piece, 1, 0);
     return result == CONN_PLAIN ? real.write(fd, buf, len) : result;
 }
 
@@ -42,14 +42,15 @@ ssize_t write(int fd, const void *buf, size_t len)
 
 ssize_t writev(int fd, const struct iovec *iov, int n)
 {
-    ssize_t result = likely(!conn_find(fd)) || n <= 0 ? CONN_PLAIN : follow(fd, iov, n, 0);
+    bool plain = likely(!conn_find(fd)) || n <= 0 || hook_is_refused(iov, (size_t)n);
+    ssize_t result = plain ? CONN_PLAIN : follow(fd, iov, n, 0);
     return result == CONN_PLAIN ? real.writev(fd, iov, n) : result;
 }
 
 /* Of the stream's own position. */
 static ssize_t positioned(int fd, const struct iovec *iov, int n, int flags)
 {
-    ssize_t result = n > 0 ? follow(fd, iov, n, hook_message_flags(flags)) : CONN_PLAIN;
+    ssize_t result = n > 0 && !hook_is_refused(iov, (size_t)n) ? follow(fd, iov, n, hook_message_flags(flags)) : CONN_PLAIN;
     return result == CONN_PLAIN ? real.pwritev2(fd, iov, n, -1, flags) : result;
 }
 
@@ -117,7 +118,7 @@ ssize_t sendmsg(int fd, const struct msghdr *msg, int flags)
 {
     if (msg && msg->msg_controllen)
         leave_what_is_passed(msg);
-    if (likely(!conn_find(fd)) || !msg || msg->msg_iovlen == 0)
+    if (likely(!conn_find(fd)) || !msg || msg->msg_iovlen == 0 || hook_is_refused(msg->msg_iov, msg->msg_iovlen))
         return real.sendmsg(fd, msg, flags);
     int ours = flags;
     ssize_t result = send_to(fd, &ours, msg->msg_name, msg->msg_namelen);

@@ -1,30 +1,22 @@
 /* SPDX-License-Identifier: ISC */
-/* shutdown, options, names and ioctl: on an ended fd most of them answer from memory, because the
- * end-of-file socket is shared and nothing may change it. */
+/* shutdown, names and ioctl: on an ended fd most of them answer from memory, because the end-of-file socket is shared and
+ * nothing may change it. */
 #include "preload/hooks/hook.h"
 
 #include "preload/wire/behind.h"
 #include "preload/wire/endwait.h"
 #include "preload/wire/closing.h"
-#include "preload/share/evidence.h"
-#include "preload/share/idle.h"
 #include "preload/wire/lookahead.h"
 #include "preload/wire/observed.h"
 #include "preload/wire/readiness.h"
 #include "preload/fds/socket.h"
 #include "preload/fds/options.h"
 #include "preload/conn/name.h"
-#include "preload/conn/path.h"
-#include "preload/fds/private.h"
-#include "preload/conn/refused.h"
-#include "preload/wire/send.h"
 #include "preload/conn/swap.h"
 #include "preload/conn/under.h"
-#include "preload/conn/withheld.h"
 #include "preload/fds/table.h"
 
 #include <netinet/in.h>
-#include <netinet/tcp.h>
 #include <stdarg.h>
 #include <string.h>
 #include <sys/ioctl.h>
@@ -84,6 +76,8 @@ static int shut_entered(struct conn *c, int fd, int how)
     case CONN_ENDED:
         if (how != SHUT_RD && !sending)
             return -EINVAL;
+        if (c->after.own_end)
+            return CONN_PLAIN;
         if (c->after.write_shut || c->after.reset != RESET_NOT)
             return -ENOTCONN; /* both sides have ended */
         c->after.write_shut = sending;
@@ -115,171 +109,6 @@ int shutdown(int fd, int how)
     return result;
 }
 
-static bool is_guard(int level, int name)
-{
-    return level == IPPROTO_TCP && name == TCP_USER_TIMEOUT;
-}
-
-/* The real call first: it knows what is a good value.  Returns its answer. */
-static int set_followed(struct conn *c, int fd, int level, int name, const void *value, socklen_t len)
-{
-    if (is_guard(level, name))
-        path_unguard(c);
-    bool connected = !conn_is_new(c);
-    bool lasting = options_judge(level, name, value, len) == OPTIONS_LASTING;
-    bool stays_on = c->reused && options_is_nodelay(level, name); /* see options.h */
-    char old[OPTION_SIZE];
-    socklen_t old_len = sizeof old;
-
-    if (!connected || lasting || stays_on || real.getsockopt(fd, level, name, old, &old_len) != 0)
-        old_len = 0;
-    if (real.setsockopt(fd, level, name, value, len) != 0)
-        return -errno;
-    if (stays_on)
-        options_hasten(fd);
-    else if (connected && old_len == 0)
-        conn_forbid_parking(c, REASON_option_not_undone);
-    if (!options_note(&c->options, level, name, value, len, old, old_len))
-        closing_leave_alone(c, fd, REASON_socket_option);
-    return 0;
-}
-
-/* CONN_PLAIN or the answer. */
-static int set_option(struct conn *c, int fd, int level, int name, const void *value, socklen_t len)
-{
-    if (conn_is_exchange(c) && level == SOL_SOCKET && name == SO_RCVLOWAT)
-        return 0; /* the connection does not end where the response does: it would wait for more */
-    if (options_judge(level, name, value, len) == OPTIONS_FOREIGN) {
-        if (conn_has_ended(c))
-            return 0;
-        closing_leave_alone(c, fd, REASON_socket_option);
-        return CONN_PLAIN;
-    }
-    if (!conn_has_ended(c))
-        return set_followed(c, fd, level, name, value, len);
-    options_note(&c->options, level, name, value, len, NULL, 0);
-    return 0;
-}
-
-int setsockopt(int fd, int level, int name, const void *value, socklen_t len)
-{
-    struct conn *c;
-    enum hook_entry entry = hook_enter(fd, NEED_ALL, &c);
-
-    if (entry != ENTERED)
-        return entry == OURS ? (int)hook_result(-EBADF) : real.setsockopt(fd, level, name, value, len);
-    int result = set_option(c, fd, level, name, value, len);
-    result = result == CONN_PLAIN ? real.setsockopt(fd, level, name, value, len)
-                                  : (int)hook_result(result);
-    conn_leave(c);
-    return result;
-}
-
-/* On an ended fd an option is what the client set; TCP_INFO is that of the connection, if it still lies in the pool, as it would be after
- * the peer's end: in CLOSE_WAIT (the first byte of struct tcp_info, tcp(7)). */
-static int ended_info(struct conn *c, int level, int name, void *value, socklen_t *len)
-{
-    enum { CLOSE_WAIT = 8 };
-
-    if (conn_has_ended(c) && options_recall(&c->options, level, name, value, len))
-        return 0;
-    if (level != IPPROTO_TCP || name != TCP_INFO || !conn_has_ended(c) || !idle_is_there(&c->idle) ||
-        real.getsockopt(c->idle.fd, IPPROTO_TCP, TCP_INFO, value, len) != 0)
-        return CONN_PLAIN;
-    if (*len)
-        *(unsigned char *)value = CLOSE_WAIT;
-    return 0;
-}
-
-/* A lent connection's TCP_NODELAY is on, whatever the client knows of it. */
-static int own_nodelay(const struct conn *c, int level, int name, void *value, socklen_t *len)
-{
-    int on = options_nodelay(&c->options);
-
-    if (conn_has_ended(c) || !c->reused || !options_is_nodelay(level, name) || (int)*len < 0)
-        return CONN_PLAIN;
-    if (*len > sizeof on)
-        *len = sizeof on;
-    memcpy(value, &on, *len);
-    return 0;
-}
-
-/* Should a reused connection break before its answer begins, another one takes its place: until then the
- * client is to take it for sound. */
-static bool replaceable(const struct conn *c)
-{
-    bool asked = conn_is_asked(c) || conn_is_secured(c);
-
-    return c->reused && (conn_is_leased(c) || (asked && !exchange_answered(&c->x)));
-}
-
-/* The kernel tells an error once only: that of a connection which is replaced stays there for the next send or receive,
- * which see to it; that of an end which many share is told here. */
-static int own_error(struct conn *c, int level, int name, void *value, socklen_t *len)
-{
-    int error = c->after.reset == RESET_PENDING ? EPIPE : 0;
-
-    if (level != SOL_SOCKET || name != SO_ERROR || !(replaceable(c) || error) || (int)*len < 0)
-        return CONN_PLAIN;
-    if (*len > sizeof error)
-        *len = sizeof error;
-    memcpy(value, &error, *len);
-    if (error)
-        under_reset_told(c);
-    return 0;
-}
-
-/* The client was told the outcome of its connect. */
-static void learn_error(int fd, const void *value, socklen_t len)
-{
-    struct conn *c;
-    int error = 0;
-
-    memcpy(&error, value, len < sizeof error ? len : sizeof error);
-    if (error != ECONNREFUSED || hook_enter(fd, NEED_ALL, &c) != ENTERED)
-        return;
-    if (c->state == CONN_FRESH)
-        refused_forget(&c->to);
-    conn_leave(c);
-}
-
-/* Of a locked conn.  CONN_PLAIN or the answer. */
-static int get_entered(struct conn *c, int level, int name, void *value, socklen_t *len)
-{
-    if (is_guard(level, name))
-        path_unguard(c);
-    int result = own_error(c, level, name, value, len);
-    if (result == CONN_PLAIN)
-        result = own_nodelay(c, level, name, value, len);
-    return result == CONN_PLAIN ? ended_info(c, level, name, value, len) : result;
-}
-
-static OUT_OF_LINE int tracked_getsockopt(int fd, int level, int name, void *value, socklen_t *len)
-{
-    const struct conn *found = conn_find(fd);
-    struct conn *c;
-    int result = CONN_PLAIN;
-
-    if (hook_hides(fd))
-        return (int)hook_result(-EBADF);
-    if (found && (conn_has_ended(found) || found->reused) && hook_enter(fd, NEED_ALL, &c) == ENTERED) {
-        result = get_entered(c, level, name, value, len);
-        conn_leave(c);
-    }
-    if (result != CONN_PLAIN)
-        return result;
-    result = real.getsockopt(fd, level, name, value, len);
-    if (result == 0 && level == SOL_SOCKET && name == SO_ERROR)
-        learn_error(fd, value, *len);
-    return result;
-}
-
-int getsockopt(int fd, int level, int name, void *value, socklen_t *len)
-{
-    return likely(!conn_find(fd)) ? real.getsockopt(fd, level, name, value, len)
-                                  : tracked_getsockopt(fd, level, name, value, len);
-}
-
 static socklen_t name_len(const union endpoint_name *name)
 {
     return name->any.sa_family == AF_INET ? sizeof(struct sockaddr_in) : sizeof(struct sockaddr_in6);
@@ -294,13 +123,27 @@ static const union endpoint_name *known_name(struct conn *c, int fd, bool peer)
     socklen_t len = sizeof c->reported_name;
 
     if (peer)
-        return conn_has_ended(c) || replaceable(c) || c->after.end_asked ? &c->peer : NULL;
+        return conn_has_ended(c) || hook_may_replace(c) || c->after.end_asked ? &c->peer : NULL;
     sa_family_t *family = &c->reported_name.any.sa_family;
     if (!*family && (conn_has_ended(c) || (conn_is_leased(c) && c->idle.local.any.sa_family)))
         c->reported_name = c->idle.local;
     else if (!*family && remember && real.getsockname(fd, &c->reported_name.any, &len) != 0)
         *family = 0;
     return *family ? &c->reported_name : NULL;
+}
+
+/* Both sides have ended: there is no peer any more. */
+static bool has_closed(struct conn *c, int fd)
+{
+    union endpoint_name name;
+    socklen_t len = sizeof name;
+
+    if (!c->after.own_end)
+        return c->after.reset != RESET_NOT || (c->after.write_shut && (conn_has_ended(c) || endwait_settle(c)));
+    int saved = errno;
+    bool closed = real.getpeername(fd, &name.any, &len) != 0;
+    errno = saved;
+    return closed;
 }
 
 static int tracked_name(int fd, const struct sockaddr *name, socklen_t *len, bool peer)
@@ -311,17 +154,19 @@ static int tracked_name(int fd, const struct sockaddr *name, socklen_t *len, boo
         return (int)hook_result(-EBADF);
     if (!name || !len || hook_enter(fd, NEED_ALL, &c) != ENTERED)
         return CONN_PLAIN;
-    bool closed = peer && (c->after.reset != RESET_NOT || (c->after.write_shut && (conn_has_ended(c) || endwait_settle(c))));
+    bool closed = peer && has_closed(c, fd);
+    int result = closed ? -ENOTCONN : CONN_PLAIN;
     const union endpoint_name *known = closed ? NULL : known_name(c, fd, peer);
-    if (known) {
+    if (known && (int)*len < 0) {
+        result = -EINVAL;
+    } else if (known) {
         socklen_t room = *len, whole = name_len(known);
         memcpy((void *)(uintptr_t)name, known, room < whole ? room : whole);
         *len = whole;
+        result = 0;
     }
     conn_leave(c);
-    if (closed) /* both sides have ended */
-        return (int)hook_result(-ENOTCONN);
-    return known ? 0 : CONN_PLAIN;
+    return result == CONN_PLAIN ? result : (int)hook_result(result);
 }
 
 int getpeername(int fd, struct sockaddr *name, socklen_t *len)
@@ -358,7 +203,7 @@ static int ioctl_entered(struct conn *c, int fd, unsigned long request, void *ar
         return 0;
     case FIONBIO:
         readiness_set_nonblocking(c, *(int *)argument != 0);
-        return (conn_has_ended(c) && !c->copied) || c->state == CONN_NEW_UNREADY ? 0 : CONN_PLAIN;
+        return (conn_has_ended(c) && !c->copied && !c->after.own_end) || c->state == CONN_NEW_UNREADY ? 0 : CONN_PLAIN;
     case FIOCLEX:
     case FIONCLEX:
         conn_set_cloexec(c, fd, request == FIOCLEX);
@@ -366,6 +211,8 @@ static int ioctl_entered(struct conn *c, int fd, unsigned long request, void *ar
     case FIOASYNC:
     case FIOSETOWN:
     case SIOCSPGRP:
+        if (conn_has_ended(c))
+            hook_end_of_its_own(c);
         closing_leave_alone(c, fd, REASON_odd_descriptor);
         return CONN_PLAIN;
     default:

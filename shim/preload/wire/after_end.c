@@ -8,6 +8,8 @@
 
 ssize_t after_end_send(struct conn *c, size_t total)
 {
+    if (c->after.own_end)
+        return CONN_PLAIN;
     if (c->after.reset == RESET_PENDING)
         under_reset_told(c);
     if (c->after.reset != RESET_NOT || c->after.write_shut)

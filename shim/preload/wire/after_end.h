@@ -11,6 +11,7 @@
 
 /* Locked.  ENDED: the client sends `total` bytes.  Returns
  *   total         the first time: the bytes are dropped, and waits say POLLERR and POLLHUP from then on
+ *   CONN_PLAIN    the socket is the client's own (under_end_of_its_own): so it goes in the kernel
  *   CONN_SIGPIPE  after that, or if the client has shut down its sending side */
 ssize_t after_end_send(struct conn *c, size_t total);
 
