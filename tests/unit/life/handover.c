@@ -153,7 +153,7 @@ static void test_cloexec(void **state)
     conn_leave(c);
     assert_ptr_equal(handover_pack(NULL, env, false), env);
     assert_false(fake_under(fd)->write_shut);
-    char *const *packed = handover_pack(NULL, env, room, true);
+    char *const *packed = handover_pack(NULL, env, true);
     assert_true(packed != env);
     handover_done(packed, env);
 }
