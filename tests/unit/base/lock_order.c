@@ -74,6 +74,19 @@ static void test_each_pair(void **state)
         }
 }
 
+/* Who can be cancelled takes none that others would wait for. */
+static void test_cancelled(void **state)
+{
+    (void)state;
+    if (lock_alone())
+        return;
+    pthread_setcancelstate(PTHREAD_CANCEL_ENABLE, NULL);
+    bool pool = takes_wrongly(&locks[LOCK_pool_lock]), block = takes_wrongly(&locks[LOCK_block_lock]);
+    pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, NULL);
+    assert_true(pool);
+    assert_false(block);
+}
+
 /* As a fork does. */
 static void test_all_in_order(void **state)
 {
@@ -107,6 +120,7 @@ static void *second_conn(void *other)
 {
     struct lock first = { 0 };
 
+    pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, NULL);
     if (!lock_take(&first))
         return other;
     bool caught = takes_wrongly(other);
@@ -160,9 +174,10 @@ int main(void)
         cmocka_unit_test_setup(test_second_conn, setup), /* first: the program has one thread still */
         cmocka_unit_test_setup(test_each_pair, setup), cmocka_unit_test_setup(test_all_in_order, setup),
         cmocka_unit_test_setup(test_again, setup),     cmocka_unit_test_setup(test_child, setup),
-        cmocka_unit_test_setup(test_handler, setup),
+        cmocka_unit_test_setup(test_handler, setup),   cmocka_unit_test_setup(test_cancelled, setup),
     };
 
     quiet = open("/dev/null", O_WRONLY | O_CLOEXEC);
+    pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, NULL);
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

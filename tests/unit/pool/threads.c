@@ -104,6 +104,7 @@ static void *player(void *arg)
 {
     unsigned seed = (unsigned)(uintptr_t)arg, rounds = 0;
 
+    pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, NULL);
     while (!atomic_load(&stop) || rounds < 20) {
         play(&seed, 1000);
         rounds++;
