@@ -21,13 +21,17 @@ static OUT_OF_LINE ssize_t tracked_read(int fd, void *buf, size_t len)
     return result == CONN_PLAIN ? real.read(fd, buf, len) : result;
 }
 
+static OUT_OF_LINE ssize_t read_other(int fd, void *buf, size_t len)
+{
+    release_before_read(fd);
+    return real.read(fd, buf, len);
+}
+
 ssize_t read(int fd, void *buf, size_t len)
 {
     if (unlikely(conn_find(fd)))
         return tracked_read(fd, buf, len);
-    if (withheld_any())
-        release_before_read(fd);
-    return real.read(fd, buf, len);
+    return withheld_any() ? read_other(fd, buf, len) : real.read(fd, buf, len);
 }
 
 ssize_t readv(int fd, const struct iovec *iov, int n)
@@ -44,13 +48,17 @@ static OUT_OF_LINE ssize_t tracked_recv(int fd, void *buf, size_t len, int flags
     return result == CONN_PLAIN ? real.recv(fd, buf, len, flags) : result;
 }
 
+static OUT_OF_LINE ssize_t recv_other(int fd, void *buf, size_t len, int flags)
+{
+    release_before_read(fd);
+    return real.recv(fd, buf, len, flags);
+}
+
 ssize_t recv(int fd, void *buf, size_t len, int flags)
 {
     if (unlikely(conn_find(fd)))
         return tracked_recv(fd, buf, len, flags);
-    if (withheld_any())
-        release_before_read(fd);
-    return real.recv(fd, buf, len, flags);
+    return withheld_any() ? recv_other(fd, buf, len, flags) : real.recv(fd, buf, len, flags);
 }
 
 /* A stream socket leaves the address alone and says that it has no length (recvfrom(2)). */

@@ -89,6 +89,7 @@ static void lease_one(unsigned random)
 
 static void play(unsigned *seed, unsigned rounds)
 {
+    pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, NULL); /* as the library has it: base/lock_order.c */
     for (unsigned i = 0; i < rounds; i++) {
         *seed = *seed * 1103515245u + 12345u;
         if (*seed >> 31)
@@ -104,7 +105,6 @@ static void *player(void *arg)
 {
     unsigned seed = (unsigned)(uintptr_t)arg, rounds = 0;
 
-    pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, NULL);
     while (!atomic_load(&stop) || rounds < 20) {
         play(&seed, 1000);
         rounds++;
