@@ -230,6 +230,7 @@ static void test_signal_handler(void **state)
 
 int main(void)
 {
+    pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, NULL);
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_threads),
         cmocka_unit_test(test_forks),
