@@ -4,6 +4,8 @@
  *
  *     leaving PORT _exit|exec|sleep|pipe     PUT of 100 bytes, of which 50 are sent; sleep and pipe: then it is killed
  *     leaving PORT spawn|system FILE         PUT of the bytes of FILE, which a child sends, after its parent has sent the head
+ *     leaving PORT numbers                   has had all numbers for itself, makes two requests and becomes what counts the
+ *                                            sockets that it has: 0 if there are none
  *     leaving PORT cancel TIMES              in so many processes, a thread is cancelled while it makes requests, and the
  *                                            other one makes one: 0 if none hangs */
 #define _GNU_SOURCE
@@ -18,12 +20,15 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 extern char **environ;
+
+enum { NUMBERS = 512 };
 
 static int port;
 
@@ -149,6 +154,33 @@ static int cancelled(unsigned seed)
     return 0;
 }
 
+static int count_sockets(void)
+{
+    struct stat status;
+    int count = 0;
+
+    for (int fd = 0; fd < NUMBERS; fd++)
+        count += fstat(fd, &status) == 0 && S_ISSOCK(status.st_mode);
+    return count;
+}
+
+static int take_all_numbers(char **argv)
+{
+    const struct rlimit limit = { 64, NUMBERS }, all = { NUMBERS, NUMBERS };
+    char *again[] = { argv[0], argv[1], (char *)(uintptr_t)"sockets", NULL };
+
+    setrlimit(RLIMIT_NOFILE, &all);
+    for (int fd = 3; fd < NUMBERS; fd++)
+        dup2(0, fd);
+    for (int fd = 3; fd < NUMBERS; fd++)
+        close(fd);
+    setrlimit(RLIMIT_NOFILE, &limit);
+    request();
+    request();
+    execv(argv[0], again);
+    return 8;
+}
+
 static int cancel(int times)
 {
     int bad = 0;
@@ -172,5 +204,9 @@ int main(int argc, char **argv)
     signal(SIGPIPE, SIG_IGN);
     if (strcmp(argv[2], "cancel") == 0)
         return cancel(argc > 3 ? atoi(argv[3]) : 100);
+    if (strcmp(argv[2], "sockets") == 0)
+        return count_sockets();
+    if (strcmp(argv[2], "numbers") == 0)
+        return take_all_numbers(argv);
     return argc > 3 ? hand_over(argv[2], argv[3]) : end_early(argv[2]);
 }

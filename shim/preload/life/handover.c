@@ -189,8 +189,11 @@ char *const *handover_pack(const char *path, char *const *env, bool rearranged)
     size_t n = env_entries(env) - 1;
     char **room = room_take((n + 2) * sizeof *room);
     thread.packing = room_take(sizeof *thread.packing);
-    if (!thread.packing || !room)
+    if (!thread.packing || !room) {
+        thread.packing = NULL;
+        errno = saved;
         return env;
+    }
     *thread.packing = (struct packing){ .any = rearranged, .first = -1,
                                         .hopeless = !env_preload(env).variable || program_is_static(path) };
     look_at_fds();

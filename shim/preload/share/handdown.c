@@ -40,11 +40,20 @@ static bool environment_wants(const struct tree *tree, char *const *env)
     return config.enabled && config.share != CONFIG_SHARE_OFF;
 }
 
+/* The program may have put something else under their numbers, and we something of ours after that. */
+static bool are_there(const struct tree *tree)
+{
+    for (unsigned i = 0; i < TREE_QUEUES; i++)
+        if (!tree_has(tree, i))
+            return false;
+    return true;
+}
+
 bool handdown_is_for(const struct tree *tree, const char *path, char *const *env)
 {
     uint32_t gid = 0;
 
-    return path && environment_wants(tree, env) && identity_is_purely(tree->uid, &gid) &&
+    return path && environment_wants(tree, env) && are_there(tree) && identity_is_purely(tree->uid, &gid) &&
            program_loads(path, gnu_get_libc_version ? PROGRAM_GLIBC : PROGRAM_MUSL, tree->uid, gid);
 }
 
