@@ -39,10 +39,13 @@ enum {
 socklen_t tree_name(const struct tree *t, unsigned i, struct sockaddr_un *name)
 {
     *name = (struct sockaddr_un){ .sun_family = AF_UNIX };
-    char *at = mempcpy(name->sun_path + 1, NAME, sizeof NAME - 1);
+    const size_t len = strlen(t->token);
+    char *at = name->sun_path + sizeof NAME; /* behind the byte that says abstract, and the name without its end */
 
-    at = mempcpy(at, t->token, strlen(t->token));
-    *at++ = '-';
+    memcpy(name->sun_path + 1, NAME, sizeof NAME - 1);
+    memcpy(at, t->token, len);
+    at[len] = '-';
+    at += len + 1;
     return (socklen_t)(number_put(at, i) - (char *)name);
 }
 

@@ -139,6 +139,18 @@ static void pack(struct conn *c)
         real.shutdown(fd, SHUT_WR);
 }
 
+/* There is no memory to find out what is inherited: the server is to end what may be. */
+static void give_up(struct conn *c)
+{
+    int fd = c->fds.count ? c->fds.numbers[0].fd : -1;
+
+    if (fd < 0 || !conn_is_exchange(c))
+        return;
+    parking_crossed_fork(c);
+    if (exchange_request_done(&c->x) && !conn_head_partly_sent(c))
+        real.shutdown(fd, SHUT_WR);
+}
+
 static void look_at_fds(void)
 {
     for (int fd = 0; fd < FDS_SEEN; fd++) {
@@ -191,6 +203,7 @@ char *const *handover_pack(const char *path, char *const *env, bool rearranged)
     thread.packing = room_take(sizeof *thread.packing);
     if (!thread.packing || !room) {
         thread.packing = NULL;
+        conn_each(give_up);
         errno = saved;
         return env;
     }

@@ -2,15 +2,16 @@
 #define _GNU_SOURCE
 #include "preload/life/room.h"
 
+#include "preload/self/self.h"
+
 #include <errno.h>
+#include <stdbool.h>
 #include <sys/mman.h>
-#include <sys/types.h>
-#include <unistd.h>
 
 struct room {
     struct room *next;
     size_t size;
-    pid_t owner;
+    bool child; /* taken by a vfork child */
     _Alignas(max_align_t) char bytes[];
 };
 static __thread struct room *rooms; /* the last one first */
@@ -23,10 +24,10 @@ static void drop_first(void)
     munmap(first, first->size);
 }
 
-/* What a vfork child has left behind.  Those of a parent are still in use: this may be its vfork child. */
+/* What a vfork child has left behind. */
 static void drop_left_behind(void)
 {
-    while (rooms && rooms->owner != getpid() && rooms->owner != getppid())
+    while (rooms && rooms->child && self_is_ours())
         drop_first();
 }
 
@@ -48,7 +49,7 @@ void *room_take(size_t size)
     errno = saved;
     if (room == MAP_FAILED)
         return NULL;
-    *room = (struct room){ .next = rooms, .size = whole, .owner = getpid() };
+    *room = (struct room){ .next = rooms, .size = whole, .child = !self_is_ours() };
     rooms = room;
     return room->bytes;
 }
