@@ -11,6 +11,7 @@
 #include "preload/libc/real.h"
 
 #include <fcntl.h>
+#include <limits.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
