@@ -134,6 +134,11 @@ static ssize_t recv_head_aside(struct conn *c, struct incoming *call)
         return took && errno == EINTR ? -ESTALE : incoming_at_end(c, took ? -errno : 0);
     call->took |= take > 0;
     h->end += (size_t)took;
+    if (!whole) { /* interim responses that the client does not see go now: if no more comes, it would be given them */
+        const size_t gone = exchange_server(&c->x, h->data, h->end).used;
+        h->end -= gone;
+        memmove(h->data, h->data + gone, h->end);
+    }
     if (!whole || (size_t)took < take)
         return -ESTALE;
     struct exchange_reply reply = exchange_server(&c->x, h->data, whole);
