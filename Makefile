@@ -56,7 +56,7 @@ LIB_OBJ      := $(LIB_SRC:%.c=$(BUILD)/obj/%.o)
 # Threads, coroutines and signal handlers may have small stacks.
 $(LIB_OBJ): WARN += -Wframe-larger-than=1536
 # What the library for TLS has of the other folders: http/ is pure, and has no memory of its own.
-TLS_OBJ      := $(TLS_SRC:%.c=$(BUILD)/obj/%.o) $(patsubst %.c,$(BUILD)/obj/%.o,$(wildcard shim/http/*.c) shim/base/reason.c)
+TLS_OBJ      := $(TLS_SRC:%.c=$(BUILD)/obj/%.o) $(patsubst %.c,$(BUILD)/obj/%.o,$(wildcard shim/http/*.c) shim/base/reason.c shim/base/quiet.c)
 # What the launcher has in common with the library.
 COMMON_OBJ   := $(filter $(BUILD)/obj/shim/base/% $(BUILD)/obj/shim/pool/%,$(LIB_OBJ))
 LAUNCHER_OBJ := $(LAUNCHER_SRC:%.c=$(BUILD)/obj/%.o)

@@ -102,12 +102,7 @@ static bool parse_share(void *field, const char *value)
 
 static bool parse_tls(void *field, const char *value)
 {
-    bool reuse = strcmp(value, "reuse") == 0;
-
-    if (!reuse && strcmp(value, "off") != 0)
-        return false;
-    *(enum config_tls *)field = reuse ? CONFIG_TLS_REUSE : CONFIG_TLS_OFF;
-    return true;
+    return parse_word(field, value, "off reuse");
 }
 
 static bool parse_path(void *field, const char *value)

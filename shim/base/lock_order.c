@@ -88,11 +88,11 @@ static bool can_be_cancelled(void)
 
 void lock_order_has(const struct lock *lock)
 {
+    if (!is_short(lock->rank) && !lock_alone() && can_be_cancelled()) {
+        tell(lock->rank);
+        debug_assert(!"the thread can be cancelled");
+    }
     held[lock->rank]++;
-    if (is_short(lock->rank) || lock_alone() || !can_be_cancelled())
-        return;
-    tell(lock->rank);
-    debug_assert(!"the thread can be cancelled");
 }
 
 void lock_order_gave(const struct lock *lock)

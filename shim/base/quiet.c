@@ -34,12 +34,15 @@ static void take_back(int signal, const sigset_t *pending)
 
 void quiet_end(const struct quiet *quiet, bool failed)
 {
+    quiet_end_of(quiet, !failed ? 0 : errno == EPIPE ? SIGPIPE : errno == EFBIG ? SIGXFSZ : 0);
+}
+
+void quiet_end_of(const struct quiet *quiet, int signal)
+{
     int saved = errno;
 
-    if (failed && saved == EPIPE)
-        take_back(SIGPIPE, &quiet->pending);
-    if (failed && saved == EFBIG)
-        take_back(SIGXFSZ, &quiet->pending);
+    if (signal)
+        take_back(signal, &quiet->pending);
     pthread_sigmask(SIG_SETMASK, &quiet->before, NULL);
     errno = saved;
 }

@@ -17,4 +17,7 @@ void quiet_begin(struct quiet *quiet);
 /* Takes back what a call that `failed` has sent, and nothing that was there before.  errno is left alone. */
 void quiet_end(const struct quiet *quiet, bool failed);
 
+/* The same, where errno does not tell which signal the call may have sent; 0: none. */
+void quiet_end_of(const struct quiet *quiet, int signal);
+
 #endif

@@ -44,39 +44,36 @@ static void read_control(const struct tree_calls *calls, struct msghdr *msg, str
     }
 }
 
-/* There is room for all that a message can have: what found none the kernel would close within our call, and wait
- * for it as its SO_LINGER says. */
-static ssize_t receive(const struct tree_calls *calls, int fd, struct iovec piece, int flags, struct beside *beside)
+enum { CREDENTIALS = CMSG_SPACE(sizeof(struct ucred)) };
+
+/* What comes beside the bytes lies in `control`, of `most` bytes. */
+static ssize_t receive(const struct tree_calls *calls, int fd, struct iovec piece, int flags, char *control, size_t most,
+                       struct beside *beside)
 {
-    enum { CREDENTIALS = CMSG_SPACE(sizeof(struct ucred)) };
-    char few[CREDENTIALS] __attribute__((aligned(__alignof__(struct cmsghdr))));
-    const size_t most = flags & MSG_PEEK ? sizeof few : CMSG_SPACE(BESIDE_ROOM * sizeof(int)) + CREDENTIALS;
-    char *block = flags & MSG_PEEK ? NULL : block_get(most, NULL); /* the stack may be small */
-    struct msghdr msg = {
-        .msg_iov = &piece,
-        .msg_iovlen = 1,
-        .msg_control = block ? block : few,
-        .msg_controllen = most,
-    };
+    struct msghdr msg = { .msg_iov = &piece, .msg_iovlen = 1, .msg_control = control, .msg_controllen = most };
 
     *beside = (struct beside){ .count = 0 };
-    if (!block && !(flags & MSG_PEEK))
-        return -ENOMEM;
     ssize_t got = calls->recvmsg(fd, &msg, flags | MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
     if (got < 0)
-        got = -errno;
-    beside->whole = got >= 0 && !(msg.msg_flags & (MSG_TRUNC | MSG_CTRUNC));
-    if (got >= 0)
-        read_control(calls, &msg, beside);
-    block_put(block, most);
+        return -errno;
+    beside->whole = !(msg.msg_flags & (MSG_TRUNC | MSG_CTRUNC));
+    read_control(calls, &msg, beside);
     return got;
 }
 
 ssize_t beside_receive(const struct tree_calls *calls, int fd, void *bytes, size_t len, size_t most,
                        struct beside *beside)
 {
-    ssize_t got = receive(calls, fd, (struct iovec){ bytes, len }, 0, beside);
+    /* For all that a message can have: what found no room the kernel would close within our call, and wait for it as its
+     * SO_LINGER says.  The stack may be small. */
+    const size_t room = CMSG_SPACE(BESIDE_ROOM * sizeof(int)) + CREDENTIALS;
+    char *control = block_get(room, NULL);
 
+    *beside = (struct beside){ .count = 0 };
+    if (!control)
+        return -ENOMEM;
+    ssize_t got = receive(calls, fd, (struct iovec){ bytes, len }, 0, control, room, beside);
+    block_put(control, room);
     if (got >= 0 && beside->count > most)
         beside->whole = false;
     return got;
@@ -84,8 +81,9 @@ ssize_t beside_receive(const struct tree_calls *calls, int fd, void *bytes, size
 
 ssize_t beside_peek(const struct tree_calls *calls, int fd, void *bytes, size_t len, bool *ours)
 {
+    char control[CREDENTIALS] __attribute__((aligned(__alignof__(struct cmsghdr))));
     struct beside beside;
-    ssize_t got = receive(calls, fd, (struct iovec){ bytes, len }, MSG_PEEK, &beside);
+    ssize_t got = receive(calls, fd, (struct iovec){ bytes, len }, MSG_PEEK, control, sizeof control, &beside);
 
     *ours = beside.ours;
     return got;

@@ -109,13 +109,6 @@ static void make_key(struct record *r)
         bytes_clear(&r->key);
 }
 
-static int fail(struct record *r, int error)
-{
-    r->error = ERROR_SYSCALL;
-    errno = error;
-    return -1;
-}
-
 /* What is left of the flight goes out, then the handshake goes on by itself. */
 static int go_on(struct record *r, int (*call)(struct ssl *s))
 {
@@ -188,7 +181,7 @@ static int make_own(struct record *r, int (*call)(struct ssl *s))
         exchange_release(&r->x, REASON_tls);
         r->unfit = true;
     }
-    return result < 0 && result != -ENOTSUP ? fail(r, -result) : go_on(r, call);
+    return result < 0 && result != -ENOTSUP ? record_fail(r, -result) : go_on(r, call);
 }
 
 /* The program's own BIO is given the flight, and what it sends is kept back: so its socket is known.  False: it is not, and
@@ -245,7 +238,7 @@ static int choose(struct record *r, int (*call)(struct ssl *s), struct kept *kep
         return make_own(r, call);
     r->lost = true;
     record_set_state(r, RECORD_OWN);
-    return fail(r, ECONNRESET);
+    return record_fail(r, ECONNRESET);
 }
 
 static int begin(struct record *r, int (*call)(struct ssl *s))
@@ -299,13 +292,13 @@ static bool is_same_server(struct record *r)
 int handshake_settle(struct record *r)
 {
     if (r->lost)
-        return fail(r, ECONNRESET);
+        return record_fail(r, ECONNRESET);
     if (!r->due)
         return 1;
     int result = go_on(r, real.SSL_do_handshake);
     if (result == 1 && !is_same_server(r)) {
         r->lost = true;
-        return fail(r, ECONNRESET);
+        return record_fail(r, ECONNRESET);
     }
     if (result == 1)
         r->due = false;

@@ -25,13 +25,6 @@ enum {
 #define TAINT_CTX(name) PASSED_##name,
 #define LEAVE(name) PASSED_##name,
 #include "tls/symbols.def"
-#undef STATE
-#undef CHANGE
-#undef REWIRE
-#undef RESTART
-#undef TAINT
-#undef TAINT_CTX
-#undef LEAVE
     PASSED_COUNT,
 };
 
@@ -82,6 +75,8 @@ static uintptr_t tainted(uintptr_t object, bool also_before)
     return speaker_of(object);
 }
 
+#define HOOK(name)
+#define PLAIN(name)
 #define STATE(name) \
     static uintptr_t hook_##name(WORDS) { return nexts[PASSED_##name](speaker_of(a), b, c, d, e, f, g, h); }
 #define CHANGE(name) \
@@ -115,15 +110,6 @@ static uintptr_t tainted(uintptr_t object, bool also_before)
         return nexts[PASSED_##name](a, b, c, d, e, f, g, h); \
     }
 #include "tls/symbols.def"
-#undef HOOK
-#undef PLAIN
-#undef STATE
-#undef CHANGE
-#undef REWIRE
-#undef RESTART
-#undef TAINT
-#undef TAINT_CTX
-#undef LEAVE
 
 static const struct {
     const char *name;

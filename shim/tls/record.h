@@ -11,6 +11,7 @@
 #include "tls/kept.h"
 #include "tls/openssl.h"
 
+#include <errno.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <sys/types.h>
@@ -70,6 +71,14 @@ struct record *record_at_its_end(const struct ssl *s);
 
 /* Asserts the move. */
 void record_set_state(struct record *r, enum record_state state);
+
+/* What a call answers that fails so, and SSL_get_error behind it. */
+static inline int record_fail(struct record *r, int error)
+{
+    r->error = ERROR_SYSCALL;
+    errno = error;
+    return -1;
+}
 
 /* The object that speaks on the connection. */
 static inline struct ssl *record_speaker(const struct record *r)

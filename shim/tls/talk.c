@@ -1,24 +1,17 @@
 /* SPDX-License-Identifier: ISC */
 #include "tls/talk.h"
 
+#include "base/quiet.h"
 #include "tls/services.h"
 #include "http/opening.h"
 #include "tls/handshake.h"
 #include "tls/park.h"
-#include "tls/quietly.h"
 #include "tls/reach.h"
 
 #include <errno.h>
 #include <limits.h>
 
 enum { RECORD_MOST = 16384 };
-
-static int fail(struct record *r, int error, int kind)
-{
-    r->error = kind;
-    errno = error;
-    return -1;
-}
 
 /* Another call is what the answer waits for, not an end. */
 static bool is_wait(struct record *r, int result)
@@ -50,16 +43,16 @@ static int send_request(struct record *r)
         int ready = handshake_settle(r);
         if (ready != 1)
             return ready;
-        struct quietly quietly;
+        struct quiet quiet;
         bool lent = r->state == RECORD_ALIAS;
         if (lent) {
-            quietly_begin(&quietly);
+            quiet_begin(&quiet);
             real.ERR_set_mark();
         }
         int n = real.SSL_write(record_speaker(r), r->request.data + r->request_sent, (int)(r->request.end - r->request_sent));
         bool wait = n <= 0 && is_wait(r, n);
         if (lent)
-            quietly_end(&quietly, n <= 0 && !wait);
+            quiet_end_of(&quiet, n <= 0 && !wait ? SIGPIPE : 0);
         bool replaced = lent && n <= 0 && !wait && handshake_replace(r);
         if (lent && (n > 0 || wait || replaced))
             real.ERR_pop_to_mark();
@@ -83,7 +76,7 @@ static int write_own(struct record *r, const void *buf, int len)
 static int write_unadapted(struct record *r, const void *buf, int len, enum reason why)
 {
     if (r->state == RECORD_ALIAS && !handshake_replace(r))
-        return fail(r, errno, ERROR_SYSCALL);
+        return record_fail(r, errno);
     pass_all(r, why);
     if (why == REASON_tls) /* else `request` has told of it */
         holdfast_secure.pass(r->fd);
@@ -113,7 +106,6 @@ static int finish_request(struct record *r)
 /* What the program writes first. */
 static int write_first(struct record *r, const char *buf, int len)
 {
-    struct exchange before = r->x;
     struct exchange_step step = exchange_client(&r->x, buf, (size_t)len);
 
     bool whole = step.action == EXCHANGE_HEAD && step.take == (size_t)len && r->x.kind == EXCHANGE_UNDECIDED;
@@ -122,12 +114,12 @@ static int write_first(struct record *r, const char *buf, int len)
     enum secure_request what = holdfast_secure.request(r->fd, &r->x);
     if (what == SECURE_REPLACE || (r->kept && r->kept->host != r->x.request.host)) {
         if (!handshake_replace(r))
-            return fail(r, errno, ERROR_SYSCALL);
+            return record_fail(r, errno);
         what = holdfast_secure.request(r->fd, &r->x);
     }
     if (what == SECURE_ADAPT && adapt(r, buf, (size_t)len))
         return finish_request(r);
-    r->looks = before.kind == EXCHANGE_UNDECIDED && r->x.request.minor == 0 && r->state == RECORD_OWN;
+    r->looks = r->x.request.minor == 0 && r->state == RECORD_OWN;
     return write_unadapted(r, buf, len, REASON_unproven);
 }
 
@@ -135,7 +127,7 @@ static int write_first(struct record *r, const char *buf, int len)
 static int write_after_end(struct record *r, int len)
 {
     if (r->swallowed)
-        return fail(r, EPIPE, ERROR_SYSCALL);
+        return record_fail(r, EPIPE);
     r->swallowed = true;
     return len;
 }
@@ -206,7 +198,7 @@ static int at_end(struct record *r, int result)
     }
     if (exchange_cut_short(&r->x)) {
         exchange_release(&r->x, REASON_closed_by_server);
-        return fail(r, ECONNRESET, ERROR_SYSCALL);
+        return record_fail(r, ECONNRESET);
     }
     return result;
 }
@@ -234,7 +226,7 @@ static int read_more(struct record *r, void *buf, int len)
 static int read_head(struct record *r)
 {
     if (!bytes_reserve(&r->raw, RECORD_MOST + EXCHANGE_RESPONSE_GROWTH))
-        return fail(r, ENOMEM, ERROR_SYSCALL);
+        return record_fail(r, ENOMEM);
     int n = read_more(r, r->raw.data + r->raw.end, RECORD_MOST);
     if (n <= 0)
         return n == INT_MIN ? 1 : n;
@@ -245,10 +237,10 @@ static int read_head(struct record *r)
     if (opening != OPENING_ANSWER && handshake_replace(r))
         return 1;
     if (!bytes_reserve(&r->raw, EXCHANGE_RESPONSE_GROWTH))
-        return fail(r, ENOMEM, ERROR_SYSCALL);
+        return record_fail(r, ENOMEM);
     struct exchange_reply reply = exchange_server(&r->x, r->raw.data + r->raw.start, bytes_len(&r->raw));
     if (!bytes_add(&r->held, r->raw.data + r->raw.start, reply.out))
-        return fail(r, ENOMEM, ERROR_SYSCALL);
+        return record_fail(r, ENOMEM);
     r->raw.start += reply.used;
     if (reply.flow != EXCHANGE_MORE)
         bytes_clear(&r->raw);
@@ -269,6 +261,16 @@ static int read_body(struct record *r, char *buf, int len, size_t *out)
     return 1;
 }
 
+/* The same, into `held`, where there is room for that. */
+static int read_held(struct record *r, int len)
+{
+    size_t out = 0;
+    int result = read_body(r, r->held.data + r->held.end, len, &out);
+
+    r->held.end += out;
+    return result;
+}
+
 static bool goes_on(const struct record *r)
 {
     return is_adapted(r) && r->state != RECORD_ENDED && !r->broken;
@@ -278,15 +280,12 @@ static bool goes_on(const struct record *r)
  * that waits for the socket.  So it is followed now, and if the response ends with it, the socket shows its end. */
 static void drain(struct record *r)
 {
-    char buf[RECORD_MOST];
     int pending;
 
     while (goes_on(r) && !exchange_in_head(&r->x) && (pending = real.SSL_pending(record_speaker(r))) > 0) {
-        size_t out = 0;
         int most = pending < RECORD_MOST ? pending : RECORD_MOST;
-        if (!bytes_reserve(&r->held, (size_t)most) || read_body(r, buf, most, &out) != 1)
+        if (!bytes_reserve(&r->held, (size_t)most) || read_held(r, most) != 1)
             return;
-        bytes_add(&r->held, buf, out);
     }
 }
 
@@ -313,12 +312,8 @@ static int read_adapted(struct record *r, char *buf, int len, bool peek)
             result = read_head(r);
         else if (result == 1 && !peek)
             result = read_body(r, buf, len, &out);
-        else if (result == 1) {
-            char body[RECORD_MOST];
-            result = bytes_reserve(&r->held, sizeof body) ? read_body(r, body, sizeof body, &out) : fail(r, ENOMEM, ERROR_SYSCALL);
-            bytes_add(&r->held, body, out);
-            out = 0;
-        }
+        else if (result == 1)
+            result = bytes_reserve(&r->held, RECORD_MOST) ? read_held(r, RECORD_MOST) : record_fail(r, ENOMEM);
         if (result != 1)
             return result;
         drain(r);
@@ -328,7 +323,7 @@ static int read_adapted(struct record *r, char *buf, int len, bool peek)
     if (bytes_len(&r->held))
         return give_held(r, buf, len, peek);
     if (r->broken)
-        return fail(r, ECONNRESET, ERROR_SYSCALL);
+        return record_fail(r, ECONNRESET);
     if (r->state == RECORD_ENDED) {
         r->error = ERROR_ZERO_RETURN;
         return 0;
@@ -356,7 +351,7 @@ int talk_read(struct record *r, void *buf, int len, bool peek)
         return ready;
     if (r->state == RECORD_ALIAS && r->x.kind == EXCHANGE_UNDECIDED && len > 0) { /* it asks for nothing, and waits */
         if (!handshake_replace(r))
-            return fail(r, errno, ERROR_SYSCALL);
+            return record_fail(r, errno);
         pass_all(r, REASON_not_http);
         ready = handshake_settle(r);
         if (ready != 1)

@@ -25,8 +25,7 @@ static bool is_ours(int fd, const struct in_addr *address)
 
     for (size_t i = 0; !ours && i < (size_t)all.ifc_len / sizeof *found; i++)
         ours = memcmp(&((const struct sockaddr_in *)(const void *)&found[i].ifr_addr)->sin_addr, address, sizeof *address) == 0;
-    if (found)
-        block_put(found, (size_t)room);
+    block_put(found, (size_t)room);
     return ours;
 }
 

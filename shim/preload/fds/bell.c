@@ -88,11 +88,10 @@ static void silence(unsigned bell)
 /* Either the one that rings sees that nobody is left, or the last that leaves sees that it rings. */
 static void leave(unsigned bell)
 {
-    int saved = errno;
-    bool rung_for_nobody = atomic_fetch_sub(&bells.users[bell], 1) == 1 && atomic_load(&bells.ringing[bell]);
-    int state = rung_for_nobody ? cancel_forbid() : CANCEL_ALONE;
-
-    if (rung_for_nobody && atomic_load(&bells.ringing[bell]) && lock_take(&bell_lock)) {
+    if (atomic_fetch_sub(&bells.users[bell], 1) != 1 || !atomic_load(&bells.ringing[bell]))
+        return;
+    int saved = errno, state = cancel_forbid();
+    if (lock_take(&bell_lock)) {
         if (atomic_load(&bells.ringing[bell]) && atomic_load(&bells.users[bell]) == 0)
             silence(bell);
         lock_give(&bell_lock);

@@ -102,6 +102,15 @@ int setsockopt(int fd, int level, int name, const void *value, socklen_t len)
     return result;
 }
 
+/* The library's own answer: as much of it as the client has room for. */
+static int answer(const void *is, socklen_t is_len, void *value, socklen_t *len)
+{
+    if (*len > is_len)
+        *len = is_len;
+    memcpy(value, is, *len);
+    return 0;
+}
+
 /* What the client has set, and the socket under the number has not.  CONN_PLAIN or the answer. */
 static int own_setting(struct conn *c, int level, int name, void *value, socklen_t *len)
 {
@@ -117,10 +126,7 @@ static int own_setting(struct conn *c, int level, int name, void *value, socklen
         return CONN_PLAIN;
     if (conn_has_ended(c) && !options_reads_back(level, name, is, is_len) && hook_end_of_its_own(c))
         return CONN_PLAIN;
-    if (*len > is_len)
-        *len = is_len;
-    memcpy(value, is, *len);
-    return 0;
+    return answer(is, is_len, value, len);
 }
 
 /* On an ended fd TCP_INFO is that of the connection, if it still lies in the pool, as it would be after
@@ -144,10 +150,7 @@ static int own_nodelay(const struct conn *c, int level, int name, void *value, s
 
     if (conn_has_ended(c) || !c->reused || !options_is_nodelay(level, name) || (int)*len < 0)
         return CONN_PLAIN;
-    if (*len > sizeof on)
-        *len = sizeof on;
-    memcpy(value, &on, *len);
-    return 0;
+    return answer(&on, sizeof on, value, len);
 }
 
 /* The kernel tells an error once only: that of a connection which is replaced stays there for the next send or receive,
@@ -158,12 +161,9 @@ static int own_error(struct conn *c, int level, int name, void *value, socklen_t
 
     if (level != SOL_SOCKET || name != SO_ERROR || !(hook_may_replace(c) || error) || (int)*len < 0)
         return CONN_PLAIN;
-    if (*len > sizeof error)
-        *len = sizeof error;
-    memcpy(value, &error, *len);
     if (error)
         under_reset_told(c);
-    return 0;
+    return answer(&error, sizeof error, value, len);
 }
 
 /* The client was told the outcome of its connect. */

@@ -134,9 +134,8 @@ void fork_spawned(bool all)
 {
     if (!self.active || !self_is_ours())
         return;
-    deferred_apply_all();
+    fork_settle();
     self.forked = true;
-    conn_each(settle);
     conn_each(all ? parking_crossed_fork : inherited);
 }
 

@@ -24,7 +24,8 @@ void fork_repair_child(void);
 /* The same, in the child of a fork past libc, which may have changed user and place with it. */
 void fork_repair_unseen(void);
 
-/* Before another program begins, here or beside: what is withheld goes out, since it would come behind what that program sends. */
+/* Before another program begins, here or beside, and before this one ends: what is withheld goes out, since it would come
+ * behind what that program sends, or never. */
 void fork_settle(void);
 
 /* Another program gets what is not close-on-exec, without a fork that we would see: the connections

@@ -119,6 +119,13 @@ static int inherited_number(const struct conn *c)
     return -1;
 }
 
+/* No parcel can be made of it: the server is asked to close after its response. */
+static void ask_end(const struct conn *c, int fd)
+{
+    if (exchange_request_done(&c->x) && !conn_head_partly_sent(c))
+        real.shutdown(fd, SHUT_WR);
+}
+
 static void pack(struct conn *c)
 {
     if (has_ended_for_good(c) || conn_is_new(c))
@@ -135,20 +142,17 @@ static void pack(struct conn *c)
         thread.packing->first = thread.packing->first >= 0 ? thread.packing->first : fd;
         return;
     }
-    if (fd >= 0 && conn_is_exchange(c) && exchange_request_done(&c->x) && !conn_head_partly_sent(c))
-        real.shutdown(fd, SHUT_WR);
+    if (fd >= 0 && conn_is_exchange(c))
+        ask_end(c, fd);
 }
 
-/* There is no memory to find out what is inherited: the server is to end what may be. */
+/* There is no memory to find out what is inherited: all may be. */
 static void give_up(struct conn *c)
 {
-    int fd = c->fds.count ? c->fds.numbers[0].fd : -1;
-
-    if (fd < 0 || !conn_is_exchange(c))
+    if (!c->fds.count || !conn_is_exchange(c))
         return;
     parking_crossed_fork(c);
-    if (exchange_request_done(&c->x) && !conn_head_partly_sent(c))
-        real.shutdown(fd, SHUT_WR);
+    ask_end(c, c->fds.numbers[0].fd);
 }
 
 static void look_at_fds(void)

@@ -4,6 +4,7 @@
 
 #include "base/config.h"
 #include "base/program.h"
+#include "base/slice.h"
 #include "base/syscalls.h"
 #include "preload/self/env.h"
 #include "preload/self/identity.h"
@@ -106,17 +107,27 @@ static const char *search_path(void)
     return path ? path : "/bin:/usr/bin";
 }
 
+/* Takes the first folder off *path; an empty one is the current directory.  False: there is none. */
+static bool take_folder(const char **path, struct slice *folder)
+{
+    if (!*path)
+        return false;
+    const char *end = strchrnul(*path, ':');
+    *folder = (struct slice){ *path, (size_t)(end - *path) };
+    *path = *end ? end + 1 : NULL;
+    return true;
+}
+
 size_t handdown_longest(const char *file)
 {
+    const char *path = search_path();
+    struct slice folder;
     size_t most = 0;
 
-    for (const char *folder = search_path(), *end; !strchr(file, '/'); folder = end + 1) {
-        end = strchrnul(folder, ':');
-        const size_t n = (size_t)(end - folder) + strlen(file) + 2;
+    while (!strchr(file, '/') && take_folder(&path, &folder)) {
+        const size_t n = folder.len + strlen(file) + 2;
         if (n > most && n <= PATH_MAX)
             most = n;
-        if (!*end)
-            break;
     }
     return most + 1;
 }
@@ -124,22 +135,19 @@ size_t handdown_longest(const char *file)
 const char *handdown_find(const char *file, char *name)
 {
     const size_t len = strlen(file);
-    const char *folder = search_path(), *end;
+    const char *path = search_path();
+    struct slice folder;
 
     if (strchr(file, '/'))
         return file;
-    for (; len; folder = end + 1) {
-        end = strchrnul(folder, ':');
-        const size_t n = (size_t)(end - folder);
-        if (n + len + 2 <= PATH_MAX) {
-            memcpy(name, folder, n);
-            name[n] = '/';
-            memcpy(name + n + !!n, file, len + 1); /* an empty one is the current directory */
-            if (is_executable(name))
-                return name;
-        }
-        if (!*end)
-            break;
+    while (len && take_folder(&path, &folder)) {
+        if (folder.len + len + 2 > PATH_MAX)
+            continue;
+        memcpy(name, folder.data, folder.len);
+        name[folder.len] = '/';
+        memcpy(name + folder.len + !!folder.len, file, len + 1);
+        if (is_executable(name))
+            return name;
     }
     return NULL;
 }

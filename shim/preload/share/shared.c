@@ -295,22 +295,6 @@ void shared_sweep(void)
     cancel_allow(state);
 }
 
-void shared_give_all(void)
-{
-    if (!our.on || !self.active || !self_is_ours())
-        return;
-    int state = cancel_forbid();
-    atomic_store_explicit(&shared_keeping, false, memory_order_relaxed);
-    give_some(private_limit());
-    tally(true);
-    cancel_allow(state);
-}
-
-bool shared_ends(void)
-{
-    return our.on && self.active && self_is_ours() && !atomic_exchange(&our.ending, true);
-}
-
 void shared_give_rest(void)
 {
     int state = cancel_forbid();
@@ -318,6 +302,19 @@ void shared_give_rest(void)
     give_some(private_limit());
     tally(true);
     cancel_allow(state);
+}
+
+void shared_give_all(void)
+{
+    if (!our.on || !self.active || !self_is_ours())
+        return;
+    atomic_store_explicit(&shared_keeping, false, memory_order_relaxed);
+    shared_give_rest();
+}
+
+bool shared_ends(void)
+{
+    return our.on && self.active && self_is_ours() && !atomic_exchange(&our.ending, true);
 }
 
 bool shared_may_leave(void)

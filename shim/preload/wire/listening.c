@@ -114,17 +114,10 @@ struct copies {
     fd_set *sets[3];
 };
 
-static size_t words_for(int n)
-{
-    const size_t bits = 8 * sizeof(long);
-
-    return ((size_t)n + bits - 1) / bits;
-}
-
 /* `room`: three sets of so many words. */
 static void copy(struct copies *copies, const struct listening_sets *given, unsigned long *room, size_t words)
 {
-    copies->len = words_for(given->n) * sizeof(long);
+    copies->len = listening_words(given->n) * sizeof(long);
     memset(room, 0, 3 * words * sizeof *room);
     for (int i = 0; i < 3; i++) {
         copies->sets[i] = (fd_set *)(void *)(room + (size_t)i * words);
@@ -164,8 +157,8 @@ int listening_pselect(const struct listening_sets *given, const struct timespec 
     int bell = bell_listen(), n = bell >= given->n ? bell + 1 : given->n;
     if (n > SETS_MOST)
         bell = -1, n = given->n;
-    unsigned long room[3 * words_for(n) + 1]; /* of none there is nothing to wait for but the time */
-    copy(&copies, given, room, words_for(n));
+    unsigned long room[3 * listening_words(n) + 1]; /* of none there is nothing to wait for but the time */
+    copy(&copies, given, room, listening_words(n));
     if (bell >= 0)
         FD_SET(bell, copies.sets[0]);
     int ready = real.pselect(n, copies.sets[0], sets[1] ? copies.sets[1] : NULL, sets[2] ? copies.sets[2] : NULL, time, mask);

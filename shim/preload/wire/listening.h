@@ -7,6 +7,7 @@
 #include <poll.h>
 #include <signal.h>
 #include <stdbool.h>
+#include <stddef.h>
 #include <sys/select.h>
 #include <time.h>
 
@@ -24,6 +25,14 @@ struct listening_sets {
     int n;
     fd_set *sets[3]; /* to read, to write, exceptional; NULL: none */
 };
+
+/* How many words each set of n numbers has. */
+static inline size_t listening_words(int n)
+{
+    const size_t bits = 8 * sizeof(long);
+
+    return ((size_t)n + bits - 1) / bits;
+}
 
 /* The same as pselect. */
 int listening_pselect(const struct listening_sets *given, const struct timespec *time, const sigset_t *mask, bool *again);

@@ -16,6 +16,7 @@
 #define HOLDFAST_PRELOAD_READINESS_H
 
 #include "preload/conn/conn.h"
+#include "preload/wire/listening.h"
 
 #include <poll.h>
 #include <signal.h>
@@ -60,9 +61,7 @@ void readiness_of_poll(struct wait *w, bool masked, struct pollfd *fds, nfds_t n
 /* How many words each set of a select below n has: never 0, and not more than for READINESS_SELECTED. */
 static inline size_t readiness_words(int n)
 {
-    const size_t bits = 8 * sizeof(long);
-
-    return n <= 0 || n > READINESS_SELECTED ? 1 : ((size_t)n + bits - 1) / bits;
+    return n <= 0 || n > READINESS_SELECTED ? 1 : listening_words(n);
 }
 
 /* Makes w a wait of select for the numbers below n: to read, to write, exceptional; NULL: none.  `masked`: by pselect.

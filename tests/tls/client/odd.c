@@ -113,6 +113,19 @@ static void plain(const char *ca, int verify)
     close(fd);
 }
 
+/* Frees it, too. */
+static void connect_and_ask(SSL *s)
+{
+    int result = SSL_connect(s);
+
+    tell("connect", s, result);
+    if (result == 1) {
+        ask(s);
+        read_all(s);
+    }
+    SSL_free(s);
+}
+
 /* The object serves twice; the second time it wants to know whom it talks to. */
 static void again(SSL *s, int fd, int clear)
 {
@@ -124,13 +137,7 @@ static void again(SSL *s, int fd, int clear)
         SSL_set_connect_state(s);
     SSL_set_verify(s, 1, NULL);
     SSL_set_fd(s, fd);
-    int result = SSL_connect(s);
-    tell("connect", s, result);
-    if (result == 1) {
-        ask(s);
-        read_all(s);
-    }
-    SSL_free(s);
+    connect_and_ask(s);
     close(fd);
 }
 
@@ -190,13 +197,7 @@ static void run(void)
         fd = dial();
         SSL_set_verify(s, 1, strstr(step, "no") ? refuses : taints);
         SSL_set_fd(s, fd);
-        int result = SSL_connect(s);
-        tell("connect", s, result);
-        if (result == 1) {
-            ask(s);
-            read_all(s);
-        }
-        SSL_free(s);
+        connect_and_ask(s);
     } else if (strncmp(step, "after", 5) == 0) { /* what it does at the end must harm nobody */
         SSL *s = open_one(ctx, &fd);
         ask(s);
