@@ -34,7 +34,7 @@ def copy_programs(built):
     place = tempfile.mkdtemp(prefix="holdfast-programs-")
     owner = os.getpid()
     atexit.register(lambda: os.getpid() == owner and shutil.rmtree(place, ignore_errors=True))
-    for name in ("holdfast", "holdfastd", "libholdfast.so", "delay-wire", "preload", "preload-32", "i386", "tests"):
+    for name in ("holdfast", "holdfastd", "libholdfast.so", "libholdfast-tls.so", "delay-wire", "preload", "preload-32", "i386", "tests"):
         source, target = os.path.join(built, name), os.path.join(place, name)
         if os.path.isdir(source):
             shutil.copytree(source, target, symlinks=True)
