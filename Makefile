@@ -274,7 +274,7 @@ assumes: $(ASSUMES)
 
 # What a second processor can do while the first one runs tests that mind the time.
 BESIDE := make:werror scripts/fuzz make:lint tests/e2e/e2e_layers tests/e2e/e2e_figures $(addprefix tests/package/e2e_,install package readme machines) \
-    $(addprefix tests/launcher/e2e_,entrypoint imports settings) $(UNITS)
+    $(addprefix tests/launcher/e2e_,check entrypoint imports launcher settings) $(UNITS)
 ALONE  := tests/cost/e2e_counts tests/cost/e2e_bench
 
 # Each verdict is one line of scripts/check; `make:X` runs `make X`.

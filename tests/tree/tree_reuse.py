@@ -79,7 +79,7 @@ def mixed(server):
 
 @case
 def curl_0_at_a_time(world):
-    at_a_time(world, "curl -0", lambda server: command("curl -0", server), world.size(100, 1000))
+    at_a_time(world, "curl -0", lambda server: command("curl -0", server), world.size(64, 1000))
 
 
 @case
@@ -89,7 +89,7 @@ def all_sorts_at_a_time(world):
 
 @case
 def large_answers_at_a_time(world):
-    at_a_time(world, "1 MB", lambda server: command("curl -0", server, 1000000), world.size(48, 500))
+    at_a_time(world, "1 MB", lambda server: command("curl -0", server, 1000000), world.size(24, 500))
 
 
 @case
@@ -120,7 +120,7 @@ def fifty_endpoints_in_turn(world):
 
 @case
 def fifty_endpoints_sixteen_at_a_time(world):
-    endpoints, times = 50, world.size(200, 2000)
+    endpoints, times = 50, world.size(100, 2000)
     with Server() as server:
         fetch = f'{world.client} get 127.0.0.$((1 + i % {endpoints})):{server.port}"/bytes/300?seed=$i" >out.$i'
         _, shim = world.both(parallel(times, 16, fetch), server, timeout=900, HOLDFAST_IDLE="300")
