@@ -17,6 +17,7 @@ const uint32_t field_lengths[32] = {
     [LETTER('h')] = LENGTH(4),
     [LETTER('k')] = LENGTH(10),
     [LETTER('p')] = LENGTH(16) | LENGTH(18) | LENGTH(19),
+    [LETTER('r')] = LENGTH(5),
     [LETTER('t')] = LENGTH(2) | LENGTH(7) | LENGTH(8) | LENGTH(17),
     [LETTER('u')] = LENGTH(7),
     [LETTER('w')] = LENGTH(16),
@@ -39,6 +40,8 @@ enum field_id field_identify_known(struct slice name)
         return known(name, "te", FIELD_TE);
     case 4:
         return first == 'h' ? known(name, "host", FIELD_HOST) : known(name, "date", FIELD_DATE);
+    case 5:
+        return known(name, "range", FIELD_RANGE);
     case 6:
         return first == 'c' ? known(name, "cookie", FIELD_COOKIE) : known(name, "expect", FIELD_EXPECT);
     case 7:

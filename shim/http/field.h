@@ -14,6 +14,7 @@ enum field_id {
     FIELD_TE,
     FIELD_DATE,
     FIELD_HOST,
+    FIELD_RANGE,
     FIELD_COOKIE,
     FIELD_EXPECT,
     FIELD_TRAILER,

@@ -161,6 +161,7 @@ static void read_field(struct request_head *head, enum field_id id, struct slice
     case FIELD_HOST:
         head->hosts += head->hosts < 2;
         head->bad_host |= !is_host(value);
+        head->by_version |= value.len == 0;
         facts->has_host = true;
         if (facts->absolute)
             break;
@@ -172,6 +173,10 @@ static void read_field(struct request_head *head, enum field_id id, struct slice
         break;
     case FIELD_EXPECT:
         facts->expects = true;
+        head->by_version |= !slice_is_lower(value, "100-continue");
+        break;
+    case FIELD_RANGE:
+        head->by_version = true;
         break;
     case FIELD_AUTHORIZATION:
     case FIELD_PROXY_AUTHORIZATION:
@@ -266,12 +271,23 @@ static bool is_ambiguous(const struct request_head *head)
     return body->has_coding && (body->has_length || !body->plain_chunked || head->facts.minor == 0);
 }
 
+/* As HTTP/1.1 it could be answered otherwise: lighttpd heeds Range in 1.1 only; an empty Host is allowed in 1.0 only; of
+ * Expect a 1.0 request loses what Apache httpd refuses; haproxy refuses a body that 1.0 gives no meaning (2.6 and later). */
+static bool is_of_its_version(const struct request_head *head)
+{
+    const struct request *facts = &head->facts;
+
+    return facts->minor == 0 && facts->one_shot && (head->by_version || (facts->bodiless && head->body.length > 0));
+}
+
 enum reason request_refusal(const struct request_head *head)
 {
     if (is_ambiguous(head))
         return REASON_ambiguous_request;
     if (head->options.names_vital)
         return REASON_names_vital_field;
+    if (is_of_its_version(head))
+        return REASON_of_its_version;
     if (head->upgrade && head->facts.minor == 1)
         return REASON_upgrade;
     return REASON_none;

@@ -39,6 +39,7 @@ struct request_head {
     bool upgrade;
     uint8_t hosts;
     bool bad_host;   /* one of them cannot be a host */
+    bool by_version; /* servers heed or refuse a field by the version */
 };
 
 /* After REQUEST_LINE_DONE.  `version`: where that begins, or 0 to look for it.  BAD: ambiguous. */

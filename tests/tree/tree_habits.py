@@ -151,6 +151,28 @@ def launcher_under_launcher(world):
     check(shim.connections <= 4, f"{shim.connections} connections")
 
 
+NEW_PIDS = """
+import ctypes, os, platform, sys
+CLONE_NEWPID, SIGCHLD = 0x20000000, 17
+pid = ctypes.CDLL(None).syscall({"x86_64": 56, "aarch64": 220}[platform.machine()], CLONE_NEWPID | SIGCHLD, 0, 0, 0, 0)
+if pid == 0 and os.fork() == 0:
+    os.execvp(sys.argv[1], sys.argv[1:])
+status = os.waitpid(-1, 0)[1]
+os._exit(os.waitstatus_to_exitcode(status))
+"""
+
+
+@case
+def a_sandbox_with_pids_of_its_own(world):
+    """As bwrap --unshare-pid begins: clone past libc; the parent has no number there.  All share still."""
+    if not world.is_root:
+        raise Skipped("needs root")
+    with Server() as server:
+        get = f"curl -0 -sS {server.url('/bytes/100')}"
+        _, shim = world.both(["sh", "-c", f"{get}; python3 -c '{NEW_PIDS}' sh -c '{get}; {get}; {get}'; {get}"], server)
+        check(shim.requests == 5 and shim.connections <= 2, f"{shim.connections} connections for {shim.requests}")
+
+
 @case
 def launcher_as_the_first_process(world):
     """PID 1 of a container, where what is orphaned becomes its child."""

@@ -88,6 +88,22 @@ void identity_changed(unsigned kinds)
         atomic_fetch_add(&identity_changes, 1); /* it never looks as if nothing had */
 }
 
+/* 0 by getppid if the parent is in another pid namespace: /proc may be one in which it has a number. */
+static unsigned parent_number(void)
+{
+    unsigned pid = (unsigned)getppid();
+    char text[512];
+    int fd = pid ? -1 : open("/proc/self/status", O_RDONLY | O_CLOEXEC);
+
+    if (fd < 0)
+        return pid;
+    ssize_t len = pread(fd, text, sizeof text - 1, 0);
+    real.close(fd);
+    text[len > 0 ? len : 0] = '\0';
+    const char *line = strstr(text, "\nPPid:\t");
+    return line ? (unsigned)number_at(line + strlen("\nPPid:\t"), 10) : 0;
+}
+
 /* Is the user namespace that of the parent, which was at home? */
 static bool shares_user_namespace(void)
 {
@@ -96,7 +112,7 @@ static bool shares_user_namespace(void)
     size_t n = 0;
     uint64_t mine = inode_of(USER_NAMESPACE);
 
-    for (unsigned pid = (unsigned)getppid(); pid; pid /= 10)
+    for (unsigned pid = parent_number(); pid; pid /= 10)
         digits[n++] = (char)('0' + pid % 10);
     char *at = link + strlen("/proc/");
     while (n)

@@ -59,12 +59,14 @@ static struct sight look(struct conn *c, int fd)
     return sight;
 }
 
-/* Never less than a receive would give: an edge-triggered client (nginx) counts down from this. */
+/* Never less than a receive would give: an edge-triggered client (nginx) counts down from this.  Nor 0 of half a head, or
+ * of the framing between chunks: "readable, and nothing to read" means the end. */
 static size_t foreseen(struct conn *c, int fd, size_t queued)
 {
     struct sight sight = look(c, fd);
+    size_t all = sight.n > 0 && (size_t)sight.n < queued ? sight.out + queued - (size_t)sight.n : sight.out;
 
-    return sight.n > 0 && (size_t)sight.n < queued ? sight.out + queued - (size_t)sight.n : sight.out;
+    return all || sight.ends ? all : 1;
 }
 
 /* A client that was told of input, and then that there is none, takes that for the end.  It is the end
@@ -86,11 +88,8 @@ ssize_t lookahead_available(struct conn *c, int fd)
     if (!conn_has_ended(c) && !queued && replayed_at_end(c, fd))
         return 1;
     bool as_it_is = !exchange_in_head(&c->x) && !exchange_cut_short(&c->x);
-    if (conn_is_exchange(c) && queued && !as_it_is) {
+    if (conn_is_exchange(c) && queued && !as_it_is)
         queued = (int)foreseen(c, fd, (size_t)queued);
-        if (queued == 0) /* half a head: "readable, and nothing to read" would mean the end */
-            queued = 1;
-    }
     bool held = c->reply.held == HELD_FOR_CLIENT || (conn_is_observed(c) && c->reply.held == HELD_RAW);
     return (held ? (ssize_t)hold_len(&c->reply.bytes) : 0) + queued;
 }

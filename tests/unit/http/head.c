@@ -147,6 +147,7 @@ static void names(void **state)
     assert_int_equal(id_of("Host"), FIELD_HOST);
     assert_int_equal(id_of("cookie"), FIELD_COOKIE);
     assert_int_equal(id_of("Expect"), FIELD_EXPECT);
+    assert_int_equal(id_of("Range"), FIELD_RANGE);
     assert_int_equal(id_of("Trailer"), FIELD_TRAILER);
     assert_int_equal(id_of("trailerS"), FIELD_TRAILERS);
     assert_int_equal(id_of("Upgrade"), FIELD_UPGRADE);

@@ -74,6 +74,10 @@ static void test_available(void **state)
     gives_as_available(fd);
     arrives(fd, "3"); /* framing alone */
     assert_int_equal(available(fd), 1);
+    arrives(fd, "\r\nabc\r\n");
+    gives_as_available(fd);
+    arrives(fd, "0\r\n\r\n"); /* the end, of which directly there is nothing to read either */
+    assert_int_equal(available(fd), 0);
     fake_fail("ioctl", 1, EIO);
     assert_int_equal(available(fd), -EIO);
 }
