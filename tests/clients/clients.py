@@ -180,7 +180,9 @@ CLIENTS = (
            stderr=WGET_CLOCK),
     Client("curl-0-304", (*CURL, "-0", "-z", "Tue, 14 Nov 2023 22:13:20 GMT", "URLS"), 5,
            paths=("/file10k",), status=304),
-    Client("curl-0-range", (*CURL, "-0", "-r", "100-299", "URLS"), 5, paths=("/file10k",), status=206),
+    Client("curl-0-range", (*CURL, "-0", "-r", "100-299", "URLS"), 5, paths=("/file10k",), status=206, connections=EACH,
+           reasons=("of_its_version",)),   # lighttpd heeds it in 1.1 only
+    Client("curl-close-range", (*CURL, "-H", "Connection: close", "-r", "100-299", "URLS"), 5, paths=("/file10k",), status=206),
     Client("curl-0-basic", (*CURL, "-0", "-u", "user:secret", "URLS"), 5, paths=("/private",)),
     Client("curl-0-put", (*CURL, "-0", "-T", "{{script},{script},{script}}", "{url}"), 3,
            script="stored\n", paths=("/put/file",), status=204),

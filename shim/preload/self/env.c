@@ -20,6 +20,13 @@ char *env_get_secure(const char *name)
     return secure_getenv(name);
 }
 
+bool env_of_valgrind(void)
+{
+    const char *preloaded = getenv("LD_PRELOAD");
+
+    return preloaded && strstr(preloaded, "/vgpreload_");
+}
+
 char *env_find(char *const *env, const char *name)
 {
     size_t len = strlen(name);

@@ -10,6 +10,9 @@
 /* getenv(3). */
 char *env_get(const char *name);
 
+/* Does the process run in valgrind?  That preloads libraries of its own. */
+bool env_of_valgrind(void);
+
 /* secure_getenv(3): a program with more rights than its caller takes no file names from it. */
 char *env_get_secure(const char *name);
 
