@@ -3,7 +3,7 @@
  * know holdfast, could do with it.  It tries to peek, to read and to put a request in front, through every
  * descriptor and says what it found; the exit status is 1 if that was anything.
  *
- *     spy PORT [USER]       USER: it becomes that one first */
+ *     spy PORT [USER [SECONDS]]     USER: it becomes that one first; SECONDS: it goes on for so long */
 #define _GNU_SOURCE
 #include <arpa/inet.h>
 #include <stdio.h>
@@ -84,5 +84,7 @@ int main(int argc, char **argv)
     while (maps && fgets(line, sizeof line, maps))
         if (strstr(line, "memfd:holdfast"))
             report("has mapped memory, as of", -1);
+    if (argc > 3)
+        sleep((unsigned)atoi(argv[3]));
     return found ? 1 : 0;
 }
