@@ -70,6 +70,24 @@ static inline bool naive_hosts(const struct naive_head *head)
     return true;
 }
 
+/* Servers are known to answer it otherwise if it says HTTP/1.1. */
+static inline bool naive_of_its_version(const struct naive_request *r)
+{
+    const char *at = r->head.fields;
+    struct naive_field field;
+
+    if (r->minor == 1 || !r->one_shot)
+        return false;
+    while (naive_next(&r->head, &at, &field))
+        if ((naive_is(field.name, "host") && field.value.len == 0) || naive_is(field.name, "range") ||
+            (naive_is(field.name, "expect") && !naive_is(field.value, "100-continue")))
+            return true;
+    for (const char *const *method = (const char *const[]){ "GET", "HEAD", "OPTIONS", "TRACE", "DELETE", "PURGE", NULL }; *method; method++)
+        if (r->body.length > 0 && r->method.len == strlen(*method) && memcmp(r->method.data, *method, r->method.len) == 0)
+            return true;
+    return false;
+}
+
 /* Nothing in it that two readers could read in two ways, and no reason to leave it alone. */
 static inline bool naive_request_clean(const struct naive_request *r)
 {
@@ -84,7 +102,7 @@ static inline bool naive_request_clean(const struct naive_request *r)
         return false;
     if (r->body.lengths > 1 || r->body.bad_length || (r->body.lengths && r->body.codings))
         return false;
-    return r->body.codings == 0 || (r->body.plain && r->minor == 1);
+    return !naive_of_its_version(r) && (r->body.codings == 0 || (r->body.plain && r->minor == 1));
 }
 
 static inline bool naive_list_has(struct slice list, const char *word)
