@@ -69,14 +69,24 @@ static size_t foreseen(struct conn *c, int fd, size_t queued)
     return all || sight.ends ? all : 1;
 }
 
+static bool is_at_end(int fd)
+{
+    struct pollfd p = { .fd = fd, .events = POLLIN | POLLRDHUP };
+
+    return real.poll(&p, 1, 0) > 0 && p.revents & (POLLRDHUP | POLLHUP | POLLERR);
+}
+
 /* A client that was told of input, and then that there is none, takes that for the end.  It is the end
  * only if the request cannot be sent again. */
 static bool replayed_at_end(struct conn *c, int fd)
 {
-    struct pollfd p = { .fd = fd, .events = POLLIN | POLLRDHUP };
+    return c->reused && is_at_end(fd) && incoming_replay(c) == 0;
+}
 
-    return c->reused && real.poll(&p, 1, 0) > 0 && p.revents & (POLLRDHUP | POLLHUP | POLLERR) &&
-           incoming_replay(c) == 0;
+/* Half a head that a wait has taken out of the kernel: if no more comes, it is given as it is. */
+static bool is_given_at_end(const struct conn *c, int fd, int queued)
+{
+    return c->reply.held == HELD_RAW && !queued && hold_len(&c->reply.bytes) && !conn_has_ended(c) && is_at_end(fd);
 }
 
 ssize_t lookahead_available(struct conn *c, int fd)
@@ -91,6 +101,7 @@ ssize_t lookahead_available(struct conn *c, int fd)
     if (conn_is_exchange(c) && queued && !as_it_is)
         queued = (int)foreseen(c, fd, (size_t)queued);
     bool held = c->reply.held == HELD_FOR_CLIENT || (conn_is_observed(c) && c->reply.held == HELD_RAW);
+    held |= is_given_at_end(c, fd, queued);
     return (held ? (ssize_t)hold_len(&c->reply.bytes) : 0) + queued;
 }
 

@@ -196,6 +196,12 @@ static void send_accepted_body(struct conn *c, int fd, struct iovec body, size_t
         c->request.error = -result;
 }
 
+/* Of a request whose head has gone out: the server's close is tried with the client's own bytes (trial_goes_unchanged). */
+static enum conn_state sent_state(const struct conn *c)
+{
+    return c->x.kind == EXCHANGE_OBSERVED ? CONN_OBSERVED : CONN_EXCHANGE;
+}
+
 /* A whole head of `head` bytes, and its whole body, of which a part was accepted in earlier calls: all of it lies
  * in `kept`, and `more` empty lines behind it. */
 static ssize_t send_accepted(struct conn *c, int fd, const struct hold *kept, size_t head, size_t more, int flags)
@@ -206,7 +212,7 @@ static ssize_t send_accepted(struct conn *c, int fd, const struct hold *kept, si
 
     if (sent < 0 && (sent != -EAGAIN || c->request.bytes.start == before))
         return sent;
-    conn_set_state(c, CONN_EXCHANGE);
+    conn_set_state(c, sent_state(c));
     if (sent < 0) {
         int result = outgoing_all(c, fd, c->request.bytes.data + c->request.bytes.start, hold_len(&c->request.bytes));
         c->request.bytes.start = c->request.bytes.end;
@@ -254,7 +260,7 @@ static ssize_t send_adapted(struct conn *c, int fd, struct slice head, size_t he
     if (sent < 0)
         conn_set_state(c, observed ? CONN_OBSERVED_PARTLY_SENT : CONN_EXCHANGE_PARTLY_SENT);
     else if (!accepted)
-        conn_set_state(c, observed ? CONN_OBSERVED : CONN_EXCHANGE);
+        conn_set_state(c, sent_state(c));
     stall_begin(c);
     if (sent > 0)
         stall_sent(c);
