@@ -156,9 +156,9 @@ static void ring(void)
     unsigned bell = bell_of(atomic_load(&bells.rounds));
     int number = number_of(bell);
     atomic_store(&bells.ringing[bell], true);
+    atomic_fetch_add(&bells.rounds, 1); /* before anybody is woken, who asks for it at once */
     if (number >= 0)
         real.shutdown(number, SHUT_RD);
-    atomic_fetch_add(&bells.rounds, 1);
     if (atomic_load(&bells.users[bell]) == 0)
         silence(bell);
     lock_give(&bell_lock);

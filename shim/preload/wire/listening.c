@@ -60,8 +60,10 @@ static void let_finish(int fd)
 {
     struct conn *c = is_tracked(fd) ? conn_enter(fd, NEED_AS_IS) : NULL;
 
-    if (c)
-        conn_leave(c);
+    if (!c)
+        return;
+    conn_wait_reconnected(c);
+    conn_leave(c);
 }
 
 static void thread_ends(void)
@@ -101,9 +103,9 @@ int listening_ppoll(struct pollfd *fds, nfds_t n, const struct timespec *time, c
             let_finish(fds[i].fd);
     for (nfds_t i = 0; i < n && ready == 0; i++)
         fds[i].revents = 0;
-    if (ready > 0 && all[n].revents)
-        ready--;
-    *again = bell_end();
+    bool heard = ready > 0 && all[n].revents; /* by threads that have not left it yet, too: it tells of no time that is over */
+    ready -= heard;
+    *again = bell_end() || heard;
     errno = saved;
     return ready;
 }
@@ -127,12 +129,9 @@ static void copy(struct copies *copies, const struct listening_sets *given, unsi
 }
 
 /* Returns how many are ready but for the bell. */
-static int give_back(const struct copies *copies, const struct listening_sets *given, int bell, int ready)
+static int give_back(const struct copies *copies, const struct listening_sets *given, int ready, bool heard)
 {
-    if (bell >= 0 && FD_ISSET(bell, copies->sets[0])) {
-        FD_CLR(bell, copies->sets[0]);
-        ready--;
-    }
+    ready -= heard;
     for (int fd = 0; fd < given->n && ready > 0; fd++)
         if (FD_ISSET(fd, copies->sets[0]) || FD_ISSET(fd, copies->sets[1]) || FD_ISSET(fd, copies->sets[2]))
             let_finish(fd);
@@ -163,9 +162,12 @@ int listening_pselect(const struct listening_sets *given, const struct timespec 
         FD_SET(bell, copies.sets[0]);
     int ready = real.pselect(n, copies.sets[0], sets[1] ? copies.sets[1] : NULL, sets[2] ? copies.sets[2] : NULL, time, mask);
     int saved = errno;
+    bool heard = ready > 0 && bell >= 0 && FD_ISSET(bell, copies.sets[0]);
+    if (heard)
+        FD_CLR(bell, copies.sets[0]);
     if (ready >= 0)
-        ready = give_back(&copies, given, bell, ready);
-    *again = bell_end();
+        ready = give_back(&copies, given, ready, heard);
+    *again = bell_end() || heard;
     errno = saved;
     return ready;
 }

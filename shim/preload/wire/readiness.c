@@ -88,6 +88,7 @@ enum readiness_sight readiness_look(int fd, bool writing, uint32_t told)
 
     if (!c)
         return SIGHT_TRUE;
+    conn_wait_reconnected(c);
     if (provisional_is_dead(c)) {
         if (conn_is_leased(c) && writing)
             sight = SIGHT_WRITABLE;
@@ -122,7 +123,8 @@ int readiness_wait(struct wait *w, const struct timespec *time, const sigset_t *
         if (w->again)
             continue;
         int told = w->family->tell(w, ready);
-        if (told > 0 || ready == 0)
+        bool outdated = looks && w->family->says_again && atomic_load(&swap_replaced) != w->replaced;
+        if (ready == 0 || (told > 0 && !outdated))
             return told;
     }
 }
@@ -240,7 +242,7 @@ static bool poll_awaits_end(struct wait *w)
 void readiness_of_poll(struct wait *w, bool masked, struct pollfd *fds, nfds_t n)
 {
     static const struct wait_family family = { poll_begin,    poll_tell,          poll_ended,     poll_repeats,
-                                               poll_deferred, poll_tell_deferred, poll_awaits_end };
+                                               poll_deferred, poll_tell_deferred, poll_awaits_end, true };
 
     w->family = &family;
     w->call = masked ? call_ppoll : call_poll;

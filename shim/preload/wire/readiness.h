@@ -89,6 +89,8 @@ struct wait_family {
     bool (*deferred)(struct wait *w);         /* is an end among it that the kernel was not told of (deferred.h)? */
     int (*tell_deferred)(struct wait *w, int ready); /* how many are ready with those */
     bool (*awaits_end)(struct wait *w);       /* does it wait for an end alone (endwait.h)?  What can be ended is */
+    bool says_again; /* asked again, the kernel says it again: so it is, where another thread may have put another socket since.
+                        An epoll set need not: its `tell` asks for what it has said */
 };
 
 /* How much of a wait is left. */

@@ -78,12 +78,15 @@ static bool compare(struct conn *c, void *arg)
     return true;
 }
 
-/* Of a locked conn. */
+/* Of a locked conn.  Another thread may be connecting what it will put there. */
 static bool consider(struct conn *c, void *arg)
 {
     struct telling *t = arg;
-    struct registration *r = registrations_find(&c->registrations, t->epfd, t->event.data.u64);
 
+    if (!registrations_find(&c->registrations, t->epfd, t->event.data.u64))
+        return false;
+    conn_wait_reconnected(c);
+    struct registration *r = registrations_find(&c->registrations, t->epfd, t->event.data.u64);
     if (r)
         tell_of(c, r, t);
     return r;
@@ -100,10 +103,10 @@ static int tell(struct wait *w, int ready)
 
     for (int i = 0; i < ready; i++) {
         struct telling t = { .epfd = w->epoll.epfd, .event = events[i] };
-        if (t.event.events & ends && atomic_load(&swap_replaced) != w->replaced)
-            conn_each_entered(true, compare, &t);
         if (t.event.events & ends)
             conn_each_entered(false, consider, &t);
+        if (t.event.events & ends && atomic_load(&swap_replaced) != w->replaced)
+            conn_each_entered(true, compare, &t);
         if (t.event.events)
             events[told++] = t.event;
     }
@@ -165,7 +168,7 @@ static bool awaits_end(struct wait *w)
 
 void readiness_of_epoll(struct wait *w, enum readiness_epoll how, int epfd, struct epoll_event *events, int most)
 {
-    static const struct wait_family family = { begin, tell, ended, repeats, deferred, tell_deferred, awaits_end };
+    static const struct wait_family family = { begin, tell, ended, repeats, deferred, tell_deferred, awaits_end, false };
 
     w->family = &family;
     w->call = how == READINESS_WAIT ? call_wait : how == READINESS_PWAIT ? call_pwait : call_pwait2;

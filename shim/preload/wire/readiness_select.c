@@ -129,7 +129,7 @@ static bool ended(struct wait *w, int ready)
 
 void readiness_of_select(struct wait *w, bool masked, int n, fd_set *const given[3], unsigned long *room)
 {
-    static const struct wait_family family = { begin, tell, ended, save, deferred, tell_deferred, awaits_end };
+    static const struct wait_family family = { begin, tell, ended, save, deferred, tell_deferred, awaits_end, true };
 
     w->family = &family;
     w->call = masked ? call_pselect : call_select;
