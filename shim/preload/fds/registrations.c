@@ -102,6 +102,11 @@ static uint32_t armed(const struct registration *which)
     return which->extra ? mask & ~(uint32_t)EPOLLRDHUP : mask;
 }
 
+static bool has_fired(const struct registration *which)
+{
+    return which->events & EPOLLONESHOT && !(armed(which) & ~SILENT);
+}
+
 /* Whoever waits on the set would wait for ever: what may pass (memory, the user's limit) is given a second
  * and a third chance. */
 static int control(int epfd, int op, int fd, struct epoll_event *event)
@@ -121,7 +126,7 @@ void registrations_untell(struct registration *which)
     struct epoll_event event = { .events = which->events, .data.u64 = which->data };
     int saved = errno;
 
-    which->extra = false;
+    which->extra = which->fired = false;
     control(which->epfd, EPOLL_CTL_MOD, which->fd, &event);
     errno = saved;
 }
@@ -151,8 +156,7 @@ void registrations_unwatch(struct registrations *r)
     r->watched = false;
     for (int i = 0; i < r->count; i++) {
         struct registration *which = &r->set[i];
-        uint32_t mask = which->extra && !which->out ? armed(which) : 0;
-        if (mask & ~SILENT)
+        if (which->extra && !which->out && !has_fired(which))
             registrations_untell(which);
         which->extra = false;
     }
@@ -168,7 +172,7 @@ void registrations_remove(struct registrations *r)
         struct registration *which = &r->set[i];
         if (which->out)
             continue;
-        which->events = armed(which);
+        which->fired = has_fired(which);
         which->out = control(which->epfd, EPOLL_CTL_DEL, which->fd, NULL) == 0;
     }
     errno = saved;
@@ -188,21 +192,17 @@ void registrations_move(struct registrations *r, int fd, int copy)
             which->fd = copy;
             continue;
         }
-        struct epoll_event event = { .events = armed(which), .data.u64 = which->data };
+        bool fired = has_fired(which);
+        struct epoll_event event = { .events = fired ? which->events & SILENT : which->events, .data.u64 = which->data };
         bool out = real.epoll_ctl(which->epfd, EPOLL_CTL_DEL, fd, NULL) == 0;
         if (!out || find(r, which->epfd, copy) ||
             real.epoll_ctl(which->epfd, EPOLL_CTL_ADD, copy, &event) != 0)
             erase(r, which);
         else
-            *which = (struct registration){ .epfd = which->epfd, .fd = copy, .events = event.events,
+            *which = (struct registration){ .epfd = which->epfd, .fd = copy, .events = which->events, .fired = fired,
                                             .data = which->data, .made = which->made };
     }
     errno = saved;
-}
-
-static bool has_fired(const struct registration *which)
-{
-    return which->events & EPOLLONESHOT && !(which->events & ~SILENT);
 }
 
 /* What could not be taken out was not there any more (the set was closed): it does not come back. */
@@ -214,10 +214,11 @@ static void restore(struct registrations *r, bool ended)
 
     for (int i = r->count; i-- > 0;) {
         struct registration *which = &r->set[i];
-        if (ended && which->out && has_fired(which))
+        if (ended && which->out && which->fired)
             continue;
-        struct epoll_event event = { .events = registrations_mask(r, which->events), .data.u64 = which->data };
-        which->extra = event.events != which->events;
+        uint32_t events = which->fired ? which->events & SILENT : which->events;
+        struct epoll_event event = { .events = registrations_mask(r, events), .data.u64 = which->data };
+        which->extra = event.events != events;
         if (!which->out || control(which->epfd, EPOLL_CTL_ADD, which->fd, &event) != 0)
             erase(r, which);
         else

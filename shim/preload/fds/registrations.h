@@ -13,9 +13,10 @@ enum { REGISTRATIONS_MAX = 4 };
 
 struct registration {
     int epfd, fd;
-    uint32_t events;
+    uint32_t events; /* as the client asked for them */
     uint64_t data;
     unsigned made; /* registrations_numbers at that moment */
+    bool fired; /* when it was taken out it had, under EPOLLONESHOT: it goes back silent */
     bool out;   /* taken out by registrations_remove, to be put back, or as registrations_restore_ended says */
     bool extra; /* the kernel also reports EPOLLRDHUP, for us: the client did not ask for it */
 };
@@ -48,8 +49,8 @@ void registrations_unwatch(struct registrations *r);
 /* The one of this set and data, or NULL. */
 struct registration *registrations_find(struct registrations *r, int epfd, uint64_t data);
 
-/* An event was taken from the kernel that the client is not told of: as if it had not been.  Without the extra,
- * or it would be told again at once. */
+/* An event was taken from the kernel that the client is not told of: as if it had not been, and armed again if it had fired.
+ * Without the extra, or it would be told again at once. */
 void registrations_untell(struct registration *which);
 
 /* A registration that has fired under EPOLLONESHOT, and was armed again, is silent as before. */

@@ -29,10 +29,15 @@ static void rearm(struct registration *r)
         registrations_untell(r);
 }
 
+/* Is it told of an end that the library alone has asked for? */
+static bool tells_extra(const struct registration *r, const struct telling *t)
+{
+    return t->event.events & EPOLLRDHUP && !(r->events & EPOLLRDHUP);
+}
+
 static void tell_of(struct conn *c, struct registration *r, struct telling *t)
 {
     const uint32_t writing = EPOLLOUT | EPOLLWRNORM;
-    bool extra = r->extra;
 
     if (provisional_is_dead(c)) {
         if (conn_is_leased(c) && r->events & writing) {
@@ -53,7 +58,7 @@ static void tell_of(struct conn *c, struct registration *r, struct telling *t)
         if (t->event.events == 0)
             rearm(r);
     }
-    if (!extra || t->event.events == 0)
+    if (t->event.events == 0 || !tells_extra(r, t))
         return;
     t->event.events &= ~(uint32_t)EPOLLRDHUP;
     if (t->event.events == 0)
@@ -73,6 +78,8 @@ static bool compare(struct conn *c, void *arg)
     if (real.poll(&now, 1, 0) < 0)
         return true;
     t->event.events &= (uint32_t)(unsigned short)now.revents;
+    if (tells_extra(r, t))
+        t->event.events &= ~(uint32_t)EPOLLRDHUP;
     if (t->event.events == 0)
         registrations_untell(r);
     return true;
