@@ -207,6 +207,42 @@ static void elsewhere(void)
     }
 }
 
+/* Threads connect elsewhere for a request that comes in pieces, while another one reads what has nothing: what was sent before
+ * has to go out then. */
+static void *post_in_pieces(void *unused)
+{
+    while (atomic_fetch_sub(&left, 1) > 0) {
+        exchange();
+        int fd = dial();
+        ask(fd, "POST /bytes/10 HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nTransfer-Encoding: chu");
+        ask(fd, "nked\r\n\r\n3\r\nabc\r");
+        ask(fd, "\n0\r\n\r\n");
+        must(drain(fd) == 10, "an answer to what came in pieces");
+        close(fd);
+    }
+    return unused;
+}
+
+static void *read_nothing(void *ends)
+{
+    char byte;
+
+    while (!over && read(*(int *)ends, &byte, 1) < 0)
+        usleep(50);
+    return ends;
+}
+
+static void pieces(void)
+{
+    pthread_t reader;
+    int ends[2];
+
+    must(pipe2(ends, O_NONBLOCK) == 0 && pthread_create(&reader, NULL, read_nothing, ends) == 0, "a pipe, and who reads it");
+    in_threads(post_in_pieces, THREADS);
+    over = true;
+    pthread_join(reader, NULL);
+}
+
 /* What system and popen need is not to be seen by others. */
 static void *read_environment(void *unused)
 {
@@ -477,7 +513,7 @@ int main(int argc, char **argv)
     static const struct {
         const char *name;
         void (*run)(void);
-    } all[] = { { "forks", forks }, { "elsewhere", elsewhere }, { "shells", shells }, { "handovers", handovers },
+    } all[] = { { "forks", forks }, { "elsewhere", elsewhere }, { "pieces", pieces }, { "shells", shells }, { "handovers", handovers },
                 { "limits", limits }, { "handlers", handlers }, { "vforks", vforks },
                 { "interrupted", interrupted }, { "streams", streams },
                 { "room", room } };

@@ -79,7 +79,7 @@ static void each(int (*release)(struct conn *c, int fd), bool due)
             atomic_compare_exchange_strong(&our.hints[i], &own, 0);
         if (!c)
             continue;
-        if (c->request.withheld_ms && (!due || withheld_due(c)))
+        if (c->request.withheld_ms && !c->use.reconnecting && (!due || withheld_due(c))) /* or a thread is at it already */
             release(c, fd);
         else if (c->request.withheld_ms)
             note_due(c->request.withheld_ms + WITHHELD_MS);
