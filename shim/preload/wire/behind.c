@@ -158,10 +158,11 @@ static struct exchange_step drop(struct outgoing_pieces *from, struct outgoing_b
 }
 
 /* The request is complete, and the library has ended the sending side, which is none of the client's business: directly
- * the server would have read on, or not. */
+ * the server would have read on, or not: after a reset the kernel says what it is. */
 static bool sends_past_end(const struct conn *c)
 {
-    return c->after.end_asked && !c->after.write_shut && c->unparkable != REASON_half_closed;
+    return c->after.end_asked && !c->after.write_shut && c->unparkable != REASON_half_closed &&
+           !(c->fds.count && socket_was_reset(c->fds.numbers[0].fd));
 }
 
 /* One real call.  Returns how much of the pieces is dealt with, CONN_PLAIN if none of them may go out yet, or
