@@ -10,7 +10,7 @@ import subprocess
 import threading
 
 from tree_reuse import PYTHON
-from tree_run import Server, Skipped, can, case, check, repeat, settles, tree_constant
+from tree_run import Server, Skipped, can, case, check, long_case, repeat, settles, tree_constant
 
 OTHER = 61235
 
@@ -193,7 +193,7 @@ time.sleep(float(sys.argv[2]))
 """
 
 
-@case
+@long_case
 def idle_time_counts_from_the_last_use(world):
     """Not from the moment in which its process gave it to the others."""
     with Server() as server:

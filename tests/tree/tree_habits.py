@@ -9,7 +9,7 @@ import tempfile
 
 from servers import find_program
 from tree_reuse import PYTHON
-from tree_run import STATES, Server, Skipped, can, case, check, repeat, settles, sockets, tree_constant
+from tree_run import STATES, Server, Skipped, can, case, check, long_case, repeat, settles, sockets, tree_constant
 
 CLOSERS = ("loop", "range", "from", "mark")
 
@@ -264,7 +264,7 @@ def every_number_is_the_programs_own(world):
         world.note(f"every number taken for a while: {shim.connections} connections for {shim.requests} requests")
 
 
-@case
+@long_case
 def what_is_done_to_inherited_descriptors(world):
     """Reads, writes and the like by syscall, in programs with the library and without: nobody is harmed."""
     with Server() as server:

@@ -8,7 +8,7 @@ import sys
 import tempfile
 
 from servers import find_program
-from tree_run import ORDINARY, Failed, Server, Skipped, can, case, check, parallel, repeat
+from tree_run import ORDINARY, Failed, Server, Skipped, can, case, check, long_case, parallel, repeat
 
 PYTHON = "/usr/bin/python3" if os.access("/usr/bin/python3", os.X_OK) else sys.executable
 URLLIB = f"{PYTHON} -c \"import sys, urllib.request as u; " \
@@ -36,7 +36,7 @@ def one_after_another(world, name, times, most):
     world.note(f"{name}, {times} processes one after another: {shim.connections} connections")
 
 
-@case
+@long_case
 def curl_0_one_after_another(world):
     one_after_another(world, "curl -0", world.size(60, 1000), 5)
 
@@ -77,17 +77,17 @@ def mixed(server):
     return f"case $i in {rows} esac"
 
 
-@case
+@long_case
 def curl_0_at_a_time(world):
     at_a_time(world, "curl -0", lambda server: command("curl -0", server), world.size(64, 1000))
 
 
-@case
+@long_case
 def all_sorts_at_a_time(world):
     at_a_time(world, "all sorts", mixed, world.size(60, 1000))
 
 
-@case
+@long_case
 def large_answers_at_a_time(world):
     at_a_time(world, "1 MB", lambda server: command("curl -0", server, 1000000), world.size(24, 500))
 
@@ -106,7 +106,7 @@ def busybox(world):
     world.note(f"BusyBox, {times} processes: {shim.connections} connections")
 
 
-@case
+@long_case
 def fifty_endpoints_in_turn(world):
     endpoints, times = 50, world.size(200, 2000)
     with Server() as server:
@@ -118,7 +118,7 @@ def fifty_endpoints_in_turn(world):
     world.note(f"{endpoints} endpoints, {times} processes: {reused} of {could} reused")
 
 
-@case
+@long_case
 def fifty_endpoints_sixteen_at_a_time(world):
     endpoints, times = 50, world.size(100, 2000)
     with Server() as server:
@@ -171,17 +171,17 @@ def kill_at_random(world, close_fds):
         shutil.rmtree(answers, ignore_errors=True)
 
 
-@case
+@long_case
 def killed_at_random(world):
     kill_at_random(world, False)
 
 
-@case
+@long_case
 def killed_at_random_under_a_closer_of_descriptors(world):
     kill_at_random(world, True)
 
 
-@case
+@long_case
 def wire_of_20_ms(world):
     """What a request costs there, by the clock of a shell around each process: medians."""
     from holdfast_test import BUILD

@@ -50,6 +50,12 @@ def case(function):
     return function
 
 
+def long_case(function):
+    """One that takes seconds: but for --full as one of the users, by chance."""
+    function.long = True
+    return case(function)
+
+
 class Hit(NamedTuple):
     connection: int
     nth: int            # on that connection, from 1
