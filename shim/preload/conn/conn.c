@@ -257,16 +257,20 @@ void conn_outside_end(struct conn *c)
     c->use.inside--;
 }
 
-void conn_wait_for_reconnect(struct conn *c)
+bool conn_wait_for_reconnect(struct conn *c, int most_ms)
 {
-    enum { NAPS_MAX = 150000 }; /* it left by longjmp */
-    const struct timespec nap = { 0, 200000 };
+    enum { NAPS_IN_MS = 5 };
+    const struct timespec nap = { 0, 1000000 / NAPS_IN_MS };
+    int left = most_ms * NAPS_IN_MS;
 
-    for (int i = 0; i < NAPS_MAX && c->use.reconnecting && c->use.reconnecting != conn_self() && c->fds.count; i++) {
+    for (; c->use.reconnecting && c->use.reconnecting != conn_self() && c->fds.count; left--) {
+        if (left == 0)
+            return false;
         conn_outside_begin(c);
         real.nanosleep(&nap, NULL);
         conn_outside_end(c);
     }
+    return true;
 }
 
 void conn_each(void (*each)(struct conn *c))

@@ -209,12 +209,22 @@ static inline int conn_number(const struct conn *c, int fd)
     return c->fds.count ? c->fds.numbers[0].fd : -1;
 }
 
-/* Locked; released inside.  Waits until no other thread is connecting another socket for c. */
-void conn_wait_for_reconnect(struct conn *c);
+/* Locked; released inside.  Waits until no other thread is connecting another socket for c; false: one still is after so many
+ * milliseconds. */
+bool conn_wait_for_reconnect(struct conn *c, int most_ms);
 static inline void conn_wait_reconnected(struct conn *c)
 {
+    enum { MOST_MS = 30000 }; /* it left by longjmp */
+
     if (c->use.reconnecting)
-        conn_wait_for_reconnect(c);
+        conn_wait_for_reconnect(c, MOST_MS);
+}
+/* The same for a wait of the client's, which has a time of its own. */
+static inline bool conn_is_settled(struct conn *c)
+{
+    enum { TURN_MS = 5 };
+
+    return !c->use.reconnecting || conn_wait_for_reconnect(c, TURN_MS);
 }
 
 /* Locked.  The client has set or cleared FD_CLOEXEC on this number. */

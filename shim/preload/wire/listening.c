@@ -62,7 +62,7 @@ static void let_finish(int fd)
 
     if (!c)
         return;
-    conn_wait_reconnected(c);
+    conn_is_settled(c);
     conn_leave(c);
 }
 

@@ -88,8 +88,9 @@ enum readiness_sight readiness_look(int fd, bool writing, uint32_t told)
 
     if (!c)
         return SIGHT_TRUE;
-    conn_wait_reconnected(c);
-    if (provisional_is_dead(c)) {
+    if (!conn_is_settled(c)) {
+        sight = SIGHT_REPLACED;
+    } else if (provisional_is_dead(c)) {
         if (conn_is_leased(c) && writing)
             sight = SIGHT_WRITABLE;
         else if (provisional_mend(c) == 0)
@@ -113,6 +114,7 @@ int readiness_wait(struct wait *w, const struct timespec *time, const sigset_t *
     if (looks)
         readiness_begin(&t, time);
     for (;; time = looks ? readiness_left(&t) : time) {
+        bool last = looks && time == &t.left && time->tv_sec == 0 && time->tv_nsec == 0; /* asked again, when it is over */
         w->again = false;
         w->replaced = atomic_load(&swap_replaced);
         int ready = w->call(w, time, mask);
@@ -124,7 +126,7 @@ int readiness_wait(struct wait *w, const struct timespec *time, const sigset_t *
             continue;
         int told = w->family->tell(w, ready);
         bool outdated = looks && w->family->says_again && atomic_load(&swap_replaced) != w->replaced;
-        if (ready == 0 || (told > 0 && !outdated))
+        if (ready == 0 || (told > 0 && !outdated) || (told == 0 && last))
             return told;
     }
 }
@@ -179,6 +181,13 @@ static int call_poll(struct wait *w, const struct timespec *time, const sigset_t
     return real.poll(w->poll.asked, w->poll.n, readiness_ms(time));
 }
 
+static int forget(struct pollfd *fds, nfds_t n)
+{
+    for (nfds_t i = 0; i < n; i++)
+        fds[i].revents = 0;
+    return 0;
+}
+
 /* Sets `revents` to what the client is told.  One that it is not told of must not be told again at once: then it is not
  * asked for any more, or, where both sides have ended, which is told unasked, not at all. */
 static int poll_tell(struct wait *w, int ready)
@@ -194,7 +203,7 @@ static int poll_tell(struct wait *w, int ready)
         if (events & (ends | reading)) {
             enum readiness_sight sight = readiness_look(fds[i].fd, fds[i].events & writing, (unsigned short)events);
             if (sight == SIGHT_REPLACED)
-                return 0;
+                return forget(fds, w->poll.n);
             nothing |= sight == SIGHT_NOTHING;
             events &= sight == SIGHT_NOTHING ? ~reading : ~0;
             events = sight == SIGHT_WRITABLE ? fds[i].events & writing : events & (fds[i].events | ~POLLRDHUP);

@@ -82,7 +82,8 @@ int readiness_wait(struct wait *w, const struct timespec *time, const sigset_t *
 struct wait_family {
     bool (*begin)(struct wait *w);            /* is a borrowed connection among what it waits for, or one that another
                                                  thread may replace? */
-    int (*tell)(struct wait *w, int ready);   /* how many of `ready` the client is told of; 0: wait again */
+    int (*tell)(struct wait *w, int ready);   /* how many of `ready` the client is told of; 0: none, as if nothing were, and
+                                                 wait again */
     bool (*ended)(struct wait *w, int ready); /* has an end come with the bytes that `ready` are told of (endwait.h)?  Then
                                                  the call has more to say */
     bool (*repeats)(struct wait *w);          /* before the call is made more than once.  False: it cannot be */

@@ -92,10 +92,14 @@ static bool consider(struct conn *c, void *arg)
 
     if (!registrations_find(&c->registrations, t->epfd, t->event.data.u64))
         return false;
-    conn_wait_reconnected(c);
+    bool settled = conn_is_settled(c);
     struct registration *r = registrations_find(&c->registrations, t->epfd, t->event.data.u64);
-    if (r)
+    if (r && settled)
         tell_of(c, r, t);
+    else if (r) {
+        t->event.events = 0;
+        rearm(r);
+    }
     return r;
 }
 

@@ -16,7 +16,7 @@ enum readiness_sight {
     SIGHT_HUNG_UP,  /* ... but for POLLHUP, which comes of the library's own half-close */
     SIGHT_WRITABLE, /* the client can write, and nothing else is true: the idle connection under the number is dead */
     SIGHT_NOTHING,  /* there is no input for the client, and nothing else is untrue: lookahead_takes_all */
-    SIGHT_REPLACED, /* another socket lies under the number now: ask the kernel again */
+    SIGHT_REPLACED, /* another socket lies under the number now, or will: ask the kernel again */
 };
 
 /* Not locked.  The kernel says that a borrowed number is ready.  `writing`: the client waits to write, too.  `told`: the events

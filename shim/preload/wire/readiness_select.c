@@ -79,6 +79,14 @@ static bool begin(struct wait *w)
     return any && save(w);
 }
 
+static int forget(const struct wait *w)
+{
+    for (int i = 0; i < SETS; i++)
+        if (w->select.given[i])
+            memset(w->select.given[i], 0, readiness_words(w->select.n) * sizeof(long));
+    return 0;
+}
+
 /* Takes out of the result what the client is not told. */
 static int tell(struct wait *w, int ready)
 {
@@ -90,7 +98,7 @@ static int tell(struct wait *w, int ready)
         enum readiness_sight sight =
             readiness_look(fd, out && FD_ISSET(fd, saved(w, OUT)), POLLIN);
         if (sight == SIGHT_REPLACED)
-            return 0;
+            return forget(w);
         if (sight == SIGHT_TRUE || (sight == SIGHT_WRITABLE && !out))
             continue;
         FD_CLR(fd, in);
