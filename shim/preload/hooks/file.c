@@ -66,7 +66,7 @@ static bool was_cut_short(const struct msghdr *msg, size_t got, int flags)
 {
     size_t room = 0;
 
-    for (size_t i = 0; i < msg->msg_iovlen; i++)
+    for (size_t i = 0; i < (size_t)msg->msg_iovlen; i++)
         room += msg->msg_iov[i].iov_len;
     return room == 0 || (flags & MSG_WAITALL && got < room);
 }
