@@ -162,7 +162,7 @@ static struct exchange_step drop(struct outgoing_pieces *from, struct outgoing_b
 static bool sends_past_end(const struct conn *c)
 {
     return c->after.end_asked && !c->after.write_shut && c->unparkable != REASON_half_closed &&
-           !(c->fds.count && socket_was_reset(c->fds.numbers[0].fd));
+           !c->reply.kernel_error && !(c->fds.count && socket_was_reset(c->fds.numbers[0].fd));
 }
 
 /* One real call.  Returns how much of the pieces is dealt with, CONN_PLAIN if none of them may go out yet, or
@@ -171,7 +171,7 @@ static ssize_t send_batch(struct conn *c, int fd, struct outgoing_pieces from, i
 {
     struct outgoing_batch batch;
     unsigned generation = c->fds.generation;
-    int quiet = c->reused ? MSG_NOSIGNAL : 0, error;
+    int quiet = c->reused || c->reply.kernel_error ? MSG_NOSIGNAL : 0, error;
 
     outgoing_begin(&batch);
     outgoing_collect(c, from, &batch);
@@ -185,6 +185,10 @@ static ssize_t send_batch(struct conn *c, int fd, struct outgoing_pieces from, i
                                                      flags | quiet | (batch.more ? MSG_MORE : 0), &error);
     if (sent < 0 && c->fds.generation == generation && outgoing_mend(c, error))
         return send_batch(c, conn_number(c, fd), from, flags, whole);
+    if (sent < 0 && c->reply.kernel_error) { /* the kernel has told it to a look ahead, and now says EPIPE */
+        error = c->reply.kernel_error;
+        c->reply.kernel_error = 0;
+    }
     if (sent < 0)
         return error == EPIPE && quiet ? CONN_SIGPIPE : -error;
     *whole = (size_t)sent == batch.len;

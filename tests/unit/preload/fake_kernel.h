@@ -123,7 +123,7 @@ static short fake_ready(int fd, short events)
         ready |= POLLRDHUP;
     if (s->room)
         ready |= POLLOUT | POLLWRNORM;
-    return (short)(ready & events);
+    return (short)((ready & events) | (s->reset ? POLLERR | POLLHUP : 0));
 }
 
 /* What does not come at once does not come: the time passes. */

@@ -132,6 +132,9 @@ static void test_odd(void **state)
     assert_int_equal(behind_send_odd(c, 0), CONN_PLAIN);
     c->after.end_asked = true; /* the library has ended the sending side: the client need not know */
     assert_int_equal(behind_send_odd(c, 3), 3);
+    fake_under(fd)->reset = true; /* the kernel says what it is */
+    assert_int_equal(behind_send_odd(c, 3), CONN_PLAIN);
+    fake_under(fd)->reset = false;
     c->after.write_shut = true;
     assert_int_equal(behind_send_odd(c, 3), CONN_PLAIN);
     c->after.write_shut = false;
