@@ -219,8 +219,8 @@ static inline void conn_wait_reconnected(struct conn *c)
     if (c->use.reconnecting)
         conn_wait_for_reconnect(c, MOST_MS);
 }
-/* The same for a wait of the client's, which has a time of its own. */
-static inline bool conn_is_settled(struct conn *c)
+/* The same for a wait of the client's, which has a time of its own: one turn of it. */
+static inline bool conn_wait_turn(struct conn *c)
 {
     enum { TURN_MS = 5 };
 

@@ -107,6 +107,12 @@ static bool has_fired(const struct registration *which)
     return which->events & EPOLLONESHOT && !(armed(which) & ~SILENT);
 }
 
+/* What it is put back with. */
+static uint32_t events_again(const struct registration *which)
+{
+    return which->fired ? which->events & SILENT : which->events;
+}
+
 /* Whoever waits on the set would wait for ever: what may pass (memory, the user's limit) is given a second
  * and a third chance. */
 static int control(int epfd, int op, int fd, struct epoll_event *event)
@@ -192,15 +198,15 @@ void registrations_move(struct registrations *r, int fd, int copy)
             which->fd = copy;
             continue;
         }
-        bool fired = has_fired(which);
-        struct epoll_event event = { .events = fired ? which->events & SILENT : which->events, .data.u64 = which->data };
+        which->fired = has_fired(which);
+        struct epoll_event event = { .events = events_again(which), .data.u64 = which->data };
         bool out = real.epoll_ctl(which->epfd, EPOLL_CTL_DEL, fd, NULL) == 0;
         if (!out || find(r, which->epfd, copy) ||
             real.epoll_ctl(which->epfd, EPOLL_CTL_ADD, copy, &event) != 0)
             erase(r, which);
         else
-            *which = (struct registration){ .epfd = which->epfd, .fd = copy, .events = which->events, .fired = fired,
-                                            .data = which->data, .made = which->made };
+            *which = (struct registration){ .epfd = which->epfd, .fd = copy, .events = which->events,
+                                            .fired = which->fired, .data = which->data, .made = which->made };
     }
     errno = saved;
 }
@@ -216,7 +222,7 @@ static void restore(struct registrations *r, bool ended)
         struct registration *which = &r->set[i];
         if (ended && which->out && which->fired)
             continue;
-        uint32_t events = which->fired ? which->events & SILENT : which->events;
+        uint32_t events = events_again(which);
         struct epoll_event event = { .events = registrations_mask(r, events), .data.u64 = which->data };
         which->extra = event.events != events;
         if (!which->out || control(which->epfd, EPOLL_CTL_ADD, which->fd, &event) != 0)

@@ -62,7 +62,7 @@ static void let_finish(int fd)
 
     if (!c)
         return;
-    conn_is_settled(c);
+    conn_wait_turn(c);
     conn_leave(c);
 }
 

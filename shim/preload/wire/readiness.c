@@ -88,7 +88,7 @@ enum readiness_sight readiness_look(int fd, bool writing, uint32_t told)
 
     if (!c)
         return SIGHT_TRUE;
-    if (!conn_is_settled(c)) {
+    if (!conn_wait_turn(c)) {
         sight = SIGHT_REPLACED;
     } else if (provisional_is_dead(c)) {
         if (conn_is_leased(c) && writing)

@@ -92,7 +92,7 @@ static bool consider(struct conn *c, void *arg)
 
     if (!registrations_find(&c->registrations, t->epfd, t->event.data.u64))
         return false;
-    bool settled = conn_is_settled(c);
+    bool settled = conn_wait_turn(c);
     struct registration *r = registrations_find(&c->registrations, t->epfd, t->event.data.u64);
     if (r && settled)
         tell_of(c, r, t);
