@@ -88,12 +88,22 @@ static int outcome(int result)
     return result == -EINPROGRESS || result == -EINTR ? 0 : fresh_late_error(result);
 }
 
+/* What another thread has set on the client's number meanwhile. */
+static void catch_up(const struct conn *c, int fd, uint64_t options, bool nonblocking)
+{
+    if (options_hash(&c->options) != options)
+        options_apply(&c->options, fd); /* but for its name, which it has */
+    if (c->nonblocking != nonblocking)
+        real.fcntl(fd, F_SETFL, (void *)(intptr_t)(O_RDWR | (c->nonblocking ? O_NONBLOCK : 0)));
+}
+
 /* The lock is not held while a connect may take its time.  Nobody would close the socket for a thread that
  * is cancelled there: that has to wait. */
 static int connect_outside(struct conn *c, int fd)
 {
     unsigned generation = c->fds.generation;
-    bool nonblocking = c->nonblocking;
+    const bool nonblocking = c->nonblocking;
+    const uint64_t options = options_hash(&c->options);
     int state = c->use.cancel, result = 0;
 
     if (state != CANCEL_ALONE)
@@ -111,6 +121,7 @@ static int connect_outside(struct conn *c, int fd)
     c->use.cancel = state;
     if (c->fds.generation != generation || c->fds.count == 0)
         return -EBADF; /* closed by another thread meanwhile */
+    catch_up(c, fd, options, nonblocking);
     return outcome(result);
 }
 

@@ -182,9 +182,11 @@ void closing_gone(struct conn *c, int fd)
 void closing_leave_alone(struct conn *c, int fd, enum reason why)
 {
     int saved = errno;
+
+    conn_wait_reconnected(c); /* what comes there is what is left alone */
     bool holds = c->state == CONN_FRESH || conn_is_leased(c), followed = conn_is_exchange(c) || conn_is_secured(c);
 
-    if (conn_has_ended(c))
+    if (conn_has_ended(c) || c->fds.count == 0)
         return;
     if (c->idle.secured && conn_is_leased(c) && !c->copied) /* TLS is spoken on it, and not by this client */
         swap_rehome_at_once(c);

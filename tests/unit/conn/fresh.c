@@ -89,6 +89,37 @@ static void test_socket_fails(void **state)
         }
 }
 
+static struct conn *changed; /* by another thread, while one connects */
+
+static int connect_meanwhile(int fd, const struct sockaddr *to, socklen_t len)
+{
+    static const struct timeval patience = { .tv_sec = 7 };
+
+    if (!options_recall(&changed->options, SOL_SOCKET, SO_RCVTIMEO, &(struct timeval){ 0 }, &(socklen_t){ 0 }))
+        assert_true(options_note(&changed->options, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience, NULL, 0));
+    changed->nonblocking = !changed->nonblocking;
+    return fake_connect(fd, to, len);
+}
+
+/* What is set on the client's number while the lock is let go for a connect is set on the new socket, too. */
+static void test_set_meanwhile(void **state)
+{
+    bool fastopen;
+    int made;
+
+    (void)state;
+    for (int nonblocking = 0; nonblocking < 2; nonblocking++) {
+        changed = connected(nonblocking);
+        real.connect = connect_meanwhile;
+        assert_int_equal(fresh_socket(changed, FRESH_WAIT, &made, &fastopen), 0);
+        assert_int_equal(fake_option(fake_under(made), SOL_SOCKET, SO_RCVTIMEO), 7);
+        assert_int_equal(fake_under(made)->nonblocking, !nonblocking);
+        real.connect = fake_connect;
+        fresh_close(made);
+        conn_leave(changed);
+    }
+}
+
 static int no_number(int fd, int command, ...)
 {
     (void)fd;
@@ -174,6 +205,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_late_error, setup, fake_end),
         cmocka_unit_test_setup_teardown(test_socket, setup, fake_end),
         cmocka_unit_test_setup_teardown(test_socket_fails, setup, fake_end),
+        cmocka_unit_test_setup_teardown(test_set_meanwhile, setup, fake_end),
         cmocka_unit_test_setup_teardown(test_low_number, setup, fake_end),
         cmocka_unit_test_setup_teardown(test_unconnected, setup, fake_end),
         cmocka_unit_test_setup_teardown(test_at_once, setup, fake_end),
