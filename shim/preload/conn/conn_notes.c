@@ -44,8 +44,8 @@ void conn_bypass(struct conn *c, enum reason why)
     c->fds.private_fd = -1;
     if (c->reused && !conn_has_ended(c) && c->fds.count) /* it is the client's own from here on */
         options_slow(&c->options, c->fds.numbers[0].fd);
-    if (c->registrations.watched)
-        registrations_unwatch(&c->registrations);
+    if (c->registrations.count)
+        registrations_let_go(&c->registrations);
     while (c->fds.count)
         conn_drop_fd(c, c->fds.numbers[0].fd);
 }

@@ -30,7 +30,7 @@ static int put(const struct conn *c, int source, const struct conn_fd *where)
     return result < 0 ? -errno : 0;
 }
 
-static int put_all(struct conn *c, int source, bool is_end)
+int under_put(struct conn *c, int source)
 {
     int saved = errno;
     int result = 0, i = 0;
@@ -41,9 +41,7 @@ static int put_all(struct conn *c, int source, bool is_end)
         i++;
     for (int k = 0; result < 0 && k < i; k++) /* number i still leads to the old one */
         put(c, c->fds.numbers[i].fd, &c->fds.numbers[k]);
-    if (c->registrations.count && !c->registrations.held_back && is_end && result == 0)
-        registrations_restore_ended(&c->registrations);
-    else if (c->registrations.count && !c->registrations.held_back)
+    if (c->registrations.count && !c->registrations.held_back)
         registrations_restore(&c->registrations);
     if (result == 0) {
         c->fds.generation++;
@@ -52,11 +50,6 @@ static int put_all(struct conn *c, int source, bool is_end)
     }
     errno = saved;
     return result;
-}
-
-int under_put(struct conn *c, int source)
-{
-    return put_all(c, source, false);
 }
 
 static int end_for(const struct conn *c, bool trusted)
@@ -72,7 +65,7 @@ void under_hang_up(struct conn *c)
     int end = c->copied || c->after.own_end || c->state == CONN_ENDED_UNSWAPPED ? -1 : end_for(c, false);
 
     if (end >= 0 && c->fds.count)
-        put_all(c, end, true);
+        under_put(c, end);
 }
 
 void under_reset(struct conn *c)
@@ -129,7 +122,7 @@ void under_end(struct conn *c, enum reason why)
         real.shutdown(c->fds.numbers[0].fd, SHUT_RDWR);
     bool watched = c->registrations.watched;
     c->registrations.watched = false;
-    if (end < 0 || end == c->fds.private_fd || put_all(c, end, true) < 0) {
+    if (end < 0 || end == c->fds.private_fd || under_put(c, end) < 0) {
         if (watched)
             registrations_unwatch(&c->registrations);
         /* Copies of the fd share the socket: they all see its end. */

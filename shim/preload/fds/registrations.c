@@ -107,12 +107,6 @@ static bool has_fired(const struct registration *which)
     return which->events & EPOLLONESHOT && !(armed(which) & ~SILENT);
 }
 
-/* What it is put back with. */
-static uint32_t events_again(const struct registration *which)
-{
-    return which->fired ? which->events & SILENT : which->events;
-}
-
 /* Whoever waits on the set would wait for ever: what may pass (memory, the user's limit) is given a second
  * and a third chance. */
 static int control(int epfd, int op, int fd, struct epoll_event *event)
@@ -132,18 +126,24 @@ void registrations_untell(struct registration *which)
     struct epoll_event event = { .events = which->events, .data.u64 = which->data };
     int saved = errno;
 
-    which->extra = which->fired = false;
-    control(which->epfd, EPOLL_CTL_MOD, which->fd, &event);
+    control(which->epfd, which->out ? EPOLL_CTL_ADD : EPOLL_CTL_MOD, which->fd, &event);
+    which->extra = which->fired = which->out = false;
     errno = saved;
+}
+
+static void take_out(struct registration *which)
+{
+    which->out = control(which->epfd, EPOLL_CTL_DEL, which->fd, NULL) == 0;
 }
 
 void registrations_disarm(struct registration *which)
 {
-    struct epoll_event event = { .events = which->events & SILENT, .data.u64 = which->data };
     int saved = errno;
 
-    if (which->events & EPOLLONESHOT)
-        control(which->epfd, EPOLL_CTL_MOD, which->fd, &event);
+    if (which->events & EPOLLONESHOT && !which->out) {
+        which->fired = true;
+        take_out(which);
+    }
     errno = saved;
 }
 
@@ -179,7 +179,7 @@ void registrations_remove(struct registrations *r)
         if (which->out)
             continue;
         which->fired = has_fired(which);
-        which->out = control(which->epfd, EPOLL_CTL_DEL, which->fd, NULL) == 0;
+        take_out(which);
     }
     errno = saved;
 }
@@ -198,21 +198,22 @@ void registrations_move(struct registrations *r, int fd, int copy)
             which->fd = copy;
             continue;
         }
-        which->fired = has_fired(which);
-        struct epoll_event event = { .events = events_again(which), .data.u64 = which->data };
-        bool out = real.epoll_ctl(which->epfd, EPOLL_CTL_DEL, fd, NULL) == 0;
-        if (!out || find(r, which->epfd, copy) ||
-            real.epoll_ctl(which->epfd, EPOLL_CTL_ADD, copy, &event) != 0)
+        struct registration moved = *which;
+        struct epoll_event event = { .events = which->events, .data.u64 = which->data };
+        moved.fd = copy;
+        moved.extra = false;
+        moved.fired = moved.out = has_fired(which);
+        if (real.epoll_ctl(which->epfd, EPOLL_CTL_DEL, fd, NULL) != 0 || find(r, which->epfd, copy) ||
+            (!moved.fired && real.epoll_ctl(which->epfd, EPOLL_CTL_ADD, copy, &event) != 0))
             erase(r, which);
         else
-            *which = (struct registration){ .epfd = which->epfd, .fd = copy, .events = which->events,
-                                            .fired = which->fired, .data = which->data, .made = which->made };
+            *which = moved;
     }
     errno = saved;
 }
 
 /* What could not be taken out was not there any more (the set was closed): it does not come back. */
-static void restore(struct registrations *r, bool ended)
+void registrations_restore(struct registrations *r)
 {
     if (r->count == 0)
         return;
@@ -220,11 +221,10 @@ static void restore(struct registrations *r, bool ended)
 
     for (int i = r->count; i-- > 0;) {
         struct registration *which = &r->set[i];
-        if (ended && which->out && which->fired)
+        if (which->out && which->fired)
             continue;
-        uint32_t events = events_again(which);
-        struct epoll_event event = { .events = registrations_mask(r, events), .data.u64 = which->data };
-        which->extra = event.events != events;
+        struct epoll_event event = { .events = registrations_mask(r, which->events), .data.u64 = which->data };
+        which->extra = event.events != which->events;
         if (!which->out || control(which->epfd, EPOLL_CTL_ADD, which->fd, &event) != 0)
             erase(r, which);
         else
@@ -233,14 +233,19 @@ static void restore(struct registrations *r, bool ended)
     errno = saved;
 }
 
-void registrations_restore(struct registrations *r)
+void registrations_let_go(struct registrations *r)
 {
-    restore(r, false);
-}
+    int saved = errno;
 
-void registrations_restore_ended(struct registrations *r)
-{
-    restore(r, true);
+    if (r->watched)
+        registrations_unwatch(r);
+    for (int i = 0; i < r->count; i++) {
+        struct registration *which = &r->set[i];
+        struct epoll_event event = { .events = which->events & SILENT, .data.u64 = which->data };
+        if (which->out && which->fired)
+            control(which->epfd, EPOLL_CTL_ADD, which->fd, &event);
+    }
+    errno = saved;
 }
 
 int registrations_operation(const struct registrations *r, int epfd, int op, int fd)

@@ -16,8 +16,8 @@ struct registration {
     uint32_t events; /* as the client asked for them */
     uint64_t data;
     unsigned made; /* registrations_numbers at that moment */
-    bool fired; /* when it was taken out it had, under EPOLLONESHOT: it goes back silent */
-    bool out;   /* taken out by registrations_remove, to be put back, or as registrations_restore_ended says */
+    bool fired; /* when it was taken out it had, under EPOLLONESHOT */
+    bool out;   /* taken out by registrations_remove, to be put back, or by the client, if it has fired */
     bool extra; /* the kernel also reports EPOLLRDHUP, for us: the client did not ask for it */
 };
 
@@ -53,20 +53,21 @@ struct registration *registrations_find(struct registrations *r, int epfd, uint6
  * Without the extra, or it would be told again at once. */
 void registrations_untell(struct registration *which);
 
-/* A registration that has fired under EPOLLONESHOT, and was armed again, is silent as before. */
+/* A registration that has fired under EPOLLONESHOT, and was armed again, is as before. */
 void registrations_disarm(struct registration *which);
 
 /* Edge-triggered: the kernel gives no edge for what the client was told of already, until the client changes the
  * registration or the socket under the number hangs up. */
 void registrations_silence(struct registration *which);
 
-/* Takes all out, remembering which masks were armed; registrations_restore puts back what was in. */
+/* Takes all out, remembering which masks were armed; registrations_restore puts back what was in.  One that has fired
+ * under EPOLLONESHOT stays out, because the kernel arms what is added at least for EPOLLERR and EPOLLHUP: the client's
+ * next epoll_ctl puts it back. */
 void registrations_remove(struct registrations *r);
 void registrations_restore(struct registrations *r);
 
-/* The same behind an end.  One that has fired under EPOLLONESHOT stays out, because the kernel arms what is added at least
- * for EPOLLERR and EPOLLHUP, which that end may show. */
-void registrations_restore_ended(struct registrations *r);
+/* The client's calls go past us from here on: as the client has asked, and what stayed out is put back as silent as can be. */
+void registrations_let_go(struct registrations *r);
 
 /* What the kernel is to be asked for where the client asks for `op`: it does not know of one that stayed out. 0: nothing is
  * left to be done. */

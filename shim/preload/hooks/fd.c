@@ -315,6 +315,8 @@ static int register_entered(struct conn *c, int epfd, int op, int fd, struct epo
     struct epoll_event more;
     int real_op = registrations_operation(&c->registrations, epfd, op, fd);
     int result = real_op ? real.epoll_ctl(epfd, real_op, fd, registered(c, op, event, &more)) : 0;
+    if (result != 0 && real_op != op && errno == EEXIST) /* by a process that shares the set */
+        result = real.epoll_ctl(epfd, op, fd, registered(c, op, event, &more));
     if (result != 0)
         return result;
     deferred_is_set(epfd);

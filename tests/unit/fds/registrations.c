@@ -7,6 +7,7 @@
 #include "preload/fds/registrations.h"
 
 #include <sys/eventfd.h>
+#include <sys/socket.h>
 
 static struct registrations r;
 static int set, fd; /* real ones */
@@ -55,6 +56,7 @@ static void swap(void)
     assert_int_equal(fires(), 0);
     assert_true(r.set[0].out);
     registrations_restore(&r);
+    assert_int_equal(r.set[0].out, r.set[0].fired);
 }
 
 static void test_level(void **state)
@@ -78,7 +80,7 @@ static void test_oneshot(void **state)
     assert_int_equal(fires(), 0);
     swap();
     assert_int_equal(fires(), 0);
-    assert_int_equal(epoll_ctl(set, EPOLL_CTL_MOD, fd, &again), 0);
+    assert_int_equal(epoll_ctl(set, registrations_operation(&r, set, EPOLL_CTL_MOD, fd), fd, &again), 0);
     registrations_note(&r, set, EPOLL_CTL_MOD, fd, again.events, 9);
     swap();
     assert_int_equal(fires(), 9);
@@ -90,24 +92,62 @@ static void test_oneshot(void **state)
     assert_int_equal(fires(), 0);
 }
 
-/* Behind an end one that has fired is not put back, not even for EPOLLHUP: the client's next epoll_ctl adds it. */
-static void test_oneshot_ended(void **state)
+/* One that has fired is not put back, not even for EPOLLHUP: the client's next epoll_ctl adds it. */
+static void test_oneshot_stays_out(void **state)
 {
     (void)state;
     add(EPOLLIN | EPOLLONESHOT, 8);
     assert_int_equal(registrations_operation(&r, set, EPOLL_CTL_MOD, fd), EPOLL_CTL_MOD);
     assert_int_equal(fires(), 8);
-    registrations_remove(&r);
-    registrations_restore_ended(&r);
+    swap();
     assert_true(r.count == 1 && r.set[0].out);
     assert_int_equal(registrations_operation(&r, set, EPOLL_CTL_MOD, fd), EPOLL_CTL_ADD);
     assert_int_equal(registrations_operation(&r, set, EPOLL_CTL_ADD, fd), EPOLL_CTL_ADD);
     assert_int_equal(registrations_operation(&r, set, EPOLL_CTL_DEL, fd), 0);
-    registrations_remove(&r); /* and over again */
-    registrations_restore_ended(&r);
-    assert_true(r.count == 1 && r.set[0].out);
-    registrations_restore(&r);
-    assert_true(r.count == 1 && !r.set[0].out);
+    swap(); /* and over again: it does not forget in between */
+    assert_true(r.count == 1 && r.set[0].out && r.set[0].fired);
+    add(EPOLLIN | EPOLLONESHOT, 9);
+    swap();
+    assert_int_equal(fires(), 9);
+}
+
+/* Put back, armed again by the library, and after all told: silent. */
+static void test_disarm(void **state)
+{
+    int ends[2];
+
+    (void)state;
+    close(fd);
+    assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends), 0);
+    fd = ends[0];
+    close(ends[1]); /* EPOLLHUP for ever */
+    add(EPOLLIN | EPOLLONESHOT, 8);
+    assert_int_equal(fires(), 8);
+    registrations_untell(&r.set[0]);
+    registrations_disarm(&r.set[0]);
+    assert_int_equal(fires(), 0);
+    swap();
+    assert_int_equal(fires(), 0);
+    registrations_untell(&r.set[0]);
+    assert_int_equal(fires(), 8);
+}
+
+/* Past us the client changes it by a call that must find it. */
+static void test_let_go(void **state)
+{
+    struct epoll_event again = { .events = EPOLLIN | EPOLLONESHOT, .data.u64 = 9 };
+
+    (void)state;
+    r.watched = true;
+    add(EPOLLIN | EPOLLONESHOT, 8);
+    assert_int_equal(fires(), 8);
+    swap();
+    assert_int_equal(epoll_ctl(set, EPOLL_CTL_MOD, fd, &again), -1);
+    registrations_let_go(&r);
+    assert_false(r.watched);
+    assert_int_equal(fires(), 0);
+    assert_int_equal(epoll_ctl(set, EPOLL_CTL_MOD, fd, &again), 0);
+    assert_int_equal(fires(), 9);
 }
 
 /* The kernel also tells EPOLLRDHUP on a reused connection, but not of one that has fired. */
@@ -288,7 +328,9 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_level, setup_real, teardown_real),
         cmocka_unit_test_setup_teardown(test_oneshot, setup_real, teardown_real),
-        cmocka_unit_test_setup_teardown(test_oneshot_ended, setup_real, teardown_real),
+        cmocka_unit_test_setup_teardown(test_oneshot_stays_out, setup_real, teardown_real),
+        cmocka_unit_test_setup_teardown(test_disarm, setup_real, teardown_real),
+        cmocka_unit_test_setup_teardown(test_let_go, setup_real, teardown_real),
         cmocka_unit_test_setup_teardown(test_extra, setup_real, teardown_real),
         cmocka_unit_test_setup_teardown(test_untell, setup_real, teardown_real),
         cmocka_unit_test_setup_teardown(test_info_in_pieces, setup_real, teardown_real),
