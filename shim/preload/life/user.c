@@ -47,7 +47,7 @@ void user_changed(unsigned kinds, bool succeeded, bool everywhere)
     int saved = errno;
 
     if (kinds && !self_is_ours()) {
-        if (succeeded && kinds & IDENTITY_USER_NAMESPACE)
+        if (succeeded && (kinds & IDENTITY_USER_NAMESPACE || (kinds & IDENTITY_USER && identity_is_foreign())))
             shared_close_copies();
     } else if (kinds) {
         identity_changed(kinds);

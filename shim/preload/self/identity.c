@@ -338,6 +338,14 @@ bool identity_has_left(bool everywhere)
     return everywhere || self_alone() || !any_thread_has_uid(home.who.uid);
 }
 
+bool identity_is_foreign(void)
+{
+    uint32_t real_uid, effective, saved_uid;
+
+    return real.syscall(RAW_GETRESUID, &real_uid, &effective, &saved_uid) != 0 ||
+           (real_uid != home.who.uid && effective != home.who.uid && saved_uid != home.who.uid);
+}
+
 bool identity_is_purely(uint32_t uid, uint32_t *gid)
 {
     uint32_t u[3], g[3];

@@ -54,6 +54,9 @@ bool identity_at_home(void);
  * entered another user namespace?  `everywhere`: and has every other thread? */
 bool identity_has_left(bool everywhere);
 
+/* Has it none of home's users?  Asked of the kernel and not remembered: for the child of a vfork, whose memory is ours. */
+bool identity_is_foreign(void);
+
 /* Is a key the user's that the process had at its start? */
 bool identity_is_of_home(const struct endpoint *key);
 
