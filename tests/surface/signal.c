@@ -4,6 +4,8 @@
 #include "surface.h"
 
 #include <errno.h>
+#include <poll.h>
+#include <pthread.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <string.h>
@@ -77,6 +79,100 @@ static void interrupted(struct talk *t, void (*handler)(int), int flags)
         talk_feed(t, buf, (size_t)n);
     t->state = STATE_MIDDLE;
     talk_end(t);
+}
+
+static void *sleeps(void *unused)
+{
+    for (;;)
+        pause();
+    return unused;
+}
+
+static pthread_t caller;
+static volatile sig_atomic_t elsewhere;
+
+static void place(int number)
+{
+    caught++;
+    elsewhere += !pthread_equal(pthread_self(), caller);
+}
+
+/* Waiting for the first byte of an answer. */
+static void begin_late(struct talk *t)
+{
+    run.late = true;
+    talk_init(t);
+    run.late = false;
+    talk_reach(t, STATE_SENT);
+}
+
+/* A signal to the process, in which another thread sleeps that could take it as well: it falls into the first thread's
+ * receive.  `other`: the flags of another signal's handler. */
+static void among_threads(int flags, int other)
+{
+    struct sigaction unused = { .sa_handler = count, .sa_flags = other };
+    char buf[4096];
+    pthread_t thread;
+    struct talk t;
+
+    caller = pthread_self();
+    said("thread", pthread_create(&thread, NULL, sleeps, NULL));
+    sigaction(SIGUSR1, &unused, NULL);
+    begin_late(&t);
+    arm(place, flags, 50);
+    ssize_t n = recv(t.fd, buf, sizeof buf, 0);
+    said("recv", n < 0 ? -1 : n > 0);
+    said("caught", caught);
+    if (!(flags & SA_RESTART && !(other & SA_RESTART))) /* where there are both, it may be held a moment */
+        said("elsewhere", elsewhere);
+    if (n > 0)
+        talk_feed(&t, buf, (size_t)n);
+    talk_end(&t);
+}
+
+void op_signal_threads(struct talk *none)
+{
+    among_threads(0, 0);
+}
+
+void op_signal_threads_restart(struct talk *none)
+{
+    among_threads(SA_RESTART, SA_RESTART);
+}
+
+void op_signal_mixed(struct talk *none)
+{
+    among_threads(0, SA_RESTART);
+}
+
+void op_signal_mixed_restart(struct talk *none)
+{
+    among_threads(SA_RESTART, 0);
+}
+
+static void *receives(void *talk)
+{
+    const struct talk *t = talk;
+    char byte;
+
+    return (void *)(intptr_t)recv(t->fd, &byte, 1, MSG_PEEK);
+}
+
+void op_cancelled(struct talk *none)
+{
+    pthread_t thread;
+    void *result;
+    struct talk t;
+
+    begin_late(&t);
+    said("thread", pthread_create(&thread, NULL, receives, &t));
+    struct pollfd answer = { .fd = t.fd, .events = POLLIN };
+    usleep(50000);
+    said("cancel", pthread_cancel(thread));
+    pthread_join(thread, &result);
+    said("cancelled", result == PTHREAD_CANCELED);
+    said("before the answer", poll(&answer, 1, 0) == 0);
+    talk_end(&t);
 }
 
 void op_signal_restart(struct talk *t)

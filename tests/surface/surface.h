@@ -48,7 +48,7 @@ struct talk {
 struct run {
     int port;
     enum state state;
-    bool warm, keep, nonblocking, slow;
+    bool warm, keep, nonblocking, slow, late;
     const char *kind; /* bytes, chunked, until-close */
     long size;        /* of each body */
     bool no_after;    /* the process is no longer one that can go on */
@@ -303,6 +303,11 @@ int talk_seed(void);
     OP(threads_many, "-", "wk", false)                                                                       \
     OP(signal_restart, "sm", "wk", true)                                                                     \
     OP(signal_eintr, "sm", "wk", true)                                                                       \
+    OP(signal_threads, "-", "cwk", false)                                                                    \
+    OP(signal_threads_restart, "-", "cwk", false)                                                            \
+    OP(signal_mixed, "-", "cwk", false)                                                                      \
+    OP(signal_mixed_restart, "-", "cwk", false)                                                              \
+    OP(cancelled, "-", "cwk", false)                                                                         \
     OP(signal_request, "sm", "wk", true)                                                                     \
     OP(signal_close, "sm", "wk", true)                                                                       \
     OP(jump, "sm", "wk", true)                                                                               \

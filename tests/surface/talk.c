@@ -53,7 +53,7 @@ void talk_ask(struct talk *t, int seed)
     t->request_len = (size_t)snprintf(
         t->request, sizeof t->request,
         "GET /%s/%ld?seed=%d&conn=1%s HTTP/1.%d\r\nHost: 127.0.0.1:%d\r\nConnection: %s\r\n\r\n", run.kind,
-        run.size, t->seed, run.slow ? "&split=1&stall-body=150" : "&piece=5000&delay=1000", run.keep,
+        run.size, t->seed, run.late ? "&stall=400" : run.slow ? "&split=1&stall-body=150" : "&piece=5000&delay=1000", run.keep,
         run.port, run.keep ? "keep-alive" : "close");
 }
 

@@ -4,9 +4,9 @@
 
 #include "base/lock.h"
 #include "pool/pool.h"
-#include "preload/libc/cancel.h"
 #include "preload/share/evidence.h"
 #include "preload/conn/deferred.h"
+#include "preload/self/identity.h"
 #include "preload/self/self.h"
 #include "preload/libc/real.h"
 #include "preload/share/shared.h"
@@ -25,7 +25,7 @@ enum {
     TURNS_ALIKE = 12, /* then each takes twice as long as the one before; one that lets go of something ... */
     TURN_WEIGHS = 4,  /* ... counts for so many */
     HELPED_MS = 100, /* in which an answer comes that was kept waiting */
-    LOOK_EVERY_MS = 10, /* for signals that are held, where nothing shows them */
+    LOOK_EVERY_MS = 10, /* where signals are held, and nothing shows them */
 };
 
 atomic_uint stall_count;
@@ -239,32 +239,35 @@ void stall_relieve(void)
     errno = saved;
 }
 
-/* Would a receive come back for one of these (signal(7))?  Their handlers have not run yet. */
-static bool ends_a_wait(const sigset_t *signals)
+/* What a handler makes of a wait that it interrupts (signal(7)). */
+enum effect { NONE, ENDS, GOES_ON };
+
+static enum effect effect_of(int number)
 {
     struct sigaction action;
 
+    if (sigaction(number, NULL, &action) != 0 || action.sa_handler == SIG_IGN || action.sa_handler == SIG_DFL)
+        return NONE;
+    return action.sa_flags & SA_RESTART ? GOES_ON : ENDS;
+}
+
+/* Would a receive come back for one of these?  Their handlers have not run yet. */
+static bool ends_a_wait(const sigset_t *signals)
+{
     for (int i = 1; i < NSIG; i++)
-        if (sigismember(signals, i) == 1 && sigaction(i, NULL, &action) == 0 && action.sa_handler != SIG_IGN &&
-            action.sa_handler != SIG_DFL && !(action.sa_flags & SA_RESTART))
+        if (sigismember(signals, i) == 1 && effect_of(i) == ENDS)
             return true;
     return false;
 }
 
 enum { OVER, THERE, UNKNOWN };
 
-/* By which a signal that is held shows itself at once; -1: by nothing.  Among threads, one that reads by a number
- * which another has closed could meet it. */
-static int signal_watch(const sigset_t *wanted)
-{
-    return self_alone() ? signalfd(-1, wanted, SFD_CLOEXEC) : -1;
-}
-
 /* OVER: the time is, or a signal came that ends no wait; THERE: the event is; UNKNOWN: there is no waiting here;
  * -EINTR. */
 static int wait_held(int fd, short events, int ms, const sigset_t *wanted)
 {
-    struct pollfd wait[2] = { { .fd = fd, .events = events }, { .fd = signal_watch(wanted), .events = POLLIN } };
+    /* By a signalfd a signal that is held shows itself at once. */
+    struct pollfd wait[2] = { { .fd = fd, .events = events }, { .fd = signalfd(-1, wanted, SFD_CLOEXEC), .events = POLLIN } };
     uint64_t begun = self_now_ms();
     sigset_t pending;
 
@@ -283,7 +286,7 @@ static int wait_held(int fd, short events, int ms, const sigset_t *wanted)
 }
 
 /* Waits for an event with all signals held, so that it can be told which one came. */
-static int wait_turn(int fd, short events, int ms)
+static int wait_alone(int fd, short events, int ms)
 {
     sigset_t own, wanted;
 
@@ -297,17 +300,58 @@ static int wait_turn(int fd, short events, int ms)
     return result;
 }
 
-/* The lock is not held, and the thread not cancelled, while it waits. */
+/* Does any signal end a wait?  `going_on`: those that do not.  But for what a thread does to itself. */
+static bool sort_signals(sigset_t *going_on, bool *some_go_on)
+{
+    static const int own[] = { SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP, SIGSYS, SIGABRT };
+    bool some_end = false;
+    sigset_t others;
+
+    *some_go_on = false;
+    sigemptyset(going_on);
+    sigfillset(&others);
+    for (size_t i = 0; i < sizeof own / sizeof *own; i++)
+        sigdelset(&others, own[i]);
+    for (int i = 1; i < NSIG; i++) {
+        enum effect effect = sigismember(&others, i) == 1 ? effect_of(i) : NONE;
+        some_end |= effect == ENDS;
+        if (effect == GOES_ON) {
+            sigaddset(going_on, i);
+            *some_go_on = true;
+        }
+    }
+    return some_end;
+}
+
+/* Among threads a signal that is held here goes to another one, and ends no wait.  So those that end one are let through;
+ * where there are others as well, those are held, or it could not be told which one came.  A change of user among threads
+ * comes by a signal of libc's own, with SA_RESTART (nptl(7)). */
+static int wait_among(int fd, short events, int ms)
+{
+    struct pollfd wait = { .fd = fd, .events = events };
+    sigset_t going_on, own;
+    bool some_go_on;
+
+    if (real.poll(&wait, 1, 0) > 0)
+        return THERE;
+    bool some_end = sort_signals(&going_on, &some_go_on), holds = some_end && some_go_on;
+    unsigned changes = atomic_load(&identity_changes);
+    if (holds)
+        pthread_sigmask(SIG_BLOCK, &going_on, &own);
+    int n = real.poll(&wait, 1, holds && ms > LOOK_EVERY_MS ? LOOK_EVERY_MS : ms);
+    if (holds)
+        pthread_sigmask(SIG_SETMASK, &own, NULL);
+    if (n < 0)
+        return some_end && atomic_load(&identity_changes) == changes ? -EINTR : OVER;
+    return n > 0 ? THERE : OVER;
+}
+
+/* The lock is not held while it waits. */
 static int wait_outside(struct conn *c, int fd, short events, int ms)
 {
-    int before = c->use.cancel;
-
-    if (before != CANCEL_ALONE)
-        c->use.cancel = PTHREAD_CANCEL_DISABLE;
     conn_outside_begin(c);
-    int result = wait_turn(fd, events, ms);
+    int result = self_alone() ? wait_alone(fd, events, ms) : wait_among(fd, events, ms);
     conn_outside_end(c);
-    c->use.cancel = before;
     return result;
 }
 
