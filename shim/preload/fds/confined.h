@@ -7,8 +7,10 @@
  * Asked only where such a policy may be: whoever confines itself has set no_new_privs, unless it is root; the
  * processes that it starts inherit both.  Then a lease costs a call more.
  *
- * Not seen: what root installs without no_new_privs by an instruction of its own, or before it starts programs that
- * share through a broker; cgroup programs (bpf(2)), which are not asked for a connected socket. */
+ * A filter of system calls that was there from the start is asked there (base/policy.h).
+ *
+ * Not seen: what root installs without no_new_privs by an instruction of its own; cgroup programs (bpf(2)), which are
+ * not asked for a connected socket. */
 #ifndef HOLDFAST_PRELOAD_CONFINED_H
 #define HOLDFAST_PRELOAD_CONFINED_H
 
