@@ -242,7 +242,7 @@ void registrations_let_go(struct registrations *r)
     for (int i = 0; i < r->count; i++) {
         struct registration *which = &r->set[i];
         struct epoll_event event = { .events = which->events & SILENT, .data.u64 = which->data };
-        if (which->out && which->fired)
+        if (which->out && which->fired && which->made == atomic_load(&registrations_numbers))
             control(which->epfd, EPOLL_CTL_ADD, which->fd, &event);
     }
     errno = saved;

@@ -66,7 +66,8 @@ void registrations_silence(struct registration *which);
 void registrations_remove(struct registrations *r);
 void registrations_restore(struct registrations *r);
 
-/* The client's calls go past us from here on: as the client has asked, and what stayed out is put back as silent as can be. */
+/* The client's calls go past us from here on: as the client has asked, and what stayed out is put back as silent as can be,
+ * if the set's number can be no other set's by now. */
 void registrations_let_go(struct registrations *r);
 
 /* What the kernel is to be asked for where the client asks for `op`: it does not know of one that stayed out. 0: nothing is

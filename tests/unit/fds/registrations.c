@@ -150,6 +150,21 @@ static void test_let_go(void **state)
     assert_int_equal(fires(), 9);
 }
 
+/* The number of the set may lead to another one, whose owner knows nothing of it. */
+static void test_let_go_late(void **state)
+{
+    struct epoll_event again = { .events = EPOLLIN | EPOLLONESHOT, .data.u64 = 9 };
+
+    (void)state;
+    add(EPOLLIN | EPOLLONESHOT, 8);
+    assert_int_equal(fires(), 8);
+    swap();
+    atomic_fetch_add(&registrations_numbers, 1);
+    registrations_let_go(&r);
+    assert_int_equal(epoll_ctl(set, EPOLL_CTL_MOD, fd, &again), -1);
+    assert_int_equal(errno, ENOENT);
+}
+
 /* The kernel also tells EPOLLRDHUP on a reused connection, but not of one that has fired. */
 static void test_extra(void **state)
 {
@@ -331,6 +346,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_oneshot_stays_out, setup_real, teardown_real),
         cmocka_unit_test_setup_teardown(test_disarm, setup_real, teardown_real),
         cmocka_unit_test_setup_teardown(test_let_go, setup_real, teardown_real),
+        cmocka_unit_test_setup_teardown(test_let_go_late, setup_real, teardown_real),
         cmocka_unit_test_setup_teardown(test_extra, setup_real, teardown_real),
         cmocka_unit_test_setup_teardown(test_untell, setup_real, teardown_real),
         cmocka_unit_test_setup_teardown(test_info_in_pieces, setup_real, teardown_real),
