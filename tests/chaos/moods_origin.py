@@ -175,9 +175,11 @@ class UnreadBody(Server):
                 used += 1
                 if not await self.serve(Request(head[:-4], NOTHING), used, writer):
                     break
-        except (ConnectionError, asyncio.IncompleteReadError, asyncio.LimitOverrunError, ValueError):
+            writer.write_eof()
+        except (OSError, asyncio.IncompleteReadError, asyncio.LimitOverrunError, ValueError):
             pass
-        writer.close()
+        # A body that came right behind the answer would be reset, directly as well.
+        asyncio.get_running_loop().call_later(0.05, writer.close)
 
 
 class DropsIdle(Server):
