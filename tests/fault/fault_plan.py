@@ -102,7 +102,7 @@ HARMLESS = set("""
     memccpy memchr memmem memrchr memcmp memcpy memmove memset strchr strchrnul strcspn strrchr strcmp strlen strncmp strspn
     strstr strtol strtoul snprintf vsnprintf inet_ntop inet_pton clock_gettime getpid getppid getuid geteuid getegid
     getenv secure_getenv unsetenv getauxval sysconf raise sched_yield nanosleep sigsuspend dlsym dladdr dlclose dirfd fflush
-    clearerr sigaction sigaddset sigandset sigemptyset sigfillset sigisemptyset sigismember
+    clearerr sigaction sigaddset sigandset sigdelset sigemptyset sigfillset sigisemptyset sigismember
     sigpending sigprocmask sigtimedwait
     pthread_setcancelstate pthread_setcanceltype pthread_sigmask pthread_testcancel pthread_self
 """.split())
