@@ -262,6 +262,12 @@ static bool ends_a_wait(const sigset_t *signals)
 
 enum { OVER, THERE, UNKNOWN };
 
+/* Of a wait of `ms` that came back with nothing.  One that comes back too early would do so for ever. */
+static int without_event(uint64_t begun, int ms)
+{
+    return self_now_ms() - begun + 1 >= (uint64_t)ms ? OVER : UNKNOWN;
+}
+
 /* OVER: the time is, or a signal came that ends no wait; THERE: the event is; UNKNOWN: there is no waiting here;
  * -EINTR. */
 static int wait_held(int fd, short events, int ms, const sigset_t *wanted)
@@ -282,7 +288,7 @@ static int wait_held(int fd, short events, int ms, const sigset_t *wanted)
     sigandset(&pending, &pending, wanted);
     if (!sigisemptyset(&pending))
         return ends_a_wait(&pending) ? -EINTR : OVER;
-    return self_now_ms() - begun + 1 >= (uint64_t)ms ? OVER : UNKNOWN;
+    return without_event(begun, ms);
 }
 
 /* Waits for an event with all signals held, so that it can be told which one came. */
@@ -336,14 +342,17 @@ static int wait_among(int fd, short events, int ms)
         return THERE;
     bool some_end = sort_signals(&going_on, &some_go_on), holds = some_end && some_go_on;
     unsigned changes = atomic_load(&identity_changes);
-    if (holds)
+    if (holds) {
         pthread_sigmask(SIG_BLOCK, &going_on, &own);
-    int n = real.poll(&wait, 1, holds && ms > LOOK_EVERY_MS ? LOOK_EVERY_MS : ms);
+        ms = ms < LOOK_EVERY_MS ? ms : LOOK_EVERY_MS;
+    }
+    uint64_t begun = self_now_ms();
+    int n = real.poll(&wait, 1, ms);
     if (holds)
         pthread_sigmask(SIG_SETMASK, &own, NULL);
-    if (n < 0)
+    if (n < 0 && errno == EINTR)
         return some_end && atomic_load(&identity_changes) == changes ? -EINTR : OVER;
-    return n > 0 ? THERE : OVER;
+    return n != 0 ? THERE : without_event(begun, ms);
 }
 
 /* The lock is not held while it waits. */

@@ -264,6 +264,48 @@ static void test_make_way(void **state)
     assert_int_equal(idle_count(), 1);
 }
 
+static int poll_error; /* 0: it comes back at once with nothing, as if the time were over */
+
+static int poll_bad(struct pollfd *fds, nfds_t n, int ms)
+{
+    (void)fds, (void)n, (void)ms;
+    errno = poll_error;
+    return poll_error ? -1 : 0;
+}
+
+static void waits_badly(int fd)
+{
+    struct conn *c = fake_enter(fd);
+
+    poll_error = ENOMEM;
+    assert_int_equal(stall_wait(c, fd, POLLIN), 0);
+    poll_error = 0;
+    assert_int_equal(stall_wait(c, fd, POLLIN), 1);
+    conn_leave(c);
+}
+
+static void *does_nothing(void *unused)
+{
+    return unused;
+}
+
+/* A wait that does not wait, and would go on for ever: the client's own call is made. */
+static void test_no_wait(void **state)
+{
+    pthread_t thread;
+
+    (void)state;
+    int fd = waits_beside(1, port);
+    real.poll = poll_bad;
+    waits_badly(fd);
+    assert_int_equal(pthread_create(&thread, NULL, does_nothing, NULL), 0);
+    pthread_join(thread, NULL);
+    assert_false(lock_alone());
+    waits_badly(fd);
+    fake_closes(fd);
+    pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, NULL); /* among threads the pool asks for it */
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -276,6 +318,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_turns, setup, fake_end),
         cmocka_unit_test_setup_teardown(test_who_waits, setup, fake_end),
         cmocka_unit_test_setup_teardown(test_make_way, setup, fake_end),
+        cmocka_unit_test_setup_teardown(test_no_wait, setup, fake_end),
     };
 
     return cmocka_run_group_tests(tests, fake_begin, NULL);
