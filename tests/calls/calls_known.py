@@ -134,6 +134,20 @@ def told_by_edge(m, slot, events, before):
     return bool(asked) and int(asked[-1][3], 16) & 0x80000000 and any(told.get(slot, 0) & events == events for told in before)
 
 
+def hang_up_of_fired(m):
+    """EPOLLHUP is told of a registration that had fired under EPOLLONESHOT before libc alone had the socket: it was put back."""
+    if not m.call or m.call[0] != "epwait":
+        return False
+    ours, theirs = masks(m.direct), masks(m.shim)
+    before = [masks(line) for line in m.said if line.split(" ")[1:3] == m.call[:2]]
+
+    def fired(slot):
+        asked = [w for w in m.before if w[0] in ("epadd", "epmod") and w[1:3] == [m.call[1], slot]]
+        return bool(asked) and int(asked[-1][3], 16) & 0x40000000 and any(slot in told for told in before)
+    return set(ours) < set(theirs) and all(ours[slot] == theirs[slot] for slot in ours) and \
+        all(theirs[slot] & ~0x18 == 0 and fired(slot) for slot in set(theirs) - set(ours))
+
+
 def asked_again(m):
     """A request that nobody answered was sent again, as the program's own version of HTTP would have it."""
     if m.call:
@@ -209,6 +223,7 @@ ROWS = [
     ("half a response head is held until the rest has come", half_head),
     ("a socket that was passed on in mid-exchange shows the persistent answer", passed_on),
     ("an edge-triggered registration tells once more what is still true of another socket under the number", edge_again),
+    ("a registration that had fired under EPOLLONESHOT tells of a hang-up", hang_up_of_fired),
     ("an idempotent request that the server ended without an answer is sent again", asked_again),
     ("what begins like a request behind a one-shot one is dropped, if the answer says where it ends", stray_dropped),
     ("recvmmsg that a signal ends leaves no error of the kernel's own in the socket", interrupted_messages),

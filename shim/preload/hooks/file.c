@@ -4,6 +4,7 @@
 #include "preload/hooks/hook.h"
 
 #include "base/page.h"
+#include "base/pieces.h"
 #include "preload/wire/closing.h"
 #include "preload/wire/moving.h"
 #include "preload/wire/readiness.h"
@@ -64,10 +65,8 @@ static void tell_later(int fd, int error)
  * handler here; the kernel still has it pending, and ends the next message by it (tests/assume/recvmmsg.c). */
 static bool was_cut_short(const struct msghdr *msg, size_t got, int flags)
 {
-    size_t room = 0;
+    size_t room = pieces_total(msg->msg_iov, (size_t)msg->msg_iovlen);
 
-    for (size_t i = 0; i < (size_t)msg->msg_iovlen; i++)
-        room += msg->msg_iov[i].iov_len;
     return room == 0 || (flags & MSG_WAITALL && got < room);
 }
 

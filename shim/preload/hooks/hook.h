@@ -4,6 +4,7 @@
 #ifndef HOLDFAST_PRELOAD_HOOK_H
 #define HOLDFAST_PRELOAD_HOOK_H
 
+#include "base/pieces.h"
 #include "preload/conn/conn.h"
 #include "preload/conn/under.h"
 #include "preload/self/self.h"
@@ -117,6 +118,13 @@ static inline bool hook_is_refused(const struct iovec *iov, size_t n)
     for (size_t i = 0; i < n && !refused; i++)
         refused = (ssize_t)iov[i].iov_len < 0;
     return refused;
+}
+
+/* Of readv and writev and their kind: do these pieces reach the socket?  Without a byte in all they do not, and the answer is 0,
+ * where recvmsg and sendmsg ask the socket. */
+static inline bool hook_reaches_socket(const struct iovec *iov, int n)
+{
+    return n > 0 && !hook_is_refused(iov, (size_t)n) && pieces_total(iov, (size_t)n);
 }
 
 /* Locked.  ENDED: what the client sets on the socket from here on is the kernel's to judge and to remember: under_end_of_its_own.

@@ -42,7 +42,7 @@ ssize_t write(int fd, const void *buf, size_t len)
 
 ssize_t writev(int fd, const struct iovec *iov, int n)
 {
-    bool plain = likely(!conn_find(fd)) || n <= 0 || hook_is_refused(iov, (size_t)n);
+    bool plain = likely(!conn_find(fd)) || !hook_reaches_socket(iov, n);
     ssize_t result = plain ? CONN_PLAIN : follow(fd, iov, n, 0);
     return result == CONN_PLAIN ? real.writev(fd, iov, n) : result;
 }
@@ -50,7 +50,7 @@ ssize_t writev(int fd, const struct iovec *iov, int n)
 /* Of the stream's own position. */
 static ssize_t positioned(int fd, const struct iovec *iov, int n, int flags)
 {
-    ssize_t result = n > 0 && !hook_is_refused(iov, (size_t)n) ? follow(fd, iov, n, hook_message_flags(flags)) : CONN_PLAIN;
+    ssize_t result = hook_reaches_socket(iov, n) ? follow(fd, iov, n, hook_message_flags(flags)) : CONN_PLAIN;
     return result == CONN_PLAIN ? real.pwritev2(fd, iov, n, -1, flags) : result;
 }
 

@@ -4,6 +4,7 @@
 #include "preload/wire/recv.h"
 
 #include "base/block.h"
+#include "base/pieces.h"
 #include "preload/conn/stall.h"
 #include "preload/conn/swap.h"
 #include "preload/conn/withheld.h"
@@ -179,10 +180,8 @@ static ssize_t recv_piece(struct conn *c, int fd, struct iovec piece, int flags)
 /* A peek at several pieces is one peek. */
 static ssize_t peek_pieces(struct conn *c, int fd, const struct iovec *iov, int n, int flags)
 {
-    struct iovec whole = { .iov_len = 0 };
+    struct iovec whole = { .iov_len = pieces_total(iov, (size_t)n) };
 
-    for (int i = 0; i < n; i++)
-        whole.iov_len += iov[i].iov_len;
     if (whole.iov_len > BLOCK_MAX)
         whole.iov_len = BLOCK_MAX;
     whole.iov_base = block_get(whole.iov_len, NULL);

@@ -36,16 +36,29 @@ int release_all(struct conn *c, int fd)
     return result;
 }
 
+/* The client takes it for connected, and may shut it down, or connect it again: that connect, not its own, is to hear that it
+ * is connected.  So the kernel is asked twice.  0, or -errno. */
+static int connect_for(const struct conn *c, int fd)
+{
+    int result = 0;
+
+    for (int i = 0; i < 2 && result == 0; i++) {
+        result = real.connect(fd, (const struct sockaddr *)&c->peer, c->peer_len) == 0 ? 0 : -errno;
+        if (result == -EINPROGRESS) {
+            outgoing_writable(fd);
+            result = 0;
+        }
+    }
+    return result == -EISCONN || result == -EALREADY ? 0 : result;
+}
+
 int release_held(struct conn *c, int fd)
 {
     int result = release_all(c, fd);
 
     if (result == 0 && c->request.by_send != BY_SEND_NO) { /* nothing was there to connect with */
         c->request.by_send = BY_SEND_NO;
-        if (real.connect(fd, (struct sockaddr *)&c->peer, c->peer_len) != 0 && errno != EINPROGRESS)
-            result = -errno;
-        else
-            outgoing_writable(fd); /* the client takes it for connected, and may shut it down */
+        result = connect_for(c, fd);
     }
     return result;
 }

@@ -5,6 +5,7 @@
 #define _GNU_SOURCE
 #include "preload/wire/send.h"
 
+#include "base/pieces.h"
 #include "http/request.h"
 #include "preload/conn/event.h"
 #include "preload/wire/after_end.h"
@@ -27,15 +28,6 @@
 
 #include <errno.h>
 #include <string.h>
-
-static size_t total_of(const struct iovec *iov, int n)
-{
-    size_t total = 0;
-
-    for (int i = 0; i < n; i++)
-        total += iov[i].iov_len;
-    return total;
-}
 
 /* Not ours: what was held goes out, then libc alone has the socket. */
 static ssize_t bypass(struct conn *c, int fd, const struct iovec *iov, int n, int flags)
@@ -232,7 +224,7 @@ static ssize_t send_adapted(struct conn *c, int fd, struct slice head, size_t he
 {
     struct hold kept = c->request.bytes, built = { 0 }, own = { 0 };
     bool accepted = held > head.len; /* a part of its body was, too */
-    size_t used = accepted ? total_of(iov, n) : head.len - held, all = held + used;
+    size_t used = accepted ? pieces_total(iov, (size_t)n) : head.len - held, all = held + used;
 
     int result = choose_connection(c, &c->x.request, head.len);
     if (result < 0)
@@ -276,7 +268,7 @@ static ssize_t send_adapted(struct conn *c, int fd, struct slice head, size_t he
     if (!c->reused)
         dialect_keep(c, &own);
     size_t done = used + (size_t)sent;
-    return done == total_of(iov, n) ? (ssize_t)done
+    return done == pieces_total(iov, (size_t)n) ? (ssize_t)done
                                     : behind_send(c, fd, (struct outgoing_pieces){ iov, n, done }, flags);
 }
 
@@ -327,7 +319,7 @@ static ssize_t send_first(struct conn *c, int fd, const struct iovec *iov, int n
         c->x = before;
         result = send_line(c, fd, held, flags);
     } else {
-        return (ssize_t)total_of(iov, n);
+        return (ssize_t)pieces_total(iov, (size_t)n);
     }
     if (result < 0 && result != CONN_PLAIN && !conn_is_asked(c)) {
         c->request.bytes.end = c->request.bytes.data ? held : 0;
@@ -335,6 +327,14 @@ static ssize_t send_first(struct conn *c, int fd, const struct iovec *iov, int n
         connecting_send_failed(c, (int)result);
     }
     return result;
+}
+
+/* Before a request.  The client's connection is whole, whatever became of the one that it was lent. */
+static ssize_t send_nothing(const struct conn *c)
+{
+    bool lent = conn_is_leased(c) || c->request.by_send == BY_SEND_REHOMED;
+
+    return !lent ? CONN_PLAIN : c->after.write_shut ? CONN_SIGPIPE : 0;
 }
 
 /* The rest of an adapted head, before anything else. */
@@ -353,7 +353,7 @@ static ssize_t send_rest_of_head(struct conn *c, int fd, const struct iovec *iov
 
 ssize_t wire_send(struct conn *c, int fd, const struct iovec *iov, int n, int flags)
 {
-    size_t total = total_of(iov, n);
+    size_t total = pieces_total(iov, (size_t)n);
 
     while (n > 1 && iov->iov_len == 0)
         iov++, n--;
@@ -372,7 +372,7 @@ ssize_t wire_send(struct conn *c, int fd, const struct iovec *iov, int n, int fl
     case CONN_LEASED:
         if (flags & MSG_OOB)
             exchange_release(&c->x, REASON_odd_descriptor);
-        return total ? send_first(c, fd, iov, n, flags) : CONN_PLAIN;
+        return total ? send_first(c, fd, iov, n, flags) : send_nothing(c);
     case CONN_EXCHANGE_PARTLY_SENT:
     case CONN_EXCHANGE:
         if (c->after.write_shut)
