@@ -96,16 +96,18 @@ static void take_out(struct conn *c, int fd, size_t len)
     }
 }
 
-/* 0, or -errno. */
+/* 0, or -errno.  Whoever receives meanwhile, another thread or a signal handler of this one, ends the waiter. */
 static int wait_stalled(struct conn *c, struct incoming *call)
 {
     unsigned generation = c->fds.generation;
+    uint64_t ticket = c->waiter.ticket;
     enum conn_state state = c->state;
 
     if (stall_wait(c, call->fd, POLLIN) < 0)
         return -EINTR;
     call->fd = conn_number(c, call->fd);
-    return c->fds.generation == generation && c->state == state && c->fds.count ? 0 : -ESTALE;
+    bool same = c->fds.generation == generation && c->state == state && c->waiter.ticket == ticket;
+    return same && c->fds.count ? 0 : -ESTALE;
 }
 
 ssize_t incoming_receive(struct conn *c, struct incoming *call, char *buf, size_t len, bool peek)
