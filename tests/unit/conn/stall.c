@@ -306,6 +306,45 @@ static void test_no_wait(void **state)
     pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, NULL); /* among threads the pool asks for it */
 }
 
+static struct {
+    int fd; /* 0: nobody receives */
+    char bytes[10];
+} meanwhile;
+
+/* While a thread waits for the first byte the answer comes, and a handler of the thread takes the beginning of it. */
+static int poll_and_handle(struct pollfd *fds, nfds_t n, int ms)
+{
+    int fd = meanwhile.fd;
+
+    if (ms > 0 && fd) {
+        meanwhile.fd = 0;
+        fake_arrives(fake_under(fd), fake_answer, strlen(fake_answer));
+        assert_int_equal(fake_receives(fd, meanwhile.bytes, sizeof meanwhile.bytes), sizeof meanwhile.bytes);
+    }
+    return fake_poll(fds, n, ms);
+}
+
+static void test_received_meanwhile(void **state)
+{
+    char all[400] = "", direct[400] = "";
+
+    (void)state;
+    int fd = waits_beside(1, port);
+    fake_arrives(fake_under(fd), fake_answer, strlen(fake_answer));
+    ssize_t len = fake_receives(fd, direct, sizeof direct - 1);
+    assert_true(len > (ssize_t)sizeof meanwhile.bytes);
+    fake_closes(fd);
+
+    port++;
+    meanwhile.fd = fd = waits_beside(1, port);
+    real.poll = poll_and_handle;
+    ssize_t rest = fake_receives(fd, all + sizeof meanwhile.bytes, sizeof all - 1 - sizeof meanwhile.bytes);
+    assert_int_equal(rest, len - (ssize_t)sizeof meanwhile.bytes);
+    memcpy(all, meanwhile.bytes, sizeof meanwhile.bytes);
+    assert_string_equal(all, direct);
+    fake_closes(fd);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -318,6 +357,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_turns, setup, fake_end),
         cmocka_unit_test_setup_teardown(test_who_waits, setup, fake_end),
         cmocka_unit_test_setup_teardown(test_make_way, setup, fake_end),
+        cmocka_unit_test_setup_teardown(test_received_meanwhile, setup, fake_end),
         cmocka_unit_test_setup_teardown(test_no_wait, setup, fake_end),
     };
 
